@@ -1,1 +1,5 @@
-//! placeholder
+//! Calls, people and rules: the durable record, access, REST and signaling.
+
+pub mod error;
+pub mod ids;
+pub mod signaling;
