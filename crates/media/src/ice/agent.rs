@@ -1,0 +1,247 @@
+use super::stun::{Check, IceError, Incoming, Rejection, Request};
+use super::{Credentials, IceState, Tuple};
+use bytes::Bytes;
+use std::time::{Duration, Instant};
+
+/// One transport's ICE-lite agent, always controlled.
+///
+/// The first valid tuple is selected at once, so that media can start; from then on the client decides by
+/// USE-CANDIDATE (the last one wins) or by numbered renominations (the highest wins). A tuple stays valid for 30 s
+/// after its last valid check.
+#[derive(Debug)]
+pub struct IceLite {
+    current: Credentials,
+    /// What the client may go on using until its first valid check with the current ones.
+    previous: Option<Credentials>,
+    tuples: Vec<ValidTuple>,
+    selection: Selection,
+    highest_nomination: Option<u32>,
+}
+
+/// What became of a datagram that was not dropped.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Handled {
+    /// To be sent back on the tuple that the datagram came on.
+    pub reply: Option<Bytes>,
+    pub outcome: Outcome,
+    pub changes: Changes,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// An authenticated check: the tuple is valid.
+    ValidCheck,
+    /// A keepalive; it proves nothing and wants no reply.
+    Indication,
+    /// Answered with an error response.
+    Rejected(Rejection),
+}
+
+/// What a datagram or the passing of time changed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// [`IceLite::state`] is another one.
+    pub state: bool,
+    /// [`IceLite::selected`] is another one.
+    pub selected: bool,
+    /// Tuples that stopped being valid.
+    pub forgotten: Vec<Tuple>,
+}
+
+impl IceLite {
+    pub fn new(credentials: Credentials) -> Self {
+        Self {
+            current: credentials,
+            previous: None,
+            tuples: Vec::new(),
+            selection: Selection::Never,
+            highest_nomination: None,
+        }
+    }
+
+    /// Handles a STUN datagram. Answers valid checks and authenticated but unacceptable ones; a request that lacks
+    /// USERNAME or MESSAGE-INTEGRITY gets a plain 400; everything else is an error to count.
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        tuple: Tuple,
+        datagram: &[u8],
+    ) -> Result<Handled, IceError> {
+        let mut request = match Incoming::parse(datagram)? {
+            Incoming::Request(request) => request,
+            Incoming::Indication => {
+                return Ok(Handled {
+                    reply: None,
+                    outcome: Outcome::Indication,
+                    changes: Changes::default(),
+                });
+            }
+        };
+        let Some(username_fragment) = request.local_username_fragment() else {
+            return rejected(&request, Rejection::BadRequest, None);
+        };
+        let credentials = self.accepted(username_fragment).ok_or(IceError::UnknownUsername)?;
+        request.authenticate(&credentials.password)?;
+        let check = match request.check() {
+            Ok(check) => check,
+            Err(rejection) => return rejected(&request, rejection, Some(&credentials.password)),
+        };
+        let tuple = tuple.canonical();
+        let reply = request.success(tuple, &credentials.password)?;
+        if credentials == &self.current && self.previous.take().is_some() {
+            self.highest_nomination = None;
+        }
+        let changes = self.observe(|ice| ice.handle_check(now, tuple, &check));
+        Ok(Handled { reply: Some(reply), outcome: Outcome::ValidCheck, changes })
+    }
+
+    /// Forgets tuples whose consent has run out.
+    pub fn handle_timeout(&mut self, now: Instant) -> Changes {
+        self.observe(|ice| {
+            let expired = ice.tuples.extract_if(.., |valid| valid.expires_at() <= now);
+            let forgotten: Vec<Tuple> = expired.map(|valid| valid.tuple).collect();
+            if ice.selected().is_some_and(|selected| forgotten.contains(&selected)) {
+                ice.selection = match ice.tuples.iter().max_by_key(|valid| valid.last_check) {
+                    Some(freshest) => Selection::Provisional(freshest.tuple),
+                    None => Selection::Lost,
+                };
+            }
+            forgotten
+        })
+    }
+
+    /// When [`Self::handle_timeout`] has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.tuples.iter().map(ValidTuple::expires_at).min()
+    }
+
+    /// Begins an ICE restart (RFC 8445 §9). The credentials that the client is using stay good, and media goes on
+    /// over the selected tuple, until its first valid check with the new ones.
+    pub fn restart(&mut self, credentials: Credentials) {
+        let replaced = std::mem::replace(&mut self.current, credentials);
+        self.previous.get_or_insert(replaced);
+    }
+
+    /// The credentials to tell the client.
+    pub fn parameters(&self) -> &Credentials {
+        &self.current
+    }
+
+    /// The local username fragments that checks may carry.
+    pub fn username_fragments(&self) -> impl Iterator<Item = &str> {
+        self.credentials().map(|credentials| credentials.username_fragment.as_str())
+    }
+
+    /// Where to send; `None` while there is no consent to send anywhere.
+    pub fn selected(&self) -> Option<Tuple> {
+        match self.selection {
+            Selection::Provisional(tuple) | Selection::Nominated(tuple) => Some(tuple),
+            Selection::Never | Selection::Lost => None,
+        }
+    }
+
+    /// Whether a check on this tuple has been valid within the last 30 s, so that its datagrams are the client's.
+    pub fn is_valid_tuple(&self, tuple: Tuple) -> bool {
+        let tuple = tuple.canonical();
+        self.tuples.iter().any(|valid| valid.tuple == tuple)
+    }
+
+    pub fn state(&self) -> IceState {
+        match self.selection {
+            Selection::Never => IceState::New,
+            Selection::Provisional(_) => IceState::Connected,
+            Selection::Nominated(_) => IceState::Completed,
+            Selection::Lost => IceState::Disconnected,
+        }
+    }
+
+    fn handle_check(&mut self, now: Instant, tuple: Tuple, check: &Check) -> Vec<Tuple> {
+        let forgotten = self.validate(now, tuple);
+        if self.nominates(check) {
+            self.selection = Selection::Nominated(tuple);
+        } else if self.selected().is_none() {
+            self.selection = Selection::Provisional(tuple);
+        }
+        forgotten
+    }
+
+    /// Marks `tuple` as just checked; makes room by forgetting the one unused for longest.
+    fn validate(&mut self, now: Instant, tuple: Tuple) -> Vec<Tuple> {
+        if let Some(valid) = self.tuples.iter_mut().find(|valid| valid.tuple == tuple) {
+            valid.last_check = now;
+            return Vec::new();
+        }
+        let mut forgotten = Vec::new();
+        if self.tuples.len() == MAX_TUPLES {
+            let selected = self.selected();
+            let unused = self.tuples.iter().enumerate().filter(|(_, valid)| Some(valid.tuple) != selected);
+            if let Some((oldest, _)) = unused.min_by_key(|(_, valid)| valid.last_check) {
+                forgotten.push(self.tuples.remove(oldest).tuple);
+            }
+        }
+        self.tuples.push(ValidTuple { tuple, last_check: now });
+        forgotten
+    }
+
+    /// A numbered nomination counts if it is higher than any before, an unnumbered one if none was numbered.
+    fn nominates(&mut self, check: &Check) -> bool {
+        match check.nomination {
+            Some(value) if self.highest_nomination.is_none_or(|highest| value > highest) => {
+                self.highest_nomination = Some(value);
+                true
+            }
+            Some(_) => false,
+            None => check.use_candidate && self.highest_nomination.is_none(),
+        }
+    }
+
+    fn observe(&mut self, change: impl FnOnce(&mut Self) -> Vec<Tuple>) -> Changes {
+        let (state, selected) = (self.state(), self.selected());
+        let forgotten = change(self);
+        Changes { state: self.state() != state, selected: self.selected() != selected, forgotten }
+    }
+
+    fn accepted(&self, username_fragment: &str) -> Option<&Credentials> {
+        self.credentials().find(|credentials| credentials.username_fragment == username_fragment)
+    }
+
+    fn credentials(&self) -> impl Iterator<Item = &Credentials> {
+        std::iter::once(&self.current).chain(&self.previous)
+    }
+}
+
+#[derive(Debug)]
+struct ValidTuple {
+    tuple: Tuple,
+    last_check: Instant,
+}
+
+impl ValidTuple {
+    fn expires_at(&self) -> Instant {
+        self.last_check + CONSENT_LIFETIME
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Selection {
+    /// No check has been valid yet.
+    Never,
+    /// In use because it is valid, not because the client chose it.
+    Provisional(Tuple),
+    Nominated(Tuple),
+    /// Every tuple has fallen silent.
+    Lost,
+}
+
+fn rejected(request: &Request, rejection: Rejection, password: Option<&str>) -> Result<Handled, IceError> {
+    let reply = request.error(&rejection, password)?;
+    Ok(Handled { reply: Some(reply), outcome: Outcome::Rejected(rejection), changes: Changes::default() })
+}
+
+/// How long a valid check gives consent to send (RFC 7675 §5.1).
+const CONSENT_LIFETIME: Duration = Duration::from_secs(30);
+/// More than the interfaces of a real client times two IP versions; bounds what a hostile one can make us keep.
+const MAX_TUPLES: usize = 8;
+
+#[cfg(test)]
+mod tests;
