@@ -1,0 +1,87 @@
+//! What the router reports, brought into the call's books and told to whom it concerns.
+
+use switchyard_media_worker::media::ortc::Layers;
+use switchyard_media_worker::media::{
+    ConsumerId, DtlsState, Event, IceState, ProducerId, TransportCloseReason, TransportId,
+};
+
+use super::CallMedia;
+use super::notice::Notice;
+use crate::signaling::event::{
+    ActiveSpeaker, AudioLevel, AudioLevels, CloseReason, ConsumerLayers, ServerEvent, TransportState,
+};
+use crate::signaling::hub::Audience;
+
+impl CallMedia {
+    /// Takes one event of the router. An event about something already closed is old news.
+    pub fn observe(&mut self, event: Event) {
+        match event {
+            Event::TransportState { transport, ice, dtls } => self.tell_state(transport, ice, dtls),
+            Event::TransportClosed { transport, reason } => self.transport_closed(transport, reason),
+            Event::ProducerClosed { producer } => self.forget_producer(producer),
+            Event::ConsumerClosed { consumer, producer } => self.consumer_closed(consumer, producer),
+            Event::ConsumerLayers { consumer, layers } => self.tell_layers(consumer, layers),
+            Event::ActiveSpeaker { producer } => self.tell_speaker(producer),
+            Event::AudioLevels { levels } => self.tell_levels(levels),
+            Event::DataProducerClosed { data_producer } => self.forget_data_producer(data_producer),
+            Event::DataConsumerClosed { data_consumer, reason } => {
+                self.forget_data_consumer(data_consumer, Some(reason));
+            }
+        }
+    }
+
+    fn transport_closed(&mut self, transport: TransportId, reason: TransportCloseReason) {
+        match reason {
+            TransportCloseReason::DtlsClosed => tracing::debug!(%transport, "the peer closed its transport"),
+            TransportCloseReason::Fault => tracing::error!(%transport, "a transport failed and was removed"),
+        }
+        self.tell_state(transport, IceState::Disconnected, DtlsState::Closed);
+        self.forget_transport(transport);
+    }
+
+    fn consumer_closed(&mut self, consumer: ConsumerId, producer: ProducerId) {
+        let reason = if self.producers.contains_key(&producer) {
+            CloseReason::TransportClosed
+        } else {
+            CloseReason::ProducerClosed
+        };
+        self.forget_consumer(consumer, Some(reason));
+    }
+
+    fn tell_state(&mut self, transport_id: TransportId, ice: IceState, dtls: DtlsState) {
+        let Some(leg) = self.leg_by_transport.get(&transport_id) else { return };
+        let state = TransportState { call_id: self.call, transport_id, ice, dtls };
+        self.notices.push(Notice::Observed(Audience::Leg(*leg), ServerEvent::TransportState(state)));
+    }
+
+    fn tell_layers(&mut self, consumer_id: ConsumerId, layers: Option<Layers>) {
+        let Some(leg) = self.leg_by_consumer.get(&consumer_id) else { return };
+        let layers = ConsumerLayers {
+            call_id: self.call,
+            consumer_id,
+            spatial_layer: layers.map(|layers| layers.spatial),
+            temporal_layer: layers.and_then(|layers| layers.temporal),
+        };
+        self.notices.push(Notice::Observed(Audience::Leg(*leg), ServerEvent::ConsumerLayers(layers)));
+    }
+
+    fn tell_speaker(&mut self, producer: Option<ProducerId>) {
+        let speaker = producer.and_then(|id| self.producers.get(&id));
+        let event = ServerEvent::ActiveSpeaker(ActiveSpeaker {
+            call_id: self.call,
+            user_id: speaker.map(|producer| producer.user_id),
+            producer_id: speaker.map(|producer| producer.producer_id),
+        });
+        self.notices.push(Notice::Observed(Audience::Call(self.call), event));
+    }
+
+    fn tell_levels(&mut self, levels: Vec<(ProducerId, i8)>) {
+        let level = |(producer_id, dbov): (ProducerId, i8)| {
+            let user_id = self.producers.get(&producer_id)?.user_id;
+            Some(AudioLevel { user_id, producer_id, dbov })
+        };
+        let levels = levels.into_iter().filter_map(level).collect();
+        let event = ServerEvent::AudioLevels(AudioLevels { call_id: self.call, levels });
+        self.notices.push(Notice::Observed(Audience::Call(self.call), event));
+    }
+}

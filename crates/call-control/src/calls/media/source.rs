@@ -1,0 +1,47 @@
+//! What a producer carries, and what each type of call lets it carry.
+
+use serde::{Deserialize, Serialize};
+use switchyard_media_worker::media::ortc::MediaKind;
+
+use crate::call::CallType;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    Mic,
+    Camera,
+    Screen,
+    ScreenAudio,
+}
+
+/// The part of a client's `appData` that the server reads and passes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppData {
+    pub source: Source,
+}
+
+impl Source {
+    pub fn kind(self) -> MediaKind {
+        match self {
+            Self::Mic | Self::ScreenAudio => MediaKind::Audio,
+            Self::Camera | Self::Screen => MediaKind::Video,
+        }
+    }
+
+    pub fn is_allowed_in(self, call: CallType) -> bool {
+        match (call, self) {
+            (CallType::Video, _) | (_, Self::Mic) => true,
+            (CallType::Screen, Self::Screen | Self::ScreenAudio) => true,
+            (CallType::Screen, Self::Camera) => false,
+            (CallType::Audio, Self::Camera | Self::Screen | Self::ScreenAudio) => false,
+        }
+    }
+
+    /// Sources that belong together play in sync, so they share one stream at the receiver.
+    pub fn stream(self) -> &'static str {
+        match self {
+            Self::Mic | Self::Camera => "camera",
+            Self::Screen | Self::ScreenAudio => "screen",
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! What goes over a socket, whichever carrier it came by.
+//!
+//! [`Command`] is everything a client may ask and [`ServerEvent`] everything it is told: these two
+//! enums are the only home of wire names. [`Hub`] knows the connected sockets and who hears what;
+//! a [`Session`] answers one socket's commands in the order sent. Carriers stay thin.
+
+pub mod command;
+pub mod event;
+pub mod hub;
+
+pub use command::{Command, CommandError};
+pub use event::{ServerEvent, Stamp};
+pub use hub::{Audience, Hub, Outlet, SocketId};

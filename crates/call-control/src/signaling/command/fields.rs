@@ -1,0 +1,95 @@
+//! Field types that hold what a payload promises: bounded text, and one id or a list of them.
+
+use serde::Deserialize;
+use switchyard_media_worker::media::ortc::Layers;
+use switchyard_media_worker::media::{ConsumerId, ProducerId, TransportId};
+
+use super::{Consume, Consumers};
+
+/// Text of at most `MAX` bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Text<const MAX: usize>(String);
+
+impl<const MAX: usize> Text<MAX> {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+impl<const MAX: usize> TryFrom<String> for Text<MAX> {
+    type Error = TooMany;
+
+    fn try_from(text: String) -> Result<Self, TooMany> {
+        if text.len() > MAX { Err(TooMany { limit: MAX, what: "bytes" }) } else { Ok(Self(text)) }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("more than {limit} {what}")]
+pub struct TooMany {
+    limit: usize,
+    what: &'static str,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RawConsume {
+    transport_id: TransportId,
+    producer_id: Option<ProducerId>,
+    producer_ids: Option<Vec<ProducerId>>,
+    paused: Option<bool>,
+    preferred_layers: Option<Layers>,
+}
+
+impl TryFrom<RawConsume> for Consume {
+    type Error = IdsError;
+
+    fn try_from(raw: RawConsume) -> Result<Self, IdsError> {
+        Ok(Self {
+            transport_id: raw.transport_id,
+            producer_ids: one_or_many(raw.producer_id, raw.producer_ids)?,
+            paused: raw.paused.unwrap_or(true),
+            preferred_layers: raw.preferred_layers,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RawConsumers {
+    consumer_id: Option<ConsumerId>,
+    consumer_ids: Option<Vec<ConsumerId>>,
+}
+
+impl TryFrom<RawConsumers> for Consumers {
+    type Error = IdsError;
+
+    fn try_from(raw: RawConsumers) -> Result<Self, IdsError> {
+        Ok(Self { consumer_ids: one_or_many(raw.consumer_id, raw.consumer_ids)? })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum IdsError {
+    #[error("give one id or a list of ids")]
+    OneOfBoth,
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+}
+
+fn one_or_many<T>(one: Option<T>, many: Option<Vec<T>>) -> Result<Vec<T>, IdsError> {
+    match (one, many) {
+        (Some(id), None) => Ok(vec![id]),
+        (None, Some(ids)) if ids.len() > MAX_IDS => Err(TooMany { limit: MAX_IDS, what: "ids" }.into()),
+        (None, Some(ids)) => Ok(ids),
+        (None, None) | (Some(_), Some(_)) => Err(IdsError::OneOfBoth),
+    }
+}
+
+/// As many as one transport may have consumers.
+const MAX_IDS: usize = 200;

@@ -1,0 +1,274 @@
+//! Everything the server tells a client. A payload is plain data; its wire name is in [`ServerEvent::name`].
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use switchyard_media_worker::media::ortc::{MediaKind, ProducerKind};
+use switchyard_media_worker::media::{
+    ConsumerId, DataConsumerCloseReason, DataConsumerId, DataProducerId, DtlsState, IceState, ProducerId,
+    TransportId,
+};
+
+use crate::call::CallView;
+use crate::calls::media::AppData;
+use crate::ids::{CallId, GroupId, LegId, UserId};
+
+/// One event for one or more sockets. Serialises as its payload alone.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum ServerEvent {
+    ActiveCalls(Vec<CallView>),
+    CallCreated(CallView),
+    CallUpdated(CallView),
+    CallEnded(CallEnded),
+    CallReplaced(CallReplaced),
+    CallSignal(CallSignal),
+    ParticipantJoined(ParticipantChange),
+    ParticipantLeft(ParticipantChange),
+    NewProducer(NewProducer),
+    ProducerClosed(ProducerChange),
+    ProducerPaused(ProducerChange),
+    ProducerResumed(ProducerChange),
+    ConsumerClosed(ConsumerClosed),
+    ConsumerPaused(ConsumerPause),
+    ConsumerResumed(ConsumerPause),
+    ConsumerLayers(ConsumerLayers),
+    ActiveSpeaker(ActiveSpeaker),
+    AudioLevels(AudioLevels),
+    TransportState(TransportState),
+    NewDataProducer(NewDataProducer),
+    DataProducerClosed(DataProducerClosed),
+    DataConsumerClosed(DataConsumerClosed),
+}
+
+impl ServerEvent {
+    /// The event's name on the wire.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ActiveCalls(_) => "active-calls",
+            Self::CallCreated(_) => "call:created",
+            Self::CallUpdated(_) => "call:updated",
+            Self::CallEnded(_) => "call:ended",
+            Self::CallReplaced(_) => "call:replaced",
+            Self::CallSignal(_) => "call:signal",
+            Self::ParticipantJoined(_) => "participant-joined",
+            Self::ParticipantLeft(_) => "participant-left",
+            Self::NewProducer(_) => "media:new-producer",
+            Self::ProducerClosed(_) => "media:producer-closed",
+            Self::ProducerPaused(_) => "media:producer-paused",
+            Self::ProducerResumed(_) => "media:producer-resumed",
+            Self::ConsumerClosed(_) => "media:consumer-closed",
+            Self::ConsumerPaused(_) => "media:consumer-paused",
+            Self::ConsumerResumed(_) => "media:consumer-resumed",
+            Self::ConsumerLayers(_) => "media:consumer-layers",
+            Self::ActiveSpeaker(_) => "media:active-speaker",
+            Self::AudioLevels(_) => "media:audio-levels",
+            Self::TransportState(_) => "media:transport-state",
+            Self::NewDataProducer(_) => "media:new-data-producer",
+            Self::DataProducerClosed(_) => "media:data-producer-closed",
+            Self::DataConsumerClosed(_) => "media:data-consumer-closed",
+        }
+    }
+}
+
+/// A recorded event's place in its call's order. A gap in `seq`, or a new `epoch`, means: sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Stamp {
+    pub epoch: i64,
+    pub seq: i64,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallEnded {
+    pub call_id: CallId,
+    pub group_id: GroupId,
+    pub reason: String,
+    /// Whole seconds since the first join; null if nobody but the caller was ever there.
+    pub duration_seconds: Option<i64>,
+    #[serde(flatten)]
+    pub stamp: Stamp,
+}
+
+/// To the leg that another leg of the same device has superseded.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallReplaced {
+    pub call_id: CallId,
+    pub leg_id: LegId,
+}
+
+/// A message between participants that the server passes on unread.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallSignal {
+    pub call_id: CallId,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub payload: Box<RawValue>,
+    pub from_user_id: UserId,
+    pub from_leg_id: LegId,
+}
+
+/// A user's first leg opened, or last leg ended.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ParticipantChange {
+    pub call_id: CallId,
+    pub user_id: UserId,
+    pub name: String,
+    /// Who is in the call after the change.
+    pub participants: Vec<UserId>,
+    #[serde(flatten)]
+    pub stamp: Stamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A producer as other legs see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProducerView {
+    pub producer_id: ProducerId,
+    pub user_id: UserId,
+    pub leg_id: LegId,
+    pub kind: MediaKind,
+    #[serde(rename = "type")]
+    pub producer_kind: ProducerKind,
+    pub paused: bool,
+    pub app_data: AppData,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewProducer {
+    pub call_id: CallId,
+    #[serde(flatten)]
+    pub stamp: Stamp,
+    #[serde(flatten)]
+    pub producer: ProducerView,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProducerChange {
+    pub call_id: CallId,
+    #[serde(flatten)]
+    pub stamp: Stamp,
+    pub producer_id: ProducerId,
+    pub user_id: UserId,
+    pub leg_id: LegId,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConsumerClosed {
+    pub call_id: CallId,
+    pub consumer_id: ConsumerId,
+    pub producer_id: ProducerId,
+    pub reason: CloseReason,
+}
+
+/// What took a consumer down with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CloseReason {
+    ProducerClosed,
+    TransportClosed,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConsumerPause {
+    pub call_id: CallId,
+    pub consumer_id: ConsumerId,
+    pub by: PausedBy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PausedBy {
+    Producer,
+}
+
+/// The layers being forwarded; both null while nothing is.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConsumerLayers {
+    pub call_id: CallId,
+    pub consumer_id: ConsumerId,
+    pub spatial_layer: Option<u8>,
+    pub temporal_layer: Option<u8>,
+}
+
+/// The dominant speaker; both null in silence.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActiveSpeaker {
+    pub call_id: CallId,
+    pub user_id: Option<UserId>,
+    pub producer_id: Option<ProducerId>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AudioLevels {
+    pub call_id: CallId,
+    pub levels: Vec<AudioLevel>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AudioLevel {
+    pub user_id: UserId,
+    pub producer_id: ProducerId,
+    /// -127 (silence) to 0 (loudest), RFC 6464.
+    #[serde(rename = "dBov")]
+    pub dbov: i8,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TransportState {
+    pub call_id: CallId,
+    pub transport_id: TransportId,
+    pub ice: IceState,
+    pub dtls: DtlsState,
+}
+
+/// A data producer as other legs see it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DataProducerView {
+    pub data_producer_id: DataProducerId,
+    pub user_id: UserId,
+    pub leg_id: LegId,
+    pub label: String,
+    pub protocol: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_data: Option<Box<RawValue>>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewDataProducer {
+    pub call_id: CallId,
+    #[serde(flatten)]
+    pub data_producer: DataProducerView,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DataProducerClosed {
+    pub call_id: CallId,
+    pub data_producer_id: DataProducerId,
+    pub user_id: UserId,
+    pub leg_id: LegId,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DataConsumerClosed {
+    pub call_id: CallId,
+    pub data_consumer_id: DataConsumerId,
+    pub reason: DataConsumerCloseReason,
+}

@@ -1,0 +1,267 @@
+//! The connected sockets of this process, and who hears what.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::value::RawValue;
+
+use super::event::ServerEvent;
+use crate::ids::{CallId, LegId, UserId};
+
+/// Who an event is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Audience {
+    /// Every socket of these users, in a call or not.
+    Users(Vec<UserId>),
+    /// Every socket of one user.
+    User(UserId),
+    /// Every leg of a call that has a socket.
+    Call(CallId),
+    CallExcept(CallId, LegId),
+    /// The legs of one user in a call.
+    CallUser(CallId, UserId),
+    Leg(LegId),
+    Socket(SocketId),
+}
+
+/// The sending half of one socket, given by its carrier.
+pub trait Outlet: Send + Sync {
+    /// Queues one event and returns at once.
+    ///
+    /// # Errors
+    /// [`SlowSocket`] when the socket's bounded queue is full or gone.
+    fn send(&self, frame: &Frame) -> Result<(), SlowSocket>;
+
+    /// Disconnects the socket. Called at most once, and must not block.
+    fn close(&self);
+}
+
+/// An event serialised once for all its readers.
+#[derive(Debug)]
+pub struct Frame {
+    pub name: &'static str,
+    pub data: Box<RawValue>,
+}
+
+/// The reader cannot keep up: losing one event would desynchronise it, so it loses the socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlowSocket;
+
+/// One socket of this process. Never leaves it: a Socket.IO session id would let others act as its owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SocketId(u64);
+
+/// Cheap to clone; all clones are one hub.
+#[derive(Clone, Default)]
+pub struct Hub {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    sockets: Mutex<Sockets>,
+    next_id: AtomicU64,
+    slow_sockets: AtomicU64,
+}
+
+#[derive(Default)]
+struct Sockets {
+    by_id: HashMap<SocketId, Connected>,
+    by_user: HashMap<UserId, HashSet<SocketId>>,
+    by_leg: HashMap<LegId, SocketId>,
+    legs_by_call: HashMap<CallId, HashSet<LegId>>,
+}
+
+struct Connected {
+    user: UserId,
+    /// None once the socket was found too slow: it waits for its carrier to say goodbye.
+    outlet: Option<Box<dyn Outlet>>,
+    leg_by_call: HashMap<CallId, LegId>,
+}
+
+impl Hub {
+    /// A socket has connected.
+    pub fn register(&self, user: UserId, outlet: Box<dyn Outlet>) -> SocketId {
+        let id = SocketId(self.shared.next_id.fetch_add(1, Ordering::Relaxed));
+        let mut sockets = self.lock();
+        sockets.by_id.insert(id, Connected { user, outlet: Some(outlet), leg_by_call: HashMap::new() });
+        sockets.by_user.entry(user).or_default().insert(id);
+        id
+    }
+
+    /// A socket has gone; returns the legs it was carrying.
+    pub fn unregister(&self, id: SocketId) -> Vec<(CallId, LegId)> {
+        let mut sockets = self.lock();
+        let Some(gone) = sockets.by_id.remove(&id) else { return Vec::new() };
+        remove_from(&mut sockets.by_user, gone.user, &id);
+        for (call, leg) in &gone.leg_by_call {
+            sockets.by_leg.remove(leg);
+            remove_from(&mut sockets.legs_by_call, *call, leg);
+        }
+        gone.leg_by_call.into_iter().collect()
+    }
+
+    /// The leg hears its call through this socket. A leg that was on another socket moves here.
+    /// Returns false when the socket has gone meanwhile.
+    pub fn attach(&self, id: SocketId, call: CallId, leg: LegId) -> bool {
+        let mut sockets = self.lock();
+        if !sockets.by_id.contains_key(&id) {
+            return false;
+        }
+        sockets.detach(call, leg);
+        let Some(socket) = sockets.by_id.get_mut(&id) else { return false };
+        if let Some(previous) = socket.leg_by_call.insert(call, leg) {
+            sockets.by_leg.remove(&previous);
+            remove_from(&mut sockets.legs_by_call, call, &previous);
+        }
+        sockets.by_leg.insert(leg, id);
+        sockets.legs_by_call.entry(call).or_default().insert(leg);
+        true
+    }
+
+    /// The leg hears its call no more; its socket stays.
+    pub fn detach(&self, call: CallId, leg: LegId) {
+        self.lock().detach(call, leg);
+    }
+
+    /// Detaches every leg of a call that is over.
+    pub fn forget_call(&self, call: CallId) {
+        let mut sockets = self.lock();
+        for leg in sockets.legs_by_call.remove(&call).unwrap_or_default() {
+            sockets.detach(call, leg);
+        }
+    }
+
+    /// This socket's leg in a call.
+    pub fn leg(&self, id: SocketId, call: CallId) -> Option<LegId> {
+        self.lock().by_id.get(&id)?.leg_by_call.get(&call).copied()
+    }
+
+    /// Every leg this socket carries.
+    pub fn legs(&self, id: SocketId) -> Vec<(CallId, LegId)> {
+        let sockets = self.lock();
+        let Some(socket) = sockets.by_id.get(&id) else { return Vec::new() };
+        socket.leg_by_call.iter().map(|(call, leg)| (*call, *leg)).collect()
+    }
+
+    /// Queues the event for its audience and returns how many sockets it is on its way to.
+    /// A socket whose queue is full is closed rather than left with a gap.
+    pub fn send(&self, audience: &Audience, event: &ServerEvent) -> usize {
+        let data = match serde_json::value::to_raw_value(event) {
+            Ok(data) => data,
+            Err(error) => {
+                tracing::error!(event = event.name(), %error, "an event cannot be written as JSON");
+                return 0;
+            }
+        };
+        let frame = Frame { name: event.name(), data };
+        let (sent, slow) = self.lock().deliver(audience, &frame);
+        self.shared.slow_sockets.fetch_add(slow.len() as u64, Ordering::Relaxed);
+        for outlet in slow {
+            outlet.close();
+        }
+        sent
+    }
+
+    /// Closes every socket of a user, as when their sessions are revoked.
+    pub fn close_user(&self, user: UserId) {
+        let outlets: Vec<_> = {
+            let mut sockets = self.lock();
+            let ids: Vec<_> = sockets.by_user.get(&user).into_iter().flatten().copied().collect();
+            ids.iter().filter_map(|id| sockets.by_id.get_mut(id)?.outlet.take()).collect()
+        };
+        for outlet in outlets {
+            outlet.close();
+        }
+    }
+
+    /// Connected sockets.
+    pub fn socket_count(&self) -> usize {
+        self.lock().by_id.len()
+    }
+
+    /// Sockets closed because they could not keep up, since start.
+    pub fn slow_sockets(&self) -> u64 {
+        self.shared.slow_sockets.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Sockets> {
+        // Every change below is complete before anything can panic, so a poisoned map is still whole.
+        self.shared.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sockets {
+    fn detach(&mut self, call: CallId, leg: LegId) {
+        if let Some(id) = self.by_leg.remove(&leg)
+            && let Some(socket) = self.by_id.get_mut(&id)
+        {
+            socket.leg_by_call.remove(&call);
+        }
+        remove_from(&mut self.legs_by_call, call, &leg);
+    }
+
+    fn deliver(&mut self, audience: &Audience, frame: &Frame) -> (usize, Vec<Box<dyn Outlet>>) {
+        let mut sent = 0;
+        let mut slow = Vec::new();
+        for id in self.audience(audience) {
+            let Some(socket) = self.by_id.get_mut(&id) else { continue };
+            match socket.deliver(frame) {
+                Ok(()) => sent += 1,
+                Err(outlet) => slow.extend(outlet),
+            }
+        }
+        (sent, slow)
+    }
+
+    fn audience(&self, audience: &Audience) -> Vec<SocketId> {
+        let in_call = |call: &CallId| {
+            let legs = self.legs_by_call.get(call).into_iter().flatten();
+            legs.filter_map(|leg| Some((*leg, *self.by_leg.get(leg)?)))
+        };
+        let of_user = |user: &UserId| self.by_user.get(user).into_iter().flatten().copied();
+        match audience {
+            Audience::Users(users) => users.iter().flat_map(of_user).collect(),
+            Audience::User(user) => of_user(user).collect(),
+            Audience::Call(call) => in_call(call).map(|(_, id)| id).collect(),
+            Audience::CallExcept(call, except) => {
+                in_call(call).filter(|(leg, _)| leg != except).map(|(_, id)| id).collect()
+            }
+            Audience::CallUser(call, user) => {
+                let is_theirs = |id: &SocketId| self.by_id.get(id).is_some_and(|s| s.user == *user);
+                in_call(call).map(|(_, id)| id).filter(is_theirs).collect()
+            }
+            Audience::Leg(leg) => self.by_leg.get(leg).into_iter().copied().collect(),
+            Audience::Socket(id) => vec![*id],
+        }
+    }
+}
+
+impl Connected {
+    /// Gives back the outlet of a socket that has just proved too slow.
+    fn deliver(&mut self, frame: &Frame) -> Result<(), Option<Box<dyn Outlet>>> {
+        let Some(outlet) = &self.outlet else { return Err(None) };
+        outlet.send(frame).map_err(|SlowSocket| self.outlet.take())
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("sockets", &self.socket_count()).finish()
+    }
+}
+
+fn remove_from<K: std::hash::Hash + Eq, V: std::hash::Hash + Eq>(
+    sets: &mut HashMap<K, HashSet<V>>,
+    key: K,
+    value: &V,
+) {
+    if let Some(set) = sets.get_mut(&key) {
+        set.remove(value);
+        if set.is_empty() {
+            sets.remove(&key);
+        }
+    }
+}

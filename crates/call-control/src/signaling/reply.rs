@@ -1,0 +1,177 @@
+//! What a client gets back: one acknowledgement for every request, always.
+
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+use switchyard_media_worker::media::ortc::{
+    IceParameters, MediaKind, ProducerKind, RtpCapabilities, RtpParameters, SctpStreamParameters,
+    TransportParameters,
+};
+use switchyard_media_worker::media::{
+    ConsumerId, DataConsumerId, DataProducerId, ProducerId, TransportStats,
+};
+use uuid::Uuid;
+
+use super::event::{DataProducerView, ProducerView, Stamp};
+use crate::call::CallView;
+use crate::calls::media::AppData;
+use crate::error::{ErrorCode, Refusal};
+use crate::ice::IceServer;
+use crate::ids::{CallId, LegId, UserId};
+
+/// `{ok: true, data}` or `{ok: false, error: {code, message, retryable?}}`.
+#[derive(Debug)]
+pub struct Ack(pub Result<Reply, Refusal>);
+
+/// The data of a successful acknowledgement.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Reply {
+    Done {},
+    Joined(Box<Joined>),
+    Snapshot(Box<Snapshot>),
+    Call { call: CallView },
+    #[serde(rename_all = "camelCase")]
+    RouterCapabilities { router_rtp_capabilities: &'static RtpCapabilities },
+    Transport(Box<TransportParameters>),
+    Media(Box<MediaReply>),
+}
+
+/// The data of a successful media command.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum MediaReply {
+    Done {},
+    #[serde(rename_all = "camelCase")]
+    IceRestarted { ice_parameters: IceParameters },
+    Stats { stats: TransportStats },
+    Created { id: Uuid },
+    Consumed(Consumed),
+    DataConsumer(DataConsumerView),
+}
+
+impl MediaReply {
+    pub(crate) fn done() -> Self {
+        Self::Done {}
+    }
+}
+
+/// A call as one of its legs finds it. Events up to `stamp` are in it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Snapshot {
+    pub call_id: CallId,
+    pub user_id: UserId,
+    pub leg_id: LegId,
+    pub participants: Vec<ParticipantView>,
+    pub producers: Vec<ProducerView>,
+    pub data_producers: Vec<DataProducerView>,
+    pub router_rtp_capabilities: &'static RtpCapabilities,
+    pub ice_servers: Vec<IceServer>,
+    #[serde(flatten)]
+    pub stamp: Stamp,
+    pub call: CallView,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ParticipantView {
+    pub user_id: UserId,
+    pub name: String,
+    pub legs: Vec<LegId>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Joined {
+    #[serde(flatten)]
+    pub snapshot: Snapshot,
+    /// Proves, after a lost connection, that the leg is this client's.
+    pub resume_token: String,
+    pub resume_window_ms: u64,
+    #[serde(skip_serializing_if = "JoinTransports::is_empty")]
+    pub transports: JoinTransports,
+    #[serde(flatten)]
+    pub consumed: Option<Consumed>,
+}
+
+#[derive(Debug, Default, Serialize)]
+pub struct JoinTransports {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub send: Option<TransportParameters>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recv: Option<TransportParameters>,
+}
+
+impl JoinTransports {
+    fn is_empty(&self) -> bool {
+        self.send.is_none() && self.recv.is_none()
+    }
+}
+
+#[derive(Debug, Default, Serialize)]
+pub struct Consumed {
+    pub consumers: Vec<ConsumerView>,
+    pub failed: Vec<FailedConsumer>,
+}
+
+/// What mediasoup-client's `transport.consume()` takes, and whose it is.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConsumerView {
+    pub id: ConsumerId,
+    pub producer_id: ProducerId,
+    pub user_id: UserId,
+    pub leg_id: LegId,
+    pub kind: MediaKind,
+    pub rtp_parameters: RtpParameters,
+    #[serde(rename = "type")]
+    pub producer_kind: ProducerKind,
+    pub paused: bool,
+    pub producer_paused: bool,
+    pub stream_id: String,
+    pub app_data: AppData,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedConsumer {
+    pub producer_id: ProducerId,
+    pub code: ErrorCode,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DataConsumerView {
+    pub id: DataConsumerId,
+    pub data_producer_id: DataProducerId,
+    pub sctp_stream_parameters: SctpStreamParameters,
+    pub label: String,
+    pub protocol: String,
+    pub user_id: UserId,
+}
+
+impl Serialize for Ack {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut ack = serializer.serialize_struct("Ack", 2)?;
+        ack.serialize_field("ok", &self.0.is_ok())?;
+        match &self.0 {
+            Ok(reply) => ack.serialize_field("data", reply)?,
+            Err(refusal) => ack.serialize_field("error", &AckError::from(refusal))?,
+        }
+        ack.end()
+    }
+}
+
+#[derive(Serialize)]
+struct AckError<'a> {
+    code: ErrorCode,
+    message: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    retryable: bool,
+}
+
+impl<'a> From<&'a Refusal> for AckError<'a> {
+    fn from(refusal: &'a Refusal) -> Self {
+        Self { code: refusal.code, message: &refusal.detail, retryable: refusal.code.retryable() }
+    }
+}

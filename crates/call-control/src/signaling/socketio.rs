@@ -1,0 +1,230 @@
+//! The Socket.IO carrier: namespace `/calls`, for unmodified socket.io-client 4.x.
+//!
+//! The library runs every event handler in a task of its own, so order would be lost; extractors, however, run
+//! in the order of arrival. [`Posted`] is an extractor that puts the event into its socket's bounded mailbox,
+//! which one task per socket empties. Handlers are registered while the socket is still being admitted: an event
+//! that arrives together with the connect packet is answered like any other.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use socketioxide::adapter::LocalAdapter;
+use socketioxide::extract::{AckSender, Extension, SocketRef, State, TryData};
+use socketioxide::handler::{ConnectHandler, FromMessage, FromMessageParts, Value};
+use socketioxide::layer::SocketIoLayer;
+use socketioxide::socket::{DisconnectReason, Socket};
+use socketioxide::{SendError, SocketError, SocketIo};
+use tokio::sync::{mpsc, watch};
+
+use super::hub::{Frame, Outlet, SlowSocket};
+use super::reply::Ack;
+use super::session::{Farewell, Lobby, Session};
+use crate::auth::Identity;
+use crate::error::{ErrorCode, Refusal};
+
+/// The running carrier.
+#[derive(Clone)]
+pub struct SocketIoCarrier {
+    io: SocketIo,
+}
+
+impl SocketIoCarrier {
+    /// The layer to put around the HTTP router, and the handle to close it with.
+    pub fn new(lobby: Lobby) -> (SocketIoLayer, Self) {
+        let (layer, io) = SocketIo::builder()
+            .ping_interval(PING)
+            .ping_timeout(PING)
+            .connect_timeout(PING)
+            .max_buffer_size(MAX_OUTGOING)
+            .max_payload(MAX_MESSAGE as u64)
+            .ws_max_message_size(MAX_MESSAGE)
+            .ws_max_frame_size(MAX_MESSAGE)
+            .with_state(lobby)
+            .build_layer();
+        io.ns("/calls", serve.with(admit));
+        (layer, Self { io })
+    }
+
+    /// Closes every connection; clients take it for a lost one and try again elsewhere.
+    pub async fn close(&self) {
+        self.io.close().await;
+    }
+}
+
+/// The connect middleware: lets a socket in by its token.
+async fn admit(
+    socket: SocketRef,
+    TryData(auth): TryData<Auth>,
+    State(lobby): State<Lobby>,
+) -> Result<(), String> {
+    let token = auth.map_err(|_| "unauthorized: missing_token".to_owned())?.token;
+    let identity = lobby.authenticate(&token).await.map_err(|refusal| connect_error(&refusal))?;
+    let (mailbox, letters) = mpsc::channel(MAILBOX);
+    let (goodbye, farewell) = watch::channel(None);
+    socket.on_fallback(async |_: Posted| {});
+    socket.on_disconnect(async move |reason: DisconnectReason| {
+        goodbye.send_replace(Some(reason));
+    });
+    socket.extensions.insert(Mailbox(mailbox));
+    socket.extensions.insert(Admission(Arc::new(Mutex::new(Some(Admitted { identity, letters, farewell })))));
+    Ok(())
+}
+
+/// The connect handler: answers this socket until it has gone.
+async fn serve(socket: SocketRef, State(lobby): State<Lobby>, Extension(admission): Extension<Admission>) {
+    let Some(admitted) = admission.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+    let Admitted { identity, mut letters, mut farewell } = admitted;
+    let session = lobby.open_session(identity, Box::new(SocketOutlet(socket.clone())));
+    session.greet().await;
+    loop {
+        tokio::select! {
+            biased;
+            _ = farewell.wait_for(Option::is_some) => break,
+            letter = letters.recv() => match letter {
+                Some(letter) => letter.answer(&session).await,
+                None => break,
+            },
+        }
+    }
+    letters.close();
+    while let Some(letter) = letters.recv().await {
+        letter.answer(&session).await;
+    }
+    let reason = *farewell.borrow();
+    session.close(farewell_of(reason)).await;
+}
+
+#[derive(Deserialize)]
+struct Auth {
+    token: String,
+}
+
+#[derive(Clone)]
+struct Mailbox(mpsc::Sender<Letter>);
+
+/// Handed from the middleware to the handler of the same socket.
+#[derive(Clone)]
+struct Admission(Arc<Mutex<Option<Admitted>>>);
+
+struct Admitted {
+    identity: Identity,
+    letters: mpsc::Receiver<Letter>,
+    farewell: watch::Receiver<Option<DisconnectReason>>,
+}
+
+/// One event as it came: `["name", payload]`.
+struct Letter {
+    packet: Value,
+    ack: AckSender,
+}
+
+impl Letter {
+    async fn answer(self, session: &Session) {
+        let answer = AssertUnwindSafe(async {
+            let (name, payload) = open_packet(&self.packet)?;
+            session.answer(&name, payload.get()).await
+        });
+        let result = answer.catch_unwind().await.unwrap_or_else(|_| {
+            tracing::error!("answering a request panicked");
+            Err(Refusal::new(ErrorCode::Internal, "the error was logged"))
+        });
+        send_ack(self.ack, &Ack(result));
+    }
+}
+
+/// An extractor, because those run in the order of arrival.
+struct Posted;
+
+impl FromMessage<LocalAdapter> for Posted {
+    type Error = Infallible;
+
+    fn from_message(
+        socket: Arc<Socket<LocalAdapter>>,
+        mut packet: Value,
+        ack_id: Option<i64>,
+    ) -> Result<Self, Infallible> {
+        let Ok(ack) = AckSender::from_message_parts(&socket, &mut packet, &ack_id);
+        let Some(Mailbox(mailbox)) = socket.extensions.get() else { return Ok(Self) };
+        if let Err(mpsc::error::TrySendError::Full(letter)) = mailbox.try_send(Letter { packet, ack }) {
+            let refusal = Refusal::new(ErrorCode::RateLimited, "too many requests wait for an answer");
+            send_ack(letter.ack, &Ack(Err(refusal)));
+        }
+        Ok(Self)
+    }
+}
+
+struct SocketOutlet(SocketRef);
+
+impl Outlet for SocketOutlet {
+    fn send(&self, frame: &Frame) -> Result<(), SlowSocket> {
+        match self.0.emit(frame.name, &frame.data) {
+            // A socket that has just gone needs no closing: its disconnect is on the way.
+            Ok(()) | Err(SendError::Socket(SocketError::Closed) | SendError::Serialize(_)) => Ok(()),
+            Err(SendError::Socket(SocketError::InternalChannelFull)) => Err(SlowSocket),
+        }
+    }
+
+    fn close(&self) {
+        tokio::spawn(disconnect(self.0.clone()));
+    }
+}
+
+/// The goodbye needs room in the queue whose fullness may be its cause; the heartbeat ends the wait at last.
+async fn disconnect(socket: SocketRef) {
+    while socket.connected() && socket.clone().disconnect().is_err() {
+        tokio::time::sleep(DISCONNECT_RETRY).await;
+    }
+}
+
+/// An answer that does not fit the queue must not be lost unnoticed: the socket goes with it.
+fn send_ack(ack: AckSender, answer: &Ack) {
+    let _ = (ack, answer);
+}
+
+fn open_packet(packet: &Value) -> Result<(String, Box<RawValue>), Refusal> {
+    let malformed = |detail: &'static str| Refusal::new(ErrorCode::BadRequest, detail);
+    let Value::Str(text, None) = packet else { return Err(malformed("binary attachments are not taken")) };
+    let mut parts: Vec<Box<RawValue>> =
+        serde_json::from_str(text.as_str()).map_err(|_| malformed("the event is not JSON"))?;
+    let payload = match parts.len() {
+        2 => parts.remove(1),
+        _ => return Err(malformed("an event takes exactly one argument")),
+    };
+    let name = serde_json::from_str(parts[0].get()).map_err(|_| malformed("the event has no name"))?;
+    Ok((name, payload))
+}
+
+fn connect_error(refusal: &Refusal) -> String {
+    refusal.to_string()
+}
+
+fn farewell_of(reason: Option<DisconnectReason>) -> Farewell {
+    match reason {
+        Some(DisconnectReason::ClientNSDisconnect) => Farewell::Left,
+        Some(
+            DisconnectReason::TransportClose
+            | DisconnectReason::TransportError
+            | DisconnectReason::HeartbeatTimeout
+            | DisconnectReason::MultipleHttpPollingError
+            | DisconnectReason::PacketParsingError
+            | DisconnectReason::ServerNSDisconnect
+            | DisconnectReason::ClosingServer,
+        )
+        | None => Farewell::Lost,
+    }
+}
+
+/// Twice this is how long a dead connection goes unnoticed.
+const PING: Duration = Duration::from_secs(10);
+/// The longest request is a join with a browser's capabilities, some 20 kB.
+const MAX_MESSAGE: usize = 256 * 1024;
+/// Requests of one socket that wait for their turn.
+const MAILBOX: usize = 256;
+/// Packets on their way to one socket; one that lets more pile up is closed.
+const MAX_OUTGOING: usize = 4096;
+const DISCONNECT_RETRY: Duration = Duration::from_millis(100);
