@@ -1,0 +1,39 @@
+//! The cipher of a profile, keyed for one direction of RTP or of RTCP.
+
+use super::Profile;
+use super::counter_mode::{self, CounterMode};
+use super::gcm::{self, Gcm};
+use super::keys::{Labels, MasterKey};
+
+pub(super) enum Cipher {
+    Gcm(Gcm),
+    /// Boxed because it is forty times as large as the other, which nearly every peer uses.
+    CounterMode(Box<CounterMode>),
+}
+
+impl Cipher {
+    pub(super) fn new(master: &MasterKey, labels: Labels) -> Self {
+        let salt = labels.salt;
+        match master.profile() {
+            Profile::AeadAes128Gcm => {
+                Self::Gcm(Gcm::aes_128(&master.derive(labels.encryption), master.derive(salt)))
+            }
+            Profile::AeadAes256Gcm => {
+                Self::Gcm(Gcm::aes_256(&master.derive(labels.encryption), master.derive(salt)))
+            }
+            Profile::Aes128CmHmacSha1_80 => Self::CounterMode(Box::new(CounterMode::new(
+                &master.derive(labels.encryption),
+                master.derive(salt),
+                &master.derive(labels.authentication),
+            ))),
+        }
+    }
+
+    /// Length of the authentication tag in bytes.
+    pub(super) fn tag_len(&self) -> usize {
+        match self {
+            Self::Gcm(_) => gcm::TAG_LEN,
+            Self::CounterMode(_) => counter_mode::TAG_LEN,
+        }
+    }
+}
