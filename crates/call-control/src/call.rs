@@ -1,0 +1,310 @@
+//! One call as a pure state machine: told what happens and when, it answers with what must be done.
+//!
+//! It never waits, reads no clock and draws no ids, so every rule of a call's life can be tested by itself.
+//! The seven rules are the comments in this file and in [`leg`].
+
+mod command;
+mod effect;
+mod leg;
+mod metadata;
+mod record;
+mod transition;
+mod view;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use switchyard_media_worker::media::RouterId;
+use utoipa::ToSchema;
+
+pub use command::{Command, Person, Via};
+pub use effect::{Changes, Effect, Event, MediaChange, RecordedEvent, Stamp};
+pub use leg::{Leg, LegReason, LegState, Loss};
+pub use metadata::{InvalidMetadata, Metadata};
+pub use record::{CallRecord, CorruptRecord, LegRecord, LegView};
+pub use view::CallView;
+
+use crate::ids::{CallId, GroupId, LegId, UserId};
+
+/// One live call. Create it with [`Call::create`] or [`Call::restore`], change it with [`Call::handle`].
+#[derive(Clone, Debug)]
+pub struct Call {
+    origin: Origin,
+    state: State,
+    room: Option<RouterId>,
+    metadata: Metadata,
+    legs: BTreeMap<LegId, Leg>,
+    max_participants: i64,
+    stamp: Stamp,
+    /// Counts stored changes; the database refuses a change whose predecessor it doesn't hold.
+    version: i64,
+    updated_at: DateTime<Utc>,
+    rules: Rules,
+}
+
+/// What never changes about a call.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    pub id: CallId,
+    pub group_id: GroupId,
+    pub initiated_by: UserId,
+    pub call_type: CallType,
+    pub created_at: DateTime<Utc>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Rule 1: created, and nobody but the creator has come yet.
+    Waiting,
+    Active {
+        started_at: DateTime<Utc>,
+    },
+    Over(Over),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Over {
+    pub outcome: Outcome,
+    pub started_at: Option<DateTime<Utc>>,
+    pub ended_at: DateTime<Utc>,
+    pub ending: Ending,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Ended,
+    /// It ended before anybody but the creator came.
+    Cancelled,
+    Failed {
+        message: String,
+    },
+}
+
+/// The times a call lives by. `None` switches a timer off.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// From creation until somebody else has to have joined.
+    pub ring: Option<Duration>,
+    /// From joining over REST until a device has to have claimed the leg.
+    pub unattached: Option<Duration>,
+    /// How long a leg outlives its connection.
+    pub resume_window: Duration,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[sqlx(type_name = "TEXT", rename_all = "lowercase")]
+pub enum CallType {
+    Audio,
+    #[default]
+    Video,
+    Screen,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[sqlx(type_name = "TEXT", rename_all = "lowercase")]
+pub enum CallStatus {
+    Waiting,
+    Active,
+    Ended,
+    Cancelled,
+    Failed,
+}
+
+impl CallStatus {
+    #[must_use]
+    pub const fn is_running(self) -> bool {
+        match self {
+            Self::Waiting | Self::Active => true,
+            Self::Ended | Self::Cancelled | Self::Failed => false,
+        }
+    }
+}
+
+/// Why somebody ends a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EndReason {
+    #[default]
+    Normal,
+    Timeout,
+    Error,
+    Cancelled,
+}
+
+/// Why a call ended: as somebody said, or as the server found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+#[sqlx(type_name = "TEXT", rename_all = "kebab-case")]
+pub enum Ending {
+    Normal,
+    Timeout,
+    Error,
+    Cancelled,
+    LastLeft,
+    GroupDeleted,
+    ServerRestart,
+}
+
+impl From<EndReason> for Ending {
+    fn from(reason: EndReason) -> Self {
+        match reason {
+            EndReason::Normal => Self::Normal,
+            EndReason::Timeout => Self::Timeout,
+            EndReason::Error => Self::Error,
+            EndReason::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// Why the machine refuses a command. A refused command changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    #[error("the call has ended")]
+    Ended,
+    #[error("this user is not in the call")]
+    NotInCall,
+    #[error("this user has no such leg in the call")]
+    UnknownLeg,
+    #[error("metadata has more than {} bytes", metadata::MAX_BYTES)]
+    MetadataTooLarge,
+}
+
+impl Call {
+    /// Rule 1: a new call waits, with its creator listed through one unattached leg.
+    pub fn create(origin: Origin, creator: Person, leg: LegId, room: RouterId, metadata: Metadata, rules: Rules) -> (Self, Vec<Effect>) {
+        let now = origin.created_at;
+        let mut call = Self {
+            origin,
+            state: State::Waiting,
+            room: Some(room),
+            metadata,
+            legs: BTreeMap::from([(leg, Leg::unattached(leg, creator, now))]),
+            max_participants: 1,
+            stamp: Stamp { epoch: 1, seq: 0 },
+            version: 0,
+            updated_at: now,
+            rules,
+        };
+        let mut step = transition::Step::new(now);
+        step.touch(leg);
+        step.record(Event::CallCreated);
+        let effects = step.finish(&mut call);
+        (call, effects)
+    }
+
+    /// Rule 6: takes over a running call after a restart, under a new epoch and with a new router. Its legs have
+    /// the resume window to come back.
+    ///
+    /// # Errors
+    /// [`CorruptRecord`] when the rows contradict each other.
+    pub fn restore(
+        record: CallRecord,
+        legs: Vec<LegRecord>,
+        room: RouterId,
+        rules: Rules,
+        now: DateTime<Utc>,
+    ) -> Result<(Self, Vec<Effect>), CorruptRecord> {
+        let mut call = Self::from_record(record, rules)?;
+        call.legs = legs.into_iter().map(|leg| (leg.id, Leg::restore(leg, now))).collect();
+        call.stamp.epoch += 1;
+        call.room = Some(room);
+        call.updated_at = now;
+        let mut step = transition::Step::new(now);
+        step.record(Event::RoomChanged);
+        call.end_if_deserted(&mut step, Ending::ServerRestart);
+        let effects = step.finish(&mut call);
+        Ok((call, effects))
+    }
+
+    /// Changes the call and says what has to be done about it, in order. Ids inside commands are the caller's choice.
+    ///
+    /// # Errors
+    /// [`CallError`]; the call is then unchanged.
+    pub fn handle(&mut self, command: Command, now: DateTime<Utc>) -> Result<Vec<Effect>, CallError> {
+        let mut step = transition::Step::new(now);
+        match command {
+            Command::Join { leg, person, via } => self.join(&mut step, leg, person, via)?,
+            Command::Leave { user, leg, reason } => self.leave(&mut step, user, leg, reason)?,
+            Command::ConnectionLost { leg } => self.connection_lost(leg, now),
+            Command::End(ending) => self.end(&mut step, ending),
+            Command::Fail { message } => self.fail(&mut step, message),
+            Command::MergeMetadata(patch) => self.merge_metadata(&mut step, &patch)?,
+            Command::Record(changes) => self.record_media(&mut step, changes)?,
+            Command::Tick => self.tick(&mut step),
+        }
+        Ok(step.finish(self))
+    }
+
+    /// When [`Command::Tick`] has something to do next.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<DateTime<Utc>> {
+        if self.is_over() {
+            return None;
+        }
+        let legs = self.legs.values().filter_map(|leg| leg.deadline(&self.rules));
+        self.ring_deadline().into_iter().chain(legs).min()
+    }
+
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        matches!(self.state, State::Over(_))
+    }
+
+    #[must_use]
+    pub const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    #[must_use]
+    pub const fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    #[must_use]
+    pub const fn max_participants(&self) -> i64 {
+        self.max_participants
+    }
+
+    /// The legs that are in the call, oldest first.
+    pub fn open_legs(&self) -> impl Iterator<Item = &Leg> {
+        let mut open: Vec<&Leg> = self.legs.values().filter(|leg| leg.is_open()).collect();
+        open.sort_by_key(|leg| (leg.joined_at, leg.id));
+        open.into_iter()
+    }
+
+    #[must_use]
+    pub fn leg(&self, id: LegId) -> Option<&Leg> {
+        self.legs.get(&id)
+    }
+
+    /// Who is in the call, in the order they came.
+    #[must_use]
+    pub fn participants(&self) -> Vec<UserId> {
+        let mut users = Vec::new();
+        for leg in self.open_legs() {
+            if !users.contains(&leg.person.id) {
+                users.push(leg.person.id);
+            }
+        }
+        users
+    }
+
+    /// The call as clients see it.
+    #[must_use]
+    pub fn view(&self, now: DateTime<Utc>) -> CallView {
+        CallView::new(self.to_record(), self.participants(), now)
+    }
+
+    fn ring_deadline(&self) -> Option<DateTime<Utc>> {
+        let ring = self.rules.ring.filter(|_| self.state == State::Waiting)?;
+        Some(after(self.origin.created_at, ring))
+    }
+}
+
+/// `time` plus `wait`; waits too long for the calendar never come.
+fn after(time: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
+    TimeDelta::from_std(wait).ok().and_then(|wait| time.checked_add_signed(wait)).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}

@@ -1,0 +1,156 @@
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{LegRecord, Person, Rules, after};
+use crate::ids::{CallId, DeviceId, LegId};
+
+/// One device's stay in a call.
+#[derive(Clone, Debug)]
+pub struct Leg {
+    pub id: LegId,
+    pub person: Person,
+    pub device: Option<DeviceId>,
+    pub joined_at: DateTime<Utc>,
+    pub attached_at: Option<DateTime<Utc>>,
+    pub last_seen_at: DateTime<Utc>,
+    pub state: LegState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LegState {
+    /// Rule 2: joined over REST; a device has yet to claim it.
+    Unattached,
+    /// A socket carries it.
+    Open,
+    /// Rule 3: its socket is gone, and it counts as open for the resume window.
+    Lost {
+        since: DateTime<Utc>,
+        loss: Loss,
+    },
+    Ended {
+        at: DateTime<Utc>,
+        reason: LegReason,
+    },
+}
+
+/// How a leg lost its socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    Connection,
+    /// Rule 6: the server restarted; if the leg stays away it ended when it was last seen.
+    Restart,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+#[sqlx(type_name = "TEXT", rename_all = "kebab-case")]
+pub enum LegReason {
+    Left,
+    ConnectionLost,
+    NeverConnected,
+    Replaced,
+    Moved,
+    Removed,
+    NotAMember,
+    CallEnded,
+    ServerRestart,
+}
+
+impl Leg {
+    pub(super) fn unattached(id: LegId, person: Person, now: DateTime<Utc>) -> Self {
+        let state = LegState::Unattached;
+        Self { id, person, device: None, joined_at: now, attached_at: None, last_seen_at: now, state }
+    }
+
+    pub(super) fn open(id: LegId, person: Person, device: Option<DeviceId>, now: DateTime<Utc>) -> Self {
+        let state = LegState::Open;
+        Self { id, person, device, joined_at: now, attached_at: Some(now), last_seen_at: now, state }
+    }
+
+    /// A leg as a restarted server finds it.
+    pub(super) fn restore(record: LegRecord, now: DateTime<Utc>) -> Self {
+        let state = match (record.left_at, record.reason) {
+            (Some(at), reason) => LegState::Ended { at, reason: reason.unwrap_or(LegReason::Left) },
+            (None, _) if record.attached_at.is_none() => LegState::Unattached,
+            (None, _) => LegState::Lost { since: now, loss: Loss::Restart },
+        };
+        Self {
+            id: record.id,
+            person: Person { id: record.user_id, name: record.name },
+            device: record.device_id,
+            joined_at: record.joined_at,
+            attached_at: record.attached_at,
+            last_seen_at: record.last_seen_at,
+            state,
+        }
+    }
+
+    pub(super) fn claim(&mut self, device: Option<DeviceId>, now: DateTime<Utc>) {
+        self.device = device;
+        self.attached_at = Some(now);
+        self.last_seen_at = now;
+        self.state = LegState::Open;
+    }
+
+    pub(super) fn end(&mut self, at: DateTime<Utc>, reason: LegReason) {
+        if self.state == LegState::Open {
+            self.last_seen_at = at;
+        }
+        self.state = LegState::Ended { at, reason };
+    }
+
+    #[must_use]
+    pub const fn left_at(&self) -> Option<DateTime<Utc>> {
+        match self.state {
+            LegState::Ended { at, .. } => Some(at),
+            LegState::Unattached | LegState::Open | LegState::Lost { .. } => None,
+        }
+    }
+
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        match self.state {
+            LegState::Unattached | LegState::Open | LegState::Lost { .. } => true,
+            LegState::Ended { .. } => false,
+        }
+    }
+
+    /// When its stay ends unless somebody comes.
+    pub(super) fn deadline(&self, rules: &Rules) -> Option<DateTime<Utc>> {
+        match self.state {
+            LegState::Unattached => Some(after(self.joined_at, rules.unattached?)),
+            LegState::Lost { since, .. } => Some(after(since, rules.resume_window)),
+            LegState::Open | LegState::Ended { .. } => None,
+        }
+    }
+
+    /// How its stay ends once its deadline has passed: when, and why.
+    pub(super) const fn expiry(&self, now: DateTime<Utc>) -> Option<(DateTime<Utc>, LegReason)> {
+        match self.state {
+            LegState::Unattached => Some((now, LegReason::NeverConnected)),
+            LegState::Lost { loss: Loss::Connection, .. } => Some((now, LegReason::ConnectionLost)),
+            LegState::Lost { loss: Loss::Restart, .. } => Some((self.last_seen_at, LegReason::ServerRestart)),
+            LegState::Open | LegState::Ended { .. } => None,
+        }
+    }
+
+    pub(super) fn to_record(&self, call_id: CallId) -> LegRecord {
+        let (left_at, reason) = match self.state {
+            LegState::Ended { at, reason } => (Some(at), Some(reason)),
+            LegState::Unattached | LegState::Open | LegState::Lost { .. } => (None, None),
+        };
+        LegRecord {
+            id: self.id,
+            call_id,
+            user_id: self.person.id,
+            name: self.person.name.clone(),
+            device_id: self.device.clone(),
+            joined_at: self.joined_at,
+            attached_at: self.attached_at,
+            last_seen_at: self.last_seen_at,
+            left_at,
+            reason,
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The transitions of a [`Call`], one method each.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    Call, CallError, Changes, Effect, Ending, Event, Leg, LegReason, LegState, Loss, MediaChange, Metadata, Outcome,
+    Over, Person, RecordedEvent, State, Via,
+};
+use crate::ids::{LegId, UserId};
+
+/// What one command changed, gathered until the command is through.
+pub(super) struct Step {
+    now: DateTime<Utc>,
+    legs: BTreeSet<LegId>,
+    events: Vec<Event>,
+    attached: Option<LegId>,
+    ended: Vec<(LegId, LegReason)>,
+}
+
+impl Step {
+    pub(super) const fn new(now: DateTime<Utc>) -> Self {
+        Self { now, legs: BTreeSet::new(), events: Vec::new(), attached: None, ended: Vec::new() }
+    }
+
+    /// The leg's row has changed.
+    pub(super) fn touch(&mut self, leg: LegId) {
+        self.legs.insert(leg);
+    }
+
+    pub(super) fn record(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    /// Numbers the events and puts everything that follows from the step into its order.
+    pub(super) fn finish(self, call: &mut Call) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let events: Vec<_> = self.events.into_iter().map(|event| call.number(event, self.now)).collect();
+        if !self.legs.is_empty() || !events.is_empty() {
+            call.version += 1;
+            let legs = self.legs.iter().filter_map(|id| call.legs.get(id)).map(|leg| leg.to_record(call.origin.id));
+            let changes = Changes { call: call.to_record(), legs: legs.collect(), events: events.clone() };
+            effects.push(Effect::Store(Box::new(changes)));
+        }
+        effects.extend(self.attached.map(Effect::Attach));
+        if call.is_over() && !events.is_empty() {
+            effects.push(Effect::CloseRouter);
+        } else {
+            effects.extend(self.ended.iter().map(|(leg, _)| Effect::CloseLeg(*leg)));
+        }
+        effects.extend(events.into_iter().map(Effect::Announce));
+        for (leg, reason) in self.ended {
+            if reason == LegReason::Replaced {
+                effects.push(Effect::Replaced(leg));
+            }
+            effects.push(Effect::Detach(leg));
+        }
+        effects
+    }
+}
+
+impl Call {
+    /// Rules 1, 2 and 5.
+    pub(super) fn join(&mut self, step: &mut Step, new: LegId, person: Person, via: Via) -> Result<(), CallError> {
+        self.ensure_running()?;
+        let user = person.id;
+        match via {
+            Via::Rest if self.has_open_leg(user) => return Ok(()),
+            Via::Rest => self.open(step, Leg::unattached(new, person, step.now)),
+            Via::Socket { device } => {
+                let leg = match self.unattached_leg(user) {
+                    Some(leg) => {
+                        leg.claim(device.clone(), step.now);
+                        leg.id
+                    }
+                    None => {
+                        self.open(step, Leg::open(new, person, device.clone(), step.now));
+                        new
+                    }
+                };
+                step.touch(leg);
+                step.attached = Some(leg);
+                for old in self.legs_to_supersede(leg) {
+                    self.end_leg(step, old, step.now, LegReason::Replaced);
+                }
+            }
+        }
+        if self.state == State::Waiting && user != self.origin.initiated_by {
+            self.state = State::Active { started_at: step.now };
+            self.updated_at = step.now;
+            step.record(Event::CallStarted);
+        }
+        Ok(())
+    }
+
+    /// Rule 2: leaving twice, or after the end, changes nothing.
+    pub(super) fn leave(
+        &mut self,
+        step: &mut Step,
+        user: UserId,
+        only: Option<LegId>,
+        reason: LegReason,
+    ) -> Result<(), CallError> {
+        let theirs: Vec<&Leg> = self.legs.values().filter(|leg| leg.person.id == user).collect();
+        if theirs.is_empty() {
+            return Err(CallError::NotInCall);
+        }
+        if only.is_some_and(|only| theirs.iter().all(|leg| leg.id != only)) {
+            return Err(CallError::UnknownLeg);
+        }
+        let leaving = theirs.into_iter().filter(|leg| leg.is_open() && only.is_none_or(|only| leg.id == only));
+        for leg in leaving.map(|leg| leg.id).collect::<Vec<_>>() {
+            self.end_leg(step, leg, step.now, reason);
+        }
+        self.end_if_deserted(step, Ending::LastLeft);
+        Ok(())
+    }
+
+    /// Rule 3.
+    pub(super) fn connection_lost(&mut self, leg: LegId, now: DateTime<Utc>) {
+        if let Some(leg) = self.legs.get_mut(&leg).filter(|leg| leg.state == LegState::Open) {
+            leg.state = LegState::Lost { since: now, loss: Loss::Connection };
+            leg.last_seen_at = now;
+        }
+    }
+
+    /// Rule 4: ending an ended call changes nothing.
+    pub(super) fn end(&mut self, step: &mut Step, ending: Ending) {
+        self.finish(step, self.outcome(), ending, step.now);
+    }
+
+    pub(super) fn fail(&mut self, step: &mut Step, message: String) {
+        self.finish(step, Outcome::Failed { message }, Ending::Error, step.now);
+    }
+
+    pub(super) fn merge_metadata(&mut self, step: &mut Step, patch: &Metadata) -> Result<(), CallError> {
+        let mut merged = self.metadata.clone();
+        merged.merge(patch);
+        if merged.is_too_large() {
+            return Err(CallError::MetadataTooLarge);
+        }
+        if merged != self.metadata {
+            self.metadata = merged;
+            self.updated_at = step.now;
+            step.record(Event::MetadataChanged);
+        }
+        Ok(())
+    }
+
+    pub(super) fn record_media(&self, step: &mut Step, changes: Vec<MediaChange>) -> Result<(), CallError> {
+        self.ensure_running()?;
+        for change in changes {
+            step.record(Event::Media(change));
+        }
+        Ok(())
+    }
+
+    pub(super) fn tick(&mut self, step: &mut Step) {
+        let mut ending = Ending::LastLeft;
+        for (leg, at, reason) in self.expired_legs(step.now) {
+            ending = if reason == LegReason::ServerRestart { Ending::ServerRestart } else { Ending::LastLeft };
+            self.end_leg(step, leg, at, reason);
+        }
+        self.end_if_deserted(step, ending);
+        if self.ring_deadline().is_some_and(|deadline| deadline <= step.now) {
+            self.finish(step, Outcome::Cancelled, Ending::Timeout, step.now);
+        }
+    }
+
+    /// Rule 4: a call lives as long as somebody is in it.
+    pub(super) fn end_if_deserted(&mut self, step: &mut Step, ending: Ending) {
+        if self.open_legs().next().is_some() {
+            return;
+        }
+        let at = match ending {
+            Ending::ServerRestart => self.last_left_at().unwrap_or(step.now),
+            Ending::Normal
+            | Ending::Timeout
+            | Ending::Error
+            | Ending::Cancelled
+            | Ending::LastLeft
+            | Ending::GroupDeleted => step.now,
+        };
+        self.finish(step, self.outcome(), ending, at);
+    }
+
+    fn open(&mut self, step: &mut Step, leg: Leg) {
+        let (id, person) = (leg.id, leg.person.clone());
+        let first = !self.has_open_leg(person.id);
+        self.legs.insert(id, leg);
+        let participants = self.participants();
+        self.max_participants = self.max_participants.max(count(&participants));
+        step.touch(id);
+        step.record(Event::LegJoined { leg: id, person, participants, first });
+    }
+
+    fn end_leg(&mut self, step: &mut Step, id: LegId, at: DateTime<Utc>, reason: LegReason) {
+        let Some(leg) = self.legs.get_mut(&id).filter(|leg| leg.is_open()) else { return };
+        leg.end(at, reason);
+        let person = leg.person.clone();
+        let participants = self.participants();
+        let last = !participants.contains(&person.id);
+        step.touch(id);
+        step.ended.push((id, reason));
+        step.record(Event::LegLeft { leg: id, person, reason, participants, last });
+    }
+
+    fn finish(&mut self, step: &mut Step, outcome: Outcome, ending: Ending, at: DateTime<Utc>) {
+        if self.is_over() {
+            return;
+        }
+        for leg in self.legs.values_mut().filter(|leg| leg.is_open()) {
+            leg.end(at, LegReason::CallEnded);
+            step.touch(leg.id);
+            step.ended.push((leg.id, LegReason::CallEnded));
+        }
+        let over = Over { outcome, started_at: self.state.started_at(), ended_at: at, ending };
+        step.record(Event::CallEnded { ending, duration_seconds: over.duration_seconds() });
+        self.state = State::Over(over);
+        self.updated_at = step.now;
+    }
+
+    /// How the call counts if it ends now.
+    const fn outcome(&self) -> Outcome {
+        match self.state {
+            State::Waiting => Outcome::Cancelled,
+            State::Active { .. } | State::Over(_) => Outcome::Ended,
+        }
+    }
+
+    fn number(&mut self, event: Event, at: DateTime<Utc>) -> RecordedEvent {
+        self.stamp.seq += 1;
+        RecordedEvent { call_id: self.origin.id, stamp: self.stamp, at, event }
+    }
+
+    const fn ensure_running(&self) -> Result<(), CallError> {
+        if self.is_over() { Err(CallError::Ended) } else { Ok(()) }
+    }
+
+    fn has_open_leg(&self, user: UserId) -> bool {
+        self.legs.values().any(|leg| leg.is_open() && leg.person.id == user)
+    }
+
+    fn unattached_leg(&mut self, user: UserId) -> Option<&mut Leg> {
+        self.legs.values_mut().find(|leg| leg.person.id == user && leg.state == LegState::Unattached)
+    }
+
+    /// Older legs of the same device: there is one page, and it has just come back.
+    fn legs_to_supersede(&self, by: LegId) -> Vec<LegId> {
+        let Some(new) = self.legs.get(&by).filter(|leg| leg.device.is_some()) else { return Vec::new() };
+        let same_device = |leg: &&Leg| leg.person.id == new.person.id && leg.device == new.device;
+        self.open_legs().filter(same_device).map(|leg| leg.id).filter(|id| *id != by).collect()
+    }
+
+    /// Legs whose time is up, those first that ended first.
+    fn expired_legs(&self, now: DateTime<Utc>) -> Vec<(LegId, DateTime<Utc>, LegReason)> {
+        let due = |leg: &&Leg| leg.deadline(&self.rules).is_some_and(|deadline| deadline <= now);
+        let expired = self.legs.values().filter(due);
+        let mut expired: Vec<_> =
+            expired.filter_map(|leg| leg.expiry(now).map(|(at, reason)| (leg.id, at, reason))).collect();
+        expired.sort_by_key(|(leg, at, _)| (*at, *leg));
+        expired
+    }
+
+    fn last_left_at(&self) -> Option<DateTime<Utc>> {
+        self.legs.values().filter_map(Leg::left_at).max()
+    }
+}
+
+fn count<T>(items: &[T]) -> i64 {
+    i64::try_from(items.len()).unwrap_or(i64::MAX)
+}

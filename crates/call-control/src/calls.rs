@@ -1,0 +1,3 @@
+//! The calls of this server.
+
+pub mod media;
