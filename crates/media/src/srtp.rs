@@ -19,13 +19,13 @@ mod rtp_cipher;
 #[cfg(test)]
 mod oracle_tests;
 
-pub use inbound::{Inbound, OpenError, Opened};
-pub use keys::{KeyingMaterial, MasterKey, WrongKeyLength};
-pub use outbound::{Outbound, SealError, SendStream};
+pub(crate) use inbound::{Inbound, OpenError, Opened};
+pub(crate) use keys::{KeyingMaterial, MasterKey, WrongKeyLength};
+pub(crate) use outbound::{Outbound, SealError, SendStream};
 
 /// A DTLS-SRTP protection profile (RFC 5764 §4.1.2, RFC 7714 §14.2), best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Profile {
+pub(crate) enum Profile {
     AeadAes128Gcm,
     AeadAes256Gcm,
     Aes128CmHmacSha1_80,
@@ -36,7 +36,7 @@ impl Profile {
     const ALL: [Self; 3] = [Self::AeadAes128Gcm, Self::AeadAes256Gcm, Self::Aes128CmHmacSha1_80];
 
     /// Length of a master key in bytes.
-    pub const fn key_len(self) -> usize {
+    pub(crate) const fn key_len(self) -> usize {
         match self {
             Self::AeadAes128Gcm | Self::Aes128CmHmacSha1_80 => 16,
             Self::AeadAes256Gcm => 32,
@@ -44,7 +44,7 @@ impl Profile {
     }
 
     /// Length of a master salt in bytes.
-    pub const fn salt_len(self) -> usize {
+    pub(crate) const fn salt_len(self) -> usize {
         match self {
             Self::AeadAes128Gcm | Self::AeadAes256Gcm => gcm::SALT_LEN,
             Self::Aes128CmHmacSha1_80 => counter_mode::SALT_LEN,
@@ -52,12 +52,12 @@ impl Profile {
     }
 
     /// How many bytes to export from DTLS: both sides' keys and salts (RFC 5764 §4.2).
-    pub const fn keying_material_len(self) -> usize {
+    pub(crate) const fn keying_material_len(self) -> usize {
         2 * (self.key_len() + self.salt_len())
     }
 
     /// How many bytes an SRTP packet is longer than its RTP packet.
-    pub const fn rtp_overhead(self) -> usize {
+    pub(crate) const fn rtp_overhead(self) -> usize {
         match self {
             Self::AeadAes128Gcm | Self::AeadAes256Gcm => gcm::TAG_LEN,
             Self::Aes128CmHmacSha1_80 => counter_mode::TAG_LEN,
@@ -65,7 +65,7 @@ impl Profile {
     }
 
     /// How many bytes an SRTCP packet is longer than its RTCP packet: the tag and the SRTCP index.
-    pub const fn rtcp_overhead(self) -> usize {
+    pub(crate) const fn rtcp_overhead(self) -> usize {
         self.rtp_overhead() + size_of::<u32>()
     }
 }

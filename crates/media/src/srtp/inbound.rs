@@ -11,7 +11,8 @@ use super::rtp_cipher::RtpCipher;
 
 /// One transport's receiving side: authenticates, decrypts, and refuses replays of the last 1024 packets
 /// of each stream.
-pub struct Inbound {
+#[derive(Debug)]
+pub(crate) struct Inbound {
     rtp: RtpCipher,
     rtcp: RtcpCipher,
     /// Only packets that authenticated make entries here, so only the peer itself can.
@@ -21,16 +22,16 @@ pub struct Inbound {
 
 /// An RTP packet that was opened in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Opened {
+pub(crate) struct Opened {
     /// Length of the RTP packet in bytes: header and payload.
-    pub len: usize,
+    pub(crate) len: usize,
     /// The packet index (RFC 3711 §3.3.1): the sequence number, extended by the rollover counter.
-    pub index: u64,
+    pub(crate) index: u64,
 }
 
 /// Why a packet was refused. Its bytes are then unspecified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum OpenError {
+pub(crate) enum OpenError {
     #[error("the packet is shorter than its header and the tag")]
     Malformed,
     #[error("the packet was received before")]
@@ -46,7 +47,7 @@ pub enum OpenError {
 }
 
 impl Inbound {
-    pub fn new(master: &MasterKey) -> Self {
+    pub(crate) fn new(master: &MasterKey) -> Self {
         Self {
             rtp: RtpCipher::new(master),
             rtcp: RtcpCipher::new(master),
@@ -57,7 +58,7 @@ impl Inbound {
 
     /// Opens an SRTP packet in place. `header_len` counts CSRCs and header extensions; `ssrc` and `seq`
     /// are the header's.
-    pub fn open_rtp(
+    pub(crate) fn open_rtp(
         &mut self,
         packet: &mut [u8],
         header_len: usize,
@@ -77,7 +78,7 @@ impl Inbound {
     /// Opens an SRTCP packet in place and returns the RTCP packet's length in bytes.
     ///
     /// Unencrypted SRTCP is refused: DTLS-SRTP has no way to ask for it (RFC 5764 §4.1.2).
-    pub fn open_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, OpenError> {
+    pub(crate) fn open_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, OpenError> {
         let parts = self.rtcp.split(packet).ok_or(OpenError::Malformed)?;
         if !parts.is_encrypted() {
             return Err(OpenError::NotEncrypted);

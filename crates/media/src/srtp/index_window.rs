@@ -4,6 +4,7 @@
 ///
 /// Receiving, "used" means authenticated, and the window refuses replays; sending, it means sealed, and
 /// the window refuses to use a nonce twice.
+#[derive(Debug)]
 pub(super) struct IndexWindow {
     highest: u64,
     /// A ring of bits, one per index modulo [`WINDOW`].

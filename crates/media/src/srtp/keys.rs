@@ -1,21 +1,24 @@
 //! Master keys as DTLS exports them, and the session keys derived from them (RFC 3711 §4.3).
 
+use std::fmt;
+
 use aws_lc_rs::cipher::{AES_128, AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
 use thiserror::Error;
 
 use super::Profile;
 
 /// Both directions' master keys, cut from one DTLS export (RFC 5764 §4.2).
-pub struct KeyingMaterial {
+#[derive(Debug)]
+pub(crate) struct KeyingMaterial {
     /// Protects what the DTLS client sends.
-    pub client: MasterKey,
+    pub(crate) client: MasterKey,
     /// Protects what the DTLS server sends.
-    pub server: MasterKey,
+    pub(crate) server: MasterKey,
 }
 
 impl KeyingMaterial {
     /// Cuts `exported`, which must be exactly [`Profile::keying_material_len`] bytes.
-    pub fn split(profile: Profile, exported: &[u8]) -> Result<Self, WrongKeyLength> {
+    pub(crate) fn split(profile: Profile, exported: &[u8]) -> Result<Self, WrongKeyLength> {
         if exported.len() != profile.keying_material_len() {
             return Err(WrongKeyLength);
         }
@@ -32,10 +35,10 @@ impl KeyingMaterial {
 /// A key or salt does not have the length that its profile asks for.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("the keying material's length does not fit the SRTP profile")]
-pub struct WrongKeyLength;
+pub(crate) struct WrongKeyLength;
 
 /// One direction's master key and salt, and the profile they are meant for.
-pub struct MasterKey {
+pub(crate) struct MasterKey {
     profile: Profile,
     key: [u8; MAX_KEY_LEN],
     /// Shorter salts are padded with zeros at the end (RFC 7714 §11).
@@ -44,7 +47,7 @@ pub struct MasterKey {
 
 impl MasterKey {
     /// Takes a key and a salt of exactly the profile's lengths.
-    pub fn new(profile: Profile, key: &[u8], salt: &[u8]) -> Result<Self, WrongKeyLength> {
+    pub(crate) fn new(profile: Profile, key: &[u8], salt: &[u8]) -> Result<Self, WrongKeyLength> {
         if key.len() != profile.key_len() || salt.len() != profile.salt_len() {
             return Err(WrongKeyLength);
         }
@@ -54,7 +57,7 @@ impl MasterKey {
         Ok(master)
     }
 
-    pub fn profile(&self) -> Profile {
+    pub(crate) fn profile(&self) -> Profile {
         self.profile
     }
 
@@ -79,6 +82,13 @@ impl MasterKey {
         UnboundCipherKey::new(algorithm, &self.key[..self.profile.key_len()])
             .and_then(EncryptingKey::ctr)
             .expect("the key has its profile's length")
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    /// Names the profile; key and salt stay secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("MasterKey").field(&self.profile).finish()
     }
 }
 

@@ -14,7 +14,8 @@ use super::rtp_cipher::{RtpCipher, RtpParts};
 ///
 /// Streams keep their own place ([`SendStream`]), so packets of many streams can be sealed through one
 /// shared reference. The transport must never make two streams with one SSRC: they would repeat nonces.
-pub struct Outbound {
+#[derive(Debug)]
+pub(crate) struct Outbound {
     profile: Profile,
     rtp: RtpCipher,
     rtcp: RtcpCipher,
@@ -22,14 +23,15 @@ pub struct Outbound {
 }
 
 /// The packet indices that one outgoing stream has used.
-pub struct SendStream {
+#[derive(Debug)]
+pub(crate) struct SendStream {
     ssrc: u32,
     sealed: Option<IndexWindow>,
 }
 
 /// Why a packet was not sealed. Nothing was encrypted, and no index was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum SealError {
+pub(crate) enum SealError {
     #[error("the buffer is shorter than the header and the tag, or does not fit the payload")]
     Malformed,
     #[error("a stream must start below sequence number 2^15")]
@@ -45,7 +47,7 @@ pub enum SealError {
 }
 
 impl Outbound {
-    pub fn new(master: &MasterKey) -> Self {
+    pub(crate) fn new(master: &MasterKey) -> Self {
         Self {
             profile: master.profile(),
             rtp: RtpCipher::new(master),
@@ -54,7 +56,7 @@ impl Outbound {
         }
     }
 
-    pub fn profile(&self) -> Profile {
+    pub(crate) fn profile(&self) -> Profile {
         self.profile
     }
 
@@ -63,7 +65,7 @@ impl Outbound {
     /// `packet` holds header and payload, and ends with [`Profile::rtp_overhead`] bytes of room for the
     /// tag. `header_len` counts CSRCs and header extensions; `seq` is the header's. Packets may come up to
     /// 1023 behind the highest, but none twice.
-    pub fn seal_rtp(
+    pub(crate) fn seal_rtp(
         &self,
         stream: &mut SendStream,
         packet: &mut [u8],
@@ -77,7 +79,7 @@ impl Outbound {
 
     /// As [`seal_rtp`](Self::seal_rtp), with the payload taken from elsewhere: one pass encrypts and
     /// copies. `packet` holds the header and room for the payload and the tag.
-    pub fn seal_rtp_from(
+    pub(crate) fn seal_rtp_from(
         &self,
         stream: &mut SendStream,
         payload: &[u8],
@@ -98,7 +100,7 @@ impl Outbound {
     /// **The caller guarantees that header and payload are byte for byte those sealed before.** Anything
     /// else under the same nonce gives the peer's keys away; a retransmission that differs (RFC 4588, or a
     /// changed header extension) needs a sequence number of its own.
-    pub fn reseal_identical(
+    pub(crate) fn reseal_identical(
         &self,
         stream: &SendStream,
         packet: &mut [u8],
@@ -111,7 +113,7 @@ impl Outbound {
     }
 
     /// Seals a compound RTCP packet and appends the index and tag to it, [`Profile::rtcp_overhead`] bytes.
-    pub fn seal_rtcp(&mut self, packet: &mut Vec<u8>) -> Result<(), SealError> {
+    pub(crate) fn seal_rtcp(&mut self, packet: &mut Vec<u8>) -> Result<(), SealError> {
         if packet.len() < RTCP_HEADER_LEN {
             return Err(SealError::Malformed);
         }
@@ -131,11 +133,11 @@ impl Outbound {
 }
 
 impl SendStream {
-    pub fn new(ssrc: u32) -> Self {
+    pub(crate) fn new(ssrc: u32) -> Self {
         Self { ssrc, sealed: None }
     }
 
-    pub fn ssrc(&self) -> u32 {
+    pub(crate) fn ssrc(&self) -> u32 {
         self.ssrc
     }
 

@@ -7,6 +7,7 @@ use super::keys::{Labels, MasterKey};
 use super::packet_id::PacketId;
 use super::{counter_mode, gcm};
 
+#[derive(Debug)]
 pub(super) struct RtcpCipher(pub(super) Cipher);
 
 impl RtcpCipher {

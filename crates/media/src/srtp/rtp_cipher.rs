@@ -6,6 +6,7 @@ use super::cipher::Cipher;
 use super::keys::{Labels, MasterKey};
 use super::packet_id::PacketId;
 
+#[derive(Debug)]
 pub(super) struct RtpCipher(pub(super) Cipher);
 
 impl RtpCipher {
