@@ -1,0 +1,103 @@
+//! DTLS for SRTP keys and data channels (RFC 5764, RFC 8827 §6.5), behind the [`Dtls`] trait so that the library
+//! under it can be exchanged. Peers are authenticated by certificate fingerprint alone.
+
+mod certificate;
+mod config;
+mod endpoint;
+mod flight;
+mod record;
+
+pub use certificate::{Certificate, CertificateError, Fingerprint, FingerprintError, HashAlgorithm};
+pub use endpoint::RtcDtls;
+
+use bytes::Bytes;
+use rtc_crypto::SecretVec;
+use std::time::Instant;
+
+/// One DTLS association over one ICE transport; tuples may change under it.
+///
+/// After each call drain [`Self::poll_transmit`] and [`Self::poll_event`], then come back at [`Self::poll_timeout`].
+pub trait Dtls: Send {
+    /// Begins the handshake in our `role` with a peer whose certificate has one of the `remote` fingerprints.
+    /// Datagrams that came earlier are handled as if they came now.
+    fn start(&mut self, now: Instant, role: DtlsRole, remote: Vec<Fingerprint>) -> Result<(), DtlsError>;
+
+    /// An error means that this datagram was dropped and should be counted; what it did to the association, if
+    /// anything, is told by an event.
+    fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) -> Result<(), DtlsError>;
+
+    fn handle_timeout(&mut self, now: Instant);
+
+    fn poll_timeout(&self) -> Option<Instant>;
+
+    fn poll_transmit(&mut self) -> Option<Bytes>;
+
+    fn poll_event(&mut self) -> Option<DtlsEvent>;
+
+    /// Sends application data as one record.
+    fn write(&mut self, now: Instant, data: &[u8]) -> Result<(), DtlsError>;
+
+    /// Ends the association with close_notify; nothing but that datagram comes out of it any more.
+    fn close(&mut self, now: Instant);
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DtlsRole {
+    Client,
+    Server,
+}
+
+/// SRTP protection profiles we negotiate, the preferred one first (RFC 5764 §4.1.2, RFC 7714 §14.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SrtpProfile {
+    AeadAes128Gcm,
+    Aes128CmHmacSha1_80,
+}
+
+#[derive(Debug)]
+pub enum DtlsEvent {
+    /// The handshake is complete and the peer's certificate is the announced one.
+    Connected {
+        profile: SrtpProfile,
+        /// Client write key, server write key, client salt, server salt, end to end (RFC 5764 §4.2).
+        keying_material: SecretVec,
+        /// Whether we are the DTLS client, so that the client's keys are the ones to send with.
+        is_client: bool,
+    },
+    ApplicationData(Bytes),
+    /// The peer ended a connected association.
+    Closed,
+    /// The handshake came to nothing.
+    Failed(DtlsFailure),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DtlsFailure {
+    #[error("the peer's certificate has none of the announced fingerprints")]
+    FingerprintMismatch,
+    #[error("the peer offers no SRTP protection profile of ours")]
+    NoSrtpProfile,
+    #[error("the peer gave up by an alert")]
+    Alert,
+    #[error("the handshake took longer than 30 s")]
+    TimedOut,
+    #[error("the handshake broke down: {0}")]
+    Protocol(String),
+}
+
+/// Why a datagram or some data was dropped, or a start refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DtlsError {
+    #[error("not a sequence of DTLS records that make sense here")]
+    Malformed,
+    #[error("more than the handshake needs")]
+    TooMuch,
+    #[error("the handshake is not complete")]
+    NotConnected,
+    #[error("the handshake has been started already")]
+    AlreadyStarted,
+    #[error("the association has ended")]
+    Ended,
+    #[error("refused by the DTLS library: {0}")]
+    Library(String),
+}
