@@ -1,0 +1,79 @@
+import type { RtpCapabilities } from 'mediasoup-client/types';
+import { send } from './http';
+import type { Call, CallType, Group, Member, Page, SignedIn, User } from './types';
+
+/** Signs in by name alone; only servers in development answer. The same name is the same user. */
+export function devSignIn(name: string): Promise<SignedIn> {
+  return send('/auth/dev-token', { method: 'POST', body: { name } });
+}
+
+/** Whom a token belongs to. */
+export function whoIs(token: string): Promise<User> {
+  return send('/users/me', { token });
+}
+
+/** What every router of the server can do; the same for all calls. */
+export function rtpCapabilities(): Promise<RtpCapabilities> {
+  return send('/rtp-capabilities');
+}
+
+/** The REST API as one signed-in user sees it. */
+export class Api {
+  readonly #token: () => string | undefined;
+
+  constructor(token: () => string | undefined) {
+    this.#token = token;
+  }
+
+  groups(): Promise<Page<Group>> {
+    return this.#get('/groups');
+  }
+
+  group(groupId: string): Promise<Group> {
+    return this.#get(`/groups/${encodeURIComponent(groupId)}`);
+  }
+
+  createGroup(name: string): Promise<Group> {
+    return this.#post('/groups', { name });
+  }
+
+  members(groupId: string): Promise<Page<Member>> {
+    return this.#get(`/groups/${encodeURIComponent(groupId)}/members`);
+  }
+
+  addMember(groupId: string, userId: string): Promise<Member> {
+    return this.#post(`/groups/${encodeURIComponent(groupId)}/members`, { userId });
+  }
+
+  /** People who have signed in and whose name starts like this; development servers only. */
+  findUsers(name: string): Promise<Page<User>> {
+    return this.#get(`/users?name=${encodeURIComponent(name)}`);
+  }
+
+  call(callId: string): Promise<Call> {
+    return this.#get(`/calls/${encodeURIComponent(callId)}`);
+  }
+
+  createCall(groupId: string, type: CallType): Promise<Call> {
+    return this.#post('/calls', { groupId, type });
+  }
+
+  /** The group's running call; rejects with `not_found` when there is none. */
+  runningCall(groupId: string): Promise<Call> {
+    return this.#get(`/calls/group/${encodeURIComponent(groupId)}/active`);
+  }
+
+  /** The group's calls, newest first. */
+  callHistory(groupId: string, cursor?: string): Promise<Page<Call>> {
+    const query = new URLSearchParams({ limit: '10', ...(cursor && { cursor }) });
+    return this.#get(`/calls/group/${encodeURIComponent(groupId)}?${query}`);
+  }
+
+  #get<Reply>(path: string): Promise<Reply> {
+    return send(path, { token: this.#token() });
+  }
+
+  #post<Reply>(path: string, body: object): Promise<Reply> {
+    return send(path, { method: 'POST', token: this.#token(), body });
+  }
+}

@@ -1,0 +1,82 @@
+/** Opening microphones, cameras and screens, with failures sorted by what the user can do about them. */
+
+export type CaptureProblem = 'denied' | 'missing' | 'busy' | 'unsupported' | 'failed';
+
+export class CaptureError extends Error {
+  readonly problem: CaptureProblem;
+
+  constructor(problem: CaptureProblem) {
+    super(`Capture failed: ${problem}`);
+    this.name = 'CaptureError';
+    this.problem = problem;
+  }
+}
+
+export async function openMicrophone(deviceId?: string): Promise<MediaStreamTrack> {
+  const audio = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
+  const stream = await capture({ audio: { ...audio, ...chosen(deviceId) } });
+  return firstOf(stream.getAudioTracks());
+}
+
+export async function openCamera(deviceId?: string): Promise<MediaStreamTrack> {
+  const video = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 24 } };
+  const stream = await capture({ video: { ...video, ...chosen(deviceId) } });
+  return firstOf(stream.getVideoTracks());
+}
+
+export interface ScreenCapture {
+  screen: MediaStreamTrack;
+  /** Present when the user chose to share sound as well. */
+  audio: MediaStreamTrack | null;
+}
+
+/** Lets the user pick what to share; `denied` also means that they changed their mind. */
+export async function openScreen(): Promise<ScreenCapture> {
+  if (!canShareScreen()) throw new CaptureError('unsupported');
+  const stream = await navigator.mediaDevices
+    .getDisplayMedia({ video: { frameRate: { max: 15 } }, audio: true })
+    .catch(rethrow);
+  const screen = firstOf(stream.getVideoTracks());
+  screen.contentHint = 'detail';
+  return { screen, audio: stream.getAudioTracks()[0] ?? null };
+}
+
+export function canShareScreen(): boolean {
+  return Boolean(navigator.mediaDevices?.getDisplayMedia);
+}
+
+export async function listDevices(): Promise<MediaDeviceInfo[]> {
+  const devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
+  // Before permission is given browsers list one nameless device of each kind.
+  return devices.filter((device) => device.deviceId !== '');
+}
+
+async function capture(constraints: MediaStreamConstraints): Promise<MediaStream> {
+  if (!navigator.mediaDevices) throw new CaptureError('unsupported');
+  return navigator.mediaDevices.getUserMedia(constraints).catch(rethrow);
+}
+
+function chosen(deviceId: string | undefined): MediaTrackConstraints {
+  // Preferred rather than exact: a remembered device may not be plugged in today.
+  return deviceId ? { deviceId: { ideal: deviceId } } : {};
+}
+
+function firstOf(tracks: MediaStreamTrack[]): MediaStreamTrack {
+  const track = tracks[0];
+  if (!track) throw new CaptureError('missing');
+  return track;
+}
+
+function rethrow(error: unknown): never {
+  const name = error instanceof DOMException ? error.name : '';
+  throw new CaptureError(PROBLEMS[name] ?? 'failed');
+}
+
+const PROBLEMS: Record<string, CaptureProblem> = {
+  NotAllowedError: 'denied',
+  SecurityError: 'denied',
+  NotFoundError: 'missing',
+  OverconstrainedError: 'missing',
+  NotReadableError: 'busy',
+  AbortError: 'busy',
+};

@@ -1,0 +1,66 @@
+import type { Device, Transport, TransportOptions } from 'mediasoup-client/types';
+import type { VideoChoice } from './encodings';
+import { Receiver, type RemoteTrack } from './receiver';
+import { Sender } from './sender';
+import type { Signaling } from './signaling';
+import { TransportLink } from './transport-link';
+import type { JoinReply, Source } from './wire';
+
+export interface MediaSessionOptions {
+  device: Device;
+  signaling: Signaling;
+  choice: VideoChoice;
+  onTracks: (tracks: RemoteTrack[]) => void;
+  onSendError: (source: Source, error: unknown) => void;
+  /** A transport is lost for good: the leg must join again. */
+  onLost: () => void;
+}
+
+/** The media of one leg: a transport to send and one to receive, from join until close. */
+export class MediaSession {
+  readonly sender: Sender;
+  readonly receiver: Receiver;
+  readonly #transports: { send: Transport; recv: Transport };
+  readonly #links: TransportLink[];
+
+  constructor(joined: JoinReply, options: MediaSessionOptions) {
+    const { device, signaling, choice, onLost } = options;
+    const { send, recv } = joined.transports ?? {};
+    if (!send || !recv) throw new Error('The server offered no media transports.');
+    const withIce = (offered: TransportOptions): TransportOptions => ({
+      iceServers: joined.iceServers,
+      ...offered,
+    });
+    this.#transports = {
+      send: device.createSendTransport(withIce(send)),
+      recv: device.createRecvTransport(withIce(recv)),
+    };
+    this.#links = Object.values(this.#transports).map(
+      (transport) => new TransportLink(transport, signaling, onLost),
+    );
+    const transport = this.#transports.send;
+    this.sender = new Sender({
+      transport,
+      signaling,
+      device,
+      choice,
+      onError: options.onSendError,
+    });
+    this.receiver = new Receiver(this.#transports.recv, signaling, options.onTracks);
+  }
+
+  /** Asks the server for a new path on both transports; media goes on meanwhile. */
+  async restartIce(): Promise<void> {
+    await Promise.all(this.#links.map((link) => link.restartIce()));
+  }
+
+  connectionStates(): { send: string; recv: string } {
+    const { send, recv } = this.#transports;
+    return { send: send.connectionState, recv: recv.connectionState };
+  }
+
+  close(): void {
+    this.receiver.close();
+    for (const link of this.#links) link.close();
+  }
+}

@@ -1,0 +1,106 @@
+import type { Device, Producer, Transport } from 'mediasoup-client/types';
+import { producerOptions, type VideoChoice } from './encodings';
+import type { Signaling } from './signaling';
+import type { Source } from './wire';
+
+/** What a source should be doing; the sender works until the server agrees. */
+export interface Outgoing {
+  track: MediaStreamTrack | null;
+  /** A muted source keeps its producer, paused. */
+  muted: boolean;
+}
+
+/** The leg's sending half: one producer per source. Tracks belong to the caller and are never stopped here. */
+export class Sender {
+  readonly #transport: Transport;
+  readonly #signaling: Signaling;
+  readonly #device: Device;
+  readonly #choice: VideoChoice;
+  readonly #onError: (source: Source, error: unknown) => void;
+  readonly #producers = new Map<Source, Producer>();
+  readonly #wanted = new Map<Source, Outgoing>();
+  #work: Promise<void> = Promise.resolve();
+
+  constructor(options: {
+    transport: Transport;
+    signaling: Signaling;
+    device: Device;
+    choice: VideoChoice;
+    onError: (source: Source, error: unknown) => void;
+  }) {
+    this.#transport = options.transport;
+    this.#signaling = options.signaling;
+    this.#device = options.device;
+    this.#choice = options.choice;
+    this.#onError = options.onError;
+    this.#transport.on('produce', ({ kind, rtpParameters, appData }, done, fail) => {
+      const source = appData.source as Source;
+      const paused = this.#wanted.get(source)?.muted ?? false;
+      const transportId = this.#transport.id;
+      this.#signaling
+        .request('media:produce', { transportId, kind, rtpParameters, appData: { source }, paused })
+        .then(done, fail);
+    });
+  }
+
+  /** Says what a source should be doing from here on. The latest word wins. */
+  set(source: Source, outgoing: Outgoing): void {
+    this.#wanted.set(source, outgoing);
+    this.#work = this.#work
+      .then(() => this.#settle(source))
+      .catch((error: unknown) => {
+        if (!this.#transport.closed) this.#onError(source, error);
+      });
+  }
+
+  producers(): ReadonlyMap<Source, Producer> {
+    return this.#producers;
+  }
+
+  async #settle(source: Source): Promise<void> {
+    const wanted = this.#wanted.get(source);
+    if (!wanted || this.#transport.closed) return;
+    const producer = this.#producers.get(source);
+    if (!producer) {
+      if (wanted.track) await this.#produce(source, wanted.track, wanted.muted);
+    } else if (!wanted.track && SHARED.has(source)) {
+      await this.#stop(source, producer);
+    } else {
+      await this.#adjust(producer, wanted);
+    }
+  }
+
+  async #produce(source: Source, track: MediaStreamTrack, muted: boolean): Promise<void> {
+    track.enabled = !muted;
+    const producer = await this.#transport.produce({
+      track,
+      stopTracks: false,
+      appData: { source },
+      ...producerOptions(source, this.#device, this.#choice),
+    });
+    this.#producers.set(source, producer);
+  }
+
+  /** Keeps the producer through mutes and device changes, so that viewers keep their consumer. */
+  async #adjust(producer: Producer, { track, muted }: Outgoing): Promise<void> {
+    const paused = muted || !track;
+    if (paused && !producer.paused) {
+      producer.pause();
+      await this.#signaling.request('media:pause-producer', { producerId: producer.id });
+    }
+    if (producer.track !== track) await producer.replaceTrack({ track });
+    if (!paused && producer.paused) {
+      producer.resume();
+      await this.#signaling.request('media:resume-producer', { producerId: producer.id });
+    }
+  }
+
+  async #stop(source: Source, producer: Producer): Promise<void> {
+    this.#producers.delete(source);
+    producer.close();
+    await this.#signaling.request('media:close-producer', { producerId: producer.id });
+  }
+}
+
+/** Sources that go away when they stop; a microphone or camera only pauses. */
+const SHARED: ReadonlySet<Source> = new Set(['screen', 'screen-audio']);

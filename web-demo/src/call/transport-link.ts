@@ -1,0 +1,64 @@
+import type { Transport } from 'mediasoup-client/types';
+import type { Signaling } from './signaling';
+
+/**
+ * Joins one transport to the signaling: passes its DTLS parameters on, and restarts ICE when its
+ * path is lost. After `RETRY_DELAYS_MS` are used up it gives up and says so.
+ */
+export class TransportLink {
+  readonly #transport: Transport;
+  readonly #signaling: Signaling;
+  readonly #onLost: () => void;
+  #attempts = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(transport: Transport, signaling: Signaling, onLost: () => void) {
+    this.#transport = transport;
+    this.#signaling = signaling;
+    this.#onLost = onLost;
+    transport.on('connect', ({ dtlsParameters }, done, fail) => {
+      const request = { transportId: transport.id, dtlsParameters };
+      signaling.request('media:connect-transport', request).then(() => done(), fail);
+    });
+    transport.on('connectionstatechange', (state) => {
+      if (state === 'connected') this.#recovered();
+      if (state === 'disconnected') this.#scheduleRestart(DISCONNECT_PATIENCE_MS);
+      if (state === 'failed') this.#scheduleRestart(RETRY_DELAYS_MS[this.#attempts] ?? 0);
+    });
+  }
+
+  async restartIce(): Promise<void> {
+    const transportId = this.#transport.id;
+    const { iceParameters } = await this.#signaling.request('media:restart-ice', { transportId });
+    if (!this.#transport.closed) await this.#transport.restartIce({ iceParameters });
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#transport.close();
+  }
+
+  #scheduleRestart(delay: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#tryRestart(), delay);
+  }
+
+  #tryRestart(): void {
+    if (this.#transport.closed || this.#transport.connectionState === 'connected') return;
+    if (this.#attempts >= RETRY_DELAYS_MS.length) {
+      this.#onLost();
+      return;
+    }
+    this.#attempts += 1;
+    this.restartIce().catch(() => this.#scheduleRestart(RETRY_DELAYS_MS[this.#attempts] ?? 0));
+  }
+
+  #recovered(): void {
+    clearTimeout(this.#timer);
+    this.#attempts = 0;
+  }
+}
+
+/** A short loss often heals by itself. */
+const DISCONNECT_PATIENCE_MS = 2_000;
+const RETRY_DELAYS_MS = [0, 1_000, 3_000, 5_000];

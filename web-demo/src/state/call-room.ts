@@ -1,0 +1,227 @@
+import { computed, effect, signal, untracked } from '@preact/signals';
+import { hasCode } from '../api/server-error';
+import type { Call, Member } from '../api/types';
+import { loadDevice } from '../call/device';
+import { type VideoChoice, videoChoiceFrom } from '../call/encodings';
+import { MediaSession } from '../call/media-session';
+import type { RemoteTrack } from '../call/receiver';
+import type { Signaling } from '../call/signaling';
+import type { JoinReply } from '../call/wire';
+import { forgetCall, rememberCall, tabDevice } from './call-memory';
+import { signaling, status } from './connection';
+import { cameraTrack, micTrack, muted, screenAudioTrack, screenTrack } from './local-media';
+import { describe } from './messages';
+import { announce, notify } from './notices';
+import { followRoom } from './room-events';
+import { EMPTY_ROSTER, rosterOf } from './roster';
+import { api, session, signedIn } from './session';
+
+export type Phase =
+  | { name: 'joining' }
+  | { name: 'joined' }
+  | { name: 'ended'; reason: string | null; durationSeconds: number | null; byMe: boolean }
+  | { name: 'replaced' }
+  | { name: 'failed'; message: string };
+
+/**
+ * One call as this tab takes part in it: joins when the socket is there, joins again whenever the
+ * connection was lost, and stays until `leave`, `end`, or the server's word that it is over.
+ */
+export class CallRoom {
+  readonly callId: string;
+  readonly phase = signal<Phase>({ name: 'joining' });
+  readonly call = signal<Call | undefined>(undefined);
+  readonly roster = signal(EMPTY_ROSTER);
+  readonly tracks = signal<RemoteTrack[]>([]);
+  readonly activeSpeaker = signal<string | null>(null);
+  readonly speaking = signal<ReadonlySet<string>>(new Set());
+  readonly members = signal<Member[]>([]);
+  readonly legId = signal<string | undefined>(undefined);
+  readonly media = signal<MediaSession | undefined>(undefined);
+
+  /** Being in the call, but without the server right now. */
+  readonly interrupted = computed(() => this.phase.value.name === 'joined' && !this.#entered.value);
+
+  readonly canEnd = computed(() => {
+    const me = session.value?.user.id;
+    const role = this.members.value.find((member) => member.userId === me)?.role;
+    return this.call.value?.initiatedById === me || role === 'owner' || role === 'admin';
+  });
+
+  readonly #entered = signal(false);
+  readonly #choice: VideoChoice = videoChoiceFrom(location.search);
+  readonly #stop: (() => void)[] = [];
+  #closed = false;
+  #attempt = 0;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(callId: string) {
+    this.callId = callId;
+    this.#stop.push(
+      effect(() => signaling.value && followRoom(this, signaling.value)),
+      effect(() => {
+        if (status.value !== 'connected') this.#entered.value = false;
+        else untracked(() => this.#enter());
+      }),
+      effect(() => this.#sendLocalMedia()),
+    );
+  }
+
+  /** Joins again after a failure, or takes the call over from another tab. */
+  retry(): void {
+    this.phase.value = { name: 'joining' };
+    void this.#enter();
+  }
+
+  async leave(): Promise<void> {
+    const connection = this.#wantsIn() ? signaling.peek() : undefined;
+    this.close();
+    // The server notices a vanished leg by itself, so a failure here needs no telling.
+    await connection?.request('call:leave', { callId: this.callId }).catch(() => undefined);
+  }
+
+  async end(): Promise<void> {
+    try {
+      const reply = await signaling.peek()?.request('call:end', { callId: this.callId });
+      if (reply) this.finish(reply.call.endReason, reply.call.durationSeconds, true);
+    } catch (error) {
+      notify(describe(error), 'error');
+    }
+  }
+
+  /** The call is over; the first reason told is kept, since it knows who ended it. */
+  finish(reason: string | null, durationSeconds: number | null, byMe = false): void {
+    if (this.phase.peek().name === 'ended') return;
+    this.#over({ name: 'ended', reason, durationSeconds, byMe });
+    announce('The call has ended.');
+  }
+
+  /** This device joined from somewhere else, so this tab stands back. */
+  replaced(): void {
+    this.#over({ name: 'replaced' });
+  }
+
+  /** Ends this tab's part without telling the server. */
+  close(): void {
+    this.#closed = true;
+    for (const stop of this.#stop.splice(0)) stop();
+    this.#hangUp();
+    forgetCall();
+  }
+
+  async #enter(): Promise<void> {
+    const connection = signaling.peek();
+    if (!connection || !this.#wantsIn()) return;
+    this.#attempt += 1;
+    const attempt = this.#attempt;
+    clearTimeout(this.#retry);
+    this.#entered.value = false;
+    try {
+      const device = await loadDevice();
+      const joined = await connection.request('call:join', {
+        callId: this.callId,
+        device: tabDevice(),
+        rtpCapabilities: device.recvRtpCapabilities,
+        media: { send: true, recv: true, consume: true },
+      });
+      if (attempt === this.#attempt && this.#wantsIn()) this.#adopt(joined, device, connection);
+    } catch (error) {
+      if (attempt === this.#attempt) await this.#refused(error);
+    }
+  }
+
+  #adopt(joined: JoinReply, device: MediaDevice, connection: Signaling): void {
+    const before = this.media.peek();
+    const media = new MediaSession(joined, {
+      device,
+      signaling: connection,
+      choice: this.#choice,
+      onTracks: (tracks) => {
+        this.tracks.value = tracks;
+      },
+      onSendError: (_source, error) => notify(describe(error), 'error'),
+      onLost: () => void this.#enter(),
+    });
+    this.legId.value = joined.legId;
+    this.call.value = joined.call;
+    const others = joined.producers.filter((producer) => producer.legId !== joined.legId);
+    this.roster.value = rosterOf(joined.participants, others);
+    this.media.value = media;
+    before?.close();
+    this.#entered.value = true;
+    this.phase.value = { name: 'joined' };
+    rememberCall(this.callId);
+    this.#receive(media, joined, others);
+    void this.#loadMembers(joined.call.groupId);
+  }
+
+  #receive(media: MediaSession, joined: JoinReply, others: { producerId: string }[]): void {
+    const consumers = joined.consumers ?? [];
+    this.tracks.value = consumers.length > 0 ? this.tracks.peek() : [];
+    media.receiver.accept(consumers).catch((error: unknown) => notify(describe(error), 'error'));
+    media.receiver.want(others.map((producer) => producer.producerId));
+  }
+
+  async #refused(error: unknown): Promise<void> {
+    if (hasCode(error, 'call_ended', 'conflict')) return this.#learnHowItEnded();
+    // Without a socket the effect on its status tries again.
+    if (hasCode(error, 'disconnected')) return;
+    if (this.phase.peek().name === 'joined' && hasCode(error, ...PASSING)) {
+      this.#retry = setTimeout(() => this.#enter(), RETRY_MS);
+      return;
+    }
+    this.#over({ name: 'failed', message: describeRefusal(error) });
+  }
+
+  async #learnHowItEnded(): Promise<void> {
+    const call = await signedIn(api.call(this.callId)).catch(() => undefined);
+    this.finish(call?.endReason ?? null, call?.durationSeconds ?? null);
+  }
+
+  async #loadMembers(groupId: string): Promise<void> {
+    const page = await signedIn(api.members(groupId)).catch(() => undefined);
+    if (page) this.members.value = page.items;
+  }
+
+  #sendLocalMedia(): void {
+    const sender = this.media.value?.sender;
+    const type = this.call.value?.type;
+    if (!sender || !type) return;
+    sender.set('mic', { track: micTrack.value, muted: muted.value });
+    if (type === 'video') sender.set('camera', { track: cameraTrack.value, muted: false });
+    if (type === 'audio') return;
+    sender.set('screen', { track: screenTrack.value, muted: false });
+    sender.set('screen-audio', { track: screenAudioTrack.value, muted: false });
+  }
+
+  #wantsIn(): boolean {
+    const { name } = this.phase.peek();
+    return !this.#closed && (name === 'joining' || name === 'joined');
+  }
+
+  #over(phase: Phase): void {
+    this.phase.value = phase;
+    this.#hangUp();
+    forgetCall();
+  }
+
+  #hangUp(): void {
+    clearTimeout(this.#retry);
+    this.#attempt += 1;
+    this.media.peek()?.close();
+    this.media.value = undefined;
+    this.tracks.value = [];
+  }
+}
+
+type MediaDevice = Awaited<ReturnType<typeof loadDevice>>;
+
+function describeRefusal(error: unknown): string {
+  if (hasCode(error, 'forbidden')) return 'Only members of the group can join this call.';
+  if (hasCode(error, 'not_found')) return 'There is no such call.';
+  return describe(error);
+}
+
+/** Failures that pass by themselves while one is already in the call. */
+const PASSING = ['timeout', 'network', 'unavailable', 'node_draining', 'rate_limited'];
+const RETRY_MS = 2_000;

@@ -1,0 +1,63 @@
+import { ServerError } from '../api/server-error';
+import { CaptureError, type CaptureProblem } from '../call/capture';
+
+/** What to tell people when something failed. Codes nobody foresaw are shown as they are. */
+export function describe(error: unknown): string {
+  if (error instanceof ServerError) return MESSAGES[error.code] ?? unforeseen(error.code);
+  if (error instanceof CaptureError) return describeCapture(error.problem, 'Your device');
+  console.error(error);
+  return 'Something went wrong in this page. Reload it to try again.';
+}
+
+/** What stops a microphone, camera or screen, and what to do about it. `what` begins the sentence. */
+export function describeCapture(problem: CaptureProblem, what: string): string {
+  switch (problem) {
+    case 'denied':
+      return `${what} is blocked. Allow it in the browser’s address bar, then try again.`;
+    case 'missing':
+      return `${what} was not found. Plug one in, or go on without.`;
+    case 'busy':
+      return `${what} is in use by another app. Close that app, then try again.`;
+    case 'unsupported':
+      return `${what} needs a secure page: open this one over https or on localhost.`;
+    case 'failed':
+      return `${what} could not be started.`;
+  }
+}
+
+/** Why a call is over, in a sentence. */
+export function describeEnd(reason: string | null, byMe: boolean): string {
+  if (byMe) return 'You ended the call for everyone.';
+  return END_REASONS[reason ?? 'normal'] ?? `The call ended (${reason}).`;
+}
+
+function unforeseen(code: string): string {
+  return `Something went wrong on the server (${code}).`;
+}
+
+const MESSAGES: Record<string, string> = {
+  network: 'The server cannot be reached. Check your connection and try again.',
+  disconnected: 'You are not connected right now. Wait a moment and try again.',
+  timeout: 'The server took too long to answer. Try again.',
+  unauthorized: 'Your sign-in is not valid here, or it has expired.',
+  forbidden: 'You are not allowed to do this. Ask an owner or admin of the group.',
+  not_found: 'This does not exist, or it is gone.',
+  not_in_call: 'You are not in this call.',
+  call_ended: 'This call has ended.',
+  call_exists: 'A call is already running in this group.',
+  limit_exceeded: 'A limit of the server is reached.',
+  rate_limited: 'Too many requests. Wait a moment and try again.',
+  unavailable: 'The server is not ready right now. Try again in a moment.',
+  node_overloaded: 'The server is full right now. Try again later.',
+  node_draining: 'The server is restarting. Try again in a moment.',
+};
+
+const END_REASONS: Record<string, string> = {
+  normal: 'The call was ended for everyone.',
+  'last-left': 'Everyone has left.',
+  cancelled: 'The call was cancelled before anyone joined.',
+  timeout: 'Nobody answered in time.',
+  error: 'The call ended because of an error.',
+  'group-deleted': 'The group was deleted.',
+  'server-restart': 'The server was restarted.',
+};

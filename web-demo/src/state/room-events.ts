@@ -1,0 +1,104 @@
+import type { Signaling } from '../call/signaling';
+import type { AudioLevel, Events, ProducerInfo } from '../call/wire';
+import type { CallRoom } from './call-room';
+import { announce } from './notices';
+import {
+  withoutParticipant,
+  withoutProducer,
+  withParticipant,
+  withPaused,
+  withProducer,
+} from './roster';
+import { session } from './session';
+
+/** Keeps a room up to date with what the server tells about its call. Returns how to stop. */
+export function followRoom(room: CallRoom, signaling: Signaling): () => void {
+  const stops: (() => void)[] = [];
+  const on = <Name extends keyof Events>(name: Name, apply: (event: Events[Name]) => void) => {
+    stops.push(signaling.on(name, (event) => concerns(room, event) && apply(event)));
+  };
+  followPeople(room, on);
+  followProducers(room, on);
+  followVoices(room, on);
+  return () => {
+    for (const stop of stops) stop();
+  };
+}
+
+type On = <Name extends keyof Events>(name: Name, apply: (event: Events[Name]) => void) => void;
+
+function concerns(room: CallRoom, event: object): boolean {
+  if ('callId' in event) return event.callId === room.callId;
+  return 'id' in event && event.id === room.callId;
+}
+
+function followPeople(room: CallRoom, on: On): void {
+  on('call:updated', (call) => {
+    room.call.value = call;
+  });
+  on('call:ended', ({ reason, durationSeconds }) => room.finish(reason, durationSeconds));
+  on('call:replaced', ({ legId }) => {
+    if (legId === room.legId.peek()) room.replaced();
+  });
+  on('participant-joined', ({ userId, name }) => {
+    room.roster.value = withParticipant(room.roster.peek(), userId, name);
+    if (userId !== session.peek()?.user.id) announce(`${name} joined the call.`);
+  });
+  on('participant-left', ({ userId, name }) => {
+    if (userId === session.peek()?.user.id) return;
+    room.roster.value = withoutParticipant(room.roster.peek(), userId);
+    announce(`${name} left the call.`);
+  });
+}
+
+function followProducers(room: CallRoom, on: On): void {
+  on('media:new-producer', (producer) => {
+    if (producer.legId === room.legId.peek()) return;
+    room.roster.value = withProducer(room.roster.peek(), producer);
+    room.media.peek()?.receiver.want([producer.producerId]);
+    if (producer.appData.source === 'screen') announceAbout(room, producer, 'is sharing a screen');
+  });
+  on('media:producer-closed', ({ producerId }) => {
+    const producer = room.roster.peek().producers.get(producerId);
+    room.roster.value = withoutProducer(room.roster.peek(), producerId);
+    room.media.peek()?.receiver.drop(producerId);
+    if (producer?.appData.source === 'screen') announceAbout(room, producer, 'stopped sharing');
+  });
+  on('media:producer-paused', ({ producerId }) => setPaused(room, producerId, true));
+  on('media:producer-resumed', ({ producerId }) => setPaused(room, producerId, false));
+  on('media:consumer-closed', ({ producerId }) => room.media.peek()?.receiver.drop(producerId));
+}
+
+function setPaused(room: CallRoom, producerId: string, paused: boolean): void {
+  room.roster.value = withPaused(room.roster.peek(), producerId, paused);
+  const producer = room.roster.peek().producers.get(producerId);
+  if (producer?.appData.source !== 'mic') return;
+  announceAbout(room, producer, paused ? 'is muted' : 'is no longer muted');
+}
+
+function followVoices(room: CallRoom, on: On): void {
+  let silence: ReturnType<typeof setTimeout> | undefined;
+  on('media:active-speaker', ({ userId }) => {
+    room.activeSpeaker.value = userId;
+  });
+  on('media:audio-levels', ({ levels }) => {
+    room.speaking.value = loudOf(levels);
+    clearTimeout(silence);
+    // Levels are sent while there are any: none for a while means that nobody speaks.
+    silence = setTimeout(() => {
+      room.speaking.value = new Set();
+    }, SILENCE_MS);
+  });
+}
+
+function loudOf(levels: AudioLevel[]): ReadonlySet<string> {
+  return new Set(levels.filter(({ dBov }) => dBov > SPEECH_DBOV).map(({ userId }) => userId));
+}
+
+function announceAbout(room: CallRoom, producer: ProducerInfo, what: string): void {
+  const person = room.roster.peek().participants.get(producer.userId);
+  if (person) announce(`${person.name} ${what}.`);
+}
+
+const SPEECH_DBOV = -50;
+const SILENCE_MS = 1_000;

@@ -1,0 +1,94 @@
+import type { CallRoom } from './call-room';
+import { cameraTrack, micOn, screenTrack } from './local-media';
+import { isMicOn, producersOf } from './roster';
+import { session } from './session';
+
+/** One picture in the call: a person, with or without camera, or a shared screen. */
+export interface Tile {
+  key: string;
+  userId: string;
+  name: string;
+  source: 'camera' | 'screen';
+  self: boolean;
+  micOn: boolean;
+  track: MediaStreamTrack | null;
+  /** The remote producer behind the picture. */
+  producerId: string | undefined;
+}
+
+/** Everyone in the call, others first and oneself last, then the shared screens. */
+export function tilesOf(room: CallRoom): Tile[] {
+  const me = session.value?.user;
+  const roster = room.roster.value;
+  const others = [...roster.participants.values()].filter(({ userId }) => userId !== me?.id);
+  const people = others.flatMap((person) => personTiles(room, person));
+  const screens = [...roster.participants.values()].flatMap((person) => screenTiles(room, person));
+  if (!me) return [...people, ...screens];
+  return [...people, ...elsewhere(room, me), selfTile(me), ...ownScreen(me), ...screens];
+}
+
+interface Person {
+  userId: string;
+  name: string;
+}
+
+function personTiles(room: CallRoom, person: Person): Tile[] {
+  const cameras = liveTiles(room, person, 'camera');
+  if (cameras.length > 0) return cameras;
+  return [{ ...blank(room, person), source: 'camera' }];
+}
+
+function screenTiles(room: CallRoom, person: Person): Tile[] {
+  return liveTiles(room, person, 'screen');
+}
+
+/** Cameras of one's own other devices. */
+function elsewhere(room: CallRoom, me: { id: string; name: string }): Tile[] {
+  const tiles = liveTiles(room, { userId: me.id, name: `${me.name} (other device)` }, 'camera');
+  return tiles.map((tile) => ({ ...tile, key: `${tile.key}-${tile.producerId}` }));
+}
+
+/** A tile for each producer that is on; the first has the short key, further devices a longer one. */
+function liveTiles(room: CallRoom, person: Person, source: 'camera' | 'screen'): Tile[] {
+  const live = producersOf(room.roster.value, person.userId, source).filter(
+    ({ paused }) => !paused,
+  );
+  return live.map(({ producerId, legId }, index) => ({
+    ...blank(room, person),
+    key: `${person.userId}-${source}${index === 0 ? '' : `-${legId}`}`,
+    source,
+    producerId,
+    track: room.tracks.value.find((remote) => remote.producerId === producerId)?.track ?? null,
+  }));
+}
+
+function blank(room: CallRoom, { userId, name }: Person) {
+  return {
+    key: `${userId}-camera`,
+    userId,
+    name,
+    self: false,
+    micOn: isMicOn(room.roster.value, userId),
+    track: null,
+    producerId: undefined,
+  };
+}
+
+function selfTile(me: { id: string; name: string }): Tile {
+  return {
+    key: `${me.id}-camera`,
+    userId: me.id,
+    name: me.name,
+    source: 'camera',
+    self: true,
+    micOn: micOn.value,
+    track: cameraTrack.value,
+    producerId: undefined,
+  };
+}
+
+function ownScreen(me: { id: string; name: string }): Tile[] {
+  const track = screenTrack.value;
+  if (!track) return [];
+  return [{ ...selfTile(me), key: `${me.id}-screen`, source: 'screen', track }];
+}

@@ -1,0 +1,87 @@
+import type { Call, Member } from '../api/types';
+import type { GroupView } from '../state/group-view';
+import { session } from '../state/session';
+import { asMoment, callTitle, inWords } from './format';
+import { Icon } from './icon';
+import { Problem } from './message';
+import { useTask } from './use-task';
+
+export function CallHistory({ view }: { view: GroupView }) {
+  const history = view.history.value;
+  const { busy, problem, run } = useTask();
+  return (
+    <section class="card" aria-labelledby="history-title">
+      <h2 class="section-title" id="history-title">
+        Calls
+      </h2>
+      {history.state === 'loading' && <p class="muted loading">Loading…</p>}
+      {history.state === 'failed' && <Problem text={history.message} />}
+      {history.state === 'ready' && history.value.length === 0 && (
+        <p class="muted" data-testid="no-history">
+          No calls yet. The first one will be listed here when it is over.
+        </p>
+      )}
+      {history.state === 'ready' && history.value.length > 0 && (
+        <ol class="history" data-testid="history">
+          {history.value.map((call) => (
+            <HistoryItem key={call.id} call={call} members={view.members.value} />
+          ))}
+        </ol>
+      )}
+      <Problem text={problem} />
+      {view.nextCursor.value && (
+        <button
+          type="button"
+          class="button quiet"
+          data-testid="history-more"
+          disabled={busy}
+          onClick={() => run(() => view.loadOlder())}
+        >
+          {busy ? 'Loading…' : 'Show older calls'}
+        </button>
+      )}
+    </section>
+  );
+}
+
+function HistoryItem({ call, members }: { call: Call; members: Member[] }) {
+  return (
+    <li class="history-item" data-testid="history-item" data-call-id={call.id}>
+      <span class={`history-icon ${call.status}`}>
+        <Icon name={call.type === 'audio' ? 'phone' : 'camera'} />
+      </span>
+      <div>
+        <strong>{callTitle(call.type)}</strong>
+        <span class="muted">
+          {starterOf(call, members)} ·{' '}
+          <time dateTime={call.createdAt}>{asMoment(call.createdAt)}</time>
+        </span>
+      </div>
+      <span class={`outcome ${call.status}`}>{outcomeOf(call)}</span>
+    </li>
+  );
+}
+
+function starterOf(call: Call, members: Member[]): string {
+  if (call.initiatedById === session.value?.user.id) return 'You';
+  return members.find(({ userId }) => userId === call.initiatedById)?.name ?? 'Former member';
+}
+
+function outcomeOf(call: Call): string {
+  switch (call.status) {
+    case 'waiting':
+      return 'Ringing';
+    case 'active':
+      return 'Running';
+    case 'cancelled':
+      return call.endReason === 'timeout' ? 'No answer' : 'Cancelled';
+    case 'failed':
+      return 'Failed';
+    case 'ended':
+      return `${inWords(call.durationSeconds ?? 0)} · ${peopleOf(call.maxParticipants)}`;
+  }
+}
+
+function peopleOf(count: number): string {
+  return count === 1 ? '1 person' : `${count} people`;
+}

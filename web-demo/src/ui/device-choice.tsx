@@ -1,0 +1,79 @@
+import { useSignal } from '@preact/signals';
+import { useEffect } from 'preact/hooks';
+import type { CallType } from '../api/types';
+import { meterLevel } from '../call/level-meter';
+import {
+  cameraTrack,
+  choose,
+  chosenDevices,
+  type DeviceKind,
+  devices,
+  micOn,
+  micTrack,
+} from '../state/local-media';
+
+/** Which microphone, camera and speaker to use. Changes count at once, in a call, too. */
+export function DeviceChoice({ type }: { type: CallType }) {
+  return (
+    <div class="device-choice">
+      <DeviceSelect kind="audioinput" label="Microphone" using={micTrack.value} />
+      <MicLevel />
+      {type === 'video' && (
+        <DeviceSelect kind="videoinput" label="Camera" using={cameraTrack.value} />
+      )}
+      {'setSinkId' in HTMLMediaElement.prototype && (
+        <DeviceSelect kind="audiooutput" label="Speaker" using={null} />
+      )}
+    </div>
+  );
+}
+
+interface DeviceSelectProps {
+  kind: DeviceKind;
+  label: string;
+  using: MediaStreamTrack | null;
+}
+
+function DeviceSelect({ kind, label, using }: DeviceSelectProps) {
+  const options = devices.value.filter((device) => device.kind === kind);
+  const chosen = using?.getSettings().deviceId ?? chosenDevices.value[kind] ?? '';
+  return (
+    <label class="device">
+      <span>{label}</span>
+      <select
+        data-testid={`device-${kind}`}
+        disabled={options.length === 0}
+        value={chosen}
+        onChange={(event) => choose(kind, event.currentTarget.value)}
+      >
+        {options.length === 0 && <option value="">None found</option>}
+        {options.map(({ deviceId, label: name }, index) => (
+          <option key={deviceId} value={deviceId}>
+            {name || `${label} ${index + 1}`}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+/** Shows that the microphone hears something, before the others do. */
+function MicLevel() {
+  const level = useSignal(0);
+  const track = micTrack.value;
+  useEffect(() => {
+    level.value = 0;
+    if (!track) return;
+    return meterLevel(track, (measured) => {
+      level.value = measured;
+    });
+  }, [track]);
+  return (
+    <meter
+      class="mic-level"
+      aria-label="Microphone level"
+      value={micOn.value ? level.value : 0}
+      data-testid="mic-level"
+    />
+  );
+}

@@ -1,0 +1,111 @@
+import { useEffect, useMemo } from 'preact/hooks';
+import type { Call, Member } from '../api/types';
+import { runningCalls } from '../state/connection';
+import { GroupView } from '../state/group-view';
+import { go, paths } from '../state/router';
+import { session } from '../state/session';
+import { CallHistory } from './call-history';
+import { asMoment, callTitle } from './format';
+import { Icon } from './icon';
+import { Link } from './link';
+import { Members } from './members';
+import { Empty } from './message';
+
+export function GroupPage({ groupId }: { groupId: string }) {
+  const view = useMemo(() => new GroupView(groupId), [groupId]);
+  const running = runningCalls.value.get(groupId);
+  // A call that began or ended is in the history, too.
+  useEffect(() => void view.loadHistory(), [view, running?.id]);
+  useEffect(() => void view.load(), [view]);
+  const group = view.group.value;
+
+  if (group.state === 'loading') return <p class="muted loading">Loading…</p>;
+  if (group.state === 'failed') {
+    return (
+      <Empty icon="warning" title="This group cannot be shown" testId="group-failed">
+        <p class="muted">{group.message}</p>
+        <Link to={paths.home} class="button">
+          Back to your groups
+        </Link>
+      </Empty>
+    );
+  }
+  return (
+    <article class="group" data-testid="group-page">
+      <Link to={paths.home} class="back">
+        <Icon name="back" />
+        Groups
+      </Link>
+      <header class="group-head">
+        <h1>{group.value.name}</h1>
+        {!running && <StartButtons groupId={groupId} />}
+      </header>
+      {running && <RunningCall call={running} members={view.members.value} />}
+      <div class="group-columns">
+        <CallHistory view={view} />
+        <Members view={view} />
+      </div>
+    </article>
+  );
+}
+
+function StartButtons({ groupId }: { groupId: string }) {
+  return (
+    <div class="start-buttons">
+      <button
+        type="button"
+        class="button primary"
+        data-testid="start-video"
+        onClick={() => go(paths.start(groupId, 'video'))}
+      >
+        <Icon name="camera" />
+        Video call
+      </button>
+      <button
+        type="button"
+        class="button"
+        data-testid="start-audio"
+        onClick={() => go(paths.start(groupId, 'audio'))}
+      >
+        <Icon name="phone" />
+        Audio call
+      </button>
+    </div>
+  );
+}
+
+function RunningCall({ call, members }: { call: Call; members: Member[] }) {
+  return (
+    <section class="running" aria-label="Running call" data-testid="running-call">
+      <span class="running-icon">
+        <Icon name={call.type === 'audio' ? 'phone' : 'camera'} />
+      </span>
+      <div class="running-text">
+        <strong>
+          <span class="live-dot" aria-hidden="true" /> {callTitle(call.type)} is running
+        </strong>
+        <span class="muted">{whoIsIn(call, members)}</span>
+      </div>
+      <button
+        type="button"
+        class="button primary"
+        data-testid="join-call"
+        onClick={() => go(paths.call(call.id))}
+      >
+        Join
+      </button>
+    </section>
+  );
+}
+
+function whoIsIn(call: Call, members: Member[]): string {
+  const me = session.value?.user.id;
+  const names = call.participants.map((id) =>
+    id === me ? 'you' : (members.find(({ userId }) => userId === id)?.name ?? 'someone'),
+  );
+  const since = `since ${asMoment(call.startedAt ?? call.createdAt)}`;
+  if (names.length === 0) return `Nobody is in it right now, ${since}`;
+  const shown = new Intl.ListFormat('en').format(names.slice(0, 3));
+  const more = names.length > 3 ? ` and ${names.length - 3} more` : '';
+  return `With ${shown}${more}, ${since}`;
+}

@@ -1,0 +1,69 @@
+import type { CallRoom } from '../state/call-room';
+import { cameraOn, micOn, screenTrack } from '../state/local-media';
+import { isMicOn, producersOf, type Roster } from '../state/roster';
+import { session } from '../state/session';
+import { Avatar } from './avatar';
+import { Icon } from './icon';
+
+/** Who is in the call, and what can be heard and seen of them. */
+export function ParticipantsPanel({ room, onClose }: { room: CallRoom; onClose: () => void }) {
+  const me = session.value?.user.id;
+  const roster = room.roster.value;
+  const people = [...roster.participants.values()];
+  return (
+    <aside class="panel" aria-label="People in the call" data-testid="participants-panel">
+      <header class="panel-head">
+        <h2>
+          People <span class="count">{people.length}</span>
+        </h2>
+        <button type="button" class="button quiet icon-only" aria-label="Close" onClick={onClose}>
+          <Icon name="close" />
+        </button>
+      </header>
+      <ul class="member-list">
+        {people.map(({ userId, name }) => (
+          <li key={userId} class="member" data-testid="participant" data-user-id={userId}>
+            <Avatar name={name} />
+            <span>
+              {name}
+              {userId === me && <span class="muted"> (you)</span>}
+            </span>
+            <Activity {...(userId === me ? myActivity() : activityOf(roster, userId))} />
+          </li>
+        ))}
+      </ul>
+    </aside>
+  );
+}
+
+interface ActivityProps {
+  mic: boolean;
+  camera: boolean;
+  screen: boolean;
+}
+
+function Activity({ mic, camera, screen }: ActivityProps) {
+  const words = [
+    mic ? 'microphone on' : 'muted',
+    camera && 'camera on',
+    screen && 'sharing a screen',
+  ].filter(Boolean);
+  return (
+    <span class="activity">
+      <span class="visually-hidden">{words.join(', ')}</span>
+      {screen && <Icon name="screen" />}
+      {camera && <Icon name="camera" />}
+      <Icon name={mic ? 'mic' : 'micOff'} />
+    </span>
+  );
+}
+
+function myActivity(): ActivityProps {
+  return { mic: micOn.value, camera: cameraOn.value, screen: screenTrack.value !== null };
+}
+
+function activityOf(roster: Roster, userId: string): ActivityProps {
+  const sends = (source: 'camera' | 'screen') =>
+    producersOf(roster, userId, source).some(({ paused }) => !paused);
+  return { mic: isMicOn(roster, userId), camera: sends('camera'), screen: sends('screen') };
+}

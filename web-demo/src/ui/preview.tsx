@@ -1,0 +1,131 @@
+import type { ComponentChildren } from 'preact';
+import { useEffect } from 'preact/hooks';
+import type { CallType } from '../api/types';
+import {
+  cameraOn,
+  cameraProblem,
+  cameraTrack,
+  lastWishes,
+  micOn,
+  micProblem,
+  openDevices,
+  setCamera,
+  setMic,
+} from '../state/local-media';
+import { describeCapture } from '../state/messages';
+import { session } from '../state/session';
+import { Avatar } from './avatar';
+import { DeviceChoice } from './device-choice';
+import { Icon } from './icon';
+import { Problem } from './message';
+import { TrackVideo } from './track-video';
+
+interface PreviewProps {
+  type: CallType;
+  title: string;
+  subtitle: string;
+  action: string;
+  busy?: boolean;
+  problem?: string | undefined;
+  onGo: () => void;
+  onCancel: () => void;
+  children?: ComponentChildren;
+}
+
+/** A look in the mirror before joining. Nobody has to have a camera or a microphone. */
+export function Preview(props: PreviewProps) {
+  const { type, title, subtitle, action, busy, problem, onGo, onCancel } = props;
+  const video = type === 'video';
+  useEffect(() => void openDevices({ ...lastWishes(), video }), [video]);
+  return (
+    <main id="main" class="preview" data-testid="preview">
+      <section class="mirror" aria-label="Your picture">
+        <SelfPicture />
+        <div class="mirror-controls">
+          <MicSwitch />
+          {video && <CameraSwitch />}
+        </div>
+      </section>
+      <section class="card preview-card">
+        <h1>{title}</h1>
+        <p class="muted">{subtitle}</p>
+        <CaptureProblems video={video} />
+        <DeviceChoice type={type} />
+        <Problem text={problem} />
+        <div class="actions">
+          <button
+            type="button"
+            class="button quiet"
+            data-testid="preview-cancel"
+            onClick={onCancel}
+          >
+            Back
+          </button>
+          <button
+            type="button"
+            class="button primary"
+            data-testid="join"
+            disabled={busy}
+            onClick={onGo}
+          >
+            {action}
+          </button>
+        </div>
+      </section>
+    </main>
+  );
+}
+
+function SelfPicture() {
+  const track = cameraTrack.value;
+  if (track) return <TrackVideo track={track} mirrored label="Your camera" />;
+  return (
+    <div class="mirror-empty">
+      <Avatar name={session.value?.user.name ?? ''} size="large" />
+      <span>Your camera is off</span>
+    </div>
+  );
+}
+
+function CaptureProblems({ video }: { video: boolean }) {
+  const mic = micProblem.value;
+  const camera = video ? cameraProblem.value : undefined;
+  if (!mic && !camera) return null;
+  return (
+    <div class="stack">
+      {mic && <Problem text={describeCapture(mic, 'Your microphone')} />}
+      {camera && <Problem text={describeCapture(camera, 'Your camera')} />}
+      <p class="hint">You can go in without: others will still see your name.</p>
+    </div>
+  );
+}
+
+function MicSwitch() {
+  const on = micOn.value;
+  return (
+    <button
+      type="button"
+      class={`round ${on ? '' : 'off'}`}
+      aria-label={on ? 'Turn microphone off' : 'Turn microphone on'}
+      data-testid="preview-mic"
+      onClick={() => setMic(!on)}
+    >
+      <Icon name={on ? 'mic' : 'micOff'} />
+    </button>
+  );
+}
+
+function CameraSwitch() {
+  const on = cameraOn.value;
+  return (
+    <button
+      type="button"
+      class={`round ${on ? '' : 'off'}`}
+      aria-label={on ? 'Turn camera off' : 'Turn camera on'}
+      data-testid="preview-camera"
+      onClick={() => setCamera(!on)}
+    >
+      <Icon name={on ? 'camera' : 'cameraOff'} />
+    </button>
+  );
+}

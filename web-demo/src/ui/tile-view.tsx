@@ -1,0 +1,113 @@
+import { useEffect, useRef } from 'preact/hooks';
+import type { CallRoom } from '../state/call-room';
+import { stopScreen } from '../state/local-media';
+import type { Tile } from '../state/tiles';
+import { Avatar } from './avatar';
+import { Icon } from './icon';
+import { TrackVideo } from './track-video';
+import { useSize } from './use-size';
+
+interface TileViewProps {
+  room: CallRoom;
+  tile: Tile;
+  large?: boolean;
+  onEnlarge: () => void;
+}
+
+/** One picture with its name, whether one can hear them, and a ring while they speak. */
+export function TileView({ room, tile, large = false, onEnlarge }: TileViewProps) {
+  const element = useRef<HTMLElement>(null);
+  const { width } = useSize(element);
+  usePictureSize(room, tile, width);
+  const speaking = tile.source === 'camera' && tile.micOn && isSpeaking(room, tile.userId);
+  return (
+    <figure
+      ref={element}
+      class="tile"
+      data-testid={`tile-${tile.key}`}
+      data-source={tile.source}
+      data-self={tile.self}
+      data-speaking={speaking}
+      data-muted={!tile.micOn}
+      aria-label={labelOf(tile)}
+    >
+      <Picture tile={tile} />
+      <figcaption>
+        {tile.source === 'camera' && !tile.micOn && <Icon name="micOff" />}
+        {tile.source === 'screen' && <Icon name="screen" />}
+        <span class="tile-name">{captionOf(tile)}</span>
+      </figcaption>
+      <button
+        type="button"
+        class="tile-action"
+        aria-label={large ? 'Show everyone alike' : `Enlarge ${captionOf(tile)}`}
+        title={large ? 'Show everyone alike' : 'Enlarge'}
+        data-testid="enlarge"
+        onClick={onEnlarge}
+      >
+        <Icon name={large ? 'shrink' : 'enlarge'} />
+      </button>
+    </figure>
+  );
+}
+
+function Picture({ tile }: { tile: Tile }) {
+  if (tile.source === 'screen' && tile.self) return <OwnScreen />;
+  if (!tile.track) {
+    return (
+      <div class="tile-empty">
+        <Avatar name={tile.name} size="large" />
+      </div>
+    );
+  }
+  const mirrored = tile.self && tile.source === 'camera';
+  return (
+    <TrackVideo
+      track={tile.track}
+      mirrored={mirrored}
+      whole={tile.source === 'screen'}
+      label={captionOf(tile)}
+    />
+  );
+}
+
+/** Showing one's own screen on that same screen would never end. */
+function OwnScreen() {
+  return (
+    <div class="tile-empty">
+      <p>You are sharing your screen</p>
+      <button type="button" class="button" onClick={stopScreen}>
+        Stop sharing
+      </button>
+    </div>
+  );
+}
+
+/** Asks the server for no more picture than this tile can show. */
+function usePictureSize(room: CallRoom, { producerId, source, track }: Tile, width: number): void {
+  useEffect(() => {
+    if (!producerId || !track || source !== 'camera' || width === 0) return;
+    const pixels = width * devicePixelRatio;
+    const layer = pixels <= SMALL_PX ? 0 : pixels <= MEDIUM_PX ? 1 : 2;
+    room.media.peek()?.receiver.preferLayer(producerId, layer);
+  }, [room, producerId, source, track, width]);
+}
+
+function isSpeaking(room: CallRoom, userId: string): boolean {
+  return room.speaking.value.has(userId) || room.activeSpeaker.value === userId;
+}
+
+function captionOf({ name, source, self }: Tile): string {
+  if (source === 'screen') return self ? 'Your screen' : `${name}’s screen`;
+  return self ? `${name} (you)` : name;
+}
+
+function labelOf(tile: Tile): string {
+  if (tile.source === 'screen') return captionOf(tile);
+  const camera = tile.track ? 'camera on' : 'camera off';
+  return `${captionOf(tile)}, ${tile.micOn ? 'microphone on' : 'muted'}, ${camera}`;
+}
+
+/** Up to these widths the small and the middle picture of a simulcast camera are enough. */
+const SMALL_PX = 240;
+const MEDIUM_PX = 640;
