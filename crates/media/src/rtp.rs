@@ -1,0 +1,99 @@
+//! RTP as an SFU sees it (RFC 3550, RFC 8285): views over packets that borrow, writers into lent buffers,
+//! and the small types of what headers carry. Nothing here allocates, keeps state about peers, or trusts a byte.
+
+mod extension;
+mod header;
+mod header_writer;
+mod identifier;
+mod unwrap;
+
+use std::fmt;
+
+pub use extension::{AbsSendTime, AudioLevel, PlayoutDelay, TransportSequence, VideoOrientation};
+pub use header::{Extensions, Header, ParseError};
+pub use header_writer::{ExtensionForm, FixedHeader, HeaderWriter, WriteError};
+pub use identifier::{MAX_IDENTIFIER_LEN, Mid, Rid};
+pub use unwrap::{SequenceUnwrapper, TimestampUnwrapper};
+
+/// An RTP payload type, 0..=127: what a session calls one codec and its parameters (RFC 3550 §5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PayloadType(pub u8);
+
+impl fmt::Display for PayloadType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A synchronisation source: one stream of packets with its own sequence and timestamp space (RFC 3550 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ssrc(pub u32);
+
+impl fmt::Display for Ssrc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Which protocol a datagram on a shared port belongs to (RFC 7983 §7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DatagramClass {
+    Stun,
+    Dtls,
+    Rtp,
+    Rtcp,
+    /// None of the above: ZRTP, TURN channels, QUIC, or noise.
+    Unknown,
+}
+
+/// Tells the protocols of one port apart by the first bytes alone; the parsers judge the rest.
+pub fn classify(datagram: &[u8]) -> DatagramClass {
+    match datagram {
+        [0..=3, ..] => DatagramClass::Stun,
+        [20..=63, ..] => DatagramClass::Dtls,
+        [128..=191, ..] if is_rtcp(datagram) => DatagramClass::Rtcp,
+        [128..=191, _, ..] => DatagramClass::Rtp,
+        _ => DatagramClass::Unknown,
+    }
+}
+
+/// Whether a packet of the RTP/RTCP class is RTCP: its second byte is an RTCP packet type (RFC 5761 §4).
+pub fn is_rtcp(packet: &[u8]) -> bool {
+    matches!(packet, [_, 192..=223, ..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_byte_names_the_protocol() {
+        let cases = [
+            (0, DatagramClass::Stun),
+            (3, DatagramClass::Stun),
+            (4, DatagramClass::Unknown),
+            (19, DatagramClass::Unknown),
+            (20, DatagramClass::Dtls),
+            (63, DatagramClass::Dtls),
+            (64, DatagramClass::Unknown),
+            (127, DatagramClass::Unknown),
+            (128, DatagramClass::Rtp),
+            (191, DatagramClass::Rtp),
+            (192, DatagramClass::Unknown),
+        ];
+        for (first, class) in cases {
+            assert_eq!(classify(&[first, 96]), class, "first byte {first}");
+        }
+        assert_eq!(classify(&[]), DatagramClass::Unknown);
+        assert_eq!(classify(&[0x80]), DatagramClass::Unknown);
+    }
+
+    #[test]
+    fn the_second_byte_separates_rtcp_from_marked_rtp() {
+        for packet_type in 192..=223 {
+            assert_eq!(classify(&[0x80, packet_type]), DatagramClass::Rtcp);
+        }
+        assert_eq!(classify(&[0x80, 0x80 | 63]), DatagramClass::Rtp);
+        assert_eq!(classify(&[0x80, 0x80 | 96]), DatagramClass::Rtp);
+    }
+}
