@@ -1,0 +1,130 @@
+# Everything a developer or CI does with Switchyard. `make` alone lists the targets.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# Steps are ordered from quick to slow, and Cargo uses every core by itself.
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+NODE_PACKAGES := $(patsubst %/package.json,%,$(wildcard web-demo/package.json tests/package.json))
+# What `make generate` makes. Each file has a rule in the last section that says how.
+GENERATED :=
+
+## run: build the demo page and the release binary, serve both at http://localhost:3000
+.PHONY: run
+run: web-demo/dist/index.html
+	cargo run --release --locked
+
+## check: formatting, lints, docs, licences, dependencies, TypeScript, generated files
+.PHONY: check
+check: check-format check-map check-dependencies check-web check-lint check-docs check-generated
+
+## test: install what is missing, then run every test, browsers and PostgreSQL included
+.PHONY: test
+test: test-needs test-rust test-e2e
+
+## generate: rewrite the files that are made from the code
+.PHONY: generate
+generate: $(GENERATED)
+
+## fmt: format Rust and TypeScript
+.PHONY: fmt
+fmt: web-demo/node_modules/.package-lock.json
+	cargo fmt --all
+	npm --prefix web-demo run format
+
+## clean: remove everything that was built or installed here
+.PHONY: clean
+clean:
+	cargo clean
+	rm -rf web-demo/dist {web-demo,tests}/node_modules tests/artifacts
+
+## help: list the targets
+.PHONY: help
+help:
+	@awk -F ': ' '/^## / { printf "%-10s %s\n", substr($$1, 4), $$2 }' Makefile
+
+# ---- The demo page ----
+
+web-demo/dist/index.html: web-demo/node_modules/.package-lock.json web-demo/index.html web-demo/vite.config.ts \
+		$(shell find web-demo/src web-demo/public -type f)
+	npm --prefix web-demo run build
+
+%/node_modules/.package-lock.json: %/package.json %/package-lock.json
+	npm --prefix $* ci --no-audit --no-fund
+	touch $@
+
+# ---- check ----
+
+.PHONY: check-format
+check-format:
+	cargo fmt --all --check
+
+# The map of the code names files and folders, relative to crates/ or to the root: a rename must reach it.
+.PHONY: check-map
+check-map:
+	@echo 'every path that crates/README.md names exists'
+	@grep -oE '`[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*(/|\.(rs|toml|md|sql|ts|tsx|yml|conf))`' crates/README.md \
+		| tr -d '`' | sort -u | while read -r path; do \
+			[[ -e crates/$$path || -e $$path ]] || { echo "crates/README.md names $$path: no such path"; exit 1; }; \
+		done
+
+# One crypto stack: aws-lc-rs. The lock file may mention others, the build may not.
+.PHONY: check-dependencies
+check-dependencies: $(TARGET_DIR)/tools/bin/cargo-deny
+	$< --workspace check --hide-inclusion-graph bans licenses sources
+	@echo 'no other crypto stack in cargo tree'
+	@tree=$$(cargo tree --workspace --locked --edges all --target all --prefix none); \
+		if grep -E '^(ring|openssl|openssl-sys|native-tls) v' <<<"$$tree"; then exit 1; fi
+
+# Unoptimised: it runs for a second and would take minutes to optimise. Advisories, which its default features are
+# for, need a download at check time.
+$(TARGET_DIR)/tools/bin/cargo-deny:
+	CARGO_PROFILE_DEV_DEBUG=0 cargo install cargo-deny --version 0.20.2 --locked --debug --no-default-features \
+		--root $(TARGET_DIR)/tools --target-dir $(TARGET_DIR)/tools/build
+	rm -rf $(TARGET_DIR)/tools/build
+
+.PHONY: check-web
+check-web: $(addprefix check-,$(NODE_PACKAGES))
+
+.PHONY: $(addprefix check-,$(NODE_PACKAGES))
+$(addprefix check-,$(NODE_PACKAGES)): check-%: %/node_modules/.package-lock.json
+	npm --prefix $* run check
+
+.PHONY: check-lint
+check-lint:
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: check-docs
+check-docs:
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+
+.PHONY: check-generated
+check-generated:
+	@echo 'generated files are what the code makes: $(or $(GENERATED),there are none)'
+	@before=$$(cat /dev/null $(GENERATED) | sha256sum); $(MAKE) generate; \
+		[[ $$before == "$$(cat /dev/null $(GENERATED) | sha256sum)" ]] \
+		|| { echo 'they were stale and have been rewritten: commit them'; exit 1; }
+
+# ---- test ----
+
+.PHONY: test-needs
+test-needs:
+	tests/install
+
+.PHONY: test-rust
+test-rust: web-demo/dist/index.html
+	cargo test --workspace --locked
+
+.PHONY: test-e2e
+test-e2e: web-demo/dist/index.html $(addsuffix /node_modules/.package-lock.json,$(filter tests,$(NODE_PACKAGES)))
+	cargo build --workspace --bins --locked
+	SWITCHYARD_BIN=$(abspath $(TARGET_DIR))/debug/switchyard npm --prefix tests test
+
+# ---- generate ----
+
+# The code may have changed without its time of change telling, so these are always made.
+.PHONY: $(GENERATED)
