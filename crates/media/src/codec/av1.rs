@@ -14,7 +14,8 @@ pub(super) fn describe(payload: &[u8], dependency: Option<&DependencyFrame>) -> 
     }
     let first_element = first_element(aggregation, elements)?;
     let starts_frame = !continues && may_start_frame(first_element);
-    let keyframe = starts_sequence || dependency.is_some_and(|frame| frame.has_structure);
+    let keyframe =
+        starts_sequence || dependency.is_some_and(|frame| frame.has_structure && frame.start_of_frame);
     let descriptor = Descriptor::video(keyframe, starts_frame || starts_sequence);
     Some(dependency.map_or(descriptor, |frame| descriptor.placed(frame)))
 }
@@ -106,6 +107,8 @@ mod tests {
 
         let key = DependencyFrame { has_structure: true, start_of_frame: true, ..frame };
         assert!(describe(&[0x10, FRAME, 0], Some(&key)).unwrap().keyframe);
+        let late = DependencyFrame { start_of_frame: false, ..key };
+        assert!(!describe(&[0x90, FRAME, 0], Some(&late)).unwrap().keyframe, "not its first packet");
     }
 
     const SEQUENCE_HEADER: u8 = 1 << 3;

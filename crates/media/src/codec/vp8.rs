@@ -115,8 +115,9 @@ mod tests {
 
     #[test]
     fn a_key_index_alone_says_nothing_of_layers() {
-        let packet = describe(&[0x90, 0x10, 0xff, 0x01]).unwrap();
-        assert_eq!((packet.temporal, packet.switching_up_to), (0, None));
+        let inter = describe(&[0x90, 0x10, 0xff, 0x01]).unwrap();
+        assert_eq!((inter.temporal, inter.switching_up_to), (0, None));
+        assert!(describe(&[0x90, 0x10, 0xff, 0x00]).unwrap().keyframe, "the payload begins behind it");
     }
 
     #[test]

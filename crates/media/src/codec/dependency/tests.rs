@@ -44,6 +44,28 @@ fn spatial_layers_chains_and_resolutions_are_understood() {
 }
 
 #[test]
+fn switching_up_counts_only_the_decode_targets_of_the_frames_own_spatial_layer() {
+    let mut bits = Bits::default();
+    bits.mandatory(true, true, 0, 1);
+    bits.put(0b10000, 5);
+    bits.put(0, 6);
+    bits.put(1, 5); // two decode targets: the upper spatial layer at full rate, the lower at half
+    for next_layer in [2, 1, 3] {
+        bits.put(next_layer, 2);
+    }
+    for dtis in [0b10_10, 0b10_00, 0b01_00] {
+        bits.put(dtis, 4);
+    }
+    bits.put(0, 3); // no frame differences
+    bits.put(0, 1); // no chains: ns(3)
+    bits.put(0, 1); // no resolutions
+    let mut reader = DependencyReader::default();
+    assert_eq!(reader.read(&bits.bytes()).unwrap().switching_up_to, Some(0));
+    assert_eq!(reader.read(&short(true, true, 1, 2)).unwrap().switching_up_to, Some(1));
+    assert_eq!(reader.read(&short(true, true, 2, 3)).unwrap().switching_up_to, None);
+}
+
+#[test]
 fn custom_indications_and_masks_override_the_template() {
     let mut reader = DependencyReader::default();
     reader.read(&l1t3(100, 0)).unwrap();
