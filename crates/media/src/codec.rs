@@ -11,6 +11,8 @@ mod vp9;
 
 pub use dependency::{DependencyError, DependencyFrame, DependencyReader, Dti};
 
+use crate::ortc::MediaKind;
+
 /// A codec that this SFU forwards. Retransmission formats are not codecs here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Codec {
@@ -21,13 +23,6 @@ pub enum Codec {
     Vp9,
     H264,
     Av1,
-}
-
-/// What a track carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum MediaKind {
-    Audio,
-    Video,
 }
 
 impl Codec {
@@ -69,7 +64,9 @@ impl Codec {
 }
 
 /// One packet's payload as forwarding sees it. A frame is one spatial layer's part of a picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// The default is what a packet without payload says: nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Descriptor {
     /// A decoder that has seen nothing can begin with this very packet. Set on one packet per key picture: the
     /// first of its lowest spatial layer, for H264 the one with the sequence parameter set. Always set for audio.
@@ -84,55 +81,29 @@ pub struct Descriptor {
     pub spatial: u8,
     /// Temporal layer, 0 the lowest, 0..=7.
     pub temporal: u8,
-    /// The highest temporal layer that may be forwarded from this frame on, to a receiver that has been sent every
-    /// layer below this frame's own. `None` where the frame is no switching point. With several spatial layers the
-    /// picture's first frame decides for the picture. VP8: the layer sync bit allows the frame's own layer.
-    /// VP9: the switching up point allows all. AV1, H264: from the decode target indications.
-    pub switching_up_to: Option<u8>,
+    /// Forwarding of the frame's temporal layer may begin here, for a receiver that has been sent the layer just
+    /// below it. VP8: the layer sync bit. VP9: the switching up point, as browsers set it. AV1, H264: from the
+    /// decode target indications. Always set with `keyframe`.
+    pub switching_up: bool,
     /// The frame may depend on earlier pictures (VP9: the P bit; else every frame that is not a keyframe's).
     pub inter_picture_predicted: bool,
     /// The frame depends on the spatial layer below in the same picture (VP9: the D bit; else false).
     pub inter_layer_predicted: bool,
-    /// A higher spatial layer of the same picture may depend on the frame (VP9: the Z bit unset; else true).
-    pub inter_layer_reference: bool,
     /// VP8, VP9: the picture's id.
     pub picture: Option<PictureId>,
     /// VP8, VP9: the running index of temporal base layer pictures.
-    pub tl0_pic_idx: Option<Tl0PicIdx>,
+    pub tl0_pic_idx: Option<u8>,
+    /// Where the ids stand in the payload; meaningless for an id that is absent.
+    pub(crate) picture_id_offset: u8,
+    pub(crate) tl0_pic_idx_offset: u8,
 }
 
-/// A VP8 or VP9 picture id and where it stands.
+/// The id of a VP8 or VP9 picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PictureId {
     pub value: u16,
-    pub width: PictureIdWidth,
-    /// Of the id's first byte in the payload.
-    offset: u8,
-}
-
-/// How many bits a stream's picture ids have; they wrap there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PictureIdWidth {
-    Bits7,
-    Bits15,
-}
-
-impl PictureIdWidth {
-    /// The highest picture id, which is also the mask that wraps one.
-    pub fn max(self) -> u16 {
-        match self {
-            Self::Bits7 => 0x7f,
-            Self::Bits15 => 0x7fff,
-        }
-    }
-}
-
-/// A VP8 or VP9 TL0PICIDX and where it stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tl0PicIdx {
-    pub value: u8,
-    /// In the payload.
-    offset: u8,
+    /// 7 or 15: how wide the stream's ids are, and where they wrap.
+    pub bits: u8,
 }
 
 /// Reads what a decrypted payload, without RTP padding, says about itself. `dependency` is what
@@ -140,7 +111,7 @@ pub struct Tl0PicIdx {
 /// `None` if the payload is malformed.
 pub fn describe(codec: Codec, payload: &[u8], dependency: Option<&DependencyFrame>) -> Option<Descriptor> {
     match codec {
-        Codec::Opus | Codec::Pcmu | Codec::Pcma => (!payload.is_empty()).then_some(Descriptor::AUDIO),
+        Codec::Opus | Codec::Pcmu | Codec::Pcma => (!payload.is_empty()).then(Descriptor::audio),
         Codec::Vp8 => vp8::describe(payload),
         Codec::Vp9 => vp9::describe(payload),
         Codec::H264 => h264::describe(payload, dependency),
@@ -151,19 +122,16 @@ pub fn describe(codec: Codec, payload: &[u8], dependency: Option<&DependencyFram
 /// Puts other ids into a VP8 or VP9 payload, in the width it has; ids that the payload lacks stay absent.
 /// `descriptor` must be what [`describe`] read from this payload or from a copy of it.
 pub fn patch(payload: &mut [u8], descriptor: &Descriptor, picture_id: u16, tl0_pic_idx: u8) {
-    if let Some(picture) = descriptor.picture {
-        let [high, low] = (picture_id & picture.width.max()).to_be_bytes();
-        let field = payload.get_mut(usize::from(picture.offset)..).unwrap_or_default();
-        match (picture.width, field) {
-            (PictureIdWidth::Bits7, [byte, ..]) => *byte = low,
-            (PictureIdWidth::Bits15, [first, second, ..]) => {
-                [*first, *second] = [WIDE_PICTURE_ID_FLAG | high, low];
-            }
-            (PictureIdWidth::Bits7 | PictureIdWidth::Bits15, _) => {}
+    if let Some(PictureId { bits, .. }) = descriptor.picture {
+        let [high, low] = picture_id.to_be_bytes();
+        match (bits, payload.get_mut(usize::from(descriptor.picture_id_offset)..).unwrap_or_default()) {
+            (15, [first, second, ..]) => [*first, *second] = [WIDE_PICTURE_ID_FLAG | high, low],
+            (7, [byte, ..]) => *byte = low & !WIDE_PICTURE_ID_FLAG,
+            _ => {}
         }
     }
-    if let Some(tl0) = descriptor.tl0_pic_idx
-        && let Some(byte) = payload.get_mut(usize::from(tl0.offset))
+    if descriptor.tl0_pic_idx.is_some()
+        && let Some(byte) = payload.get_mut(usize::from(descriptor.tl0_pic_idx_offset))
     {
         *byte = tl0_pic_idx;
     }
@@ -171,30 +139,18 @@ pub fn patch(payload: &mut [u8], descriptor: &Descriptor, picture_id: u16, tl0_p
 
 impl Descriptor {
     /// Every audio packet stands alone.
-    const AUDIO: Self = Self {
-        keyframe: true,
-        starts_frame: true,
-        ends_frame: true,
-        spatial: 0,
-        temporal: 0,
-        switching_up_to: None,
-        inter_picture_predicted: false,
-        inter_layer_predicted: false,
-        inter_layer_reference: false,
-        picture: None,
-        tl0_pic_idx: None,
-    };
+    fn audio() -> Self {
+        Self { keyframe: true, starts_frame: true, ends_frame: true, ..Self::default() }
+    }
 
     /// A video packet of a stream without layers or ids.
     fn video(keyframe: bool, starts_frame: bool) -> Self {
         Self {
             keyframe,
             starts_frame,
-            ends_frame: false,
-            switching_up_to: keyframe.then_some(MAX_TEMPORAL),
+            switching_up: keyframe,
             inter_picture_predicted: !keyframe,
-            inter_layer_reference: true,
-            ..Self::AUDIO
+            ..Self::default()
         }
     }
 
@@ -205,35 +161,49 @@ impl Descriptor {
             ends_frame: frame.end_of_frame,
             spatial: frame.spatial,
             temporal: frame.temporal,
-            switching_up_to: self.switching_up_to.or(frame.switching_up_to),
+            switching_up: self.keyframe || frame.switching_up,
             ..self
         }
     }
 }
 
-/// Reads the one- or two-byte picture id that VP8 and VP9 share (RFC 7741 §4.2, RFC 9628 §4.2) at `offset`,
-/// and the offset behind it.
-fn picture_id(payload: &[u8], offset: usize) -> Option<(PictureId, usize)> {
-    let field = payload.get(offset..)?;
-    let (value, width, len) = match *field {
-        [first, second, ..] if first & WIDE_PICTURE_ID_FLAG != 0 => {
-            (u16::from_be_bytes([first & 0x7f, second]), PictureIdWidth::Bits15, 2)
-        }
-        [first, ..] if first & WIDE_PICTURE_ID_FLAG == 0 => (first.into(), PictureIdWidth::Bits7, 1),
-        _ => return None,
-    };
-    Some((PictureId { value, width, offset: offset.try_into().ok()? }, offset + len))
+/// The ids of a payload descriptor, read one after another.
+#[derive(Default)]
+struct Ids {
+    picture: Option<PictureId>,
+    picture_id_offset: u8,
+    tl0_pic_idx: Option<u8>,
+    tl0_pic_idx_offset: u8,
 }
 
-fn tl0_pic_idx(payload: &[u8], offset: usize) -> Option<(Tl0PicIdx, usize)> {
-    let &value = payload.get(offset)?;
-    Some((Tl0PicIdx { value, offset: offset.try_into().ok()? }, offset + 1))
+impl Ids {
+    /// Reads the one- or two-byte picture id that VP8 and VP9 share (RFC 7741 §4.2, RFC 9628 §4.2), and returns
+    /// the offset behind it.
+    fn read_picture_id(&mut self, payload: &[u8], offset: usize) -> Option<usize> {
+        let (value, bits, len) = match *payload.get(offset..)? {
+            [first, ..] if first & WIDE_PICTURE_ID_FLAG == 0 => (first.into(), 7, 1),
+            [first, second, ..] => (u16::from_be_bytes([first & !WIDE_PICTURE_ID_FLAG, second]), 15, 2),
+            _ => return None,
+        };
+        self.picture = Some(PictureId { value, bits });
+        self.picture_id_offset = offset.try_into().ok()?;
+        Some(offset + len)
+    }
+
+    fn read_tl0_pic_idx(&mut self, payload: &[u8], offset: usize) -> Option<usize> {
+        self.tl0_pic_idx = Some(*payload.get(offset)?);
+        self.tl0_pic_idx_offset = offset.try_into().ok()?;
+        Some(offset + 1)
+    }
+
+    fn describe(self, descriptor: Descriptor) -> Descriptor {
+        let Self { picture, picture_id_offset, tl0_pic_idx, tl0_pic_idx_offset } = self;
+        Descriptor { picture, picture_id_offset, tl0_pic_idx, tl0_pic_idx_offset, ..descriptor }
+    }
 }
 
 /// M: the picture id has 15 bits.
 const WIDE_PICTURE_ID_FLAG: u8 = 0x80;
-/// The highest temporal layer that any of the formats can name.
-const MAX_TEMPORAL: u8 = 7;
 
 #[cfg(test)]
 mod tests {
@@ -274,12 +244,13 @@ mod tests {
             let after = describe(codec, &patched, None).unwrap();
 
             let expected = Descriptor {
-                picture: before.picture.map(|p| PictureId { value: picture_id & p.width.max(), ..p }),
-                tl0_pic_idx: before.tl0_pic_idx.map(|tl0| Tl0PicIdx { value: tl0_pic_idx, ..tl0 }),
+                picture: before.picture.map(|p| PictureId { value: picture_id & ((1 << p.bits) - 1), ..p }),
+                tl0_pic_idx: before.tl0_pic_idx.map(|_| tl0_pic_idx),
                 ..before
             };
             prop_assert_eq!(after, expected);
-            patch(&mut patched, &after, before.picture.map_or(0, |p| p.value), before.tl0_pic_idx.map_or(0, |t| t.value));
+            let original = (before.picture.map_or(0, |p| p.value), before.tl0_pic_idx.unwrap_or(0));
+            patch(&mut patched, &after, original.0, original.1);
             prop_assert_eq!(patched, payload);
         }
 

@@ -63,13 +63,12 @@ const MAX_LEB128_LEN: usize = 4;
 #[cfg(test)]
 mod tests {
     use super::describe;
-    use crate::codec::{DependencyFrame, MAX_TEMPORAL};
+    use crate::codec::DependencyFrame;
 
     #[test]
     fn a_coded_video_sequence_begins_where_the_aggregation_header_says() {
         let first = describe(&[0x28, 2, SEQUENCE_HEADER, 0, FRAME, 0], None).unwrap();
-        assert!(first.keyframe && first.starts_frame);
-        assert_eq!(first.switching_up_to, Some(MAX_TEMPORAL));
+        assert!(first.keyframe && first.starts_frame && first.switching_up);
         let delta = describe(&[0x10, FRAME, 0], None).unwrap();
         assert!(!delta.keyframe && delta.starts_frame && delta.inter_picture_predicted);
     }
@@ -98,11 +97,11 @@ mod tests {
             spatial: 1,
             temporal: 2,
             start_of_frame: true,
-            switching_up_to: Some(2),
+            switching_up: true,
             ..DependencyFrame::default()
         };
         let read = describe(&[0x10, TILES, 0], Some(&frame)).unwrap();
-        assert_eq!((read.spatial, read.temporal, read.switching_up_to), (1, 2, Some(2)));
+        assert_eq!((read.spatial, read.temporal, read.switching_up), (1, 2, true));
         assert!(read.starts_frame && !read.ends_frame && !read.keyframe);
 
         let key = DependencyFrame { has_structure: true, start_of_frame: true, ..frame };

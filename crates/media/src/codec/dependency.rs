@@ -25,9 +25,8 @@ pub struct DependencyFrame {
     /// Which decode targets the sender produces, bit i for target i, in packets that say so: those with a
     /// structure, and those that change it.
     pub active_decode_targets: Option<u32>,
-    /// The highest temporal layer among the decode targets of this spatial layer that may be switched to at
-    /// this frame; `None` if there is none.
-    pub switching_up_to: Option<u8>,
+    /// Forwarding of the frame's temporal layer may begin here, where the layer just below is forwarded.
+    pub switching_up: bool,
     pub(super) dtis: Dtis,
 }
 
@@ -168,7 +167,7 @@ struct Template {
     dtis: Dtis,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Layer {
     spatial: u8,
     temporal: u8,
@@ -255,11 +254,6 @@ impl Structure {
         let template = self.templates().get(usize::from(index)).ok_or(DependencyError::UnknownTemplate)?;
         let Layer { spatial, temporal } = template.layer;
         let dtis = custom.unwrap_or(template.dtis);
-        let switching_up_to = (0..self.decode_targets)
-            .zip(&self.target_layers)
-            .filter(|(target, top)| top.spatial == spatial && dtis.of(*target) == Dti::Switch)
-            .map(|(_, top)| top.temporal)
-            .max();
         Ok(DependencyFrame {
             spatial,
             temporal,
@@ -268,8 +262,19 @@ impl Structure {
             frame_number: mandatory.frame_number,
             has_structure: false,
             active_decode_targets: None,
-            switching_up_to,
+            switching_up: self.switches_up(template.layer, dtis),
             dtis,
+        })
+    }
+
+    /// A frame opens its layer if it is a switching point of a decode target that includes no higher spatial
+    /// layer. A discardable frame does so too in the target that ends at its layer: nothing there refers to it,
+    /// and in every predefined structure it refers to lower temporal layers only.
+    fn switches_up(&self, layer: Layer, dtis: Dtis) -> bool {
+        (0..self.decode_targets).zip(&self.target_layers).any(|(target, top)| match dtis.of(target) {
+            Dti::Switch => top.spatial == layer.spatial,
+            Dti::Discardable => *top == layer,
+            Dti::NotPresent | Dti::Required => false,
         })
     }
 

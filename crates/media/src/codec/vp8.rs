@@ -1,4 +1,4 @@
-use super::{Descriptor, MAX_TEMPORAL, picture_id, tl0_pic_idx};
+use super::{Descriptor, Ids};
 
 /// Reads the VP8 payload descriptor, and in a frame's first packet the payload header (RFC 7741 §4.2, §4.3).
 pub(super) fn describe(payload: &[u8]) -> Option<Descriptor> {
@@ -10,21 +10,17 @@ pub(super) fn describe(payload: &[u8]) -> Option<Descriptor> {
     let &first_byte = payload.get(fields.end)?;
     let starts_frame = required & START_OF_PARTITION != 0 && required & PARTITION_INDEX == 0;
     let keyframe = starts_frame && first_byte & INTER_FRAME == 0;
-    let synced = fields.layer_sync.then_some(fields.temporal);
-    Some(Descriptor {
+    Some(fields.ids.describe(Descriptor {
         temporal: fields.temporal,
-        switching_up_to: if keyframe { Some(MAX_TEMPORAL) } else { synced },
-        picture: fields.picture,
-        tl0_pic_idx: fields.tl0_pic_idx,
+        switching_up: keyframe || fields.layer_sync,
         ..Descriptor::video(keyframe, starts_frame)
-    })
+    }))
 }
 
 /// What the optional part of the payload descriptor carries.
 #[derive(Default)]
 struct Fields {
-    picture: Option<super::PictureId>,
-    tl0_pic_idx: Option<super::Tl0PicIdx>,
+    ids: Ids,
     temporal: u8,
     layer_sync: bool,
     /// Offset of the byte after the descriptor.
@@ -36,12 +32,10 @@ impl Fields {
         let &present = payload.get(self.end)?;
         self.end += 1;
         if present & PICTURE_ID_PRESENT != 0 {
-            let (picture, end) = picture_id(payload, self.end)?;
-            (self.picture, self.end) = (Some(picture), end);
+            self.end = self.ids.read_picture_id(payload, self.end)?;
         }
         if present & TL0_PRESENT != 0 {
-            let (tl0, end) = tl0_pic_idx(payload, self.end)?;
-            (self.tl0_pic_idx, self.end) = (Some(tl0), end);
+            self.end = self.ids.read_tl0_pic_idx(payload, self.end)?;
         }
         // One byte carries both TID with Y and KEYIDX; each counts only if its own bit is set.
         if present & (TID_PRESENT | KEYIDX_PRESENT) != 0 {
@@ -73,18 +67,18 @@ const INTER_FRAME: u8 = 0x01;
 #[cfg(test)]
 mod tests {
     use super::describe;
-    use crate::codec::{MAX_TEMPORAL, PictureIdWidth, patch};
+    use crate::codec::{PictureId, patch};
 
     #[test]
     fn a_bare_descriptor_tells_key_and_inter_frames_apart() {
         let key = describe(&[0x10, 0x00, 1, 2]).unwrap();
         assert!(key.keyframe && key.starts_frame && !key.ends_frame);
-        assert_eq!(key.switching_up_to, Some(MAX_TEMPORAL));
+        assert!(key.switching_up);
         assert_eq!((key.picture, key.tl0_pic_idx), (None, None));
 
         let inter = describe(&[0x10, 0x01, 1, 2]).unwrap();
         assert!(!inter.keyframe && inter.starts_frame && inter.inter_picture_predicted);
-        assert_eq!(inter.switching_up_to, None);
+        assert!(!inter.switching_up);
     }
 
     #[test]
@@ -98,25 +92,22 @@ mod tests {
     #[test]
     fn all_extension_fields_are_read_in_order() {
         let packet = describe(&[0x90, 0xf0, 0x92, 0x34, 7, 0b1010_0011, 0x01]).unwrap();
-        let picture = packet.picture.unwrap();
-        assert_eq!((picture.value, picture.width), (0x1234, PictureIdWidth::Bits15));
-        assert_eq!(packet.tl0_pic_idx.unwrap().value, 7);
-        assert_eq!(packet.temporal, 2);
-        assert_eq!(packet.switching_up_to, Some(2), "layer sync opens the frame's own layer");
+        assert_eq!(packet.picture, Some(PictureId { value: 0x1234, bits: 15 }));
+        assert_eq!((packet.tl0_pic_idx, packet.temporal, packet.switching_up), (Some(7), 2, true));
         assert!(!packet.keyframe);
     }
 
     #[test]
     fn a_frame_without_layer_sync_is_no_switching_point() {
         let packet = describe(&[0x90, 0xe0, 0x05, 7, 0b0100_0000, 0x01]).unwrap();
-        assert_eq!((packet.temporal, packet.switching_up_to), (1, None));
-        assert_eq!(packet.picture.unwrap().width, PictureIdWidth::Bits7);
+        assert_eq!((packet.temporal, packet.switching_up), (1, false));
+        assert_eq!(packet.picture, Some(PictureId { value: 5, bits: 7 }));
     }
 
     #[test]
     fn a_key_index_alone_says_nothing_of_layers() {
         let inter = describe(&[0x90, 0x10, 0xff, 0x01]).unwrap();
-        assert_eq!((inter.temporal, inter.switching_up_to), (0, None));
+        assert_eq!((inter.temporal, inter.switching_up), (0, false));
         assert!(describe(&[0x90, 0x10, 0xff, 0x00]).unwrap().keyframe, "the payload begins behind it");
     }
 

@@ -1,4 +1,4 @@
-use super::{Descriptor, MAX_TEMPORAL, picture_id, tl0_pic_idx};
+use super::{Descriptor, Ids};
 
 /// Reads the VP9 payload descriptor, which precedes every packet's payload (RFC 9628 §4.2).
 ///
@@ -7,21 +7,18 @@ pub(super) fn describe(payload: &[u8]) -> Option<Descriptor> {
     let &flags = payload.first()?;
     let has = |flag| flags & flag != 0;
     let mut end = 1;
-    let mut picture = None;
+    let mut ids = Ids::default();
     if has(PICTURE_ID_PRESENT) {
-        let (id, after) = picture_id(payload, end)?;
-        (picture, end) = (Some(id), after);
+        end = ids.read_picture_id(payload, end)?;
     } else if has(FLEXIBLE_MODE) {
         return None;
     }
     let mut layer = Layer::default();
-    let mut tl0 = None;
     if has(LAYER_PRESENT) {
         layer = Layer::parse(*payload.get(end)?);
         end += 1;
         if !has(FLEXIBLE_MODE) {
-            let (index, after) = tl0_pic_idx(payload, end)?;
-            (tl0, end) = (Some(index), after);
+            end = ids.read_tl0_pic_idx(payload, end)?;
         }
     }
     if has(FLEXIBLE_MODE) && has(INTER_PICTURE_PREDICTED) {
@@ -34,19 +31,15 @@ pub(super) fn describe(payload: &[u8]) -> Option<Descriptor> {
         return None;
     }
     let keyframe = has(START_OF_FRAME) && !has(INTER_PICTURE_PREDICTED) && layer.spatial == 0;
-    let switching_up = layer.switching_up || !has(INTER_PICTURE_PREDICTED);
-    Some(Descriptor {
+    Some(ids.describe(Descriptor {
         ends_frame: has(END_OF_FRAME),
         spatial: layer.spatial,
         temporal: layer.temporal,
-        switching_up_to: switching_up.then_some(MAX_TEMPORAL),
+        switching_up: layer.switching_up || !has(INTER_PICTURE_PREDICTED),
         inter_picture_predicted: has(INTER_PICTURE_PREDICTED),
         inter_layer_predicted: layer.inter_layer_predicted,
-        inter_layer_reference: !has(NOT_INTER_LAYER_REFERENCE),
-        picture,
-        tl0_pic_idx: tl0,
         ..Descriptor::video(keyframe, has(START_OF_FRAME))
-    })
+    }))
 }
 
 /// The layer indices: TID, U, SID and D.
@@ -98,7 +91,7 @@ fn skip_scalability_structure(payload: &[u8], start: usize) -> Option<usize> {
     Some(end)
 }
 
-/// I, P, L, F, B, E, V and Z of the first byte.
+/// I, P, L, F, B, E and V of the first byte.
 const PICTURE_ID_PRESENT: u8 = 0x80;
 const INTER_PICTURE_PREDICTED: u8 = 0x40;
 const LAYER_PRESENT: u8 = 0x20;
@@ -106,7 +99,6 @@ const FLEXIBLE_MODE: u8 = 0x10;
 const START_OF_FRAME: u8 = 0x08;
 const END_OF_FRAME: u8 = 0x04;
 const SCALABILITY_STRUCTURE_PRESENT: u8 = 0x02;
-const NOT_INTER_LAYER_REFERENCE: u8 = 0x01;
 /// Y and G of the scalability structure.
 const RESOLUTIONS_PRESENT: u8 = 0x10;
 const PICTURE_GROUP_PRESENT: u8 = 0x08;
@@ -115,13 +107,13 @@ const MAX_REFERENCES: usize = 3;
 #[cfg(test)]
 mod tests {
     use super::describe;
-    use crate::codec::{MAX_TEMPORAL, PictureIdWidth, patch};
+    use crate::codec::{PictureId, patch};
 
     #[test]
     fn a_key_superframe_starts_once_and_ends_each_layer() {
         // SID 0 in two packets, SIDs 1 and 2 in one each; the upper ones predicted from the layer below.
         let packets = [
-            [I | L | B | V, 0x80, 5, layer(0, true, 0, false), 9, 0x00, 0xaa],
+            [I | L | B | V, 0x80, 5, layer(0, false, 0, false), 9, 0x00, 0xaa],
             [I | L | E, 0x80, 5, layer(0, true, 0, false), 9, 0xaa, 0xaa],
             [I | L | B | E, 0x80, 5, layer(0, true, 1, true), 9, 0xaa, 0xaa],
             [I | L | B | E | Z, 0x80, 5, layer(0, true, 2, true), 9, 0xaa, 0xaa],
@@ -132,19 +124,18 @@ mod tests {
         assert_eq!(read.map(|d| d.ends_frame), [false, true, true, true]);
         assert_eq!(read.map(|d| d.spatial), [0, 0, 1, 2]);
         assert_eq!(read.map(|d| d.inter_layer_predicted), [false, false, true, true]);
-        assert_eq!(read.map(|d| d.inter_layer_reference), [true, true, true, false]);
-        assert!(read.iter().all(|d| d.picture.unwrap().value == 5 && d.tl0_pic_idx.unwrap().value == 9));
-        assert!(read.iter().all(|d| !d.inter_picture_predicted));
-        assert!(read.iter().all(|d| d.switching_up_to == Some(MAX_TEMPORAL)));
+        let ids = (Some(PictureId { value: 5, bits: 15 }), Some(9));
+        assert!(read.iter().all(|d| (d.picture, d.tl0_pic_idx) == ids));
+        assert!(read.iter().all(|d| !d.inter_picture_predicted && d.switching_up));
     }
 
     #[test]
     fn an_inter_picture_is_no_keyframe_and_switches_up_only_where_it_says() {
         let plain = describe(&[I | P | L | B | E, 0x85, 1, layer(1, false, 0, false), 9, 0xaa]).unwrap();
         assert!(!plain.keyframe && plain.starts_frame && plain.inter_picture_predicted);
-        assert_eq!((plain.temporal, plain.switching_up_to), (1, None));
+        assert_eq!((plain.temporal, plain.switching_up), (1, false));
         let up = describe(&[I | P | L | B | E, 0x85, 1, layer(1, true, 0, false), 9, 0xaa]).unwrap();
-        assert_eq!(up.switching_up_to, Some(MAX_TEMPORAL));
+        assert!(up.switching_up);
     }
 
     #[test]
@@ -152,7 +143,7 @@ mod tests {
         let packet = [I | P | L | F | B, 0x07, layer(2, false, 1, false), 3, 5, 8, 0xaa];
         let read = describe(&packet).unwrap();
         assert_eq!((read.temporal, read.spatial, read.tl0_pic_idx), (2, 1, None));
-        assert_eq!(read.picture.unwrap().width, PictureIdWidth::Bits7);
+        assert_eq!(read.picture, Some(PictureId { value: 7, bits: 7 }));
 
         let four_references = [I | P | L | F | B, 0x07, 0, 3, 5, 7, 8, 0xaa];
         assert_eq!(describe(&four_references), None);

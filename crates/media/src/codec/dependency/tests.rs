@@ -9,21 +9,21 @@ fn frames_refer_to_the_templates_of_the_last_structure() {
     assert!(key.has_structure && key.start_of_frame && !key.end_of_frame);
     assert_eq!((key.spatial, key.temporal, key.frame_number), (0, 0, 100));
     assert_eq!(key.active_decode_targets, Some(0b111));
-    assert_eq!(key.switching_up_to, Some(2));
+    assert!(key.switching_up);
     assert_eq!(key.decode_targets(), 3);
 
     // Template ids wrap at 64: 60 + 4 is id 0.
     let t2 = reader.read(&short(true, true, 63, 101)).unwrap();
     assert_eq!((t2.temporal, t2.frame_number), (2, 101));
     assert!(t2.start_of_frame && t2.end_of_frame && !t2.has_structure);
-    assert_eq!((t2.active_decode_targets, t2.switching_up_to), (None, None));
+    assert_eq!((t2.active_decode_targets, t2.switching_up), (None, true));
     assert_eq!(
         [0, 1, 2, 3].map(|t| t2.dti(t)),
         [Dti::Discardable, Dti::NotPresent, Dti::NotPresent, Dti::NotPresent]
     );
 
     let t1 = reader.read(&short(true, false, 62, 102)).unwrap();
-    assert_eq!((t1.temporal, t1.switching_up_to), (1, Some(2)));
+    assert_eq!((t1.temporal, t1.switching_up), (1, true));
     assert_eq!([t1.dti(0), t1.dti(1), t1.dti(2)], [Dti::Switch, Dti::Discardable, Dti::NotPresent]);
 
     assert_eq!(reader.read(&short(true, true, 0, 103)).unwrap().temporal, 2);
@@ -34,35 +34,36 @@ fn frames_refer_to_the_templates_of_the_last_structure() {
 fn spatial_layers_chains_and_resolutions_are_understood() {
     let mut reader = DependencyReader::default();
     let key = reader.read(&l2t1()).unwrap();
-    assert_eq!((key.spatial, key.switching_up_to), (0, Some(0)));
+    assert_eq!((key.spatial, key.switching_up), (0, true));
     assert_eq!(key.active_decode_targets, Some(0b10), "the mask stands behind the structure");
 
     let upper = reader.read(&short(true, true, 3, 8)).unwrap();
-    assert_eq!((upper.spatial, upper.temporal, upper.switching_up_to), (1, 0, Some(0)));
+    assert_eq!((upper.spatial, upper.temporal, upper.switching_up), (1, 0, true));
     let base = reader.read(&short(true, true, 2, 9)).unwrap();
     assert_eq!([base.dti(0), base.dti(1)], [Dti::Required, Dti::Switch]);
 }
 
 #[test]
-fn switching_up_counts_only_the_decode_targets_of_the_frames_own_spatial_layer() {
+fn a_frame_opens_its_layer_only_by_the_decode_targets_that_end_there() {
     let mut bits = Bits::default();
     bits.mandatory(true, true, 0, 1);
     bits.put(0b10000, 5);
     bits.put(0, 6);
-    bits.put(1, 5); // two decode targets: the upper spatial layer at full rate, the lower at half
-    for next_layer in [2, 1, 3] {
+    bits.put(1, 5); // two decode targets: both spatial layers, the lower alone
+    for next_layer in [0, 0, 0, 2, 0, 3] {
         bits.put(next_layer, 2);
     }
-    for dtis in [0b10_10, 0b10_00, 0b01_00] {
+    for dtis in [0b10_10, 0b10_11, 0b01_11, 0b11_01, 0b11_00, 0b01_00] {
         bits.put(dtis, 4);
     }
-    bits.put(0, 3); // no frame differences
+    bits.put(0, 6); // no frame differences
     bits.put(0, 1); // no chains: ns(3)
     bits.put(0, 1); // no resolutions
     let mut reader = DependencyReader::default();
-    assert_eq!(reader.read(&bits.bytes()).unwrap().switching_up_to, Some(0));
-    assert_eq!(reader.read(&short(true, true, 1, 2)).unwrap().switching_up_to, Some(1));
-    assert_eq!(reader.read(&short(true, true, 2, 3)).unwrap().switching_up_to, None);
+    assert!(reader.read(&bits.bytes()).unwrap().switching_up);
+    let read = [1, 2, 3, 4, 5].map(|template| reader.read(&short(true, true, template, 2)).unwrap());
+    assert_eq!(read.map(|frame| frame.spatial), [0, 0, 0, 1, 1]);
+    assert_eq!(read.map(|frame| frame.switching_up), [false, false, true, false, true]);
 }
 
 #[test]
@@ -81,7 +82,7 @@ fn custom_indications_and_masks_override_the_template() {
         [frame.dti(0), frame.dti(1), frame.dti(2)],
         [Dti::Required, Dti::Discardable, Dti::NotPresent]
     );
-    assert_eq!((frame.temporal, frame.switching_up_to), (2, None));
+    assert_eq!((frame.temporal, frame.switching_up), (2, false));
 }
 
 #[test]
@@ -167,7 +168,6 @@ proptest! {
             if let Ok(frame) = reader.read(&descriptor) {
                 prop_assert!(frame.spatial <= 3 && frame.temporal <= 7);
                 prop_assert!((1..=32).contains(&frame.decode_targets()));
-                prop_assert!(frame.switching_up_to.is_none_or(|temporal| temporal <= 7));
             }
         }
     }
