@@ -7,7 +7,9 @@
 pub mod command;
 pub mod event;
 pub mod hub;
+pub mod reply;
 
 pub use command::{Command, CommandError};
 pub use event::{ServerEvent, Stamp};
 pub use hub::{Audience, Hub, Outlet, SocketId};
+pub use reply::{Ack, Reply};
