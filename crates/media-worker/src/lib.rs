@@ -1,1 +1,23 @@
-//! placeholder
+//! The shell around the pure SFU: worker threads with their sockets and clock, and the async handles that
+//! call-control holds.
+//!
+//! [`Media`] starts the workers and places routers; a [`Router`] is one call's media and forwards each operation to
+//! the worker that owns it. It knows packets, queues and time; it never knows people.
+
+mod config;
+mod contain;
+mod counters;
+mod error;
+mod handle;
+mod kernel_drops;
+mod outbox;
+mod router;
+mod socket;
+mod worker;
+
+pub use config::MediaConfig;
+pub use counters::{Counters, ShellCounters};
+pub use error::{MediaError, StartError};
+pub use handle::Media;
+pub use router::Router;
+pub use switchyard_media as media;

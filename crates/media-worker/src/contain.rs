@@ -1,0 +1,38 @@
+//! Panic containment: a transport whose handling panics dies alone.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+use switchyard_media::Sfu;
+
+/// The SFU, entered only through a guard that turns a panic into the loss of the transport being worked on.
+pub(crate) struct Contained {
+    sfu: Sfu,
+    /// Panics caught.
+    faults: u64,
+}
+
+impl Contained {
+    pub(crate) fn new(sfu: Sfu) -> Self {
+        Self { sfu, faults: 0 }
+    }
+
+    /// `None` when `work` panicked. The SFU promises to be usable after `bury`; a panic in `bury` itself breaks that
+    /// promise and ends the worker.
+    pub(crate) fn enter<T>(&mut self, now: Instant, work: impl FnOnce(&mut Sfu) -> T) -> Option<T> {
+        let result = catch_unwind(AssertUnwindSafe(|| work(&mut self.sfu)));
+        if result.is_err() {
+            self.faults += 1;
+            tracing::error!(faults = self.faults, "media fault contained");
+            self.sfu.bury(now);
+        }
+        result.ok()
+    }
+
+    pub(crate) fn faults(&self) -> u64 {
+        self.faults
+    }
+
+    pub(crate) fn counters(&self) -> &switchyard_media::Counters {
+        self.sfu.counters()
+    }
+}

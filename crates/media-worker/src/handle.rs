@@ -1,0 +1,345 @@
+//! Starting the workers, placing routers on them, and ending them.
+
+use crate::config::MediaConfig;
+use crate::counters::Counters;
+use crate::error::{MediaError, StartError};
+use crate::kernel_drops::kernel_drops;
+use crate::router::Router;
+use crate::socket::{self, Socket};
+use crate::worker::{Command, Worker};
+use rand::TryRng;
+use rand::rngs::SysRng;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+use switchyard_media::{Certificate, Config, Epoch, Event, RouterId, Sfu};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+/// All media of this process. Dropping the last handle, its routers' included, ends the workers.
+#[derive(Clone)]
+pub struct Media {
+    workers: Arc<[WorkerHandle]>,
+}
+
+#[derive(Clone)]
+pub(crate) struct WorkerHandle {
+    pub(crate) commands: mpsc::Sender<Command>,
+    /// Routers placed on this worker.
+    load: Arc<AtomicUsize>,
+    bound: Arc<[SocketAddr]>,
+}
+
+impl Media {
+    /// Binds all sockets and starts all workers, or leaves nothing behind.
+    pub async fn start(config: MediaConfig) -> Result<Self, StartError> {
+        if config.workers == 0 {
+            return Err(StartError::NoWorkers);
+        }
+        let mut workers = Vec::with_capacity(config.workers);
+        for index in 0..config.workers {
+            workers.push(start_worker(&config, index).await?);
+        }
+        Ok(Self { workers: workers.into() })
+    }
+
+    /// Opens a router on the least loaded worker. Its events must be read: while they are not, newer states replace
+    /// older ones; a router whose events pile up all the same, or whose receiver is dropped, is closed.
+    pub async fn create_router(&self) -> Result<(Router, mpsc::Receiver<Event>), MediaError> {
+        let worker = self.least_loaded()?;
+        let id = RouterId(Uuid::new_v4());
+        let (events, receiver) = mpsc::channel(EVENT_QUEUE);
+        let (reply, answer) = oneshot::channel();
+        worker.load.fetch_add(1, Ordering::Relaxed);
+        if let Err(error) = worker.offer(Command::OpenRouter { id, events, reply }) {
+            worker.load.fetch_sub(1, Ordering::Relaxed);
+            return Err(error);
+        }
+        answer.await.map_err(|_| MediaError::WorkerGone)??;
+        Ok((Router::new(id, worker.commands.clone()), receiver))
+    }
+
+    /// The counters of each worker that still runs.
+    pub async fn counters(&self) -> Vec<Counters> {
+        let mut counters = Vec::with_capacity(self.workers.len());
+        for worker in self.workers.iter() {
+            let (reply, answer) = oneshot::channel();
+            if worker.commands.send(Command::Count(reply)).await.is_ok()
+                && let Ok(mut counted) = answer.await
+            {
+                counted.shell.kernel_receive_drops = kernel_drops(&worker.bound);
+                counters.push(counted);
+            }
+        }
+        counters
+    }
+
+    /// Closes all routers and sockets and ends the threads; waits a bounded time for them.
+    pub async fn shutdown(&self) {
+        for worker in self.workers.iter() {
+            let stopped = timeout(SHUTDOWN, async {
+                // A worker that ended by itself is what is wanted.
+                let _ = worker.commands.send(Command::Stop).await;
+                worker.commands.closed().await;
+            });
+            if stopped.await.is_err() {
+                tracing::warn!("a media worker did not stop in time");
+            }
+        }
+    }
+
+    fn least_loaded(&self) -> Result<&WorkerHandle, MediaError> {
+        let alive = self.workers.iter().filter(|worker| !worker.commands.is_closed());
+        alive.min_by_key(|worker| worker.load.load(Ordering::Relaxed)).ok_or(MediaError::WorkerGone)
+    }
+}
+
+impl WorkerHandle {
+    fn offer(&self, command: Command) -> Result<(), MediaError> {
+        offer(&self.commands, command)
+    }
+}
+
+/// Queues a command unless the worker is overloaded or gone.
+pub(crate) fn offer(commands: &mpsc::Sender<Command>, command: Command) -> Result<(), MediaError> {
+    commands.try_send(command).map_err(|error| match error {
+        mpsc::error::TrySendError::Full(_) => MediaError::Overloaded,
+        mpsc::error::TrySendError::Closed(_) => MediaError::WorkerGone,
+    })
+}
+
+async fn start_worker(config: &MediaConfig, index: usize) -> Result<WorkerHandle, StartError> {
+    let sockets = bind_sockets(config, config.port_of(index)?)?;
+    let bound: Vec<SocketAddr> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+    let candidates = config.candidates(&bound)?;
+    tracing::info!(worker = index, ?bound, ?candidates, "media worker listens");
+    let certificate = Certificate::generate().map_err(|error| StartError::Certificate(error.to_string()))?;
+    let mut seed = [0; 32];
+    SysRng.try_fill_bytes(&mut seed).map_err(|error| StartError::Entropy(error.to_string()))?;
+    let sfu = Sfu::new(Config::new(candidates, certificate), seed, epoch());
+
+    let (commands, received) = mpsc::channel(COMMAND_QUEUE);
+    let load = Arc::new(AtomicUsize::new(0));
+    let handle = WorkerHandle { commands, load: load.clone(), bound: bound.into() };
+    let (ready, started) = oneshot::channel();
+    std::thread::Builder::new()
+        .name(format!("media-{index}"))
+        .spawn(move || run_thread(sfu, sockets, load, received, ready))
+        .map_err(StartError::Thread)?;
+    started.await.map_err(|_| StartError::Thread(std::io::ErrorKind::Other.into()))??;
+    Ok(handle)
+}
+
+fn run_thread(
+    sfu: Sfu,
+    sockets: Vec<UdpSocket>,
+    load: Arc<AtomicUsize>,
+    commands: mpsc::Receiver<Command>,
+    ready: oneshot::Sender<Result<(), StartError>>,
+) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return drop(ready.send(Err(StartError::Thread(error)))),
+    };
+    runtime.block_on(async {
+        let sockets: Result<Vec<Socket>, _> = sockets.into_iter().map(Socket::register).collect();
+        match sockets {
+            Ok(sockets) => {
+                drop(ready.send(Ok(())));
+                Worker::new(sfu, sockets, load, commands).run().await;
+            }
+            Err(error) => drop(ready.send(Err(StartError::Thread(error)))),
+        }
+    });
+}
+
+fn bind_sockets(config: &MediaConfig, port: u16) -> Result<Vec<UdpSocket>, StartError> {
+    let mut sockets = Vec::new();
+    for wanted in config.bind_addresses()? {
+        let address = SocketAddr::new(wanted.ip, port);
+        match socket::bind(address) {
+            Ok(socket) => sockets.push(socket),
+            Err(source) if wanted.required => return Err(StartError::Bind { address, source }),
+            Err(error) => tracing::warn!(%address, %error, "skipping an interface's address"),
+        }
+    }
+    if sockets.is_empty() { Err(StartError::NoAddress) } else { Ok(sockets) }
+}
+
+/// NTP times in sender reports derive from this; a clock before 1970 is only wrong, not fatal.
+fn epoch() -> Epoch {
+    let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Epoch { at: Instant::now(), unix }
+}
+
+/// Per worker. A command takes microseconds, so a full queue means a second's worth of work or more.
+const COMMAND_QUEUE: usize = 4_096;
+/// Per router, beyond which states supersede each other.
+const EVENT_QUEUE: usize = 256;
+/// For all routers to be closed and the sockets with them.
+const SHUTDOWN: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rtc_stun::attributes::{ATTR_USE_CANDIDATE, ATTR_USERNAME, RawAttribute};
+    use rtc_stun::fingerprint::FINGERPRINT;
+    use rtc_stun::integrity::MessageIntegrity;
+    use rtc_stun::message::{BINDING_REQUEST, BINDING_SUCCESS, Message, Setter, TransactionId};
+    use rtc_stun::textattrs::TextAttribute;
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+    use switchyard_media::Direction;
+    use switchyard_media::ortc::{IceParameters, TransportParameters};
+
+    #[tokio::test]
+    async fn a_binding_request_is_answered_from_the_address_it_was_sent_to() {
+        let mut addresses: Vec<IpAddr> = vec![Ipv4Addr::LOCALHOST.into()];
+        if UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
+            addresses.push(Ipv6Addr::LOCALHOST.into());
+        } else {
+            eprintln!("no IPv6 on this host: tested over IPv4 only");
+        }
+        let media = start(addresses.clone(), 1).await;
+        let (router, _events) = media.create_router().await.unwrap();
+        let (_, transport) = router.create_transport(Direction::Send).await.unwrap();
+        let candidates = candidates(&transport);
+        assert_eq!(candidates.iter().map(SocketAddr::ip).collect::<Vec<_>>(), addresses);
+        for candidate in candidates {
+            assert!(answers_stun(candidate, &transport.ice_parameters));
+        }
+        media.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn garbage_of_every_size_is_counted_and_harms_nobody() {
+        let media = start(vec![Ipv4Addr::LOCALHOST.into()], 1).await;
+        let (router, _events) = media.create_router().await.unwrap();
+        let (_, transport) = router.create_transport(Direction::Send).await.unwrap();
+        let candidate = candidates(&transport)[0];
+        let client = client(candidate);
+        let sizes = [0, 1, 2, 3, 4, 11, 12, 13, 19, 20, 28, 100, 1_200, 1_500, 9_000, 65_507];
+        for size in sizes {
+            // Each of the first bytes by which STUN, DTLS, RTP and nothing at all are told apart (RFC 7983).
+            for first in [0, 1, 20, 22, 63, 64, 79, 128, 191, 255] {
+                let mut garbage = vec![first; size];
+                garbage
+                    .iter_mut()
+                    .skip(1)
+                    .zip(0..)
+                    .for_each(|(byte, index): (_, u32)| *byte = (index * 31) as u8);
+                client.send(&garbage).unwrap();
+            }
+        }
+        assert!(answers_stun(candidate, &transport.ice_parameters));
+        let counters = &media.counters().await[0];
+        let sent = (sizes.len() * 10 + 1) as u64;
+        assert_eq!(counters.shell.datagrams_received + counters.shell.datagrams_unusable, sent);
+        assert_eq!((counters.shell.datagrams_unusable, counters.shell.faults), (10, 0));
+        media.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_counted_and_costs_nobody_else() {
+        let media = start(vec![Ipv4Addr::LOCALHOST.into()], 1).await;
+        let (router, _events) = media.create_router().await.unwrap();
+        let (_, transport) = router.create_transport(Direction::Send).await.unwrap();
+        for _ in 0..3 {
+            let panics = Command::Control(Box::new(|_, _| panic!("on purpose")));
+            media.workers[0].commands.send(panics).await.unwrap();
+        }
+        assert!(answers_stun(candidates(&transport)[0], &transport.ice_parameters));
+        assert!(router.create_transport(Direction::Recv).await.is_ok());
+        assert_eq!(media.counters().await[0].shell.faults, 3);
+        media.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn routers_go_to_the_least_loaded_worker_and_free_it_when_dropped() {
+        let media = start(vec![Ipv4Addr::LOCALHOST.into()], 2).await;
+        let mut routers = Vec::new();
+        for _ in 0..4 {
+            routers.push(media.create_router().await.unwrap());
+        }
+        assert_eq!(loads(&media), [2, 2]);
+        routers.clear();
+        // The answer comes after the closings queued before it.
+        assert_eq!(media.counters().await.len(), 2);
+        assert_eq!(loads(&media), [0, 0]);
+        media.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn shutdown_frees_the_ports_and_later_operations_say_that_the_worker_is_gone() {
+        let media = start(vec![Ipv4Addr::LOCALHOST.into()], 2).await;
+        let (router, mut events) = media.create_router().await.unwrap();
+        let (_, transport) = router.create_transport(Direction::Send).await.unwrap();
+        media.shutdown().await;
+        assert_eq!(router.create_transport(Direction::Send).await, Err(MediaError::WorkerGone));
+        assert_eq!(media.create_router().await.err(), Some(MediaError::WorkerGone));
+        assert!(media.counters().await.is_empty());
+        while events.recv().await.is_some() {}
+        assert!(UdpSocket::bind(candidates(&transport)[0]).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_named() {
+        let taken = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let _holder = UdpSocket::bind(taken).unwrap();
+        let config =
+            MediaConfig { bind: vec![taken.ip()], port: taken.port(), workers: 1, announced: vec![] };
+        let error = Media::start(config).await.err().unwrap();
+        assert!(matches!(error, StartError::Bind { address, .. } if address == taken));
+    }
+
+    async fn start(bind: Vec<IpAddr>, workers: usize) -> Media {
+        Media::start(MediaConfig { bind, port: 0, workers, announced: vec![] }).await.unwrap()
+    }
+
+    fn loads(media: &Media) -> Vec<usize> {
+        media.workers.iter().map(|worker| worker.load.load(Ordering::Relaxed)).collect()
+    }
+
+    fn candidates(transport: &TransportParameters) -> Vec<SocketAddr> {
+        let address =
+            |candidate: &switchyard_media::ortc::IceCandidate| (candidate.address, candidate.port).into();
+        transport.ice_candidates.iter().map(address).collect()
+    }
+
+    fn client(server: SocketAddr) -> UdpSocket {
+        let any: IpAddr =
+            if server.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+        let client = UdpSocket::bind((any, 0)).unwrap();
+        client.connect(server).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        client
+    }
+
+    /// A connected socket takes replies only from where it sent to.
+    fn answers_stun(server: SocketAddr, ice: &IceParameters) -> bool {
+        let client = client(server);
+        let provider = rtc_crypto::default_provider().unwrap();
+        let username = format!("{}:client", ice.username_fragment);
+        let mut request = Message::new();
+        let parts: [Box<dyn Setter>; 6] = [
+            Box::new(BINDING_REQUEST),
+            Box::new(TransactionId([7; 12])),
+            Box::new(TextAttribute::new(ATTR_USERNAME, username)),
+            Box::new(RawAttribute { typ: ATTR_USE_CANDIDATE, length: 0, value: vec![] }),
+            Box::new(MessageIntegrity::new_short_term_integrity_with_provider(
+                ice.password.clone(),
+                provider.crypto(),
+            )),
+            Box::new(FINGERPRINT),
+        ];
+        request.build(&parts).unwrap();
+        client.send(&request.raw).unwrap();
+        let mut bytes = [0; 1_500];
+        let length = client.recv(&mut bytes).unwrap();
+        let mut reply = Message::new();
+        reply.unmarshal_binary(&bytes[..length]).is_ok()
+            && reply.typ == BINDING_SUCCESS
+            && reply.transaction_id == request.transaction_id
+    }
+}

@@ -1,0 +1,330 @@
+//! A worker: one thread that owns its sockets and its SFU, and turns the crank.
+//!
+//! A turn obeys commands, reads a bounded number of batches, tells the SFU when its time has come, seals and sends
+//! what is due, and polls the rest out. Reading before sealing lets one flush carry what several datagrams caused,
+//! without delaying any. A turn that reached one of its bounds is followed by another at once, after the runtime had a
+//! chance to look at the sockets.
+
+use crate::contain::Contained;
+use crate::counters::{Counters, ShellCounters};
+use crate::outbox::{Flushed, Outbox, Posted};
+use crate::socket::{ReceiveBuffer, Socket};
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use switchyard_media::{Batch, ControlError, Event, Input, Output, Protocol, RouterId, Sealed, Sfu, Tuple};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Sleep, sleep_until};
+
+/// What the handles ask of a worker.
+pub(crate) enum Command {
+    /// Does one thing to the SFU and answers by itself.
+    Control(Work),
+    OpenRouter {
+        id: RouterId,
+        events: mpsc::Sender<Event>,
+        reply: oneshot::Sender<Result<(), ControlError>>,
+    },
+    CloseRouter(RouterId),
+    Count(oneshot::Sender<Counters>),
+    Stop,
+}
+
+pub(crate) type Work = Box<dyn FnOnce(&mut Sfu, Instant) + Send>;
+
+pub(crate) struct Worker {
+    core: Contained,
+    sockets: Vec<Socket>,
+    received: ReceiveBuffer,
+    batch: Batch,
+    outboxes: HashMap<RouterId, Outbox>,
+    /// Whether an outbox holds events that its owner's queue had no room for.
+    outboxes_wait: bool,
+    counters: ShellCounters,
+    /// When the SFU wants to be told the time.
+    deadline: Option<Instant>,
+    /// Routers placed here, as the placing handles see it.
+    load: Arc<AtomicUsize>,
+    inbox: Vec<Command>,
+    /// Dropped last: its closing tells the handles that the sockets are closed.
+    commands: mpsc::Receiver<Command>,
+}
+
+/// How a turn ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Everything at hand is done.
+    Idle,
+    /// A bound was reached: there may be more at hand.
+    Busy,
+    Stopped,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        sfu: Sfu,
+        sockets: Vec<Socket>,
+        load: Arc<AtomicUsize>,
+        commands: mpsc::Receiver<Command>,
+    ) -> Self {
+        Self {
+            core: Contained::new(sfu),
+            sockets,
+            received: ReceiveBuffer::new(),
+            batch: Batch::with_capacity(BATCH_BYTES),
+            outboxes: HashMap::new(),
+            outboxes_wait: false,
+            counters: ShellCounters::default(),
+            deadline: None,
+            load,
+            inbox: Vec::with_capacity(COMMANDS_PER_TURN),
+            commands,
+        }
+    }
+
+    /// Turns until asked to stop or until no handle is left; then closes all routers, so that peers are told.
+    pub(crate) async fn run(mut self) {
+        let mut timer = Box::pin(sleep_until(Instant::now().into()));
+        let mut turn = Turn::Busy;
+        while turn != Turn::Stopped {
+            if turn == Turn::Busy {
+                tokio::task::yield_now().await;
+            } else {
+                self.wait(timer.as_mut()).await;
+            }
+            turn = self.turn();
+        }
+        let now = Instant::now();
+        let open: Vec<RouterId> = self.outboxes.keys().copied().collect();
+        open.into_iter().for_each(|router| self.close_router(now, router));
+        self.poll_out(now);
+    }
+
+    /// Until a command or a datagram comes, or the time to do something.
+    async fn wait(&mut self, mut timer: Pin<&mut Sleep>) {
+        self.flush_outboxes();
+        let retry = self.outboxes_wait.then(|| Instant::now() + OUTBOX_RETRY);
+        let wake_at = self.deadline.into_iter().chain(retry).min();
+        if let Some(wake_at) = wake_at
+            && timer.deadline().into_std() != wake_at
+        {
+            timer.as_mut().reset(wake_at.into());
+        }
+        poll_fn(|context| {
+            // Each source is polled, so that each can wake the thread.
+            let on_time = wake_at.is_some() && timer.as_mut().poll(context).is_ready();
+            let readable = self.poll_sockets(context);
+            let commanded = self.poll_commands(context);
+            if on_time || readable || commanded { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    fn poll_sockets(&self, context: &mut Context<'_>) -> bool {
+        self.sockets.iter().filter(|socket| socket.poll_readable(context).is_ready()).count() > 0
+    }
+
+    fn poll_commands(&mut self, context: &mut Context<'_>) -> bool {
+        let received = self.commands.poll_recv_many(context, &mut self.inbox, COMMANDS_PER_TURN);
+        if received == Poll::Ready(0) {
+            self.inbox.push(Command::Stop);
+        }
+        received.is_ready()
+    }
+
+    fn turn(&mut self) -> Turn {
+        let turn = self.obey();
+        if turn == Turn::Stopped {
+            return turn;
+        }
+        let ingest = self.ingest();
+        let now = Instant::now();
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.core.enter(now, |sfu| sfu.handle_input(Input::Timeout, now));
+        }
+        let egress = self.seal_and_send(now);
+        self.poll_out(now);
+        if [turn, ingest, egress].contains(&Turn::Busy) { Turn::Busy } else { Turn::Idle }
+    }
+
+    fn obey(&mut self) -> Turn {
+        while self.inbox.len() < COMMANDS_PER_TURN
+            && let Ok(command) = self.commands.try_recv()
+        {
+            self.inbox.push(command);
+        }
+        let turn = if self.inbox.len() < COMMANDS_PER_TURN { Turn::Idle } else { Turn::Busy };
+        let mut inbox = std::mem::take(&mut self.inbox);
+        for command in inbox.drain(..) {
+            let now = Instant::now();
+            match command {
+                Command::Control(work) => {
+                    self.core.enter(now, |sfu| work(sfu, now));
+                }
+                Command::OpenRouter { id, events, reply } => self.open_router(now, id, events, reply),
+                Command::CloseRouter(id) => self.close_router(now, id),
+                Command::Count(reply) => {
+                    // A caller that no longer waits needs no answer.
+                    let _ = reply.send(self.count());
+                }
+                Command::Stop => return Turn::Stopped,
+            }
+        }
+        self.inbox = inbox;
+        turn
+    }
+
+    fn open_router(
+        &mut self,
+        now: Instant,
+        id: RouterId,
+        events: mpsc::Sender<Event>,
+        reply: oneshot::Sender<Result<(), ControlError>>,
+    ) {
+        let opened = self.core.enter(now, |sfu| sfu.create_router(now, id));
+        if let Some(Ok(())) = opened {
+            self.outboxes.insert(id, Outbox::new(events));
+        } else {
+            self.load.fetch_sub(1, Ordering::Relaxed);
+        }
+        // A panic answers by dropping the reply.
+        if let Some(opened) = opened
+            && reply.send(opened).is_err()
+        {
+            self.close_router(now, id);
+        }
+    }
+
+    fn close_router(&mut self, now: Instant, id: RouterId) {
+        if self.outboxes.remove(&id).is_some() {
+            self.load.fetch_sub(1, Ordering::Relaxed);
+            self.core.enter(now, |sfu| sfu.close_router(now, id));
+        }
+    }
+
+    fn ingest(&mut self) -> Turn {
+        let Self { sockets, received, core, counters, .. } = self;
+        let mut turn = Turn::Idle;
+        for socket in sockets {
+            let read =
+                (0..BATCHES_PER_TURN).take_while(|_| ingest_batch(socket, received, core, counters)).count();
+            if read == BATCHES_PER_TURN {
+                turn = Turn::Busy;
+            }
+        }
+        turn
+    }
+
+    fn seal_and_send(&mut self, now: Instant) -> Turn {
+        for _ in 0..FLUSHES_PER_TURN {
+            let sealed = self.core.enter(now, |sfu| sfu.seal_due(now, &mut self.batch));
+            // After a panic the batch may end in a packet that is not sealed.
+            if sealed.is_some() {
+                for run in self.batch.runs() {
+                    send(&self.sockets, run.tuple, run.bytes, run.segment_size, &mut self.counters);
+                }
+            }
+            self.batch.clear();
+            if sealed == Some(Sealed::Done) {
+                return Turn::Idle;
+            }
+        }
+        Turn::Busy
+    }
+
+    fn poll_out(&mut self, now: Instant) {
+        loop {
+            match self.core.enter(now, Sfu::poll_output) {
+                Some(Output::Transmit { tuple, bytes }) => {
+                    send(&self.sockets, tuple, &bytes, bytes.len(), &mut self.counters);
+                }
+                Some(Output::Event(router, event)) => self.post(now, router, event),
+                Some(Output::Timeout(deadline)) => {
+                    self.deadline = deadline;
+                    return;
+                }
+                None => {
+                    self.deadline = Some(now + FAULT_PAUSE);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn post(&mut self, now: Instant, router: RouterId, event: Event) {
+        // Events of a router that its owner has closed interest nobody.
+        let Some(outbox) = self.outboxes.get_mut(&router) else { return };
+        match outbox.post(event) {
+            Posted::Queued => {}
+            Posted::Waiting => self.outboxes_wait = true,
+            Posted::Superseded => self.counters.events_superseded += 1,
+            Posted::Abandoned => {
+                tracing::warn!(router.id = %router, "closing a router whose events nobody reads");
+                self.counters.routers_abandoned += 1;
+                self.close_router(now, router);
+            }
+        }
+    }
+
+    fn flush_outboxes(&mut self) {
+        if self.outboxes_wait {
+            let flushed = self.outboxes.values_mut().map(Outbox::flush);
+            self.outboxes_wait = flushed.filter(|flushed| *flushed == Flushed::Waiting).count() > 0;
+        }
+    }
+
+    fn count(&self) -> Counters {
+        let shell = ShellCounters { faults: self.core.faults(), ..self.counters };
+        Counters { media: self.core.counters().clone(), shell }
+    }
+}
+
+/// Hands one batch to the SFU; `false` when none was waiting.
+fn ingest_batch(
+    socket: &Socket,
+    received: &mut ReceiveBuffer,
+    core: &mut Contained,
+    counters: &mut ShellCounters,
+) -> bool {
+    let Ok(messages) = socket.receive(received) else {
+        counters.receive_errors += 1;
+        return false;
+    };
+    let now = Instant::now();
+    counters.datagrams_unusable += received.empty(messages);
+    for (remote, bytes) in received.datagrams(messages) {
+        // The kernel would refuse an answer to port 0, and in a way that looks like missing segmentation offload.
+        if remote.port() == 0 {
+            counters.datagrams_unusable += 1;
+            continue;
+        }
+        counters.datagrams_received += 1;
+        let tuple = Tuple { protocol: Protocol::Udp, local: socket.local(), remote };
+        core.enter(now, |sfu| sfu.handle_input(Input::Datagram { tuple, bytes }, now));
+    }
+    messages > 0
+}
+
+/// Replies leave from the address their request came to, so the socket follows from the tuple.
+fn send(sockets: &[Socket], tuple: Tuple, bytes: &[u8], segment_size: usize, counters: &mut ShellCounters) {
+    match sockets.iter().find(|socket| socket.local() == tuple.local) {
+        Some(socket) => socket.send(tuple.remote, bytes, segment_size, counters),
+        None => counters.send_without_socket += 1,
+    }
+}
+
+/// Keeps packets flowing while a burst of joins comes in.
+const COMMANDS_PER_TURN: usize = 64;
+/// Of up to 32 messages each: enough to drain a burst, few enough that sealing is never late by more than about 1 ms.
+const BATCHES_PER_TURN: usize = 8;
+const FLUSHES_PER_TURN: usize = 64;
+/// Sealed bytes per flush: some hundred packets, within a core's L2 cache.
+const BATCH_BYTES: usize = 256 * 1024;
+/// How soon a slow owner's events are offered again.
+const OUTBOX_RETRY: Duration = Duration::from_millis(20);
+/// Keeps a fault that comes back at every poll from taking the core.
+const FAULT_PAUSE: Duration = Duration::from_millis(10);
