@@ -104,8 +104,9 @@ mod tests {
         assert_eq!((read.spatial, read.temporal, read.switching_up), (1, 2, true));
         assert!(read.starts_frame && !read.ends_frame && !read.keyframe);
 
-        let key = DependencyFrame { has_structure: true, start_of_frame: true, ..frame };
-        assert!(describe(&[0x10, FRAME, 0], Some(&key)).unwrap().keyframe);
+        let key = DependencyFrame { has_structure: true, switching_up: false, ..frame };
+        let read = describe(&[0x10, FRAME, 0], Some(&key)).unwrap();
+        assert!(read.keyframe && read.switching_up);
         let late = DependencyFrame { start_of_frame: false, ..key };
         assert!(!describe(&[0x90, FRAME, 0], Some(&late)).unwrap().keyframe, "not its first packet");
     }
