@@ -1,1 +1,46 @@
-//! placeholder
+//! The SFU as pure state machines: it is told the time and handed datagrams, and returns what to send and
+//! what happened as values. It never opens a socket, spawns a thread, reads a clock or draws entropy.
+//!
+//! The door in is [`Sfu::handle_input`] beside the control calls, the doors out are [`Sfu::seal_due`] for media
+//! packets and [`Sfu::poll_output`] for everything else. After each input (or each batch of datagrams) the shell
+//! seals what is due, then polls until [`Output::Timeout`], which says when to come back.
+
+mod batch;
+mod clock;
+mod codec;
+mod config;
+mod consumer;
+mod counters;
+mod data;
+mod dtls;
+mod event;
+mod ice;
+mod id;
+mod nack;
+pub mod ortc;
+mod producer;
+mod router;
+mod rtcp_io;
+mod rtp;
+mod sctp;
+mod sfu;
+mod speaker;
+mod srtp;
+mod timer;
+mod transport;
+mod transport_cc;
+
+pub use batch::{Batch, Run};
+pub use clock::Epoch;
+pub use config::{
+    Config, ConsumeOptions, ConsumerParameters, DataConsumerParameters, DataProduceOptions, Direction, ProduceOptions,
+    TransportOptions,
+};
+pub use counters::{Counters, Population};
+pub use dtls::Certificate;
+pub use event::{
+    ControlError, DataConsumerCloseReason, DtlsState, Event, Input, Output, Sealed, TransportCloseReason, TransportStats,
+};
+pub use ice::{IceState, Protocol, Tuple};
+pub use id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, TransportId};
+pub use sfu::Sfu;

@@ -146,6 +146,11 @@ impl IceLite {
         self.tuples.iter().any(|valid| valid.tuple == tuple)
     }
 
+    /// The tuples that lead to this transport.
+    pub fn tuples(&self) -> impl Iterator<Item = Tuple> {
+        self.tuples.iter().map(|valid| valid.tuple)
+    }
+
     pub fn state(&self) -> IceState {
         match self.selection {
             Selection::Never => IceState::New,

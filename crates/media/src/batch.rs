@@ -1,0 +1,140 @@
+//! The buffer the shell lends for sealed media packets, laid out as the kernel wants them.
+
+use crate::ice::Tuple;
+use std::ops::Range;
+
+/// Sealed packets, back to back, grouped into runs for UDP_SEGMENT.
+#[derive(Debug)]
+pub struct Batch {
+    bytes: Box<[u8]>,
+    used: usize,
+    runs: Vec<RunSpan>,
+}
+
+/// Consecutive packets of equal size to one tuple; only the last may be shorter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run<'a> {
+    pub tuple: Tuple,
+    /// Bytes per packet.
+    pub segment_size: usize,
+    pub bytes: &'a [u8],
+}
+
+#[derive(Debug)]
+struct RunSpan {
+    tuple: Tuple,
+    segment_size: usize,
+    segments: usize,
+    range: Range<usize>,
+    /// A shorter packet ends the run.
+    closed: bool,
+}
+
+impl Batch {
+    /// `capacity` in bytes; room for at least one packet is always made.
+    pub fn with_capacity(capacity: usize) -> Self {
+        let capacity = capacity.max(MAX_PACKET);
+        Self { bytes: vec![0; capacity].into_boxed_slice(), used: 0, runs: Vec::with_capacity(capacity / 64) }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    pub fn clear(&mut self) {
+        self.used = 0;
+        self.runs.clear();
+    }
+
+    pub fn runs(&self) -> impl Iterator<Item = Run<'_>> {
+        self.runs.iter().map(|run| Run {
+            tuple: run.tuple,
+            segment_size: run.segment_size,
+            bytes: &self.bytes[run.range.clone()],
+        })
+    }
+
+    /// Room for one packet of any size, or `None` when the batch is full.
+    pub(crate) fn room(&mut self) -> Option<&mut [u8]> {
+        self.bytes.get_mut(self.used..self.used + MAX_PACKET)
+    }
+
+    /// Takes the `len` bytes written at the start of [`Self::room`] as one packet to `tuple`.
+    pub(crate) fn commit(&mut self, tuple: Tuple, len: usize) {
+        let start = self.used;
+        self.used += len;
+        if let Some(run) = self.runs.last_mut()
+            && run.accepts(tuple, len)
+        {
+            run.closed = len < run.segment_size;
+            run.segments += 1;
+            run.range.end = self.used;
+            return;
+        }
+        self.runs.push(RunSpan {
+            tuple,
+            segment_size: len,
+            segments: 1,
+            range: start..self.used,
+            closed: false,
+        });
+    }
+}
+
+impl RunSpan {
+    fn accepts(&self, tuple: Tuple, len: usize) -> bool {
+        !self.closed
+            && self.tuple == tuple
+            && len <= self.segment_size
+            && self.segments < MAX_SEGMENTS
+            && self.range.len() + len <= MAX_RUN_BYTES
+    }
+}
+
+/// Largest datagram sealed: an Ethernet frame's worth, with room for rewritten extensions and the tag.
+pub(crate) const MAX_PACKET: usize = 1600;
+/// The kernel's UDP_MAX_SEGMENTS before Linux 6.9.
+const MAX_SEGMENTS: usize = 64;
+/// A UDP_SEGMENT send is one IP datagram before it is cut.
+const MAX_RUN_BYTES: usize = 65_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ice::Protocol;
+
+    #[test]
+    fn equal_packets_to_one_peer_form_one_run_that_a_shorter_packet_ends() {
+        let mut batch = Batch::with_capacity(16_000);
+        for len in [1000, 1000, 900, 1000] {
+            batch.room().unwrap()[0] = 1;
+            batch.commit(tuple(1), len);
+        }
+        let runs: Vec<_> = batch.runs().map(|run| (run.segment_size, run.bytes.len())).collect();
+        assert_eq!(runs, [(1000, 2900), (1000, 1000)]);
+    }
+
+    #[test]
+    fn another_peer_or_a_longer_packet_starts_a_run() {
+        let mut batch = Batch::with_capacity(16_000);
+        for (peer, len) in [(1, 500), (2, 500), (2, 600)] {
+            batch.commit(tuple(peer), len);
+        }
+        assert_eq!(batch.runs().count(), 3);
+    }
+
+    #[test]
+    fn a_full_batch_has_no_room_until_cleared() {
+        let mut batch = Batch::with_capacity(MAX_PACKET);
+        assert!(batch.room().is_some());
+        batch.commit(tuple(1), 100);
+        assert!(batch.room().is_none());
+        batch.clear();
+        assert!(batch.room().is_some() && batch.is_empty());
+    }
+
+    fn tuple(peer: u16) -> Tuple {
+        let local = "127.0.0.1:40000".parse().unwrap();
+        Tuple { protocol: Protocol::Udp, local, remote: ([127, 0, 0, 1], peer).into() }
+    }
+}

@@ -1,0 +1,83 @@
+//! What the caller chooses: the SFU's configuration and the options of control calls.
+
+use crate::dtls::Certificate;
+use crate::id::ProducerId;
+use crate::ortc::{Layers, MediaKind, ProducerKind, RtpCapabilities, RtpParameters, SctpStreamParameters};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// Settings of one SFU instance, fixed for its life.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Host candidates announced to clients, most preferred first.
+    pub candidates: Vec<SocketAddr>,
+    /// The DTLS identity that all transports share.
+    pub certificate: Certificate,
+    /// What a sender without transport-wide congestion control may send, in bit/s, told by REMB.
+    pub remb_cap: u64,
+}
+
+impl Config {
+    pub fn new(candidates: Vec<SocketAddr>, certificate: Certificate) -> Self {
+        Self { candidates, certificate, remb_cap: DEFAULT_REMB_CAP }
+    }
+}
+
+/// Which way media flows on a transport, as its client sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// The client sends: producers live here.
+    Send,
+    /// The client receives: consumers live here.
+    Recv,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransportOptions {
+    pub direction: Direction,
+}
+
+#[derive(Debug, Clone)]
+pub struct ProduceOptions {
+    pub kind: MediaKind,
+    pub rtp_parameters: RtpParameters,
+    pub paused: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct ConsumeOptions {
+    pub producer: ProducerId,
+    pub rtp_capabilities: RtpCapabilities,
+    pub paused: bool,
+    /// `None` asks for the highest layers there are.
+    pub preferred_layers: Option<Layers>,
+}
+
+/// What the receiving client needs to know of a new consumer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConsumerParameters {
+    pub kind: MediaKind,
+    pub rtp_parameters: RtpParameters,
+    pub producer_kind: ProducerKind,
+    pub paused: bool,
+    pub producer_paused: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct DataProduceOptions {
+    pub sctp_stream_parameters: SctpStreamParameters,
+    pub label: String,
+    pub protocol: String,
+}
+
+/// What the receiving client needs to know of a new data consumer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DataConsumerParameters {
+    pub sctp_stream_parameters: SctpStreamParameters,
+    pub label: String,
+    pub protocol: String,
+}
+
+/// Above what three simulcast layers and a screen need, below what would flood a home uplink.
+const DEFAULT_REMB_CAP: u64 = 5_000_000;

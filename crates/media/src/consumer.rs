@@ -1,0 +1,282 @@
+//! A track going out to one transport: which packets of its producer it gets, and as what.
+
+mod layers;
+mod numbering;
+mod plan;
+mod segments;
+mod sent;
+
+use crate::codec::Codec;
+use crate::id::{ConsumerId, ProducerId};
+use crate::ortc::{Layers, MediaKind};
+use crate::producer::{Arrival, SenderClock};
+use crate::router::{ProducerKey, TransportKey};
+use crate::srtp::SendStream;
+use layers::LayerSelection;
+use numbering::{Numbering, Slot};
+pub(crate) use plan::{OutgoingExtensions, Plan, RtxPlan};
+pub(crate) use segments::{Segment, Shift, Source};
+pub(crate) use sent::{Record, SentPackets};
+
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    pub(crate) id: ConsumerId,
+    pub(crate) producer: ProducerKey,
+    /// The producer as the outside knows it.
+    pub(crate) producer_id: ProducerId,
+    pub(crate) transport: TransportKey,
+    pub(crate) plan: Plan,
+    pub(crate) output: Outgoing,
+    video: bool,
+    flow: Flow,
+    layers: LayerSelection,
+    numbering: Numbering,
+    sent: SentPackets,
+    reported: Option<Layers>,
+}
+
+/// The outgoing SRTP streams and what sender reports count.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) media: SendStream,
+    pub(crate) rtx: Option<(SendStream, u16)>,
+    pub(crate) packets: u32,
+    /// Payload octets.
+    pub(crate) octets: u32,
+}
+
+/// Where the consumer's stream stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Paused,
+    /// For a packet to begin at: a key frame's first, or any of audio.
+    Waiting,
+    Flowing(Source),
+}
+
+/// What becomes of a packet offered to a consumer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offer {
+    Ignore,
+    /// Send it with this extended sequence number.
+    Send {
+        outgoing: u64,
+    },
+    /// Its slot was kept but it is not wanted: send padding in its place.
+    Fill {
+        outgoing: u64,
+    },
+    /// The consumer cannot use this encoding without a key frame.
+    NeedKeyFrame,
+}
+
+impl Consumer {
+    /// `initial` is the first outgoing sequence number, below 2^15.
+    pub(crate) fn new(
+        id: ConsumerId,
+        (producer, producer_id): (ProducerKey, ProducerId),
+        transport: TransportKey,
+        plan: Plan,
+        start: Start,
+    ) -> Self {
+        let video = plan.codec.kind() == MediaKind::Video;
+        let history = if video { VIDEO_RECORDS } else { AUDIO_RECORDS };
+        Self {
+            id,
+            producer,
+            producer_id,
+            transport,
+            output: Outgoing {
+                media: SendStream::new(plan.ssrc.0),
+                rtx: plan.rtx.map(|rtx| (SendStream::new(rtx.ssrc.0), start.rtx_sequence & 0x7fff)),
+                packets: 0,
+                octets: 0,
+            },
+            video,
+            flow: if start.paused { Flow::Paused } else { Flow::Waiting },
+            layers: LayerSelection::new(start.simulcast, start.preferred),
+            numbering: Numbering::new(plan.clock_rate, plan.codec == Codec::Vp8, start.sequence),
+            sent: SentPackets::new(history),
+            reported: None,
+            plan,
+        }
+    }
+
+    pub(crate) fn pause(&mut self) {
+        self.flow = Flow::Paused;
+    }
+
+    /// Starts or goes on at the next packet that can be begun at.
+    pub(crate) fn resume(&mut self) {
+        if self.flow == Flow::Paused {
+            self.flow = Flow::Waiting;
+        }
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.flow == Flow::Paused
+    }
+
+    pub(crate) fn prefer(&mut self, layers: Layers) {
+        self.layers.prefer(layers);
+    }
+
+    /// Told which encodings are being sent, a bit each.
+    pub(crate) fn retarget(&mut self, active: u8) {
+        self.layers.retarget(active);
+    }
+
+    /// The encoding whose key frame the consumer cannot go on without, if any.
+    pub(crate) fn awaited_encoding(&self) -> Option<u8> {
+        let target = self.layers.target();
+        match self.flow {
+            _ if !self.video => None,
+            Flow::Paused => None,
+            Flow::Waiting => target,
+            Flow::Flowing(source) => {
+                target.filter(|&target| target != source.encoding || self.layers.awaits_key_picture())
+            }
+        }
+    }
+
+    /// What is being forwarded, if anything.
+    pub(crate) fn source(&self) -> Option<Source> {
+        match self.flow {
+            Flow::Paused | Flow::Waiting => None,
+            Flow::Flowing(source) => Some(source),
+        }
+    }
+
+    /// The media time being sent, and how it is derived from which source; `None` before the first packet.
+    pub(crate) fn media_time(&self) -> Option<(Source, Shift, u32)> {
+        let segment = self.numbering.segments().current()?;
+        Some((segment.source, segment.shift, self.numbering.last_timestamp()?))
+    }
+
+    /// Layers to report, if they changed since the last call.
+    pub(crate) fn layers_change(&mut self) -> Option<Option<Layers>> {
+        let current = match self.flow {
+            Flow::Paused | Flow::Waiting => None,
+            Flow::Flowing(source) => Some(self.layers.current(source.encoding)),
+        };
+        (std::mem::replace(&mut self.reported, current) != current).then_some(current)
+    }
+
+    /// Decides about one packet of the producer. `clock` tells how a source's media time relates to its sender's
+    /// wall clock.
+    pub(crate) fn offer(
+        &mut self,
+        arrival: &Arrival,
+        clock: impl Fn(Source) -> Option<SenderClock>,
+    ) -> Offer {
+        match self.flow {
+            Flow::Paused => Offer::Ignore,
+            Flow::Waiting => self.offer_start(arrival, clock),
+            Flow::Flowing(source) if source == arrival.source => self.offer_next(arrival),
+            Flow::Flowing(source) if source.encoding == arrival.source.encoding => {
+                self.flow = Flow::Waiting;
+                self.offer_start(arrival, clock)
+            }
+            Flow::Flowing(_) if self.layers.target() == Some(arrival.source.encoding) => {
+                self.offer_start(arrival, clock)
+            }
+            Flow::Flowing(_) if self.numbering.is_previous(arrival.source) => self.offer_late(arrival),
+            Flow::Flowing(_) => Offer::Ignore,
+        }
+    }
+
+    /// The slot's record, to be sealed or sent again.
+    pub(crate) fn record(&mut self, outgoing: u32) -> Option<&mut Record> {
+        self.sent.get_mut(outgoing)
+    }
+
+    /// How the packet of a record is renumbered; `None` once that is forgotten.
+    pub(crate) fn segment(&self, record: &Record) -> Option<&Segment> {
+        self.numbering.segments().get(record.segment).filter(|segment| segment.carries(record))
+    }
+
+    /// The record of a packet a receiver misses.
+    pub(crate) fn missing(&mut self, sequence_number: u16) -> Option<&mut Record> {
+        let outgoing = self.numbering.extend(sequence_number)?;
+        self.sent.get_mut(outgoing as u32)
+    }
+
+    fn offer_start(&mut self, arrival: &Arrival, clock: impl Fn(Source) -> Option<SenderClock>) -> Offer {
+        if self.layers.target().is_some_and(|target| target != arrival.source.encoding) {
+            return Offer::Ignore;
+        }
+        if arrival.media.is_none() {
+            return Offer::Ignore;
+        }
+        if !arrival.is_key_frame() {
+            return Offer::NeedKeyFrame;
+        }
+        let before = self.numbering.segments().current().map(|segment| segment.source);
+        self.numbering.start(arrival, before.and_then(&clock), clock(arrival.source));
+        self.layers.start();
+        self.flow = Flow::Flowing(arrival.source);
+        self.offer_next(arrival)
+    }
+
+    fn offer_next(&mut self, arrival: &Arrival) -> Offer {
+        let in_order = self.numbering.is_in_order(arrival);
+        match &arrival.media {
+            Some(media) if self.layers.admit(media, in_order) => {
+                let ends_picture = self.layers.ends_picture(media);
+                self.take(arrival, ends_picture)
+            }
+            media => {
+                // Where the lowest spatial layer goes, the whole picture goes.
+                let whole_picture = media.is_some_and(|media| media.spatial == 0);
+                fill(self.numbering.leave_out(arrival, whole_picture))
+            }
+        }
+    }
+
+    /// A packet of the source before the last switch.
+    fn offer_late(&mut self, arrival: &Arrival) -> Offer {
+        match &arrival.media {
+            Some(_) => self.take(arrival, false),
+            None => fill(self.numbering.take(arrival)),
+        }
+    }
+
+    fn take(&mut self, arrival: &Arrival, ends_picture: bool) -> Offer {
+        let Slot::Taken(segment, outgoing) = self.numbering.take(arrival) else { return Offer::Ignore };
+        self.sent.insert(Record {
+            outgoing: outgoing as u32,
+            incoming: arrival.sequence as u32,
+            sent: 0,
+            transport_sequence: 0,
+            segment,
+            ends_picture,
+            retransmissions: 0,
+        });
+        Offer::Send { outgoing }
+    }
+}
+
+fn fill(slot: Slot) -> Offer {
+    match slot {
+        Slot::None => Offer::Ignore,
+        Slot::Taken(_, outgoing) => Offer::Fill { outgoing },
+    }
+}
+
+/// How a consumer begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Start {
+    pub(crate) paused: bool,
+    pub(crate) simulcast: bool,
+    pub(crate) preferred: Option<Layers>,
+    pub(crate) sequence: u16,
+    pub(crate) rtx_sequence: u16,
+}
+
+/// Some two seconds of video at 5 Mbit/s.
+const VIDEO_RECORDS: usize = 1024;
+/// Some two seconds of audio.
+const AUDIO_RECORDS: usize = 128;
+
+/// Retransmissions of one packet after which a receiver has to ask for a key frame.
+pub(crate) const MAX_RETRANSMISSIONS: u8 = 10;

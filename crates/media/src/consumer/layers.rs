@@ -1,0 +1,180 @@
+//! Which layers of a producer a consumer gets.
+
+use crate::codec::Descriptor;
+use crate::ortc::Layers;
+
+/// The layers one consumer wants and the ones it is getting. Simulcast layers are encodings of their own; the
+/// layers of a scalable (SVC) stream are parts of its only encoding.
+#[derive(Debug)]
+pub(crate) struct LayerSelection {
+    simulcast: bool,
+    preferred_spatial: u8,
+    preferred_temporal: u8,
+    /// The encoding to be forwarded, once any is being sent.
+    target: Option<u8>,
+    /// Upper bounds in force within the forwarded encoding.
+    spatial: u8,
+    temporal: u8,
+    /// The highest layers that came in within the forwarded encoding.
+    seen_spatial: u8,
+    seen_temporal: u8,
+}
+
+impl LayerSelection {
+    pub(crate) fn new(simulcast: bool, preferred: Option<Layers>) -> Self {
+        let mut selection = Self {
+            simulcast,
+            preferred_spatial: HIGHEST,
+            preferred_temporal: HIGHEST,
+            target: None,
+            spatial: HIGHEST,
+            temporal: HIGHEST,
+            seen_spatial: 0,
+            seen_temporal: 0,
+        };
+        if let Some(layers) = preferred {
+            selection.prefer(layers);
+        }
+        selection
+    }
+
+    pub(crate) fn prefer(&mut self, layers: Layers) {
+        self.preferred_spatial = layers.spatial;
+        self.preferred_temporal = layers.temporal.unwrap_or(HIGHEST);
+    }
+
+    pub(crate) fn target(&self) -> Option<u8> {
+        self.target
+    }
+
+    /// Aims at the highest encoding being sent that is not above the preferred one, or at the lowest there is.
+    /// `active` has a bit per encoding. True when the aim changed.
+    pub(crate) fn retarget(&mut self, active: u8) -> bool {
+        let wanted = if self.simulcast { self.preferred_spatial.min(7) } else { 0 };
+        let eligible = active & (u8::MAX >> (7 - wanted));
+        let target = match (eligible, active) {
+            (0, 0) => self.target,
+            (0, above) => Some(above.trailing_zeros() as u8),
+            (below, _) => Some(7 - below.leading_zeros() as u8),
+        };
+        std::mem::replace(&mut self.target, target) != target
+    }
+
+    /// True while a scalable stream's key picture is needed to get at a higher spatial layer.
+    pub(crate) fn awaits_key_picture(&self) -> bool {
+        !self.simulcast && self.spatial < self.preferred_spatial.min(self.seen_spatial)
+    }
+
+    /// Starts a source at one of its key frames.
+    pub(crate) fn start(&mut self) {
+        self.spatial = if self.simulcast { HIGHEST } else { self.preferred_spatial };
+        self.temporal = self.preferred_temporal;
+        self.seen_spatial = 0;
+        self.seen_temporal = 0;
+    }
+
+    /// Whether a packet of the forwarded encoding is in the layers wanted. Layers change only where a decoder can
+    /// follow: down at the start of a picture, up at a switching point or key picture.
+    pub(crate) fn admit(&mut self, descriptor: &Descriptor, in_order: bool) -> bool {
+        if in_order && descriptor.starts_frame {
+            self.step(descriptor);
+        }
+        descriptor.spatial <= self.spatial && descriptor.temporal <= self.temporal
+    }
+
+    /// True when the packet is the last of its picture for this consumer though not for the producer.
+    pub(crate) fn ends_picture(&self, descriptor: &Descriptor) -> bool {
+        descriptor.ends_frame && descriptor.spatial == self.spatial
+    }
+
+    /// What is being forwarded, given the encoding.
+    pub(crate) fn current(&self, encoding: u8) -> Layers {
+        let spatial = if self.simulcast { encoding } else { self.spatial.min(self.seen_spatial) };
+        Layers { spatial, temporal: Some(self.temporal.min(self.seen_temporal)) }
+    }
+
+    fn step(&mut self, descriptor: &Descriptor) {
+        self.seen_spatial = self.seen_spatial.max(descriptor.spatial);
+        self.seen_temporal = self.seen_temporal.max(descriptor.temporal);
+        if descriptor.spatial == 0 {
+            self.temporal = self.temporal.min(self.preferred_temporal);
+            if !self.simulcast {
+                let key_picture = descriptor.keyframe;
+                self.spatial = if key_picture {
+                    self.preferred_spatial
+                } else {
+                    self.spatial.min(self.preferred_spatial)
+                };
+            }
+        }
+        // The frame refers to nothing above the layer below its own, which must have been forwarded.
+        let next = descriptor.temporal == self.temporal.saturating_add(1);
+        if next && descriptor.switching_up && descriptor.temporal <= self.preferred_temporal {
+            self.temporal = descriptor.temporal;
+        }
+    }
+}
+
+const HIGHEST: u8 = u8::MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_encoding_being_sent_up_to_the_preferred_one_is_the_target() {
+        let mut selection = LayerSelection::new(true, None);
+        assert_eq!(selection.target(), None);
+        assert!(selection.retarget(0b001));
+        assert_eq!(selection.target(), Some(0));
+        assert!(selection.retarget(0b111));
+        assert_eq!(selection.target(), Some(2));
+        selection.prefer(layers(1, None));
+        assert!(selection.retarget(0b111));
+        assert_eq!(selection.target(), Some(1));
+        assert!(!selection.retarget(0b010));
+        selection.retarget(0b100);
+        assert_eq!(selection.target(), Some(2), "something above the wish is better than nothing");
+        assert!(!selection.retarget(0), "silence keeps the aim");
+    }
+
+    #[test]
+    fn a_lower_spatial_wish_takes_hold_at_the_next_picture_and_a_higher_one_at_a_key_picture() {
+        let mut selection = LayerSelection::new(false, None);
+        selection.start();
+        (0..3).for_each(|spatial| assert!(selection.admit(&frame(spatial, 0), true)));
+        selection.prefer(layers(1, None));
+        assert!(selection.admit(&frame(2, 0), true), "the picture under way is finished");
+        assert!(selection.admit(&frame(0, 0), true));
+        assert!(selection.admit(&frame(1, 0), true));
+        assert!(selection.ends_picture(&frame(1, 0)));
+        assert!(!selection.admit(&frame(2, 0), true));
+        selection.prefer(layers(2, None));
+        assert!(selection.awaits_key_picture());
+        assert!(selection.admit(&frame(0, 0), true) && !selection.admit(&frame(2, 0), true));
+        let key = Descriptor { keyframe: true, ..frame(0, 0) };
+        assert!(selection.admit(&key, true) && selection.admit(&frame(2, 0), true));
+        assert!(!selection.awaits_key_picture());
+    }
+
+    #[test]
+    fn temporal_layers_go_up_only_at_a_switching_point() {
+        let mut selection = LayerSelection::new(true, Some(layers(0, Some(0))));
+        selection.start();
+        assert!(selection.admit(&frame(0, 0), true) && !selection.admit(&frame(0, 2), true));
+        selection.prefer(layers(0, Some(2)));
+        assert!(!selection.admit(&frame(0, 2), true));
+        assert!(selection.admit(&Descriptor { switching_up: true, ..frame(0, 1) }, true));
+        assert!(!selection.admit(&frame(0, 2), true));
+        assert!(selection.admit(&Descriptor { switching_up: true, ..frame(0, 2) }, true));
+        assert_eq!(selection.current(1), layers(1, Some(2)));
+    }
+
+    fn layers(spatial: u8, temporal: Option<u8>) -> Layers {
+        Layers { spatial, temporal }
+    }
+
+    fn frame(spatial: u8, temporal: u8) -> Descriptor {
+        Descriptor { starts_frame: true, ends_frame: true, spatial, temporal, ..Descriptor::default() }
+    }
+}

@@ -1,0 +1,293 @@
+//! The numbers a consumer's packets go out with: one unbroken stream, whatever the sources do.
+
+use crate::clock::duration_ticks;
+use crate::consumer::segments::{SegmentId, Segments, Shift, Source};
+use crate::producer::{Arrival, SenderClock};
+use std::time::Instant;
+
+/// Maps what comes in from changing sources to one sequence of packets, timestamps and picture ids.
+#[derive(Debug)]
+pub(crate) struct Numbering {
+    segments: Segments,
+    clock_rate: u32,
+    renumber_pictures: bool,
+    /// The source forwarded and the newest packet seen of it.
+    newest: Option<(Source, u64)>,
+    /// What was forwarded before, for its late packets.
+    previous: Option<Source>,
+    last: Option<Last>,
+    dropped_picture: Option<u16>,
+    initial: u16,
+}
+
+/// The newest packet sent.
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    outgoing: u64,
+    timestamp: u32,
+    at: Instant,
+    picture_id: u16,
+    tl0_pic_idx: u8,
+}
+
+/// What to do with the slot of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Slot {
+    /// The packet has no place in the outgoing stream.
+    None,
+    Taken(SegmentId, u64),
+}
+
+impl Numbering {
+    /// `initial` is the first outgoing sequence number, below 2^15 so that both ends agree on the rollover counter
+    /// (RFC 3711 §3.3.1). Pictures are renumbered across drops where the codec's receivers want them gapless (VP8).
+    pub(crate) fn new(clock_rate: u32, renumber_pictures: bool, initial: u16) -> Self {
+        Self {
+            segments: Segments::default(),
+            clock_rate,
+            renumber_pictures,
+            newest: None,
+            previous: None,
+            last: None,
+            dropped_picture: None,
+            initial: initial & 0x7fff,
+        }
+    }
+
+    pub(crate) fn segments(&self) -> &Segments {
+        &self.segments
+    }
+
+    /// The media time of the newest packet sent.
+    pub(crate) fn last_timestamp(&self) -> Option<u32> {
+        self.last.map(|last| last.timestamp)
+    }
+
+    /// The extended number of the newest packet sent, from the 16 bits a receiver speaks of.
+    pub(crate) fn extend(&self, sequence_number: u16) -> Option<u64> {
+        let newest = self.last?.outgoing;
+        newest.checked_sub(u64::from((newest as u16).wrapping_sub(sequence_number)))
+    }
+
+    /// Begins a source at `arrival`, which takes the next slot. `old` and `new` are the clocks of the source before
+    /// and of this one, where sender reports told them.
+    pub(crate) fn start(&mut self, arrival: &Arrival, old: Option<SenderClock>, new: Option<SenderClock>) {
+        let shift = match &self.last {
+            None => Shift::default(),
+            Some(last) => Shift {
+                timestamp: self.align(last, arrival, old, new),
+                picture_id: arrival
+                    .picture_id()
+                    .map_or(0, |id| id.wrapping_sub(last.picture_id.wrapping_add(1))),
+                tl0_pic_idx: arrival
+                    .tl0_pic_idx()
+                    .map_or(0, |tl0| tl0.wrapping_sub(last.tl0_pic_idx.wrapping_add(1))),
+            },
+        };
+        let outgoing = self.last.map_or(u64::from(self.initial), |last| last.outgoing + 1);
+        let end = self.newest.map_or(0, |(_, newest)| newest + 1);
+        self.previous = self.newest.map(|(source, _)| source);
+        self.segments.begin(arrival.source, arrival.sequence, outgoing, shift, end);
+        // One before, so that the packet itself counts as newer.
+        self.newest = Some((arrival.source, arrival.sequence.saturating_sub(1)));
+        self.dropped_picture = None;
+    }
+
+    /// True if the packet is newer than all before it of the forwarded source.
+    pub(crate) fn is_in_order(&self, arrival: &Arrival) -> bool {
+        self.newest.is_some_and(|(source, newest)| source == arrival.source && arrival.sequence > newest)
+    }
+
+    /// Gives a wanted packet its slot.
+    pub(crate) fn take(&mut self, arrival: &Arrival) -> Slot {
+        let Some((segment, outgoing)) = self.segments.map(arrival.source, arrival.sequence) else {
+            return Slot::None;
+        };
+        if self.is_in_order(arrival) {
+            self.newest = Some((arrival.source, arrival.sequence));
+            self.advance(arrival, outgoing);
+        }
+        Slot::Taken(segment, outgoing)
+    }
+
+    /// Leaves out a packet. One that comes late may have a slot kept for it, which is then to be filled.
+    pub(crate) fn leave_out(&mut self, arrival: &Arrival, whole_picture: bool) -> Slot {
+        if !self.is_in_order(arrival) {
+            return self.take(arrival);
+        }
+        self.newest = Some((arrival.source, arrival.sequence));
+        let mut shift = self.segments.current().map_or(Shift::default(), |segment| segment.shift);
+        if let Some(id) = arrival.picture_id()
+            && whole_picture
+            && self.renumber_pictures
+            && self.dropped_picture.replace(id) != Some(id)
+        {
+            shift.picture_id = shift.picture_id.wrapping_add(1);
+        }
+        self.segments.skip(arrival.sequence, shift);
+        Slot::None
+    }
+
+    /// Packets of the source before the last switch, still on their way, keep their slots.
+    pub(crate) fn is_previous(&self, source: Source) -> bool {
+        self.previous == Some(source)
+    }
+
+    fn advance(&mut self, arrival: &Arrival, outgoing: u64) {
+        let shift = self.segments.current().map_or(Shift::default(), |segment| segment.shift);
+        let before = self.last;
+        self.last = Some(Last {
+            outgoing,
+            timestamp: arrival.timestamp.wrapping_sub(shift.timestamp),
+            at: arrival.at,
+            picture_id: match arrival.picture_id() {
+                Some(id) => id.wrapping_sub(shift.picture_id),
+                None => before.map_or(0, |last| last.picture_id),
+            },
+            tl0_pic_idx: match arrival.tl0_pic_idx() {
+                Some(tl0) => tl0.wrapping_sub(shift.tl0_pic_idx),
+                None => before.map_or(0, |last| last.tl0_pic_idx),
+            },
+        });
+    }
+
+    /// The timestamp shift that lets media time run on from `last`: exact when both sources' clocks are known (or
+    /// the source is the same), else by arrival times. A result that jumps is not believed.
+    fn align(
+        &self,
+        last: &Last,
+        arrival: &Arrival,
+        old: Option<SenderClock>,
+        new: Option<SenderClock>,
+    ) -> u32 {
+        let current = self.segments.current();
+        let before = current.map_or(0, |segment| segment.shift.timestamp);
+        let exact = match (old, new) {
+            _ if current.is_some_and(|segment| segment.source == arrival.source) => Some(before),
+            (Some(old), Some(new)) => {
+                let same_moment = old.timestamp_at(new.ntp_at(arrival.timestamp));
+                Some(arrival.timestamp.wrapping_sub(same_moment.wrapping_sub(before)))
+            }
+            _ => None,
+        };
+        let elapsed = duration_ticks(arrival.at.saturating_duration_since(last.at), self.clock_rate);
+        let estimate = last.timestamp.wrapping_add(elapsed.max(1));
+        let plausible = |shift: &u32| {
+            let outgoing = arrival.timestamp.wrapping_sub(*shift);
+            let ahead = outgoing.wrapping_sub(last.timestamp) as i32;
+            let off = outgoing.wrapping_sub(estimate) as i32;
+            ahead > 0 && off.unsigned_abs() < self.clock_rate * MAX_SKEW_SECONDS
+        };
+        exact.filter(plausible).unwrap_or_else(|| arrival.timestamp.wrapping_sub(estimate))
+    }
+}
+
+/// How far clocks told by sender reports may lead away from what arrival times suggest: more than any jitter
+/// buffer bridges is a broken report.
+const MAX_SKEW_SECONDS: u32 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::NtpTime;
+    use crate::codec::{Codec, describe};
+    use std::time::Duration;
+
+    const LOW: Source = Source { encoding: 0, generation: 0 };
+    const HIGH: Source = Source { encoding: 1, generation: 0 };
+
+    #[test]
+    fn a_switch_runs_on_in_every_number() {
+        let start = Instant::now();
+        let mut numbering = Numbering::new(90_000, true, 500);
+        let first = arrival(LOW, 1_000, 50_000, 7, start);
+        numbering.start(&first, None, None);
+        assert_eq!(outgoing(numbering.take(&first)), Some(500));
+        // One second later by both clocks, the high layer starts at quite other numbers.
+        let low = SenderClock { ntp: NtpTime(10 << 32), timestamp: 50_000, rate: 90_000 };
+        let high = SenderClock { ntp: NtpTime(11 << 32), timestamp: 4_000_000_000, rate: 90_000 };
+        let key = arrival(HIGH, 9_000, 4_000_000_000, 300, start + Duration::from_millis(1_040));
+        numbering.start(&key, Some(low), Some(high));
+        let slot = numbering.take(&key);
+        assert_eq!(outgoing(slot), Some(501));
+        assert_eq!(
+            numbering.last_timestamp(),
+            Some(140_000),
+            "exactly the clocks' second, not the arrival's"
+        );
+        let Slot::Taken(segment, _) = slot else { panic!("no slot") };
+        let shift = numbering.segments().get(segment).unwrap().shift;
+        assert_eq!(300 - shift.picture_id, 8);
+        assert_eq!(7u8.wrapping_sub(shift.tl0_pic_idx), 8);
+    }
+
+    #[test]
+    fn without_clocks_or_with_absurd_ones_arrival_times_decide() {
+        let start = Instant::now();
+        let absurd = SenderClock { ntp: NtpTime(5_000 << 32), timestamp: 1, rate: 90_000 };
+        let sane = SenderClock { ntp: NtpTime(10 << 32), timestamp: 50_000, rate: 90_000 };
+        for clocks in [(None, None), (Some(sane), Some(absurd))] {
+            let mut numbering = Numbering::new(90_000, true, 0);
+            let first = arrival(LOW, 1_000, 50_000, 7, start);
+            numbering.start(&first, None, None);
+            numbering.take(&first);
+            let next = arrival(HIGH, 1, 99, 7, start + Duration::from_millis(100));
+            numbering.start(&next, clocks.0, clocks.1);
+            numbering.take(&next);
+            assert_eq!(numbering.last_timestamp(), Some(59_000));
+        }
+    }
+
+    #[test]
+    fn a_pause_of_the_same_source_keeps_media_time_and_closes_the_sequence_gap() {
+        let start = Instant::now();
+        let mut numbering = Numbering::new(90_000, true, 0);
+        let first = arrival(LOW, 1_000, 50_000, 7, start);
+        numbering.start(&first, None, None);
+        numbering.take(&first);
+        let later = arrival(LOW, 1_900, 140_500, 40, start + Duration::from_secs(1));
+        numbering.start(&later, None, None);
+        assert_eq!(outgoing(numbering.take(&later)), Some(1));
+        assert_eq!(numbering.last_timestamp(), Some(140_500));
+    }
+
+    #[test]
+    fn a_dropped_picture_lowers_the_ids_after_it_once_however_many_packets_it_had() {
+        let start = Instant::now();
+        let mut numbering = Numbering::new(90_000, true, 0);
+        let first = arrival(LOW, 1_000, 0, 7, start);
+        numbering.start(&first, None, None);
+        numbering.take(&first);
+        for sequence in 1_001..1_004 {
+            assert_eq!(numbering.leave_out(&arrival(LOW, sequence, 3_000, 8, start), true), Slot::None);
+        }
+        let next = arrival(LOW, 1_004, 6_000, 9, start);
+        let Slot::Taken(segment, outgoing) = numbering.take(&next) else { panic!("no slot") };
+        assert_eq!(outgoing, 1);
+        assert_eq!(numbering.segments().get(segment).unwrap().shift.picture_id, 1);
+    }
+
+    #[test]
+    fn sixteen_bits_from_a_receiver_name_the_newest_packet_with_them() {
+        let start = Instant::now();
+        let mut numbering = Numbering::new(90_000, false, 0x7fff);
+        let first = arrival(LOW, 0, 0, 0, start);
+        numbering.start(&first, None, None);
+        (0..40_000).for_each(|sequence| drop(numbering.take(&arrival(LOW, sequence, 0, 0, start))));
+        assert_eq!(numbering.extend(0x7fff), Some(0x7fff));
+        assert_eq!(numbering.extend(10), Some(65_546));
+    }
+
+    fn outgoing(slot: Slot) -> Option<u64> {
+        match slot {
+            Slot::None => None,
+            Slot::Taken(_, outgoing) => Some(outgoing),
+        }
+    }
+
+    fn arrival(source: Source, sequence: u64, timestamp: u32, picture: u16, at: Instant) -> Arrival {
+        let [high, low] = (0x8000 | picture).to_be_bytes();
+        let vp8 = [0x90, 0xe0, high, low, picture as u8, 0, 0];
+        Arrival { source, sequence, timestamp, media: describe(Codec::Vp8, &vp8, None), at }
+    }
+}

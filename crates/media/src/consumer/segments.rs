@@ -1,0 +1,165 @@
+//! How a consumer renumbers what it forwards: sequence numbers without gaps, timestamps and picture ids that run on.
+
+use crate::consumer::sent::Record;
+
+/// Where a packet comes from: an encoding of the producer, and which life of it (see `Stream::generation`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub(crate) encoding: u8,
+    pub(crate) generation: u8,
+}
+
+/// A stretch of one source whose packets are all renumbered alike. A dropped packet ends a segment and begins the
+/// next, one number lower, so that drops leave no gap while packets still on their way keep their slots.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Segment {
+    pub(crate) source: Source,
+    pub(crate) shift: Shift,
+    /// Extended incoming sequence numbers, `start` inclusive, `end` exclusive.
+    start: u64,
+    end: u64,
+    /// Incoming minus outgoing extended sequence number.
+    offset: i64,
+}
+
+impl Segment {
+    /// Whether a record's packet was renumbered by this segment, not by one that had its name before.
+    pub(crate) fn carries(&self, record: &Record) -> bool {
+        (i64::from(record.incoming) - self.offset) as u32 == record.outgoing
+    }
+}
+
+/// What is subtracted, modulo each field's width.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Shift {
+    pub(crate) timestamp: u32,
+    pub(crate) picture_id: u16,
+    pub(crate) tl0_pic_idx: u8,
+}
+
+/// The recent segments of one consumer, the last one open.
+#[derive(Debug, Default)]
+pub(crate) struct Segments {
+    ring: Vec<Segment>,
+    /// Segments begun in the consumer's life; the last has the number `count - 1`.
+    count: usize,
+}
+
+/// Names a segment for as long as it is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SegmentId(u8);
+
+impl Segments {
+    pub(crate) fn current(&self) -> Option<&Segment> {
+        self.ring.get(self.count.checked_sub(1)? % CAPACITY)
+    }
+
+    pub(crate) fn get(&self, id: SegmentId) -> Option<&Segment> {
+        self.ring.get(usize::from(id.0))
+    }
+
+    /// Begins anew at incoming `start`, which goes out as `outgoing`. `end` closes the segment before: what its
+    /// source sends from there on is not ours.
+    pub(crate) fn begin(&mut self, source: Source, start: u64, outgoing: u64, shift: Shift, end: u64) {
+        self.close(end);
+        self.push(Segment { source, shift, start, end: u64::MAX, offset: start as i64 - outgoing as i64 });
+    }
+
+    /// Leaves out incoming `sequence`, the newest seen, so that what follows closes up; `shift` holds from there on.
+    pub(crate) fn skip(&mut self, sequence: u64, shift: Shift) {
+        let Some(&current) = self.current() else { return };
+        let next = Segment { start: sequence + 1, offset: current.offset + 1, shift, ..current };
+        if current.start == sequence {
+            let last = (self.count - 1) % CAPACITY;
+            self.ring[last] = next;
+        } else {
+            self.close(sequence);
+            self.push(next);
+        }
+    }
+
+    /// The outgoing number of incoming `sequence`, if one is kept for it.
+    pub(crate) fn map(&self, source: Source, sequence: u64) -> Option<(SegmentId, u64)> {
+        let oldest = self.count.saturating_sub(CAPACITY);
+        let number = (oldest..self.count).rev().find(|number| {
+            let segment = &self.ring[number % CAPACITY];
+            segment.source == source && (segment.start..segment.end).contains(&sequence)
+        })?;
+        let id = number % CAPACITY;
+        let outgoing = sequence.checked_add_signed(-self.ring[id].offset)?;
+        Some((SegmentId(id as u8), outgoing))
+    }
+
+    fn close(&mut self, end: u64) {
+        if let Some(last) = self.count.checked_sub(1) {
+            let segment = &mut self.ring[last % CAPACITY];
+            segment.end = end.max(segment.start);
+        }
+    }
+
+    fn push(&mut self, segment: Segment) {
+        let id = self.count % CAPACITY;
+        if id == self.ring.len() {
+            self.ring.push(segment);
+        } else {
+            self.ring[id] = segment;
+        }
+        self.count += 1;
+    }
+}
+
+/// At 15 dropped pictures a second, some four seconds of late packets and retransmissions.
+const CAPACITY: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOW: Source = Source { encoding: 0, generation: 0 };
+    const HIGH: Source = Source { encoding: 1, generation: 0 };
+
+    #[test]
+    fn drops_leave_no_gap_and_late_packets_keep_their_slot() {
+        let mut segments = Segments::default();
+        segments.begin(LOW, 100, 10, Shift::default(), 0);
+        // 101 and 104 are dropped, 102 and 103 are late.
+        segments.skip(101, Shift::default());
+        segments.skip(104, Shift::default());
+        let outgoing = |sequence| segments.map(LOW, sequence).map(|(_, outgoing)| outgoing);
+        assert_eq!(outgoing(100), Some(10));
+        assert_eq!(outgoing(102), Some(11));
+        assert_eq!(outgoing(103), Some(12));
+        assert_eq!(outgoing(105), Some(13));
+        assert_eq!((outgoing(101), outgoing(104)), (None, None), "a dropped packet has no slot");
+    }
+
+    #[test]
+    fn a_run_of_drops_is_one_segment() {
+        let mut segments = Segments::default();
+        segments.begin(LOW, 100, 10, Shift::default(), 0);
+        (101..200).for_each(|sequence| segments.skip(sequence, Shift::default()));
+        assert_eq!(segments.count, 2);
+        assert_eq!(segments.map(LOW, 200).map(|(_, outgoing)| outgoing), Some(11));
+    }
+
+    #[test]
+    fn after_a_switch_the_old_source_keeps_only_what_it_already_began() {
+        let mut segments = Segments::default();
+        segments.begin(LOW, 100, 10, Shift::default(), 0);
+        segments.begin(HIGH, 7_000, 16, Shift::default(), 106);
+        assert_eq!(segments.map(LOW, 105).map(|(_, outgoing)| outgoing), Some(15));
+        assert_eq!(segments.map(LOW, 106), None);
+        assert_eq!(segments.map(HIGH, 7_000).map(|(_, outgoing)| outgoing), Some(16));
+        assert_eq!(segments.map(HIGH, 6_999), None);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_oldest_segments_go_first() {
+        let mut segments = Segments::default();
+        segments.begin(LOW, 0, 0, Shift::default(), 0);
+        (1..1_000).step_by(2).for_each(|sequence| segments.skip(sequence, Shift::default()));
+        assert_eq!(segments.ring.len(), CAPACITY);
+        assert_eq!(segments.map(LOW, 0), None);
+        assert_eq!(segments.map(LOW, 998).map(|(_, outgoing)| outgoing), Some(499));
+    }
+}

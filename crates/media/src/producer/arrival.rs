@@ -1,0 +1,67 @@
+//! One received packet as those see it who forward it: what is decided once, whoever gets it.
+
+use crate::clock::{NtpTime, ticks};
+use crate::codec::Descriptor;
+use crate::consumer::Source;
+use std::time::Instant;
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    pub(crate) source: Source,
+    /// Extended sequence number within the source.
+    pub(crate) sequence: u64,
+    pub(crate) timestamp: u32,
+    /// `None` for a probe without media: it has a number but is not forwarded.
+    pub(crate) media: Option<Descriptor>,
+    pub(crate) at: Instant,
+}
+
+impl Arrival {
+    /// A decoder can begin here.
+    pub(crate) fn is_key_frame(&self) -> bool {
+        self.media.is_some_and(|media| media.keyframe)
+    }
+
+    pub(crate) fn picture_id(&self) -> Option<u16> {
+        Some(self.media?.picture?.value)
+    }
+
+    pub(crate) fn tl0_pic_idx(&self) -> Option<u8> {
+        self.media?.tl0_pic_idx
+    }
+}
+
+/// A sender report's promise: this media time is that wall-clock time of the sender.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SenderClock {
+    pub(crate) ntp: NtpTime,
+    pub(crate) timestamp: u32,
+    pub(crate) rate: u32,
+}
+
+impl SenderClock {
+    /// The sender's wall-clock time at which `timestamp` was sampled.
+    pub(crate) fn ntp_at(&self, timestamp: u32) -> NtpTime {
+        let since = i64::from(timestamp.wrapping_sub(self.timestamp) as i32);
+        self.ntp.offset((i128::from(since << 16) * (1 << 16) / i128::from(self.rate)) as i64)
+    }
+
+    /// The media time at the sender's wall-clock time `ntp`.
+    pub(crate) fn timestamp_at(&self, ntp: NtpTime) -> u32 {
+        self.timestamp.wrapping_add(ticks(ntp.since(self.ntp), self.rate) as u32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn media_time_and_wall_clock_time_convert_both_ways() {
+        let clock = SenderClock { ntp: NtpTime(100 << 32), timestamp: 4_294_967_000, rate: 90_000 };
+        assert_eq!(clock.timestamp_at(NtpTime(101 << 32)), 4_294_967_000u32.wrapping_add(90_000));
+        let earlier = clock.timestamp_at(NtpTime((100 << 32) - (1 << 31)));
+        assert_eq!(earlier, 4_294_967_000 - 45_000);
+        assert_eq!(clock.ntp_at(earlier), NtpTime((100 << 32) - (1 << 31)));
+    }
+}

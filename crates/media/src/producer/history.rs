@@ -1,0 +1,193 @@
+//! The packets of one incoming stream, stored once for everyone who forwards or repeats them.
+
+use crate::codec::Descriptor;
+use std::time::{Duration, Instant};
+
+/// Recent packets by extended sequence number. Payloads lie in one ring of bytes that grows until it holds
+/// [`RETENTION`]; a packet is gone once the ring has written over it.
+#[derive(Debug)]
+pub(crate) struct PacketHistory {
+    slots: Box<[Option<Stored>]>,
+    bytes: Vec<u8>,
+    /// Bytes written in the ring's life: where the next payload goes, modulo the ring's size.
+    head: u64,
+    /// When the ring last began anew at its start.
+    lap: Instant,
+    limit: usize,
+}
+
+/// One packet as it came in, without its fixed header and extensions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stored {
+    pub(crate) sequence: u64,
+    pub(crate) timestamp: u32,
+    pub(crate) marker: bool,
+    pub(crate) descriptor: Descriptor,
+    pub(crate) carried: Carried,
+    position: u64,
+    length: u16,
+}
+
+/// Header extension values that travel from producer to consumers unchanged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Carried {
+    /// RFC 6464 value.
+    pub(crate) audio_level: Option<u8>,
+    /// 3GPP TS 26.114 coordination of video orientation.
+    pub(crate) video_orientation: Option<u8>,
+    /// Minimum and maximum playout delay, 12 bits each.
+    pub(crate) playout_delay: Option<[u8; 3]>,
+}
+
+impl PacketHistory {
+    /// Room for `packets` (a power of two) of together at most `limit` bytes.
+    pub(crate) fn new(packets: usize, limit: usize, now: Instant) -> Self {
+        let slots = vec![None; packets.next_power_of_two()].into_boxed_slice();
+        Self { slots, bytes: vec![0; INITIAL_BYTES.min(limit)], head: 0, lap: now, limit }
+    }
+
+    pub(crate) fn contains(&self, sequence: u64) -> bool {
+        self.slot(sequence).is_some_and(|stored| stored.sequence == sequence)
+    }
+
+    /// True when something newer already took the packet's place.
+    pub(crate) fn is_past(&self, sequence: u64) -> bool {
+        self.slot(sequence).is_some_and(|stored| stored.sequence > sequence)
+    }
+
+    pub(crate) fn get(&self, sequence: u64) -> Option<(&Stored, &[u8])> {
+        let stored = self.slot(sequence).filter(|stored| stored.sequence == sequence)?;
+        let overwritten = self.head - stored.position > self.bytes.len() as u64;
+        let start = (stored.position % self.bytes.len() as u64) as usize;
+        let payload = self.bytes.get(start..start + usize::from(stored.length))?;
+        (!overwritten).then_some((stored, payload))
+    }
+
+    /// Stores a payload of at most [`MAX_PAYLOAD`] bytes, writing over the oldest.
+    pub(crate) fn store(&mut self, packet: Incoming, payload: &[u8], now: Instant) {
+        let position = self.make_room(payload.len(), now);
+        let start = (position % self.bytes.len() as u64) as usize;
+        self.bytes[start..start + payload.len()].copy_from_slice(payload);
+        self.head = position + payload.len() as u64;
+        let index = self.index(packet.sequence);
+        self.slots[index] = Some(Stored {
+            sequence: packet.sequence,
+            timestamp: packet.timestamp,
+            marker: packet.marker,
+            descriptor: packet.descriptor,
+            carried: packet.carried,
+            position,
+            length: payload.len() as u16,
+        });
+    }
+
+    pub(crate) fn stored_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Where `length` contiguous bytes can be written, after growing the ring if it turns over too fast.
+    fn make_room(&mut self, length: usize, now: Instant) -> u64 {
+        let size = self.bytes.len() as u64;
+        let offset = self.head % size;
+        if offset + length as u64 <= size {
+            return self.head;
+        }
+        let next_lap = self.head + (size - offset);
+        if now.saturating_duration_since(self.lap) < RETENTION && self.bytes.len() * 2 <= self.limit {
+            self.grow();
+            return self.make_room(length, now);
+        }
+        self.lap = now;
+        next_lap
+    }
+
+    /// Doubles the ring. Payloads never straddle the old end, so each keeps its position modulo the new size.
+    fn grow(&mut self) {
+        let old = std::mem::take(&mut self.bytes);
+        self.bytes = vec![0; old.len() * 2];
+        for stored in self.slots.iter().flatten() {
+            if self.head - stored.position > old.len() as u64 {
+                continue;
+            }
+            let from = (stored.position % old.len() as u64) as usize;
+            let to = (stored.position % self.bytes.len() as u64) as usize;
+            let length = usize::from(stored.length);
+            self.bytes[to..to + length].copy_from_slice(&old[from..from + length]);
+        }
+    }
+
+    fn slot(&self, sequence: u64) -> Option<&Stored> {
+        self.slots[self.index(sequence)].as_ref()
+    }
+
+    fn index(&self, sequence: u64) -> usize {
+        sequence as usize & (self.slots.len() - 1)
+    }
+}
+
+/// What is stored of a packet beside its payload.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Incoming {
+    pub(crate) sequence: u64,
+    pub(crate) timestamp: u32,
+    pub(crate) marker: bool,
+    pub(crate) descriptor: Descriptor,
+    pub(crate) carried: Carried,
+}
+
+/// Longer than any round trip worth repairing over.
+const RETENTION: Duration = Duration::from_secs(1);
+const INITIAL_BYTES: usize = 16 * 1024;
+/// What fits an outgoing packet beside its header, extensions, original sequence number and tag.
+pub(crate) const MAX_PAYLOAD: usize = 1460;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{Codec, describe};
+
+    #[test]
+    fn a_stored_packet_is_found_by_its_sequence_until_it_is_written_over() {
+        let start = Instant::now();
+        let mut history = PacketHistory::new(64, 16 * 1024, start);
+        for sequence in 100..200u64 {
+            history.store(packet(sequence), &[sequence as u8; 1000], start + Duration::from_secs(sequence));
+        }
+        assert!(history.get(199).is_some_and(|(_, payload)| payload == [199; 1000]));
+        assert!(history.get(185).is_some());
+        assert!(history.contains(140) && history.get(140).is_none(), "its slot is left, its bytes are gone");
+        assert!(!history.contains(120) && history.is_past(120));
+    }
+
+    #[test]
+    fn the_ring_grows_while_it_turns_over_faster_than_a_second_and_loses_nothing() {
+        let start = Instant::now();
+        let mut history = PacketHistory::new(512, 1 << 20, start);
+        for sequence in 0..300u64 {
+            let at = start + Duration::from_millis(sequence);
+            history.store(packet(sequence), &[sequence as u8; 777], at);
+            for earlier in (0..=sequence).rev().step_by(17) {
+                let (stored, payload) = history.get(earlier).unwrap();
+                assert_eq!(
+                    (stored.sequence, payload[0], payload[776]),
+                    (earlier, earlier as u8, earlier as u8)
+                );
+            }
+        }
+        assert_eq!(history.stored_bytes(), 256 * 1024);
+    }
+
+    #[test]
+    fn it_stays_within_its_limit() {
+        let start = Instant::now();
+        let mut history = PacketHistory::new(1024, 64 * 1024, start);
+        (0..1000).for_each(|sequence| history.store(packet(sequence), &[1; 1400], start));
+        assert_eq!(history.stored_bytes(), 64 * 1024);
+        assert!(history.get(999).is_some() && history.get(900).is_none());
+    }
+
+    fn packet(sequence: u64) -> Incoming {
+        let descriptor = describe(Codec::Opus, &[1], None).unwrap();
+        Incoming { sequence, timestamp: 0, marker: false, descriptor, carried: Carried::default() }
+    }
+}

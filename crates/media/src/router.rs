@@ -1,0 +1,215 @@
+//! One call's media on one worker: who sends, who receives, and the way of a packet from one to the other.
+
+mod control;
+mod data_flow;
+mod egress;
+mod feedback;
+mod ingest;
+mod reports;
+mod upkeep;
+
+use crate::clock::Epoch;
+use crate::config::Config;
+use crate::consumer::Consumer;
+use crate::counters::{Counters, Population};
+use crate::data::{DataConsumer, DataProducer};
+use crate::event::{Event, TransportCloseReason};
+use crate::ice::Tuple;
+use crate::id::RouterId;
+use crate::producer::{Producer, Stream};
+use crate::speaker::SpeakerDetector;
+use crate::timer::Timer;
+use crate::transport::{Side, Transport};
+use bytes::Bytes;
+use rand::rngs::StdRng;
+use slotmap::{SlotMap, new_key_type};
+use std::collections::VecDeque;
+use std::time::Instant;
+
+new_key_type! {
+    pub(crate) struct RouterKey;
+    pub(crate) struct TransportKey;
+    pub(crate) struct ProducerKey;
+    pub(crate) struct ConsumerKey;
+    pub(crate) struct DataProducerKey;
+    pub(crate) struct DataConsumerKey;
+}
+
+#[derive(Debug)]
+pub(crate) struct Router {
+    pub(crate) id: RouterId,
+    key: RouterKey,
+    pub(crate) transports: SlotMap<TransportKey, Transport>,
+    producers: SlotMap<ProducerKey, Producer>,
+    consumers: SlotMap<ConsumerKey, Consumer>,
+    data_producers: SlotMap<DataProducerKey, DataProducer>,
+    data_consumers: SlotMap<DataConsumerKey, DataConsumer>,
+    speakers: SpeakerDetector<ProducerKey>,
+    next_mapped_ssrc: u32,
+}
+
+/// What a router works with but does not own.
+#[derive(Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) now: Instant,
+    pub(crate) epoch: Epoch,
+    pub(crate) config: &'a Config,
+    pub(crate) rng: &'a mut StdRng,
+    pub(crate) outbox: &'a mut Outbox,
+    pub(crate) counters: &'a mut Counters,
+}
+
+/// Effects on their way out.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    pub(crate) transmits: VecDeque<(Tuple, Bytes)>,
+    pub(crate) events: VecDeque<(RouterId, Event)>,
+    /// Transports with media packets to seal, each once.
+    pub(crate) due: VecDeque<(RouterKey, TransportKey)>,
+    /// Transports whose timers may have moved.
+    pub(crate) touched: Vec<(RouterKey, TransportKey)>,
+    /// What stopped leading to a transport.
+    pub(crate) forgotten_tuples: Vec<Tuple>,
+    pub(crate) forgotten_usernames: Vec<String>,
+    /// Things that ended by themselves and whose ids are to be forgotten.
+    pub(crate) ended: Vec<Ended>,
+}
+
+/// Something that ended as a consequence, not by a control call of its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ended {
+    Transport(crate::id::TransportId),
+    Producer(crate::id::ProducerId),
+    Consumer(crate::id::ConsumerId),
+    DataProducer(crate::id::DataProducerId),
+    DataConsumer(crate::id::DataConsumerId),
+}
+
+impl Router {
+    pub(crate) fn new(id: RouterId, key: RouterKey) -> Self {
+        Self {
+            id,
+            key,
+            transports: SlotMap::with_key(),
+            producers: SlotMap::with_key(),
+            consumers: SlotMap::with_key(),
+            data_producers: SlotMap::with_key(),
+            data_consumers: SlotMap::with_key(),
+            speakers: SpeakerDetector::default(),
+            next_mapped_ssrc: FIRST_MAPPED_SSRC,
+        }
+    }
+
+    pub(crate) fn count(&self, population: &mut Population) {
+        population.routers += 1;
+        population.transports += self.transports.len();
+        population.producers += self.producers.len();
+        population.consumers += self.consumers.len();
+        population.data_producers += self.data_producers.len();
+        population.data_consumers += self.data_consumers.len();
+        let streams = self.producers.values().flat_map(Producer::streams);
+        population.stored_bytes +=
+            streams.map(|stream: &Stream| stream.history.stored_bytes()).sum::<usize>();
+    }
+
+    /// Removes a transport and everything on it. With a `reason` its owner is told; without, the owner asked for it.
+    pub(crate) fn remove_transport(
+        &mut self,
+        key: TransportKey,
+        reason: Option<TransportCloseReason>,
+        ctx: &mut Context<'_>,
+    ) {
+        let Some(transport) = self.transports.remove(key) else { return };
+        ctx.outbox.forgotten_tuples.extend(transport.ice.tuples());
+        ctx.outbox.forgotten_usernames.extend(transport.usernames);
+        ctx.outbox.ended.push(Ended::Transport(transport.id));
+        match &transport.side {
+            Side::Uplink(uplink) => {
+                uplink.producers.iter().for_each(|&producer| self.end_producer(producer, ctx));
+            }
+            Side::Downlink(downlink) => {
+                downlink.consumers.iter().for_each(|&consumer| self.end_consumer(consumer, ctx));
+            }
+        }
+        self.remove_data(key, ctx);
+        if let Some(reason) = reason {
+            let event = Event::TransportClosed { transport: transport.id, reason };
+            ctx.outbox.events.push_back((self.id, event));
+        }
+    }
+
+    /// Removes a transport because its owner asked for it, with a goodbye to the client.
+    pub(crate) fn close_transport(&mut self, key: TransportKey, ctx: &mut Context<'_>) {
+        if let Some(transport) = self.transports.get_mut(key) {
+            transport.close(ctx);
+        }
+        self.remove_transport(key, None, ctx);
+    }
+
+    /// Removes a producer and its consumers; the producer's owner asked for it.
+    pub(crate) fn remove_producer(&mut self, key: ProducerKey, ctx: &mut Context<'_>) -> Option<Producer> {
+        let producer = self.producers.remove(key)?;
+        ctx.outbox.ended.push(Ended::Producer(producer.id));
+        for &consumer in &producer.consumers {
+            self.end_consumer(consumer, ctx);
+        }
+        if let Some(Side::Uplink(uplink)) = self.transports.get_mut(producer.transport).map(|it| &mut it.side)
+        {
+            uplink.forget(key);
+        }
+        if let Some(change) = self.speakers.remove(key) {
+            self.announce_speaker(change, ctx);
+        }
+        Some(producer)
+    }
+
+    /// Removes a consumer; its owner asked for it.
+    pub(crate) fn remove_consumer(&mut self, key: ConsumerKey, ctx: &mut Context<'_>) -> Option<Consumer> {
+        let consumer = self.consumers.remove(key)?;
+        ctx.outbox.ended.push(Ended::Consumer(consumer.id));
+        if let Some(producer) = self.producers.get_mut(consumer.producer) {
+            producer.consumers.retain(|&other| other != key);
+        }
+        if let Some(Side::Downlink(downlink)) =
+            self.transports.get_mut(consumer.transport).map(|it| &mut it.side)
+        {
+            downlink.forget(key, &consumer.plan);
+        }
+        Some(consumer)
+    }
+
+    fn end_producer(&mut self, key: ProducerKey, ctx: &mut Context<'_>) {
+        if let Some(producer) = self.remove_producer(key, ctx) {
+            ctx.outbox.events.push_back((self.id, Event::ProducerClosed { producer: producer.id }));
+        }
+    }
+
+    fn end_consumer(&mut self, key: ConsumerKey, ctx: &mut Context<'_>) {
+        let Some(consumer) = self.remove_consumer(key, ctx) else { return };
+        let event = Event::ConsumerClosed { consumer: consumer.id, producer: consumer.producer_id };
+        ctx.outbox.events.push_back((self.id, event));
+    }
+
+    /// Asks the producer's client for a key frame of one encoding, as soon as that may be.
+    fn wish_key_frame(&mut self, key: ProducerKey, encoding: u8, ctx: &mut Context<'_>) {
+        let Some(producer) = self.producers.get_mut(key) else { return };
+        let Some(stream) =
+            producer.encodings.get_mut(usize::from(encoding)).and_then(|it| it.stream.as_mut())
+        else {
+            return;
+        };
+        stream.key_frames.wish();
+        let Some(transport) = self.transports.get_mut(producer.transport) else { return };
+        let at = stream.key_frames.next_timeout(ctx.now, transport.rtt());
+        transport.timers.advance(Timer::KeyFrame, at.unwrap_or(ctx.now));
+        ctx.outbox.touched.push((self.key, producer.transport));
+    }
+
+    fn announce_speaker(&self, speaker: Option<ProducerKey>, ctx: &mut Context<'_>) {
+        let producer = speaker.and_then(|key| self.producers.get(key)).map(|producer| producer.id);
+        ctx.outbox.events.push_back((self.id, Event::ActiveSpeaker { producer }));
+    }
+}
+
+/// Where ORTC's mapped SSRCs begin; they name encodings inside a router and never reach the wire.
+const FIRST_MAPPED_SSRC: u32 = 100_000_000;

@@ -1,0 +1,138 @@
+//! RTCP coming in: what clients say about what they send and what they get.
+
+use super::{ConsumerKey, Context, Router, TransportKey};
+use crate::clock::{NtpTime, from_short_ntp};
+use crate::consumer::MAX_RETRANSMISSIONS;
+use crate::rtcp_io::{self, Feedback};
+use crate::rtp::Ssrc;
+use crate::transport::{Due, DueKind, Side};
+use std::time::Duration;
+
+impl Router {
+    /// Takes an SRTCP packet that came for a transport.
+    pub(crate) fn receive_rtcp(&mut self, key: TransportKey, packet: &mut [u8], ctx: &mut Context<'_>) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Some(srtp) = &mut transport.srtp else {
+            ctx.counters.srtp_without_keys += 1;
+            return;
+        };
+        let Ok(len) = srtp.inbound.open_rtcp(packet) else {
+            ctx.counters.srtcp_rejected += 1;
+            return;
+        };
+        let Some(feedback) = packet.get(..len).and_then(rtcp_io::parse) else {
+            ctx.counters.rtcp_malformed += 1;
+            return;
+        };
+        for feedback in feedback {
+            self.handle_feedback(key, feedback, ctx);
+        }
+    }
+
+    fn handle_feedback(&mut self, key: TransportKey, feedback: Feedback, ctx: &mut Context<'_>) {
+        let now = ctx.epoch.ntp(ctx.now);
+        match feedback {
+            Feedback::SenderReport { ssrc, ntp, timestamp } => {
+                self.note_sender_report(key, Ssrc(ssrc), ntp, timestamp, ctx)
+            }
+            Feedback::Reception(report) => {
+                self.measure_rtt(key, now, report.last_sender_report, report.delay)
+            }
+            Feedback::DelaySince { last, delay } => self.measure_rtt(key, now, last, delay),
+            Feedback::ReferenceTime { sender, ntp } => {
+                if let Some(Side::Downlink(downlink)) =
+                    self.transports.get_mut(key).map(|transport| &mut transport.side)
+                {
+                    downlink.reference_time = Some((sender, ntp.middle(), ctx.now));
+                }
+            }
+            Feedback::Nack { ssrc, missing } => {
+                if let Some(consumer) = self.consumer_by_ssrc(key, Ssrc(ssrc)) {
+                    self.retransmit(key, consumer, &missing, ctx);
+                }
+            }
+            Feedback::KeyFrameRequest { ssrc } => {
+                let consumer =
+                    self.consumer_by_ssrc(key, Ssrc(ssrc)).and_then(|consumer| self.consumers.get(consumer));
+                if let Some((producer, source)) =
+                    consumer.and_then(|consumer| Some((consumer.producer, consumer.source()?)))
+                {
+                    self.wish_key_frame(producer, source.encoding, ctx);
+                }
+            }
+        }
+    }
+
+    fn note_sender_report(
+        &mut self,
+        key: TransportKey,
+        ssrc: Ssrc,
+        ntp: NtpTime,
+        timestamp: u32,
+        ctx: &mut Context<'_>,
+    ) {
+        let Some(Side::Uplink(uplink)) = self.transports.get_mut(key).map(|transport| &mut transport.side)
+        else {
+            return;
+        };
+        uplink.align_clock(ctx.epoch.ntp(ctx.now), ntp);
+        let Some(route) = uplink.routes.get(&ssrc) else { return };
+        let Some(producer) = self.producers.get_mut(route.producer) else { return };
+        if let Some(stream) = producer.streams_mut().find(|stream| stream.ssrc == ssrc) {
+            stream.sender_report(ntp, timestamp, ctx.now);
+        }
+    }
+
+    /// `last` is the middle of a time that we sent, `delay` how long the client held it, both in 1/65536 s.
+    fn measure_rtt(&mut self, key: TransportKey, now: NtpTime, last: u32, delay: u32) {
+        if last == 0 {
+            return;
+        }
+        let round_trip = now.middle().wrapping_sub(last).wrapping_sub(delay);
+        // A clock that ran backwards between the two gives a negative round trip.
+        let round_trip = if (round_trip as i32) < 0 { Duration::ZERO } else { from_short_ntp(round_trip) };
+        if let Some(transport) = self.transports.get_mut(key) {
+            transport.set_rtt(round_trip);
+        }
+    }
+
+    /// Queues what a receiver misses, unless it was just sent again and may still be on its way.
+    fn retransmit(
+        &mut self,
+        key: TransportKey,
+        consumer_key: ConsumerKey,
+        missing: &[u16],
+        ctx: &mut Context<'_>,
+    ) {
+        let Some(consumer) = self.consumers.get_mut(consumer_key) else { return };
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        let now = ctx.epoch.ntp(ctx.now).send_ticks();
+        let round_trip = (transport.rtt().min(MAX_SILENCE).as_micros() << 18) / 1_000_000;
+        for &sequence_number in missing {
+            let Some(record) = consumer.missing(sequence_number) else {
+                ctx.counters.retransmissions_unavailable += 1;
+                continue;
+            };
+            let in_flight =
+                record.retransmissions > 0 && u128::from(now.wrapping_sub(record.sent)) < round_trip;
+            if in_flight || record.retransmissions >= MAX_RETRANSMISSIONS {
+                continue;
+            }
+            record.retransmissions += 1;
+            let due = Due { consumer: consumer_key, outgoing: record.outgoing, kind: DueKind::Again };
+            if transport.queue(due, ctx.counters) {
+                ctx.outbox.due.push_back((self.key, key));
+            }
+        }
+    }
+
+    fn consumer_by_ssrc(&self, key: TransportKey, ssrc: Ssrc) -> Option<ConsumerKey> {
+        match &self.transports.get(key)?.side {
+            Side::Uplink(_) => None,
+            Side::Downlink(downlink) => downlink.by_ssrc.get(&ssrc).copied(),
+        }
+    }
+}
+
+/// A receiver that asks again after this long means it, whatever round trip was measured.
+const MAX_SILENCE: Duration = Duration::from_millis(200);

@@ -1,0 +1,183 @@
+//! RTP coming in: to its producer's stream, and from there to everyone who consumes it.
+
+use super::{Context, ProducerKey, Router, TransportKey};
+use crate::consumer::Offer;
+use crate::event::Event;
+use crate::producer::{Arrival, Format, Media, Stream};
+use crate::rtp::{AudioLevel, Header};
+use crate::timer::Timer;
+use crate::transport::{Due, DueKind, ReceivedExtensions, Route, Side};
+
+impl Router {
+    /// Takes an SRTP packet that came for a transport.
+    pub(crate) fn receive_rtp(&mut self, key: TransportKey, packet: &mut [u8], ctx: &mut Context<'_>) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Ok(header) = Header::parse(packet) else {
+            ctx.counters.rtp_malformed += 1;
+            return;
+        };
+        let Some(len) = transport.open_rtp(packet, &header, ctx.counters) else { return };
+        let Some(packet) = packet.get(..len) else { return };
+        let Side::Uplink(uplink) = &mut transport.side else {
+            ctx.counters.rtp_unknown_stream += 1;
+            return;
+        };
+        let extensions = uplink.extensions.read(&header, packet);
+        if let Some(sequence) = extensions.transport_sequence {
+            uplink.arrivals.record(sequence, ctx.now);
+            if let Some(at) = uplink.arrivals.next_timeout() {
+                transport.timers.set(Timer::Feedback, Some(at));
+            }
+        }
+        let route = match uplink.routes.get(&header.ssrc) {
+            Some(&route) => Some(route),
+            None => self.latch(key, &header, &extensions, ctx),
+        };
+        let (Some(route), Some(payload)) = (route, header.payload_range(packet)) else {
+            ctx.counters.rtp_unknown_stream += 1;
+            return;
+        };
+        let media = Media {
+            header,
+            payload: &packet[payload],
+            dependency: extensions.dependency,
+            carried: extensions.carried,
+            recovered: false,
+        };
+        self.receive_media(route, media, ctx);
+    }
+
+    fn receive_media(&mut self, route: Route, media: Media<'_>, ctx: &mut Context<'_>) {
+        let Some(producer) = self.producers.get_mut(route.producer) else { return };
+        if producer.format(media.header.payload_type) != Some(route.format) {
+            ctx.counters.rtp_unknown_payload_type += 1;
+            return;
+        }
+        let Some(encoding) = producer.encodings.get_mut(usize::from(route.encoding)) else { return };
+        let mut media = media;
+        if route.format == Format::Rtx {
+            if let Some(rtx) = &mut encoding.rtx {
+                rtx.receive(&media.header, ctx.now);
+            }
+            let Some(stream) = &encoding.stream else { return };
+            let Some(unwrapped) = unwrap_rtx(&media, stream) else {
+                ctx.counters.padding_received += 1;
+                return;
+            };
+            media = unwrapped;
+        }
+        let Some(stream) = &mut encoding.stream else { return };
+        let arrival = stream.receive(&media, ctx.now, ctx.counters);
+        ctx.counters.packets_recovered += u64::from(media.recovered && arrival.is_some());
+        let missing = stream.nack.as_ref().and_then(|nack| nack.next_timeout());
+        let delay = stream.take_repair_delay();
+        if let Some(transport) = self.transports.get_mut(producer.transport) {
+            if let Some(at) = missing {
+                transport.timers.advance(Timer::Nack, at);
+            }
+            if let Some(delay) = delay {
+                transport.guess_rtt(delay);
+            }
+        }
+        let Some(arrival) = arrival else { return };
+        if let Some(level) = media.carried.audio_level.and_then(|value| AudioLevel::parse(&[value])) {
+            self.speakers.level(route.producer, level.level, ctx.now);
+        }
+        self.forward(route.producer, &arrival, ctx);
+    }
+
+    /// Offers a packet to every consumer of its producer and queues it where it is taken.
+    fn forward(&mut self, key: ProducerKey, arrival: &Arrival, ctx: &mut Context<'_>) {
+        let Some(producer) = self.producers.get(key).filter(|producer| !producer.paused) else { return };
+        let clock = |source| producer.stream(source).and_then(Stream::clock);
+        let mut key_frame_needed = false;
+        for &consumer_key in &producer.consumers {
+            let Some(consumer) = self.consumers.get_mut(consumer_key) else { continue };
+            let (outgoing, kind) = match consumer.offer(arrival, clock) {
+                Offer::Send { outgoing } => (outgoing, DueKind::Media),
+                Offer::Fill { outgoing } => (outgoing, DueKind::Fill),
+                Offer::NeedKeyFrame => {
+                    key_frame_needed = true;
+                    continue;
+                }
+                Offer::Ignore => continue,
+            };
+            if arrival.is_key_frame()
+                && let Some(layers) = consumer.layers_change()
+            {
+                ctx.outbox
+                    .events
+                    .push_back((self.id, Event::ConsumerLayers { consumer: consumer.id, layers }));
+            }
+            let Some(transport) = self.transports.get_mut(consumer.transport) else { continue };
+            let due = Due { consumer: consumer_key, outgoing: outgoing as u32, kind };
+            if transport.queue(due, ctx.counters) {
+                ctx.outbox.due.push_back((self.key, consumer.transport));
+            }
+        }
+        if key_frame_needed {
+            self.wish_key_frame(key, arrival.source.encoding, ctx);
+        }
+    }
+
+    /// Finds out whose an SSRC is that was not seen before, and remembers it.
+    fn latch(
+        &mut self,
+        key: TransportKey,
+        header: &Header,
+        extensions: &ReceivedExtensions<'_>,
+        ctx: &mut Context<'_>,
+    ) -> Option<Route> {
+        let transport = self.transports.get_mut(key)?;
+        let Side::Uplink(uplink) = &mut transport.side else { return None };
+        let by_mid = extensions.mid.and_then(|mid| uplink.mids.iter().find(|(known, _)| *known == mid));
+        let candidates = match by_mid {
+            Some((_, producer)) => std::slice::from_ref(producer),
+            None => &uplink.producers,
+        };
+        let found = candidates.iter().find_map(|&key| {
+            let producer = self.producers.get(key)?;
+            let format = producer.format(header.payload_type)?;
+            let rid = match format {
+                Format::Media => extensions.rid,
+                Format::Rtx => extensions.repaired_rid.or(extensions.rid),
+            };
+            let encoding = producer.encoding_for(header, format, rid)?;
+            Some(Route { producer: key, encoding: encoding as u8, format })
+        })?;
+        let producer = self.producers.get_mut(found.producer)?;
+        let old = producer.latch(usize::from(found.encoding), found.format, header, ctx.now);
+        if let Some(old) = old {
+            uplink.routes.remove(&old);
+            ctx.counters.stream_restarts += 1;
+        }
+        uplink.routes.insert(header.ssrc, found);
+        // Browsers send MID and RID until the first receiver report, and upper layers once they trust the path.
+        transport.timers.set(Timer::Report, Some(ctx.now));
+        self.retarget(found.producer, ctx);
+        Some(found)
+    }
+
+    /// Tells a producer's consumers which encodings there are, and asks for the key frames they then need.
+    pub(super) fn retarget(&mut self, key: ProducerKey, ctx: &mut Context<'_>) {
+        let Some(producer) = self.producers.get(key) else { return };
+        let active = producer.active(ctx.now);
+        let mut awaited = 0u8;
+        for &consumer in &producer.consumers {
+            let Some(consumer) = self.consumers.get_mut(consumer) else { continue };
+            consumer.retarget(active);
+            awaited |= consumer.awaited_encoding().map_or(0, |encoding| 1 << encoding);
+        }
+        (0..8)
+            .filter(|bit| awaited & (1 << bit) != 0)
+            .for_each(|encoding| self.wish_key_frame(key, encoding, ctx));
+    }
+}
+
+/// The media packet inside an RTX packet (RFC 4588 §4); `None` when there is none, as in probes.
+fn unwrap_rtx<'a>(rtx: &Media<'a>, stream: &Stream) -> Option<Media<'a>> {
+    let (original, payload) = rtx.payload.split_first_chunk()?;
+    let sequence_number = u16::from_be_bytes(*original);
+    let header = Header { sequence_number, ssrc: stream.ssrc, ..rtx.header };
+    (!payload.is_empty()).then_some(Media { header, payload, recovered: true, ..*rtx })
+}

@@ -1,0 +1,127 @@
+//! RTCP going out by the clock: transport-wide feedback, receiver reports and sender reports.
+
+use super::{Context, Router, TransportKey};
+use crate::clock::duration_ticks;
+use crate::consumer::Consumer;
+use crate::event::Event;
+use crate::producer::{Encoding, Producer};
+use crate::rtcp_io::{self, RtcpPacket};
+use crate::timer::Timer;
+use crate::transport::{REPORT_INTERVAL, Side, Uplink};
+use rtcp::extended_report::{DLRRReport, DLRRReportBlock};
+use rtcp::payload_feedbacks::receiver_estimated_maximum_bitrate::ReceiverEstimatedMaximumBitrate;
+use rtcp::sender_report::SenderReport;
+
+impl Router {
+    /// Sends transport-wide feedback.
+    pub(super) fn send_arrivals(&mut self, key: TransportKey, ctx: &mut Context<'_>) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        let sender = transport.rtcp_ssrc;
+        let Side::Uplink(uplink) = &mut transport.side else { return };
+        let media = uplink.routes.keys().next().map_or(0, |ssrc| ssrc.0);
+        let mut compounds = Vec::new();
+        let mut packet = Vec::new();
+        while uplink.arrivals.feedback(ctx.now, sender, media, &mut packet) {
+            compounds.push(std::mem::take(&mut packet));
+        }
+        transport.timers.set(Timer::Feedback, uplink.arrivals.next_timeout());
+        transport.send_compounds(compounds, ctx);
+    }
+
+    /// Sends what a transport's client is owed once a second.
+    pub(super) fn send_reports(&mut self, key: TransportKey, ctx: &mut Context<'_>) {
+        let packets = match self.transports.get(key).map(|transport| &transport.side) {
+            Some(Side::Uplink(_)) => self.receiver_reports(key, ctx),
+            Some(Side::Downlink(_)) => self.sender_reports(key, ctx),
+            None => return,
+        };
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        transport.timers.set(Timer::Report, Some(ctx.now + REPORT_INTERVAL));
+        transport.send_rtcp(&packets, ctx);
+    }
+
+    fn sender_reports(&mut self, key: TransportKey, ctx: &mut Context<'_>) -> Vec<RtcpPacket> {
+        let Some(transport) = self.transports.get(key) else { return Vec::new() };
+        let Side::Downlink(downlink) = &transport.side else { return Vec::new() };
+        let mut packets = Vec::new();
+        for &consumer in &downlink.consumers {
+            let Some(consumer) = self.consumers.get_mut(consumer) else { continue };
+            if let Some(layers) = consumer.layers_change() {
+                ctx.outbox
+                    .events
+                    .push_back((self.id, Event::ConsumerLayers { consumer: consumer.id, layers }));
+            }
+            let Some(producer) = self.producers.get(consumer.producer) else { continue };
+            let uplink = self.transports.get(producer.transport).map(|transport| &transport.side);
+            let report = match uplink {
+                Some(Side::Uplink(uplink)) => sender_report(consumer, producer, uplink, ctx),
+                Some(Side::Downlink(_)) | None => None,
+            };
+            packets.extend(
+                report.into_iter().flat_map(|report| rtcp_io::sender_report(report, &consumer.plan.cname)),
+            );
+        }
+        if let Some((ssrc, last_rr, received)) = downlink.reference_time {
+            let dlrr = duration_ticks(ctx.now.saturating_duration_since(received), 65_536);
+            let block = DLRRReportBlock { reports: vec![DLRRReport { ssrc, last_rr, dlrr }] };
+            packets.push(rtcp_io::delay_since(transport.rtcp_ssrc, block));
+        }
+        packets
+    }
+
+    fn receiver_reports(&mut self, key: TransportKey, ctx: &mut Context<'_>) -> Vec<RtcpPacket> {
+        let Some(transport) = self.transports.get(key) else { return Vec::new() };
+        let Side::Uplink(uplink) = &transport.side else { return Vec::new() };
+        let ssrc = transport.rtcp_ssrc;
+        let mut reports = Vec::new();
+        for &producer in &uplink.producers {
+            let Some(producer) = self.producers.get_mut(producer) else { continue };
+            for Encoding { stream, rtx, .. } in &mut producer.encodings {
+                reports.extend(stream.as_mut().map(|stream| stream.report(ctx.now)));
+                reports.extend(rtx.as_mut().map(|rtx| rtx.report(ctx.now)));
+            }
+        }
+        let mut packets: Vec<RtcpPacket> = rtcp_io::receiver_reports(ssrc, &reports).collect();
+        if reports.is_empty() {
+            return packets;
+        }
+        packets.push(rtcp_io::reference_time(ssrc, ctx.epoch.ntp(ctx.now)));
+        if !uplink.transport_cc {
+            packets.push(Box::new(ReceiverEstimatedMaximumBitrate {
+                sender_ssrc: ssrc,
+                bitrate: ctx.config.remb_cap as f32,
+                ssrcs: reports.iter().map(|report| report.ssrc).collect(),
+            }));
+        }
+        packets
+    }
+}
+
+/// This moment in the consumer's media time. The producer's sender reports tell it exactly, shifted by one offset
+/// per client, so that receivers keep its streams in step; until they do, arrival times have to serve.
+fn sender_report(
+    consumer: &Consumer,
+    producer: &Producer,
+    uplink: &Uplink,
+    ctx: &Context<'_>,
+) -> Option<SenderReport> {
+    let (source, shift, _) = consumer.media_time()?;
+    let stream = producer.stream(source)?;
+    let ntp = ctx.epoch.ntp(ctx.now);
+    let incoming = match (stream.clock(), uplink.client_time(ntp)) {
+        (Some(clock), Some(client_time)) => clock.timestamp_at(client_time),
+        _ => {
+            let (timestamp, at) = stream.media_time();
+            timestamp
+                .wrapping_add(duration_ticks(ctx.now.saturating_duration_since(at), consumer.plan.clock_rate))
+        }
+    };
+    Some(SenderReport {
+        ssrc: consumer.plan.ssrc.0,
+        ntp_time: ntp.0,
+        rtp_time: incoming.wrapping_sub(shift.timestamp),
+        packet_count: consumer.output.packets,
+        octet_count: consumer.output.octets,
+        ..SenderReport::default()
+    })
+}

@@ -1,0 +1,164 @@
+//! What a transport does as time passes: timers, repairs, key-frame requests, and what its connection brings.
+
+use super::{Context, Router, TransportKey};
+use crate::event::Event;
+use crate::ice::Tuple;
+use crate::nack::Outlook;
+use crate::ortc::MediaKind;
+use crate::rtcp_io::{self, RtcpPacket};
+use crate::timer::Timer;
+use crate::transport::{Happened, Side};
+use std::time::Duration;
+
+impl Router {
+    pub(crate) fn receive_stun(
+        &mut self,
+        key: TransportKey,
+        tuple: Tuple,
+        datagram: &[u8],
+        ctx: &mut Context<'_>,
+    ) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        match transport.receive_stun(tuple, datagram, ctx) {
+            Ok(happened) => self.handle_happened(key, happened, ctx),
+            Err(_) => ctx.counters.stun_rejected += 1,
+        }
+    }
+
+    pub(crate) fn receive_dtls(&mut self, key: TransportKey, datagram: &[u8], ctx: &mut Context<'_>) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        let happened = transport.receive_dtls(datagram, ctx);
+        self.handle_happened(key, happened, ctx);
+    }
+
+    /// Does what a transport wanted to be woken for.
+    pub(crate) fn expire(&mut self, key: TransportKey, ctx: &mut Context<'_>) {
+        while let Some(transport) = self.transports.get_mut(key) {
+            let Some(timer) = transport.timers.expire(ctx.now) else { return };
+            match timer {
+                Timer::Ice => {
+                    let happened = transport.expire_ice(ctx);
+                    self.handle_happened(key, happened, ctx);
+                }
+                Timer::Dtls => {
+                    let happened = transport.expire_dtls(ctx);
+                    self.handle_happened(key, happened, ctx);
+                }
+                Timer::Sctp => {
+                    let happened = transport.expire_sctp(ctx);
+                    self.handle_happened(key, happened, ctx);
+                }
+                Timer::Nack => self.request_missing(key, ctx),
+                Timer::KeyFrame => self.request_key_frames(key, ctx),
+                Timer::Feedback => self.send_arrivals(key, ctx),
+                Timer::Report => self.send_reports(key, ctx),
+                Timer::Activity => self.watch_activity(key, ctx),
+            }
+        }
+    }
+
+    pub(super) fn handle_happened(
+        &mut self,
+        key: TransportKey,
+        happened: Vec<Happened>,
+        ctx: &mut Context<'_>,
+    ) {
+        for happened in happened {
+            match happened {
+                Happened::State => {
+                    if let Some(transport) = self.transports.get(key) {
+                        ctx.outbox.events.push_back((self.id, transport.state_event()));
+                    }
+                }
+                Happened::Data(message) => self.receive_data(key, &message, ctx),
+                Happened::StreamClosed(stream) => self.close_stream(key, stream, ctx),
+                Happened::Closed(reason) => self.remove_transport(key, Some(reason), ctx),
+            }
+        }
+    }
+
+    fn request_missing(&mut self, key: TransportKey, ctx: &mut Context<'_>) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Side::Uplink(uplink) = &transport.side else { return };
+        let (rtt, sender) = (uplink.rtt, transport.rtcp_ssrc);
+        let mut packets: Vec<RtcpPacket> = Vec::new();
+        let mut lost = Vec::new();
+        let mut next = None;
+        for &producer_key in &uplink.producers {
+            let Some(producer) = self.producers.get_mut(producer_key) else { continue };
+            for stream in producer.streams_mut() {
+                let Some(nack) = &mut stream.nack else { continue };
+                let mut pairs = Vec::new();
+                if nack.poll(ctx.now, rtt, &mut pairs) == Outlook::KeyFrameNeeded {
+                    lost.push((producer_key, stream.source.encoding));
+                }
+                ctx.counters.nacks_sent += pairs.len() as u64;
+                if !pairs.is_empty() {
+                    packets.push(rtcp_io::nack(sender, stream.ssrc.0, pairs));
+                }
+                next = earlier(next, nack.next_timeout());
+            }
+        }
+        transport.timers.set(Timer::Nack, next);
+        transport.send_rtcp(&packets, ctx);
+        lost.into_iter().for_each(|(producer, encoding)| self.wish_key_frame(producer, encoding, ctx));
+    }
+
+    fn request_key_frames(&mut self, key: TransportKey, ctx: &mut Context<'_>) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        let rtt = transport.rtt();
+        let Side::Uplink(uplink) = &transport.side else { return };
+        let mut packets = Vec::new();
+        let mut next = None;
+        for &producer in &uplink.producers {
+            let Some(producer) = self.producers.get_mut(producer).filter(|it| it.kind == MediaKind::Video)
+            else {
+                continue;
+            };
+            for stream in producer.streams_mut() {
+                if stream.key_frames.poll(ctx.now, rtt) {
+                    ctx.counters.key_frames_requested += 1;
+                    packets.push(rtcp_io::picture_loss(transport.rtcp_ssrc, stream.ssrc.0));
+                }
+                next = earlier(next, stream.key_frames.next_timeout(ctx.now, rtt));
+            }
+        }
+        transport.timers.set(Timer::KeyFrame, next);
+        transport.send_rtcp(&packets, ctx);
+    }
+
+    /// Notices encodings that fell silent or came back, and who speaks.
+    fn watch_activity(&mut self, key: TransportKey, ctx: &mut Context<'_>) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        transport.timers.set(Timer::Activity, Some(ctx.now + ACTIVITY_INTERVAL));
+        let Side::Uplink(uplink) = &transport.side else { return };
+        let producers = uplink.producers.clone();
+        for producer in producers {
+            if self.producers.get(producer).is_some_and(|producer| producer.is_simulcast()) {
+                self.retarget(producer, ctx);
+            }
+        }
+        self.watch_speakers(ctx);
+    }
+
+    fn watch_speakers(&mut self, ctx: &mut Context<'_>) {
+        if let Some(speaker) = self.speakers.tick(ctx.now) {
+            self.announce_speaker(speaker, ctx);
+        }
+        if let Some(levels) = self.speakers.levels(ctx.now) {
+            let id = |key| self.producers.get(key).map(|producer| producer.id);
+            let levels = levels.into_iter().filter_map(|(key, level)| Some((id(key)?, level))).collect();
+            ctx.outbox.events.push_back((self.id, Event::AudioLevels { levels }));
+        }
+    }
+}
+
+fn earlier<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// Five looks a second: what audio levels are promised at.
+pub(super) const ACTIVITY_INTERVAL: Duration = Duration::from_millis(200);

@@ -1,0 +1,208 @@
+//! RTCP between bytes and meaning, on webrtc-rs's packet types.
+
+use crate::clock::NtpTime;
+use bytes::Bytes;
+use rtcp::Packet;
+use rtcp::extended_report::{DLRRReportBlock, ExtendedReport, ReceiverReferenceTimeReportBlock};
+use rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
+use rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtcp::receiver_report::ReceiverReport;
+use rtcp::reception_report::ReceptionReport;
+use rtcp::sender_report::SenderReport;
+use rtcp::source_description::{SdesType, SourceDescription, SourceDescriptionChunk, SourceDescriptionItem};
+use rtcp::transport_feedbacks::transport_layer_nack::{NackPair, TransportLayerNack};
+
+/// A packet to be sent, part of a compound.
+pub(crate) type RtcpPacket = Box<dyn Packet>;
+
+/// What a client's RTCP says that somebody acts on.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Feedback {
+    SenderReport {
+        ssrc: u32,
+        ntp: NtpTime,
+        timestamp: u32,
+    },
+    Reception(ReceptionReport),
+    Nack {
+        ssrc: u32,
+        missing: Vec<u16>,
+    },
+    /// PLI or FIR.
+    KeyFrameRequest {
+        ssrc: u32,
+    },
+    /// The sender asks for its delay back (RFC 3611 §4.4).
+    ReferenceTime {
+        sender: u32,
+        ntp: NtpTime,
+    },
+    /// The delay since our reference time with middle 32 bits `last` (RFC 3611 §4.5), in 1/65536 s.
+    DelaySince {
+        last: u32,
+        delay: u32,
+    },
+}
+
+/// Parses a compound or reduced-size packet; `None` if any part is malformed.
+pub(crate) fn parse(compound: &[u8]) -> Option<Vec<Feedback>> {
+    let mut feedback = Vec::new();
+    let mut rest = compound;
+    while !rest.is_empty() {
+        let len = (usize::from(u16::from_be_bytes([*rest.get(2)?, *rest.get(3)?])) + 1) * 4;
+        let (mut packet, after) = rest.split_at_checked(len)?;
+        rest = after;
+        if is_transport_wide_feedback(packet) {
+            continue;
+        }
+        for packet in rtcp::packet::unmarshal(&mut packet).ok()? {
+            understand(packet.as_ref(), &mut feedback);
+        }
+    }
+    Some(feedback)
+}
+
+/// Sender report with its SDES CNAME, which receivers synchronise by.
+pub(crate) fn sender_report(report: SenderReport, cname: &str) -> [RtcpPacket; 2] {
+    let item = SourceDescriptionItem {
+        sdes_type: SdesType::SdesCname,
+        text: Bytes::copy_from_slice(cname.as_bytes()),
+    };
+    let chunk = SourceDescriptionChunk { source: report.ssrc, items: vec![item] };
+    [Box::new(report), Box::new(SourceDescription { chunks: vec![chunk] })]
+}
+
+/// Receiver reports for any number of sources.
+pub(crate) fn receiver_reports(ssrc: u32, reports: &[ReceptionReport]) -> impl Iterator<Item = RtcpPacket> {
+    reports.chunks(MAX_REPORTS).map(move |reports| -> RtcpPacket {
+        Box::new(ReceiverReport { ssrc, reports: reports.to_vec(), profile_extensions: Bytes::new() })
+    })
+}
+
+pub(crate) fn reference_time(ssrc: u32, now: NtpTime) -> RtcpPacket {
+    let block = ReceiverReferenceTimeReportBlock { ntp_timestamp: now.0 };
+    Box::new(ExtendedReport { sender_ssrc: ssrc, reports: vec![Box::new(block)] })
+}
+
+pub(crate) fn delay_since(ssrc: u32, block: DLRRReportBlock) -> RtcpPacket {
+    Box::new(ExtendedReport { sender_ssrc: ssrc, reports: vec![Box::new(block)] })
+}
+
+pub(crate) fn picture_loss(sender_ssrc: u32, media_ssrc: u32) -> RtcpPacket {
+    Box::new(PictureLossIndication { sender_ssrc, media_ssrc })
+}
+
+/// A generic NACK for each 253 pairs or fewer.
+pub(crate) fn nack(sender_ssrc: u32, media_ssrc: u32, nacks: Vec<NackPair>) -> RtcpPacket {
+    Box::new(TransportLayerNack { sender_ssrc, media_ssrc, nacks })
+}
+
+/// The packets in datagrams that fit any path. Each stands behind others in a compound only if there is room.
+pub(crate) fn compounds(packets: &[RtcpPacket]) -> Vec<Vec<u8>> {
+    let mut compounds: Vec<Vec<u8>> = Vec::new();
+    for packet in packets {
+        let Ok(bytes) = packet.marshal() else { continue };
+        match compounds.last_mut().filter(|last| last.len() + bytes.len() <= MAX_COMPOUND) {
+            Some(last) => last.extend_from_slice(&bytes),
+            None => compounds.push(bytes.to_vec()),
+        }
+    }
+    compounds
+}
+
+fn understand(packet: &dyn Packet, feedback: &mut Vec<Feedback>) {
+    let packet = packet.as_any();
+    if let Some(report) = packet.downcast_ref::<SenderReport>() {
+        let ntp = NtpTime(report.ntp_time);
+        feedback.push(Feedback::SenderReport { ssrc: report.ssrc, ntp, timestamp: report.rtp_time });
+        feedback.extend(report.reports.iter().cloned().map(Feedback::Reception));
+    } else if let Some(report) = packet.downcast_ref::<ReceiverReport>() {
+        feedback.extend(report.reports.iter().cloned().map(Feedback::Reception));
+    } else if let Some(nack) = packet.downcast_ref::<TransportLayerNack>() {
+        let missing = nack.nacks.iter().flat_map(NackPair::packet_list).collect();
+        feedback.push(Feedback::Nack { ssrc: nack.media_ssrc, missing });
+    } else if let Some(pli) = packet.downcast_ref::<PictureLossIndication>() {
+        feedback.push(Feedback::KeyFrameRequest { ssrc: pli.media_ssrc });
+    } else if let Some(fir) = packet.downcast_ref::<FullIntraRequest>() {
+        feedback.extend(fir.fir.iter().map(|entry| Feedback::KeyFrameRequest { ssrc: entry.ssrc }));
+    } else if let Some(report) = packet.downcast_ref::<ExtendedReport>() {
+        understand_extended(report, feedback);
+    }
+}
+
+fn understand_extended(report: &ExtendedReport, feedback: &mut Vec<Feedback>) {
+    for block in &report.reports {
+        let block = block.as_any();
+        if let Some(time) = block.downcast_ref::<ReceiverReferenceTimeReportBlock>() {
+            let ntp = NtpTime(time.ntp_timestamp);
+            feedback.push(Feedback::ReferenceTime { sender: report.sender_ssrc, ntp });
+        } else if let Some(delays) = block.downcast_ref::<DLRRReportBlock>() {
+            let delay = |report: &rtcp::extended_report::DLRRReport| Feedback::DelaySince {
+                last: report.last_rr,
+                delay: report.dlrr,
+            };
+            feedback.extend(delays.reports.iter().map(delay));
+        }
+    }
+}
+
+/// Congestion feedback comes ten times a second and more; nobody acts on it, so it is not worth parsing.
+fn is_transport_wide_feedback(packet: &[u8]) -> bool {
+    matches!(packet, [first, TRANSPORT_FEEDBACK, ..] if first & 0x1f == TRANSPORT_WIDE)
+}
+
+const TRANSPORT_FEEDBACK: u8 = 205;
+const TRANSPORT_WIDE: u8 = 15;
+/// The count field has five bits.
+const MAX_REPORTS: usize = 31;
+/// Below the IPv6 minimum MTU with headers, index and tag.
+const MAX_COMPOUND: usize = 1_150;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rtcp::extended_report::DLRRReport;
+
+    #[test]
+    fn what_is_written_is_understood() {
+        let report = SenderReport { ssrc: 1, ntp_time: 2 << 32, rtp_time: 3, ..SenderReport::default() };
+        let dlrr = DLRRReportBlock { reports: vec![DLRRReport { ssrc: 9, last_rr: 8, dlrr: 7 }] };
+        let pairs = vec![NackPair { packet_id: 10, lost_packets: 0b101 }];
+        let mut packets = Vec::from(sender_report(report, "alice"));
+        packets.extend(receiver_reports(4, &[ReceptionReport { ssrc: 5, ..ReceptionReport::default() }]));
+        packets.extend([
+            reference_time(6, NtpTime(99)),
+            delay_since(6, dlrr),
+            picture_loss(6, 7),
+            nack(6, 7, pairs),
+        ]);
+        let compounds = compounds(&packets);
+        assert_eq!(compounds.len(), 1);
+        let expected = [
+            Feedback::SenderReport { ssrc: 1, ntp: NtpTime(2 << 32), timestamp: 3 },
+            Feedback::Reception(ReceptionReport { ssrc: 5, ..ReceptionReport::default() }),
+            Feedback::ReferenceTime { sender: 6, ntp: NtpTime(99) },
+            Feedback::DelaySince { last: 8, delay: 7 },
+            Feedback::KeyFrameRequest { ssrc: 7 },
+            Feedback::Nack { ssrc: 7, missing: vec![10, 11, 13] },
+        ];
+        assert_eq!(parse(&compounds[0]).unwrap(), expected);
+    }
+
+    #[test]
+    fn long_reports_are_cut_into_datagrams_that_fit() {
+        let reports: Vec<_> =
+            (0..100).map(|ssrc| ReceptionReport { ssrc, ..ReceptionReport::default() }).collect();
+        let packets: Vec<_> = receiver_reports(1, &reports).collect();
+        let compounds = compounds(&packets);
+        assert!(compounds.iter().all(|compound| compound.len() <= MAX_COMPOUND));
+        let blocks: usize = compounds.iter().map(|compound| parse(compound).unwrap().len()).sum();
+        assert_eq!(blocks, 100);
+    }
+
+    #[test]
+    fn a_length_beyond_the_datagram_is_malformed() {
+        assert_eq!(parse(&[0x80, 201, 0, 9, 0, 0, 0, 1]), None);
+        assert_eq!(parse(&[0x80, 201]), None);
+    }
+}

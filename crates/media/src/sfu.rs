@@ -1,0 +1,257 @@
+//! All routers of one worker, and which of them a datagram is for.
+
+mod control;
+
+use crate::batch::Batch;
+use crate::clock::Epoch;
+use crate::config::Config;
+use crate::counters::{Counters, Population};
+use crate::event::{Input, Output, Sealed, TransportCloseReason};
+use crate::ice::{Tuple, local_username_fragment};
+use crate::id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, TransportId};
+use crate::router::{
+    ConsumerKey, Context, DataConsumerKey, DataProducerKey, Ended, Outbox, ProducerKey, Router, RouterKey,
+    TransportKey,
+};
+use crate::rtp::{DatagramClass, classify};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use slotmap::SlotMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::time::Instant;
+
+/// One worker's selective forwarding unit. See the crate's documentation for how to drive it.
+#[derive(Debug)]
+pub struct Sfu {
+    config: Config,
+    epoch: Epoch,
+    rng: StdRng,
+    routers: SlotMap<RouterKey, Router>,
+    demux: Demux,
+    names: Names,
+    /// Transports to come back to. An entry that is not its transport's `scheduled` time is stale.
+    wakeups: BinaryHeap<Reverse<(Instant, RouterKey, TransportKey)>>,
+    outbox: Outbox,
+    counters: Counters,
+    /// What is being worked on, for [`Self::bury`].
+    current: Option<(RouterKey, TransportKey)>,
+}
+
+/// Which transport a datagram is for. Both maps are keyed by what strangers choose, hence by the standard hasher.
+#[derive(Debug, Default)]
+struct Demux {
+    by_username: HashMap<String, (RouterKey, TransportKey)>,
+    by_tuple: HashMap<Tuple, (RouterKey, TransportKey)>,
+}
+
+/// Where things are that the outside knows by name.
+#[derive(Debug, Default)]
+struct Names {
+    routers: HashMap<RouterId, RouterKey>,
+    transports: HashMap<TransportId, (RouterKey, TransportKey)>,
+    producers: HashMap<ProducerId, (RouterKey, ProducerKey)>,
+    consumers: HashMap<ConsumerId, (RouterKey, ConsumerKey)>,
+    data_producers: HashMap<DataProducerId, (RouterKey, DataProducerKey)>,
+    data_consumers: HashMap<DataConsumerId, (RouterKey, DataConsumerKey)>,
+}
+
+impl Sfu {
+    /// `seed` must come from the system's entropy: ICE passwords derive from it.
+    pub fn new(config: Config, seed: [u8; 32], epoch: Epoch) -> Self {
+        Self {
+            config,
+            epoch,
+            rng: StdRng::from_seed(seed),
+            routers: SlotMap::with_key(),
+            demux: Demux::default(),
+            names: Names::default(),
+            wakeups: BinaryHeap::new(),
+            outbox: Outbox::default(),
+            counters: Counters::default(),
+            current: None,
+        }
+    }
+
+    /// Tells the SFU what came or that time has passed. `now` must never go back.
+    pub fn handle_input(&mut self, input: Input<'_>, now: Instant) {
+        match input {
+            Input::Datagram { tuple, bytes } => self.receive(tuple.canonical(), bytes, now),
+            Input::Timeout => self.wake(now),
+        }
+    }
+
+    /// Seals media packets that are due into `batch`. On [`Sealed::More`] send the batch, clear it and call again.
+    pub fn seal_due(&mut self, now: Instant, batch: &mut Batch) -> Sealed {
+        while let Some(&(router_key, transport_key)) = self.outbox.due.front() {
+            self.current = Some((router_key, transport_key));
+            let (routers, mut ctx) = self.split(now);
+            let sealed = match routers.get_mut(router_key) {
+                Some(router) => router.seal_due(transport_key, batch, &mut ctx),
+                None => Sealed::Done,
+            };
+            if sealed == Sealed::More {
+                return Sealed::More;
+            }
+            self.outbox.due.pop_front();
+        }
+        self.current = None;
+        Sealed::Done
+    }
+
+    /// What else there is to do, one thing at a time, until [`Output::Timeout`].
+    pub fn poll_output(&mut self) -> Output {
+        if let Some((tuple, bytes)) = self.outbox.transmits.pop_front() {
+            return Output::Transmit { tuple, bytes };
+        }
+        if let Some((router, event)) = self.outbox.events.pop_front() {
+            return Output::Event(router, event);
+        }
+        Output::Timeout(self.wakeups.peek().map(|Reverse((at, ..))| *at))
+    }
+
+    /// Removes the transport that was being worked on when a call panicked: it may be half-changed, the others are
+    /// whole.
+    pub fn bury(&mut self, now: Instant) {
+        let Some((router_key, transport_key)) = self.current.take() else { return };
+        self.counters.transports_buried += 1;
+        self.outbox.due.retain(|due| *due != (router_key, transport_key));
+        let (routers, mut ctx) = self.split(now);
+        if let Some(router) = routers.get_mut(router_key) {
+            router.remove_transport(transport_key, Some(TransportCloseReason::Fault), &mut ctx);
+        }
+        self.settle();
+    }
+
+    /// Totals since the start.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// What is alive.
+    pub fn population(&self) -> Population {
+        let mut population = Population::default();
+        self.routers.values().for_each(|router| router.count(&mut population));
+        population.demux_entries = self.demux.by_tuple.len() + self.demux.by_username.len();
+        population
+    }
+
+    fn receive(&mut self, tuple: Tuple, bytes: &mut [u8], now: Instant) {
+        let class = classify(bytes);
+        let found = match class {
+            DatagramClass::Stun => self.demux.by_username(bytes),
+            DatagramClass::Dtls | DatagramClass::Rtp | DatagramClass::Rtcp => {
+                self.demux.by_tuple.get(&tuple).copied()
+            }
+            DatagramClass::Unknown => {
+                self.counters.datagrams_unclassified += 1;
+                return;
+            }
+        };
+        let Some((router_key, transport_key)) = found else {
+            match class {
+                DatagramClass::Stun => self.counters.stun_unknown_username += 1,
+                DatagramClass::Dtls | DatagramClass::Rtp | DatagramClass::Rtcp | DatagramClass::Unknown => {
+                    self.counters.datagrams_unknown_tuple += 1;
+                }
+            }
+            return;
+        };
+        self.current = Some((router_key, transport_key));
+        let (routers, mut ctx) = self.split(now);
+        let Some(router) = routers.get_mut(router_key) else { return };
+        match class {
+            DatagramClass::Stun => {
+                router.receive_stun(transport_key, tuple, bytes, &mut ctx);
+                self.note_tuple(tuple, router_key, transport_key);
+            }
+            DatagramClass::Dtls => router.receive_dtls(transport_key, bytes, &mut ctx),
+            DatagramClass::Rtp => router.receive_rtp(transport_key, bytes, &mut ctx),
+            DatagramClass::Rtcp => router.receive_rtcp(transport_key, bytes, &mut ctx),
+            DatagramClass::Unknown => {}
+        }
+        self.outbox.touched.push((router_key, transport_key));
+        self.settle();
+        self.current = None;
+    }
+
+    /// A valid check makes its tuple lead to the transport; another transport's old claim to it is void.
+    fn note_tuple(&mut self, tuple: Tuple, router_key: RouterKey, transport_key: TransportKey) {
+        let transport = self.routers.get(router_key).and_then(|router| router.transports.get(transport_key));
+        if transport.is_some_and(|transport| transport.ice.is_valid_tuple(tuple)) {
+            self.demux.by_tuple.insert(tuple, (router_key, transport_key));
+        }
+    }
+
+    fn wake(&mut self, now: Instant) {
+        while let Some(&Reverse((at, router_key, transport_key))) = self.wakeups.peek() {
+            if at > now {
+                break;
+            }
+            self.wakeups.pop();
+            self.current = Some((router_key, transport_key));
+            let (routers, mut ctx) = self.split(now);
+            let Some(router) = routers.get_mut(router_key) else { continue };
+            let scheduled =
+                router.transports.get_mut(transport_key).map(|transport| &mut transport.scheduled);
+            let Some(scheduled) = scheduled.filter(|scheduled| **scheduled == Some(at)) else { continue };
+            *scheduled = None;
+            router.expire(transport_key, &mut ctx);
+            self.outbox.touched.push((router_key, transport_key));
+            self.settle();
+        }
+        self.current = None;
+    }
+
+    /// Brings the maps and the wake-ups in line with what routers did.
+    fn settle(&mut self) {
+        for tuple in self.outbox.forgotten_tuples.drain(..) {
+            self.demux.by_tuple.remove(&tuple);
+        }
+        for username in self.outbox.forgotten_usernames.drain(..) {
+            self.demux.by_username.remove(&username);
+        }
+        for ended in self.outbox.ended.drain(..) {
+            self.names.forget(ended);
+        }
+        while let Some((router_key, transport_key)) = self.outbox.touched.pop() {
+            let Some(router) = self.routers.get_mut(router_key) else { continue };
+            let Some(transport) = router.transports.get_mut(transport_key) else { continue };
+            let Some(next) = transport.timers.next() else { continue };
+            if transport.scheduled.is_none_or(|scheduled| next < scheduled) {
+                transport.scheduled = Some(next);
+                self.wakeups.push(Reverse((next, router_key, transport_key)));
+            }
+        }
+    }
+
+    fn split(&mut self, now: Instant) -> (&mut SlotMap<RouterKey, Router>, Context<'_>) {
+        let ctx = Context {
+            now,
+            epoch: self.epoch,
+            config: &self.config,
+            rng: &mut self.rng,
+            outbox: &mut self.outbox,
+            counters: &mut self.counters,
+        };
+        (&mut self.routers, ctx)
+    }
+}
+
+impl Demux {
+    fn by_username(&self, datagram: &[u8]) -> Option<(RouterKey, TransportKey)> {
+        self.by_username.get(local_username_fragment(datagram)?).copied()
+    }
+}
+
+impl Names {
+    fn forget(&mut self, ended: Ended) {
+        match ended {
+            Ended::Transport(id) => drop(self.transports.remove(&id)),
+            Ended::Producer(id) => drop(self.producers.remove(&id)),
+            Ended::Consumer(id) => drop(self.consumers.remove(&id)),
+            Ended::DataProducer(id) => drop(self.data_producers.remove(&id)),
+            Ended::DataConsumer(id) => drop(self.data_consumers.remove(&id)),
+        }
+    }
+}

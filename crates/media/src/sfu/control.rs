@@ -1,0 +1,254 @@
+//! Control calls: names become keys, then the router does it.
+
+use super::Sfu;
+use crate::config::{
+    ConsumeOptions, ConsumerParameters, DataConsumerParameters, DataProduceOptions, ProduceOptions,
+    TransportOptions,
+};
+use crate::event::{ControlError, TransportStats};
+use crate::id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, TransportId};
+use crate::ortc::{DtlsParameters, IceParameters, Layers, ProducerKind, TransportParameters};
+use crate::router::{Context, Router, RouterKey, TransportKey};
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::time::Instant;
+
+/// Every call either does all of what it says or changes nothing and tells why. Ids are the caller's choice, random
+/// so that they cannot be guessed.
+impl Sfu {
+    pub fn create_router(&mut self, id: RouterId) -> Result<(), ControlError> {
+        vacant(&self.names.routers, id)?;
+        let key = self.routers.insert_with_key(|key| Router::new(id, key));
+        self.names.routers.insert(id, key);
+        Ok(())
+    }
+
+    /// Closes a router and all it holds. Its clients are told by DTLS; its owner, who asked for it, is not.
+    pub fn close_router(&mut self, now: Instant, id: RouterId) -> Result<(), ControlError> {
+        let key = self.names.routers.remove(&id).ok_or(ControlError::RouterNotFound)?;
+        let transports: Vec<_> =
+            self.routers.get(key).into_iter().flat_map(|it| it.transports.keys()).collect();
+        for transport in transports {
+            self.work(now, key, Some(transport), |router, ctx| router.close_transport(transport, ctx));
+        }
+        self.routers.remove(key);
+        self.outbox.events.retain(|(router, _)| *router != id);
+        self.outbox.due.retain(|(router, _)| *router != key);
+        Ok(())
+    }
+
+    pub fn create_transport(
+        &mut self,
+        now: Instant,
+        router: RouterId,
+        id: TransportId,
+        options: TransportOptions,
+    ) -> Result<TransportParameters, ControlError> {
+        vacant(&self.names.transports, id)?;
+        let router_key = *self.names.routers.get(&router).ok_or(ControlError::RouterNotFound)?;
+        let (key, parameters) = self
+            .work(now, router_key, None, |router, ctx| router.create_transport(id, options.direction, ctx))
+            .ok_or(ControlError::RouterNotFound)?;
+        self.names.transports.insert(id, (router_key, key));
+        let username = parameters.ice_parameters.username_fragment.clone();
+        self.demux.by_username.insert(username, (router_key, key));
+        Ok(parameters)
+    }
+
+    /// Tells a transport who its client is. Repeating it with the same parameters changes nothing.
+    pub fn connect_transport(
+        &mut self,
+        now: Instant,
+        id: TransportId,
+        parameters: &DtlsParameters,
+    ) -> Result<(), ControlError> {
+        let (router, key) = self.transport(id)?;
+        self.work(now, router, Some(key), |router, ctx| router.connect_transport(key, parameters, ctx))
+            .ok_or(ControlError::TransportNotFound)?
+    }
+
+    /// New ICE credentials; the old ones stay valid until the client's first check with the new.
+    pub fn restart_ice(&mut self, now: Instant, id: TransportId) -> Result<IceParameters, ControlError> {
+        let (router, key) = self.transport(id)?;
+        let parameters = self
+            .work(now, router, Some(key), |router, ctx| router.restart_ice(key, ctx))
+            .ok_or(ControlError::TransportNotFound)??;
+        self.demux.by_username.insert(parameters.username_fragment.clone(), (router, key));
+        Ok(parameters)
+    }
+
+    pub fn close_transport(&mut self, now: Instant, id: TransportId) -> Result<(), ControlError> {
+        let (router, key) = self.transport(id)?;
+        self.work(now, router, Some(key), |router, ctx| router.close_transport(key, ctx));
+        Ok(())
+    }
+
+    pub fn produce(
+        &mut self,
+        now: Instant,
+        transport: TransportId,
+        id: ProducerId,
+        options: ProduceOptions,
+    ) -> Result<ProducerKind, ControlError> {
+        vacant(&self.names.producers, id)?;
+        let (router, key) = self.transport(transport)?;
+        let (producer, kind) = self
+            .work(now, router, Some(key), |router, ctx| router.produce(key, id, options, ctx))
+            .ok_or(ControlError::TransportNotFound)??;
+        self.names.producers.insert(id, (router, producer));
+        Ok(kind)
+    }
+
+    pub fn pause_producer(&mut self, now: Instant, id: ProducerId) -> Result<(), ControlError> {
+        let &(router, key) = self.names.producers.get(&id).ok_or(ControlError::ProducerNotFound)?;
+        self.work(now, router, None, |router, _| router.pause_producer(key))
+            .ok_or(ControlError::ProducerNotFound)
+    }
+
+    pub fn resume_producer(&mut self, now: Instant, id: ProducerId) -> Result<(), ControlError> {
+        let &(router, key) = self.names.producers.get(&id).ok_or(ControlError::ProducerNotFound)?;
+        self.work(now, router, None, |router, ctx| router.resume_producer(key, ctx))
+            .ok_or(ControlError::ProducerNotFound)
+    }
+
+    pub fn close_producer(&mut self, now: Instant, id: ProducerId) -> Result<(), ControlError> {
+        let &(router, key) = self.names.producers.get(&id).ok_or(ControlError::ProducerNotFound)?;
+        self.work(now, router, None, |router, ctx| drop(router.remove_producer(key, ctx)))
+            .ok_or(ControlError::ProducerNotFound)
+    }
+
+    /// The transport and the producer must be of one router.
+    pub fn consume(
+        &mut self,
+        now: Instant,
+        transport: TransportId,
+        id: ConsumerId,
+        options: &ConsumeOptions,
+    ) -> Result<ConsumerParameters, ControlError> {
+        vacant(&self.names.consumers, id)?;
+        let (router, key) = self.transport(transport)?;
+        let producers_of_router =
+            self.names.producers.get(&options.producer).filter(|(other, _)| *other == router);
+        let &(_, producer) = producers_of_router.ok_or(ControlError::ProducerNotFound)?;
+        let (consumer, parameters) = self
+            .work(now, router, Some(key), |router, ctx| router.consume(key, id, producer, options, ctx))
+            .ok_or(ControlError::TransportNotFound)??;
+        self.names.consumers.insert(id, (router, consumer));
+        Ok(parameters)
+    }
+
+    pub fn pause_consumer(&mut self, now: Instant, id: ConsumerId) -> Result<(), ControlError> {
+        let &(router, key) = self.names.consumers.get(&id).ok_or(ControlError::ConsumerNotFound)?;
+        self.work(now, router, None, |router, _| router.pause_consumer(key))
+            .ok_or(ControlError::ConsumerNotFound)
+    }
+
+    /// Begins or goes on at the next key frame, which is asked for.
+    pub fn resume_consumer(&mut self, now: Instant, id: ConsumerId) -> Result<(), ControlError> {
+        let &(router, key) = self.names.consumers.get(&id).ok_or(ControlError::ConsumerNotFound)?;
+        self.work(now, router, None, |router, ctx| router.resume_consumer(key, ctx))
+            .ok_or(ControlError::ConsumerNotFound)
+    }
+
+    pub fn close_consumer(&mut self, now: Instant, id: ConsumerId) -> Result<(), ControlError> {
+        let &(router, key) = self.names.consumers.get(&id).ok_or(ControlError::ConsumerNotFound)?;
+        self.work(now, router, None, |router, ctx| drop(router.remove_consumer(key, ctx)))
+            .ok_or(ControlError::ConsumerNotFound)
+    }
+
+    pub fn set_preferred_layers(
+        &mut self,
+        now: Instant,
+        id: ConsumerId,
+        layers: Layers,
+    ) -> Result<(), ControlError> {
+        let &(router, key) = self.names.consumers.get(&id).ok_or(ControlError::ConsumerNotFound)?;
+        self.work(now, router, None, |router, ctx| router.set_preferred_layers(key, layers, ctx))
+            .ok_or(ControlError::ConsumerNotFound)
+    }
+
+    pub fn request_key_frame(&mut self, now: Instant, id: ConsumerId) -> Result<(), ControlError> {
+        let &(router, key) = self.names.consumers.get(&id).ok_or(ControlError::ConsumerNotFound)?;
+        self.work(now, router, None, |router, ctx| router.request_key_frame(key, ctx))
+            .ok_or(ControlError::ConsumerNotFound)
+    }
+
+    pub fn produce_data(
+        &mut self,
+        now: Instant,
+        transport: TransportId,
+        id: DataProducerId,
+        options: DataProduceOptions,
+    ) -> Result<(), ControlError> {
+        vacant(&self.names.data_producers, id)?;
+        let (router, key) = self.transport(transport)?;
+        let producer = self
+            .work(now, router, Some(key), |router, _| router.produce_data(key, id, options))
+            .ok_or(ControlError::TransportNotFound)??;
+        self.names.data_producers.insert(id, (router, producer));
+        Ok(())
+    }
+
+    /// The transport and the data producer must be of one router.
+    pub fn consume_data(
+        &mut self,
+        now: Instant,
+        transport: TransportId,
+        id: DataConsumerId,
+        producer: DataProducerId,
+    ) -> Result<DataConsumerParameters, ControlError> {
+        vacant(&self.names.data_consumers, id)?;
+        let (router, key) = self.transport(transport)?;
+        let producers_of_router =
+            self.names.data_producers.get(&producer).filter(|(other, _)| *other == router);
+        let &(_, producer) = producers_of_router.ok_or(ControlError::DataProducerNotFound)?;
+        let (consumer, parameters) = self
+            .work(now, router, Some(key), |router, _| router.consume_data(key, id, producer))
+            .ok_or(ControlError::TransportNotFound)??;
+        self.names.data_consumers.insert(id, (router, consumer));
+        Ok(parameters)
+    }
+
+    pub fn close_data_producer(&mut self, now: Instant, id: DataProducerId) -> Result<(), ControlError> {
+        let &(router, key) = self.names.data_producers.get(&id).ok_or(ControlError::DataProducerNotFound)?;
+        self.work(now, router, None, |router, ctx| router.close_data_producer(key, ctx))
+            .ok_or(ControlError::DataProducerNotFound)
+    }
+
+    pub fn close_data_consumer(&mut self, now: Instant, id: DataConsumerId) -> Result<(), ControlError> {
+        let &(router, key) = self.names.data_consumers.get(&id).ok_or(ControlError::DataConsumerNotFound)?;
+        self.work(now, router, None, |router, ctx| router.close_data_consumer(key, ctx))
+            .ok_or(ControlError::DataConsumerNotFound)
+    }
+
+    pub fn transport_stats(&self, id: TransportId) -> Result<TransportStats, ControlError> {
+        let (router, key) = self.transport(id)?;
+        let transport = self.routers.get(router).and_then(|router| router.transports.get(key));
+        Ok(transport.ok_or(ControlError::TransportNotFound)?.stats())
+    }
+
+    fn transport(&self, id: TransportId) -> Result<(RouterKey, TransportKey), ControlError> {
+        self.names.transports.get(&id).copied().ok_or(ControlError::TransportNotFound)
+    }
+
+    /// Lets a router do something, on behalf of a transport if one is named. `None` if there is no such router.
+    fn work<T>(
+        &mut self,
+        now: Instant,
+        router_key: RouterKey,
+        transport: Option<TransportKey>,
+        does: impl FnOnce(&mut Router, &mut Context<'_>) -> T,
+    ) -> Option<T> {
+        self.current = transport.map(|transport| (router_key, transport));
+        let (routers, mut ctx) = self.split(now);
+        let done = does(routers.get_mut(router_key)?, &mut ctx);
+        self.outbox.touched.extend(transport.map(|transport| (router_key, transport)));
+        self.settle();
+        self.current = None;
+        Some(done)
+    }
+}
+
+fn vacant<K: Hash + Eq, V>(names: &HashMap<K, V>, id: K) -> Result<(), ControlError> {
+    if names.contains_key(&id) { Err(ControlError::AlreadyExists) } else { Ok(()) }
+}

@@ -1,0 +1,182 @@
+//! One ICE + DTLS-SRTP connection of a client, and what flows on it: up from the client or down to it.
+
+mod connection;
+mod downlink;
+mod uplink;
+
+use crate::counters::Counters;
+use crate::dtls::{Dtls, DtlsRole, Fingerprint, RtcDtls};
+use crate::event::{DtlsState, TransportStats};
+use crate::ice::{Credentials, IceLite};
+use crate::id::TransportId;
+use crate::rtp::Header;
+use crate::sctp::Sctp;
+use crate::srtp::{Inbound, OpenError, Outbound};
+use crate::timer::Timers;
+pub(crate) use connection::{DataReceived, Happened, REPORT_INTERVAL};
+pub(crate) use downlink::{Downlink, Due, DueKind};
+use std::fmt;
+use std::time::{Duration, Instant};
+pub(crate) use uplink::{ReceivedExtensions, Route, Uplink};
+
+pub(crate) struct Transport {
+    pub(crate) id: TransportId,
+    pub(crate) ice: IceLite,
+    /// The username fragments that lead here, the newest last.
+    pub(crate) usernames: Vec<String>,
+    dtls: Box<dyn Dtls>,
+    dtls_state: DtlsState,
+    /// What [`Self::connect`] was told.
+    peer: Option<(DtlsRole, Vec<Fingerprint>)>,
+    pub(crate) srtp: Option<Srtp>,
+    pub(crate) sctp: Sctp,
+    pub(crate) side: Side,
+    pub(crate) timers: Timers,
+    /// When the SFU has been asked to come back to this transport.
+    pub(crate) scheduled: Option<Instant>,
+    pub(crate) traffic: Traffic,
+    /// The SSRC that our own RTCP comes from (RFC 3550 §6.4.2, a receiver that sends nothing).
+    pub(crate) rtcp_ssrc: u32,
+}
+
+/// What flows on a transport, as its client sees it.
+pub(crate) enum Side {
+    Uplink(Uplink),
+    Downlink(Downlink),
+}
+
+/// The keys of a finished handshake.
+pub(crate) struct Srtp {
+    pub(crate) inbound: Inbound,
+    pub(crate) outbound: Outbound,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    pub(crate) packets_received: u64,
+    pub(crate) bytes_received: u64,
+    pub(crate) packets_sent: u64,
+    pub(crate) bytes_sent: u64,
+}
+
+impl Transport {
+    pub(crate) fn new(
+        id: TransportId,
+        credentials: Credentials,
+        dtls: RtcDtls,
+        side: Side,
+        rtcp_ssrc: u32,
+    ) -> Self {
+        Self {
+            id,
+            usernames: vec![credentials.username_fragment.clone()],
+            ice: IceLite::new(credentials),
+            dtls: Box::new(dtls),
+            dtls_state: DtlsState::New,
+            peer: None,
+            srtp: None,
+            sctp: Sctp::new(),
+            side,
+            timers: Timers::default(),
+            scheduled: None,
+            traffic: Traffic::default(),
+            rtcp_ssrc,
+        }
+    }
+
+    pub(crate) fn dtls_state(&self) -> DtlsState {
+        self.dtls_state
+    }
+
+    /// The last measured round-trip time to the client, or a guess.
+    pub(crate) fn rtt(&self) -> Duration {
+        self.measured_rtt().unwrap_or(DEFAULT_RTT)
+    }
+
+    pub(crate) fn set_rtt(&mut self, rtt: Duration) {
+        let slot = match &mut self.side {
+            Side::Uplink(uplink) => &mut uplink.rtt,
+            Side::Downlink(downlink) => &mut downlink.rtt,
+        };
+        *slot = Some(rtt.min(MAX_RTT));
+    }
+
+    /// Takes a round trip that was measured by a repair, for want of a better one.
+    pub(crate) fn guess_rtt(&mut self, rtt: Duration) {
+        if self.measured_rtt().is_none() {
+            self.set_rtt(rtt);
+        }
+    }
+
+    pub(crate) fn stats(&self) -> TransportStats {
+        TransportStats {
+            ice: self.ice.state(),
+            dtls: self.dtls_state,
+            packets_received: self.traffic.packets_received,
+            bytes_received: self.traffic.bytes_received,
+            packets_sent: self.traffic.packets_sent,
+            bytes_sent: self.traffic.bytes_sent,
+            rtt_ms: self.measured_rtt().map(|rtt| rtt.as_millis() as u32),
+        }
+    }
+
+    /// Opens an SRTP packet in place; the plaintext's length, header included.
+    pub(crate) fn open_rtp(
+        &mut self,
+        packet: &mut [u8],
+        header: &Header,
+        counters: &mut Counters,
+    ) -> Option<usize> {
+        let Some(srtp) = &mut self.srtp else {
+            counters.srtp_without_keys += 1;
+            return None;
+        };
+        let bytes = packet.len();
+        match srtp.inbound.open_rtp(packet, header.header_len(), header.ssrc.0, header.sequence_number) {
+            Ok(opened) => {
+                self.traffic.packets_received += 1;
+                self.traffic.bytes_received += bytes as u64;
+                counters.packets_received += 1;
+                counters.bytes_received += bytes as u64;
+                Some(opened.len)
+            }
+            Err(OpenError::Replayed) => {
+                counters.rtp_duplicate += 1;
+                None
+            }
+            Err(_) => {
+                counters.srtp_rejected += 1;
+                None
+            }
+        }
+    }
+
+    /// Queues a packet to be sealed. True if it is the first one due, so that the transport is to be listed.
+    pub(crate) fn queue(&mut self, due: Due, counters: &mut Counters) -> bool {
+        match &mut self.side {
+            Side::Uplink(_) => false,
+            Side::Downlink(downlink) => downlink.queue(due, counters),
+        }
+    }
+
+    fn measured_rtt(&self) -> Option<Duration> {
+        match &self.side {
+            Side::Uplink(uplink) => uplink.rtt,
+            Side::Downlink(downlink) => downlink.rtt,
+        }
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport")
+            .field("id", &self.id)
+            .field("dtls", &self.dtls_state)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Until a report tells: a continent.
+const DEFAULT_RTT: Duration = Duration::from_millis(100);
+/// Beyond this a measurement is broken, not slow.
+const MAX_RTT: Duration = Duration::from_secs(5);

@@ -1,0 +1,218 @@
+//! The handshake of a transport and what runs over it that is not RTP.
+
+use super::{Srtp, Transport};
+use crate::dtls::{DtlsEvent, DtlsRole, Fingerprint, SrtpProfile};
+use crate::event::{ControlError, DtlsState, Event, TransportCloseReason};
+use crate::ice::{Changes, Credentials, Tuple};
+use crate::router::Context;
+use crate::rtcp_io::{self, RtcpPacket};
+use crate::sctp::{Payload, SctpEvent};
+use crate::srtp::{Inbound, KeyingMaterial, Outbound, Profile};
+use crate::timer::Timer;
+use std::time::Duration;
+
+/// A data-channel message from the client.
+#[derive(Debug)]
+pub(crate) struct DataReceived {
+    pub(crate) stream: u16,
+    pub(crate) payload: Payload,
+}
+
+/// What happened on a transport that concerns its router.
+#[derive(Debug)]
+pub(crate) enum Happened {
+    State,
+    Data(DataReceived),
+    /// The client closed a data channel.
+    StreamClosed(u16),
+    Closed(TransportCloseReason),
+}
+
+impl Transport {
+    /// Begins the handshake; repeating it with the same parameters is no error.
+    pub(crate) fn connect(
+        &mut self,
+        role: DtlsRole,
+        remote: Vec<Fingerprint>,
+        ctx: &mut Context<'_>,
+    ) -> Result<Vec<Happened>, ControlError> {
+        if let Some(connected) = &self.peer {
+            let same = *connected == (role, remote);
+            return if same { Ok(Vec::new()) } else { Err(ControlError::AlreadyConnected) };
+        }
+        self.dtls
+            .start(ctx.now, role, remote.clone())
+            .map_err(|error| ControlError::InvalidParameters(error.to_string()))?;
+        self.peer = Some((role, remote));
+        self.dtls_state = DtlsState::Connecting;
+        let mut happened = vec![Happened::State];
+        self.pump(&mut happened, ctx);
+        Ok(happened)
+    }
+
+    /// Begins an ICE restart. The username before stays good until the client's first check with the new one; those
+    /// before that lead here no more.
+    pub(crate) fn restart_ice(&mut self, credentials: Credentials, ctx: &mut Context<'_>) {
+        self.usernames.push(credentials.username_fragment.clone());
+        let retired = self.usernames.len().saturating_sub(2);
+        ctx.outbox.forgotten_usernames.extend(self.usernames.drain(..retired));
+        self.ice.restart(credentials);
+    }
+
+    /// Handles a STUN datagram; tells whether ICE's state changed.
+    pub(crate) fn receive_stun(
+        &mut self,
+        tuple: Tuple,
+        datagram: &[u8],
+        ctx: &mut Context<'_>,
+    ) -> Result<Vec<Happened>, StunRejected> {
+        let handled = self.ice.handle_datagram(ctx.now, tuple, datagram).map_err(|_| StunRejected)?;
+        if let Some(reply) = handled.reply {
+            ctx.outbox.transmits.push_back((tuple, reply));
+        }
+        let mut happened = Vec::new();
+        self.after_ice(handled.changes, &mut happened, ctx);
+        Ok(happened)
+    }
+
+    pub(crate) fn receive_dtls(&mut self, datagram: &[u8], ctx: &mut Context<'_>) -> Vec<Happened> {
+        if self.dtls.handle_datagram(ctx.now, datagram).is_err() {
+            ctx.counters.dtls_rejected += 1;
+        }
+        let mut happened = Vec::new();
+        self.pump(&mut happened, ctx);
+        happened
+    }
+
+    pub(crate) fn expire_ice(&mut self, ctx: &mut Context<'_>) -> Vec<Happened> {
+        let changes = self.ice.handle_timeout(ctx.now);
+        let mut happened = Vec::new();
+        self.after_ice(changes, &mut happened, ctx);
+        happened
+    }
+
+    pub(crate) fn expire_dtls(&mut self, ctx: &mut Context<'_>) -> Vec<Happened> {
+        self.dtls.handle_timeout(ctx.now);
+        let mut happened = Vec::new();
+        self.pump(&mut happened, ctx);
+        happened
+    }
+
+    pub(crate) fn expire_sctp(&mut self, ctx: &mut Context<'_>) -> Vec<Happened> {
+        self.sctp.handle_timeout(ctx.now);
+        let mut happened = Vec::new();
+        self.pump(&mut happened, ctx);
+        happened
+    }
+
+    /// Lets out what SCTP and DTLS have to send and to say, and asks to be woken when they want to be.
+    pub(crate) fn pump(&mut self, happened: &mut Vec<Happened>, ctx: &mut Context<'_>) {
+        while let Some(event) = self.dtls.poll_event() {
+            self.handle_dtls_event(event, happened, ctx);
+        }
+        while let Some(event) = self.sctp.poll_event() {
+            match event {
+                SctpEvent::Message { stream, payload } => {
+                    happened.push(Happened::Data(DataReceived { stream, payload }))
+                }
+                SctpEvent::StreamClosed { stream } => happened.push(Happened::StreamClosed(stream)),
+                SctpEvent::Dropped(_) => ctx.counters.data_messages_dropped += 1,
+                SctpEvent::Connected | SctpEvent::Closed => {}
+            }
+        }
+        while let Some(packet) = self.sctp.poll_packet(ctx.now) {
+            if self.dtls.write(ctx.now, &packet).is_err() {
+                ctx.counters.sctp_rejected += 1;
+            }
+        }
+        self.flush_dtls(ctx);
+        self.timers.set(Timer::Sctp, self.sctp.poll_timeout());
+    }
+
+    /// Says goodbye to the client.
+    pub(crate) fn close(&mut self, ctx: &mut Context<'_>) {
+        self.dtls.close(ctx.now);
+        self.flush_dtls(ctx);
+    }
+
+    /// Sends RTCP, in datagrams that fit any path.
+    pub(crate) fn send_rtcp(&mut self, packets: &[RtcpPacket], ctx: &mut Context<'_>) {
+        self.send_compounds(rtcp_io::compounds(packets), ctx);
+    }
+
+    /// Seals and sends RTCP datagrams.
+    pub(crate) fn send_compounds(&mut self, compounds: Vec<Vec<u8>>, ctx: &mut Context<'_>) {
+        let (Some(tuple), Some(srtp)) = (self.ice.selected(), &mut self.srtp) else { return };
+        for mut compound in compounds {
+            if srtp.outbound.seal_rtcp(&mut compound).is_ok() {
+                ctx.outbox.transmits.push_back((tuple, compound.into()));
+            }
+        }
+    }
+
+    fn after_ice(&mut self, changes: Changes, happened: &mut Vec<Happened>, ctx: &mut Context<'_>) {
+        ctx.outbox.forgotten_tuples.extend(changes.forgotten);
+        self.timers.set(Timer::Ice, self.ice.poll_timeout());
+        if changes.state {
+            happened.push(Happened::State);
+        }
+        if changes.selected {
+            self.flush_dtls(ctx);
+        }
+    }
+
+    fn flush_dtls(&mut self, ctx: &mut Context<'_>) {
+        if let Some(tuple) = self.ice.selected() {
+            while let Some(datagram) = self.dtls.poll_transmit() {
+                ctx.outbox.transmits.push_back((tuple, datagram));
+            }
+        }
+        self.timers.set(Timer::Dtls, self.dtls.poll_timeout());
+    }
+
+    fn handle_dtls_event(&mut self, event: DtlsEvent, happened: &mut Vec<Happened>, ctx: &mut Context<'_>) {
+        match event {
+            DtlsEvent::Connected { profile, keying_material, is_client } => {
+                self.srtp = Srtp::new(profile, keying_material.as_ref(), is_client);
+                self.dtls_state = if self.srtp.is_some() { DtlsState::Connected } else { DtlsState::Failed };
+                self.timers.set(Timer::Report, Some(ctx.now + REPORT_INTERVAL));
+                happened.push(Happened::State);
+            }
+            DtlsEvent::ApplicationData(packet) => {
+                if self.sctp.handle_packet(ctx.now, packet).is_err() {
+                    ctx.counters.sctp_rejected += 1;
+                }
+            }
+            DtlsEvent::Closed => {
+                self.dtls_state = DtlsState::Closed;
+                happened.extend([Happened::State, Happened::Closed(TransportCloseReason::DtlsClosed)]);
+            }
+            DtlsEvent::Failed(_) => {
+                self.dtls_state = DtlsState::Failed;
+                happened.push(Happened::State);
+            }
+        }
+    }
+
+    pub(crate) fn state_event(&self) -> Event {
+        Event::TransportState { transport: self.id, ice: self.ice.state(), dtls: self.dtls_state }
+    }
+}
+
+/// A datagram that ICE refused.
+#[derive(Debug)]
+pub(crate) struct StunRejected;
+
+impl Srtp {
+    fn new(profile: SrtpProfile, exported: &[u8], is_client: bool) -> Option<Self> {
+        let profile = match profile {
+            SrtpProfile::AeadAes128Gcm => Profile::AeadAes128Gcm,
+            SrtpProfile::Aes128CmHmacSha1_80 => Profile::Aes128CmHmacSha1_80,
+        };
+        let keys = KeyingMaterial::split(profile, exported).ok()?;
+        let (ours, theirs) = if is_client { (keys.client, keys.server) } else { (keys.server, keys.client) };
+        Some(Self { inbound: Inbound::new(&theirs), outbound: Outbound::new(&ours) })
+    }
+}
+
+pub(crate) const REPORT_INTERVAL: Duration = Duration::from_secs(1);

@@ -1,0 +1,133 @@
+//! From the client: the producers on a transport and how its packets are told apart.
+
+use crate::clock::NtpTime;
+use crate::ortc::{HeaderExtensionUri, RtpParameters};
+use crate::producer::{Carried, Format};
+use crate::router::ProducerKey;
+use crate::rtp::{Header, Mid, Rid, Ssrc, TransportSequence};
+use crate::transport_cc::Recorder;
+use rustc_hash::FxHashMap;
+use std::time::Duration;
+
+pub(crate) struct Uplink {
+    pub(crate) producers: Vec<ProducerKey>,
+    /// Where the packets of an SSRC belong, once known.
+    pub(crate) routes: FxHashMap<Ssrc, Route>,
+    pub(crate) mids: Vec<(Mid, ProducerKey)>,
+    pub(crate) extensions: IncomingExtensions,
+    /// What transport-wide feedback reports.
+    pub(crate) arrivals: Recorder,
+    /// The client takes transport-wide feedback; otherwise it is told a cap.
+    pub(crate) transport_cc: bool,
+    pub(crate) cname: Option<String>,
+    /// Our wall clock minus the client's, in 2^-32 s. One for all its streams, so that they stay in step.
+    clock_offset: Option<i64>,
+    pub(crate) rtt: Option<Duration>,
+}
+
+/// Which stream of which producer an SSRC carries.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Route {
+    pub(crate) producer: ProducerKey,
+    pub(crate) encoding: u8,
+    pub(crate) format: Format,
+}
+
+/// The header extension ids a client chose; one meaning per id in a transport (RFC 8843 §9.2).
+#[derive(Debug)]
+pub(crate) struct IncomingExtensions([Option<HeaderExtensionUri>; 256]);
+
+/// The header extension values of one packet.
+#[derive(Debug, Default)]
+pub(crate) struct ReceivedExtensions<'a> {
+    pub(crate) mid: Option<Mid>,
+    pub(crate) rid: Option<Rid>,
+    pub(crate) repaired_rid: Option<Rid>,
+    pub(crate) transport_sequence: Option<u16>,
+    pub(crate) dependency: Option<&'a [u8]>,
+    pub(crate) carried: Carried,
+}
+
+impl Uplink {
+    pub(crate) fn new() -> Self {
+        Self {
+            producers: Vec::new(),
+            routes: FxHashMap::default(),
+            mids: Vec::new(),
+            extensions: IncomingExtensions([None; 256]),
+            arrivals: Recorder::default(),
+            transport_cc: false,
+            cname: None,
+            clock_offset: None,
+            rtt: None,
+        }
+    }
+
+    /// Adds a producer, whose MID (if it has one) no other on this transport has.
+    pub(crate) fn add(&mut self, key: ProducerKey, mid: Option<Mid>, parameters: &RtpParameters) {
+        self.producers.push(key);
+        self.mids.extend(mid.map(|mid| (mid, key)));
+        self.extensions.learn(parameters);
+        self.transport_cc |= parameters.extension_id(HeaderExtensionUri::TransportWideCc).is_some();
+    }
+
+    pub(crate) fn forget(&mut self, key: ProducerKey) {
+        self.producers.retain(|&other| other != key);
+        self.mids.retain(|&(_, other)| other != key);
+        self.routes.retain(|_, route| route.producer != key);
+    }
+
+    /// Our time minus the client's, learnt from its first sender report; a step of the client's clock is followed.
+    pub(crate) fn align_clock(&mut self, ours: NtpTime, theirs: NtpTime) {
+        let offset = ours.since(theirs);
+        let known = self.clock_offset.get_or_insert(offset);
+        if known.abs_diff(offset) > MAX_CLOCK_DRIFT {
+            *known = offset;
+        }
+    }
+
+    /// The client's wall-clock time at our time `ours`.
+    pub(crate) fn client_time(&self, ours: NtpTime) -> Option<NtpTime> {
+        Some(ours.offset(self.clock_offset?.checked_neg()?))
+    }
+}
+
+impl IncomingExtensions {
+    fn learn(&mut self, parameters: &RtpParameters) {
+        for extension in &parameters.header_extensions {
+            self.0[usize::from(extension.id)] = HeaderExtensionUri::from_uri(&extension.uri);
+        }
+    }
+
+    pub(crate) fn read<'a>(&self, header: &Header, packet: &'a [u8]) -> ReceivedExtensions<'a> {
+        let mut received = ReceivedExtensions::default();
+        for (id, value) in header.extensions(packet) {
+            match self.0[usize::from(id)] {
+                Some(HeaderExtensionUri::Mid) => received.mid = Mid::parse(value),
+                Some(HeaderExtensionUri::Rid) => received.rid = Rid::parse(value),
+                Some(HeaderExtensionUri::RepairedRid) => received.repaired_rid = Rid::parse(value),
+                Some(HeaderExtensionUri::TransportWideCc) => {
+                    received.transport_sequence = TransportSequence::parse(value).map(|sequence| sequence.0);
+                }
+                Some(HeaderExtensionUri::DependencyDescriptor) => received.dependency = Some(value),
+                Some(HeaderExtensionUri::AudioLevel) => received.carried.audio_level = value.first().copied(),
+                Some(HeaderExtensionUri::VideoOrientation) => {
+                    received.carried.video_orientation = value.first().copied();
+                }
+                Some(HeaderExtensionUri::PlayoutDelay) => {
+                    received.carried.playout_delay = value.try_into().ok()
+                }
+                Some(
+                    HeaderExtensionUri::AbsSendTime
+                    | HeaderExtensionUri::AbsCaptureTime
+                    | HeaderExtensionUri::TransmissionOffset,
+                )
+                | None => {}
+            }
+        }
+        received
+    }
+}
+
+/// One second: more is a stepped clock, not a drifting one.
+const MAX_CLOCK_DRIFT: u64 = 1 << 32;
