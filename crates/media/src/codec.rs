@@ -9,13 +9,13 @@ mod h264;
 mod vp8;
 mod vp9;
 
-pub use dependency::{DependencyError, DependencyFrame, DependencyReader, Dti};
+pub(crate) use dependency::{DependencyError, DependencyFrame, DependencyReader, Dti};
 
 use crate::ortc::MediaKind;
 
 /// A codec that this SFU forwards. Retransmission formats are not codecs here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Codec {
+pub(crate) enum Codec {
     Opus,
     Pcmu,
     Pcma,
@@ -27,12 +27,12 @@ pub enum Codec {
 
 impl Codec {
     /// Reads a mime type such as `video/VP8`, in any case; `None` for one that is not forwarded.
-    pub fn from_mime_type(mime_type: &str) -> Option<Self> {
+    pub(crate) fn from_mime_type(mime_type: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|codec| codec.mime_type().eq_ignore_ascii_case(mime_type))
     }
 
     /// The mime type in its registered spelling.
-    pub fn mime_type(self) -> &'static str {
+    pub(crate) fn mime_type(self) -> &'static str {
         match self {
             Self::Opus => "audio/opus",
             Self::Pcmu => "audio/PCMU",
@@ -44,7 +44,7 @@ impl Codec {
         }
     }
 
-    pub fn kind(self) -> MediaKind {
+    pub(crate) fn kind(self) -> MediaKind {
         match self {
             Self::Opus | Self::Pcmu | Self::Pcma => MediaKind::Audio,
             Self::Vp8 | Self::Vp9 | Self::H264 | Self::Av1 => MediaKind::Video,
@@ -52,7 +52,7 @@ impl Codec {
     }
 
     /// RTP timestamp units per second.
-    pub fn clock_rate(self) -> u32 {
+    pub(crate) fn clock_rate(self) -> u32 {
         match self {
             Self::Opus => 48_000,
             Self::Pcmu | Self::Pcma => 8_000,
@@ -67,32 +67,32 @@ impl Codec {
 ///
 /// The default is what a packet without payload says: nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Descriptor {
+pub(crate) struct Descriptor {
     /// A decoder that has seen nothing can begin with this very packet. Set on one packet per key picture: the
     /// first of its lowest spatial layer, for H264 the one with the sequence parameter set. Always set for audio.
-    pub keyframe: bool,
+    pub(crate) keyframe: bool,
     /// The packet begins a frame. H264 without a dependency descriptor sets it on each packet that may: its first,
     /// and the first slice that follows parameter sets.
-    pub starts_frame: bool,
+    pub(crate) starts_frame: bool,
     /// The payload says that the frame ends here. VP8, and H264 and AV1 without a dependency descriptor, cannot
     /// say so: their frames end with the RTP marker, which ends a frame for every video codec.
-    pub ends_frame: bool,
+    pub(crate) ends_frame: bool,
     /// Spatial layer, 0 the lowest; 0..=7 for VP9, 0..=3 for AV1.
-    pub spatial: u8,
+    pub(crate) spatial: u8,
     /// Temporal layer, 0 the lowest, 0..=7.
-    pub temporal: u8,
+    pub(crate) temporal: u8,
     /// Forwarding of the frame's temporal layer may begin here, for a receiver that has been sent the layer just
     /// below it. VP8: the layer sync bit. VP9: the switching up point, as browsers set it. AV1, H264: from the
     /// decode target indications. Always set with `keyframe`.
-    pub switching_up: bool,
+    pub(crate) switching_up: bool,
     /// The frame may depend on earlier pictures (VP9: the P bit; else every frame that is not a keyframe's).
-    pub inter_picture_predicted: bool,
+    pub(crate) inter_picture_predicted: bool,
     /// The frame depends on the spatial layer below in the same picture (VP9: the D bit; else false).
-    pub inter_layer_predicted: bool,
+    pub(crate) inter_layer_predicted: bool,
     /// VP8, VP9: the picture's id.
-    pub picture: Option<PictureId>,
+    pub(crate) picture: Option<PictureId>,
     /// VP8, VP9: the running index of temporal base layer pictures.
-    pub tl0_pic_idx: Option<u8>,
+    pub(crate) tl0_pic_idx: Option<u8>,
     /// Where the ids stand in the payload; meaningless for an id that is absent.
     pub(crate) picture_id_offset: u8,
     pub(crate) tl0_pic_idx_offset: u8,
@@ -100,16 +100,20 @@ pub struct Descriptor {
 
 /// The id of a VP8 or VP9 picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PictureId {
-    pub value: u16,
+pub(crate) struct PictureId {
+    pub(crate) value: u16,
     /// 7 or 15: how wide the stream's ids are, and where they wrap.
-    pub bits: u8,
+    pub(crate) bits: u8,
 }
 
 /// Reads what a decrypted payload, without RTP padding, says about itself. `dependency` is what
 /// [`DependencyReader`] read from the same packet's header extension, and decides layers for AV1 and H264.
 /// `None` if the payload is malformed.
-pub fn describe(codec: Codec, payload: &[u8], dependency: Option<&DependencyFrame>) -> Option<Descriptor> {
+pub(crate) fn describe(
+    codec: Codec,
+    payload: &[u8],
+    dependency: Option<&DependencyFrame>,
+) -> Option<Descriptor> {
     match codec {
         Codec::Opus | Codec::Pcmu | Codec::Pcma => (!payload.is_empty()).then(Descriptor::audio),
         Codec::Vp8 => vp8::describe(payload),
@@ -121,7 +125,7 @@ pub fn describe(codec: Codec, payload: &[u8], dependency: Option<&DependencyFram
 
 /// Puts other ids into a VP8 or VP9 payload, in the width it has; ids that the payload lacks stay absent.
 /// `descriptor` must be what [`describe`] read from this payload or from a copy of it.
-pub fn patch(payload: &mut [u8], descriptor: &Descriptor, picture_id: u16, tl0_pic_idx: u8) {
+pub(crate) fn patch(payload: &mut [u8], descriptor: &Descriptor, picture_id: u16, tl0_pic_idx: u8) {
     if let Some(PictureId { bits, .. }) = descriptor.picture {
         let [high, low] = picture_id.to_be_bytes();
         match (bits, payload.get_mut(usize::from(descriptor.picture_id_offset)..).unwrap_or_default()) {

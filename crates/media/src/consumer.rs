@@ -14,7 +14,7 @@ use crate::router::{ProducerKey, TransportKey};
 use crate::srtp::SendStream;
 use layers::LayerSelection;
 use numbering::{Numbering, Slot};
-pub(crate) use plan::{OutgoingExtensions, Plan, RtxPlan};
+pub(crate) use plan::Plan;
 pub(crate) use segments::{Segment, Shift, Source};
 pub(crate) use sent::{Record, SentPackets};
 

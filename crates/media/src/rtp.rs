@@ -9,15 +9,15 @@ mod unwrap;
 
 use std::fmt;
 
-pub use extension::{AbsSendTime, AudioLevel, PlayoutDelay, TransportSequence, VideoOrientation};
-pub use header::{Extensions, Header, ParseError};
-pub use header_writer::{ExtensionForm, FixedHeader, HeaderWriter, WriteError};
-pub use identifier::{MAX_IDENTIFIER_LEN, Mid, Rid};
-pub use unwrap::{SequenceUnwrapper, TimestampUnwrapper};
+pub(crate) use extension::{AbsSendTime, AudioLevel, PlayoutDelay, TransportSequence, VideoOrientation};
+pub(crate) use header::{Extensions, Header, ParseError};
+pub(crate) use header_writer::{ExtensionForm, FixedHeader, HeaderWriter, WriteError};
+pub(crate) use identifier::{MAX_IDENTIFIER_LEN, Mid, Rid};
+pub(crate) use unwrap::{SequenceUnwrapper, TimestampUnwrapper};
 
 /// An RTP payload type, 0..=127: what a session calls one codec and its parameters (RFC 3550 §5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PayloadType(pub u8);
+pub(crate) struct PayloadType(pub(crate) u8);
 
 impl fmt::Display for PayloadType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -27,7 +27,7 @@ impl fmt::Display for PayloadType {
 
 /// A synchronisation source: one stream of packets with its own sequence and timestamp space (RFC 3550 §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ssrc(pub u32);
+pub(crate) struct Ssrc(pub(crate) u32);
 
 impl fmt::Display for Ssrc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,7 +37,7 @@ impl fmt::Display for Ssrc {
 
 /// Which protocol a datagram on a shared port belongs to (RFC 7983 §7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DatagramClass {
+pub(crate) enum DatagramClass {
     Stun,
     Dtls,
     Rtp,
@@ -47,7 +47,7 @@ pub enum DatagramClass {
 }
 
 /// Tells the protocols of one port apart by the first bytes alone; the parsers judge the rest.
-pub fn classify(datagram: &[u8]) -> DatagramClass {
+pub(crate) fn classify(datagram: &[u8]) -> DatagramClass {
     match datagram {
         [0..=3, ..] => DatagramClass::Stun,
         [20..=63, ..] => DatagramClass::Dtls,
@@ -58,7 +58,7 @@ pub fn classify(datagram: &[u8]) -> DatagramClass {
 }
 
 /// Whether a packet of the RTP/RTCP class is RTCP: its second byte is an RTCP packet type (RFC 5761 §4).
-pub fn is_rtcp(packet: &[u8]) -> bool {
+pub(crate) fn is_rtcp(packet: &[u8]) -> bool {
     matches!(packet, [_, 192..=223, ..])
 }
 

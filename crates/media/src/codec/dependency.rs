@@ -5,34 +5,34 @@ use super::bits::BitReader;
 ///
 /// Give it authenticated packets only: a forged structure would misplace every packet after it.
 #[derive(Clone, Debug, Default)]
-pub struct DependencyReader {
+pub(crate) struct DependencyReader {
     current: Option<Structure>,
 }
 
 /// What a packet's dependency descriptor says of the frame it belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DependencyFrame {
+pub(crate) struct DependencyFrame {
     /// 0..=3.
-    pub spatial: u8,
+    pub(crate) spatial: u8,
     /// 0..=7.
-    pub temporal: u8,
-    pub start_of_frame: bool,
-    pub end_of_frame: bool,
+    pub(crate) temporal: u8,
+    pub(crate) start_of_frame: bool,
+    pub(crate) end_of_frame: bool,
     /// Increases by one per frame in decode order, over all layers, and wraps.
-    pub frame_number: u16,
+    pub(crate) frame_number: u16,
     /// The packet carries a template structure: it is the first of a coded video sequence.
-    pub has_structure: bool,
+    pub(crate) has_structure: bool,
     /// Which decode targets the sender produces, bit i for target i, in packets that say so: those with a
     /// structure, and those that change it.
-    pub active_decode_targets: Option<u32>,
+    pub(crate) active_decode_targets: Option<u32>,
     /// Forwarding of the frame's temporal layer may begin here, where the layer just below is forwarded.
-    pub switching_up: bool,
+    pub(crate) switching_up: bool,
     pub(super) dtis: Dtis,
 }
 
 /// How a frame relates to a decode target (table A.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Dti {
+pub(crate) enum Dti {
     NotPresent,
     Discardable,
     /// Everything after it in the target is decodable if this frame is.
@@ -42,7 +42,7 @@ pub enum Dti {
 
 /// Why a dependency descriptor cannot be used. The packet can still be forwarded by what else is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DependencyError {
+pub(crate) enum DependencyError {
     #[error("the dependency descriptor ends too early")]
     Truncated,
     #[error("the template structure has more templates or layers than there can be")]
@@ -56,7 +56,7 @@ pub enum DependencyError {
 impl DependencyReader {
     /// Reads one extension value. A failed read changes nothing. Custom frame differences and chains are not
     /// needed for forwarding and not looked at.
-    pub fn read(&mut self, extension: &[u8]) -> Result<DependencyFrame, DependencyError> {
+    pub(crate) fn read(&mut self, extension: &[u8]) -> Result<DependencyFrame, DependencyError> {
         let mut reader = BitReader::new(extension);
         let mandatory = Mandatory::read(&mut reader).ok_or(DependencyError::Truncated)?;
         if extension.len() <= MANDATORY_LEN {
@@ -79,12 +79,12 @@ impl DependencyReader {
 
 impl DependencyFrame {
     /// Decode targets of the frame's structure, 1..=32.
-    pub fn decode_targets(&self) -> u8 {
+    pub(crate) fn decode_targets(&self) -> u8 {
         self.dtis.count
     }
 
     /// How the frame relates to a decode target; not present in one that the structure lacks.
-    pub fn dti(&self, decode_target: u8) -> Dti {
+    pub(crate) fn dti(&self, decode_target: u8) -> Dti {
         self.dtis.of(decode_target)
     }
 }

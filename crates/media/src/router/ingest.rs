@@ -178,6 +178,7 @@ impl Router {
 fn unwrap_rtx<'a>(rtx: &Media<'a>, stream: &Stream) -> Option<Media<'a>> {
     let (original, payload) = rtx.payload.split_first_chunk()?;
     let sequence_number = u16::from_be_bytes(*original);
-    let header = Header { sequence_number, ssrc: stream.ssrc, ..rtx.header };
+    let mut header = rtx.header;
+    (header.sequence_number, header.ssrc) = (sequence_number, stream.ssrc);
     (!payload.is_empty()).then_some(Media { header, payload, recovered: true, ..*rtx })
 }

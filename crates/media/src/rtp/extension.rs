@@ -2,20 +2,20 @@ use std::time::Duration;
 
 /// How loud a packet's audio is (RFC 6464 §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct AudioLevel {
+pub(crate) struct AudioLevel {
     /// The sender's voice activity detection.
-    pub voice: bool,
+    pub(crate) voice: bool,
     /// Loudness as −dBov: 0 is the loudest, 127 is silence.
-    pub level: u8,
+    pub(crate) level: u8,
 }
 
 impl AudioLevel {
-    pub fn parse(value: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(value: &[u8]) -> Option<Self> {
         let &first = value.first()?;
         Some(Self { voice: first & 0x80 != 0, level: first & 0x7f })
     }
 
-    pub fn to_bytes(self) -> [u8; 1] {
+    pub(crate) fn to_bytes(self) -> [u8; 1] {
         [u8::from(self.voice) << 7 | (self.level & 0x7f)]
     }
 }
@@ -23,11 +23,11 @@ impl AudioLevel {
 /// When a packet left its sender: seconds as 6.18 fixed point, wrapping every 64 s
 /// (`http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct AbsSendTime(u32);
+pub(crate) struct AbsSendTime(u32);
 
 impl AbsSendTime {
     /// The stamp for a time since any fixed epoch, rounded down to 2^-18 s (about 3.8 µs).
-    pub fn from_time(since_epoch: Duration) -> Self {
+    pub(crate) fn from_time(since_epoch: Duration) -> Self {
         let seconds = (since_epoch.as_secs() & 0x3f) << ABS_SEND_TIME_FRACTION_BITS;
         let fraction =
             (u64::from(since_epoch.subsec_nanos()) << ABS_SEND_TIME_FRACTION_BITS) / NANOS_PER_SECOND;
@@ -35,18 +35,18 @@ impl AbsSendTime {
     }
 
     /// Accepts exactly three bytes.
-    pub fn parse(value: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(value: &[u8]) -> Option<Self> {
         let &[b0, b1, b2] = value else { return None };
         Some(Self(u32::from_be_bytes([0, b0, b1, b2])))
     }
 
-    pub fn to_bytes(self) -> [u8; 3] {
+    pub(crate) fn to_bytes(self) -> [u8; 3] {
         let [_, b0, b1, b2] = self.0.to_be_bytes();
         [b0, b1, b2]
     }
 
     /// Nanoseconds from `earlier` to `self`; negative if `self` is older. Right up to ±32 s apart.
-    pub fn nanos_since(self, earlier: Self) -> i64 {
+    pub(crate) fn nanos_since(self, earlier: Self) -> i64 {
         // Shifting the 24 bits to the top of the word makes the subtraction wrap where they do.
         let units = (self.0 << 8).wrapping_sub(earlier.0 << 8) as i32 >> 8;
         (i64::from(units) * NANOS_PER_SECOND as i64) >> ABS_SEND_TIME_FRACTION_BITS
@@ -56,29 +56,29 @@ impl AbsSendTime {
 /// A packet's number among all packets of its transport, for congestion control feedback
 /// (draft-holmer-rmcat-transport-wide-cc-extensions-01 §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TransportSequence(pub u16);
+pub(crate) struct TransportSequence(pub(crate) u16);
 
 impl TransportSequence {
     /// Reads the first two bytes; version 2 of the extension appends a feedback request to them.
-    pub fn parse(value: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(value: &[u8]) -> Option<Self> {
         value.first_chunk().map(|&bytes| Self(u16::from_be_bytes(bytes)))
     }
 
-    pub fn to_bytes(self) -> [u8; 2] {
+    pub(crate) fn to_bytes(self) -> [u8; 2] {
         self.0.to_be_bytes()
     }
 }
 
 /// Coordination of video orientation, forwarded as it came (3GPP TS 26.114 §7.4.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct VideoOrientation(pub u8);
+pub(crate) struct VideoOrientation(pub(crate) u8);
 
 impl VideoOrientation {
-    pub fn parse(value: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(value: &[u8]) -> Option<Self> {
         value.first().map(|&byte| Self(byte))
     }
 
-    pub fn to_bytes(self) -> [u8; 1] {
+    pub(crate) fn to_bytes(self) -> [u8; 1] {
         [self.0]
     }
 }
@@ -86,14 +86,14 @@ impl VideoOrientation {
 /// Two 12-bit delays in units of 10 ms, least and most, forwarded as they came
 /// (`http://www.webrtc.org/experiments/rtp-hdrext/playout-delay`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct PlayoutDelay(pub [u8; 3]);
+pub(crate) struct PlayoutDelay(pub(crate) [u8; 3]);
 
 impl PlayoutDelay {
-    pub fn parse(value: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(value: &[u8]) -> Option<Self> {
         value.try_into().ok().map(Self)
     }
 
-    pub fn to_bytes(self) -> [u8; 3] {
+    pub(crate) fn to_bytes(self) -> [u8; 3] {
         self.0
     }
 }

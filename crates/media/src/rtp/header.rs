@@ -5,12 +5,12 @@ use super::{PayloadType, Ssrc};
 /// The clear part of an RTP packet, as values and offsets: it borrows nothing, so it can outlive a decryption
 /// in place. Works on encrypted packets, whose header stays readable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
-    pub marker: bool,
-    pub payload_type: PayloadType,
-    pub sequence_number: u16,
-    pub timestamp: u32,
-    pub ssrc: Ssrc,
+pub(crate) struct Header {
+    pub(crate) marker: bool,
+    pub(crate) payload_type: PayloadType,
+    pub(crate) sequence_number: u16,
+    pub(crate) timestamp: u32,
+    pub(crate) ssrc: Ssrc,
     padding: bool,
     extensions: Option<ExtensionBlock>,
     len: usize,
@@ -18,7 +18,7 @@ pub struct Header {
 
 /// Why bytes are not an RTP packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ParseError {
+pub(crate) enum ParseError {
     #[error("the packet ends inside its header")]
     Truncated,
     #[error("the RTP version is not 2")]
@@ -27,7 +27,7 @@ pub enum ParseError {
 
 impl Header {
     /// Reads the fixed header, CSRCs and the bounds of the extension block (RFC 3550 §5.1, §5.3.1).
-    pub fn parse(packet: &[u8]) -> Result<Self, ParseError> {
+    pub(crate) fn parse(packet: &[u8]) -> Result<Self, ParseError> {
         let (fixed, _) = packet.split_first_chunk::<FIXED_LEN>().ok_or(ParseError::Truncated)?;
         let [flags, marker_and_type, s0, s1, t0, t1, t2, t3, i0, i1, i2, i3] = *fixed;
         if flags >> 6 != VERSION {
@@ -55,18 +55,18 @@ impl Header {
 
     /// Bytes before the payload: fixed header, CSRCs and the whole extension block. This is what SRTP
     /// authenticates without encrypting (RFC 7714 §9.2).
-    pub fn header_len(&self) -> usize {
+    pub(crate) fn header_len(&self) -> usize {
         self.len
     }
 
     /// Whether the packet says that its last bytes are padding.
-    pub fn has_padding(&self) -> bool {
+    pub(crate) fn has_padding(&self) -> bool {
         self.padding
     }
 
     /// The header extension elements of `packet`, which must be the one this header was parsed from.
     /// Reading stops at the first malformed element, and at a reserved id 15 (RFC 8285 §4.2).
-    pub fn extensions<'a>(&self, packet: &'a [u8]) -> Extensions<'a> {
+    pub(crate) fn extensions<'a>(&self, packet: &'a [u8]) -> Extensions<'a> {
         match self.extensions {
             Some(block) => {
                 Extensions { form: block.form, rest: packet.get(block.start..self.len).unwrap_or_default() }
@@ -77,7 +77,7 @@ impl Header {
 
     /// Where the payload of a decrypted packet lies, without RTP padding. Empty for a padding-only packet;
     /// `None` if the padding count is zero or more than there is (RFC 3550 §5.1).
-    pub fn payload_range(&self, plaintext_packet: &[u8]) -> Option<Range<usize>> {
+    pub(crate) fn payload_range(&self, plaintext_packet: &[u8]) -> Option<Range<usize>> {
         let body = plaintext_packet.get(self.len..)?;
         if !self.padding {
             return Some(self.len..plaintext_packet.len());
@@ -92,7 +92,7 @@ impl Header {
 
 /// Iterates over `(id, value)` of a packet's header extension elements, in order.
 #[derive(Clone, Debug)]
-pub struct Extensions<'a> {
+pub(crate) struct Extensions<'a> {
     form: ElementForm,
     rest: &'a [u8],
 }

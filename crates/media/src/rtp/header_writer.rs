@@ -4,7 +4,7 @@ use super::{PayloadType, Ssrc};
 /// Builds an RTP header in a lent buffer: fixed fields, then extension elements one by one, then `finish`.
 /// No CSRCs and no padding flag: an SFU mixes nothing and pads nothing.
 #[derive(Debug)]
-pub struct HeaderWriter<'a> {
+pub(crate) struct HeaderWriter<'a> {
     dst: &'a mut [u8],
     form: ExtensionForm,
     len: usize,
@@ -12,17 +12,17 @@ pub struct HeaderWriter<'a> {
 
 /// The fields of an outgoing packet's fixed header (RFC 3550 §5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FixedHeader {
-    pub marker: bool,
-    pub payload_type: PayloadType,
-    pub sequence_number: u16,
-    pub timestamp: u32,
-    pub ssrc: Ssrc,
+pub(crate) struct FixedHeader {
+    pub(crate) marker: bool,
+    pub(crate) payload_type: PayloadType,
+    pub(crate) sequence_number: u16,
+    pub(crate) timestamp: u32,
+    pub(crate) ssrc: Ssrc,
 }
 
 /// How the elements of one extension block are coded; a block holds one form only (RFC 8285 §4.1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ExtensionForm {
+pub(crate) enum ExtensionForm {
     /// Ids 1..=14, values of 1..=16 bytes.
     OneByte,
     /// Ids 1..=255, values of 0..=255 bytes.
@@ -31,7 +31,7 @@ pub enum ExtensionForm {
 
 /// Why part of a header was not written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WriteError {
+pub(crate) enum WriteError {
     #[error("the buffer is too small for the header")]
     NoSpace,
     #[error("the extension id or length does not fit the form of the block")]
@@ -40,7 +40,11 @@ pub enum WriteError {
 
 impl<'a> HeaderWriter<'a> {
     /// Writes the fixed header to the start of `dst`.
-    pub fn new(dst: &'a mut [u8], fixed: FixedHeader, form: ExtensionForm) -> Result<Self, WriteError> {
+    pub(crate) fn new(
+        dst: &'a mut [u8],
+        fixed: FixedHeader,
+        form: ExtensionForm,
+    ) -> Result<Self, WriteError> {
         let header = dst.first_chunk_mut::<FIXED_LEN>().ok_or(WriteError::NoSpace)?;
         let [s0, s1] = fixed.sequence_number.to_be_bytes();
         let [t0, t1, t2, t3] = fixed.timestamp.to_be_bytes();
@@ -52,7 +56,7 @@ impl<'a> HeaderWriter<'a> {
 
     /// Appends one extension element and returns the offset of its value in the buffer, for values that are
     /// filled in later. After an error the header is as it was before.
-    pub fn extension(&mut self, id: u8, value: &[u8]) -> Result<usize, WriteError> {
+    pub(crate) fn extension(&mut self, id: u8, value: &[u8]) -> Result<usize, WriteError> {
         if !self.form.fits(id, value.len()) {
             return Err(WriteError::Unrepresentable);
         }
@@ -78,7 +82,7 @@ impl<'a> HeaderWriter<'a> {
     }
 
     /// Closes the extension block, if one was begun, and returns the length of the whole header.
-    pub fn finish(self) -> usize {
+    pub(crate) fn finish(self) -> usize {
         if self.len < ELEMENTS_START {
             return self.len;
         }
@@ -96,7 +100,7 @@ impl<'a> HeaderWriter<'a> {
 
 impl ExtensionForm {
     /// The shorter form that can hold all of the given `(id, value length)` elements.
-    pub fn holding(elements: impl IntoIterator<Item = (u8, usize)>) -> Self {
+    pub(crate) fn holding(elements: impl IntoIterator<Item = (u8, usize)>) -> Self {
         let one_byte = elements.into_iter().all(|(id, len)| Self::OneByte.fits(id, len));
         if one_byte { Self::OneByte } else { Self::TwoByte }
     }

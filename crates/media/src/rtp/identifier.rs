@@ -2,19 +2,19 @@ use std::fmt;
 
 /// Names the m-section a packet belongs to (RFC 9143 §15.1), at most [`MAX_IDENTIFIER_LEN`] bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Mid(Identifier);
+pub(crate) struct Mid(Identifier);
 
 impl Mid {
     /// Accepts 1..=[`MAX_IDENTIFIER_LEN`] bytes of printable ASCII without spaces.
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         Identifier::parse(bytes, u8::is_ascii_graphic).map(Self)
     }
 
-    pub fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
 
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         self.0.as_str()
     }
 }
@@ -22,19 +22,19 @@ impl Mid {
 /// Names one encoding of a simulcast track, as RID or repaired RID (RFC 8852 §3), at most
 /// [`MAX_IDENTIFIER_LEN`] bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Rid(Identifier);
+pub(crate) struct Rid(Identifier);
 
 impl Rid {
     /// Accepts 1..=[`MAX_IDENTIFIER_LEN`] ASCII letters, digits, `-` and `_` (RFC 8851 §10).
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         Identifier::parse(bytes, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')).map(Self)
     }
 
-    pub fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
 
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         self.0.as_str()
     }
 }
@@ -87,7 +87,7 @@ impl Identifier {
 }
 
 /// Longest MID or RID, in bytes: what a one-byte header extension element can hold (RFC 8285 §4.2).
-pub const MAX_IDENTIFIER_LEN: usize = 16;
+pub(crate) const MAX_IDENTIFIER_LEN: usize = 16;
 
 #[cfg(test)]
 mod tests {

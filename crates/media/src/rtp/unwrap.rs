@@ -3,12 +3,12 @@
 /// The first number `n` becomes 2^16 + `n`, so that packets sent before it still have a number. Each number is
 /// taken as the nearest to the highest one seen: a distance of 2^15 counts as backwards.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct SequenceUnwrapper {
+pub(crate) struct SequenceUnwrapper {
     highest: Option<u64>,
 }
 
 impl SequenceUnwrapper {
-    pub fn unwrap(&mut self, sequence_number: u16) -> u64 {
+    pub(crate) fn unwrap(&mut self, sequence_number: u16) -> u64 {
         let extended = match self.highest {
             Some(highest) => {
                 let distance = sequence_number.wrapping_sub(highest as u16) as i16;
@@ -21,7 +21,7 @@ impl SequenceUnwrapper {
     }
 
     /// The highest extended number so far; `None` before the first packet.
-    pub fn highest(&self) -> Option<u64> {
+    pub(crate) fn highest(&self) -> Option<u64> {
         self.highest
     }
 }
@@ -29,12 +29,12 @@ impl SequenceUnwrapper {
 /// Extends 32-bit RTP timestamps to 64 bits, as [`SequenceUnwrapper`] does sequence numbers: the first
 /// timestamp `t` becomes 2^32 + `t`.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct TimestampUnwrapper {
+pub(crate) struct TimestampUnwrapper {
     highest: Option<u64>,
 }
 
 impl TimestampUnwrapper {
-    pub fn unwrap(&mut self, timestamp: u32) -> u64 {
+    pub(crate) fn unwrap(&mut self, timestamp: u32) -> u64 {
         let extended = match self.highest {
             Some(highest) => {
                 let distance = timestamp.wrapping_sub(highest as u32) as i32;
@@ -47,7 +47,7 @@ impl TimestampUnwrapper {
     }
 
     /// The highest extended timestamp so far; `None` before the first packet.
-    pub fn highest(&self) -> Option<u64> {
+    pub(crate) fn highest(&self) -> Option<u64> {
         self.highest
     }
 }
