@@ -19,9 +19,9 @@ mod rtp_cipher;
 #[cfg(test)]
 mod oracle_tests;
 
-pub(crate) use inbound::{Inbound, OpenError, Opened};
-pub(crate) use keys::{KeyingMaterial, MasterKey, WrongKeyLength};
-pub(crate) use outbound::{Outbound, SealError, SendStream};
+pub(crate) use inbound::{Inbound, OpenError};
+pub(crate) use keys::KeyingMaterial;
+pub(crate) use outbound::{Outbound, SendStream};
 
 /// A DTLS-SRTP protection profile (RFC 5764 §4.1.2, RFC 7714 §14.2), best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

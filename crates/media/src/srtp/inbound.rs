@@ -215,12 +215,12 @@ mod tests {
     fn a_peer_with_too_many_ssrcs_keeps_the_streams_it_has() {
         let mut peer = Peer::new(Profile::AeadAes128Gcm, 0);
         for ssrc in 0..2048 {
-            peer.stream = SendStream::new(ssrc);
+            peer.start_stream(ssrc);
             let sealed = peer.seal(1);
             peer.open(sealed).unwrap();
         }
         let next_of_the_last = peer.seal(2);
-        peer.stream = SendStream::new(2048);
+        peer.start_stream(2048);
         let one_too_many = peer.seal(1);
         assert_eq!(peer.open(one_too_many), Err(OpenError::TooManyStreams));
         assert!(peer.open(next_of_the_last).is_ok());
@@ -240,6 +240,7 @@ mod tests {
     struct Peer {
         outbound: Outbound,
         inbound: Inbound,
+        ssrc: u32,
         stream: SendStream,
     }
 
@@ -251,15 +252,21 @@ mod tests {
             Self {
                 outbound: Outbound::new(&master),
                 inbound: Inbound::new(&master),
+                ssrc,
                 stream: SendStream::new(ssrc),
             }
+        }
+
+        fn start_stream(&mut self, ssrc: u32) {
+            self.ssrc = ssrc;
+            self.stream = SendStream::new(ssrc);
         }
 
         fn seal(&mut self, seq: u16) -> Vec<u8> {
             let mut packet = vec![0x80, 96];
             packet.extend(seq.to_be_bytes());
             packet.extend([0; 4]);
-            packet.extend(self.stream.ssrc().to_be_bytes());
+            packet.extend(self.ssrc.to_be_bytes());
             packet.extend([0xEE; 30]);
             packet.resize(packet.len() + self.outbound.profile().rtp_overhead(), 0);
             self.outbound.seal_rtp(&mut self.stream, &mut packet, 12, seq).unwrap();

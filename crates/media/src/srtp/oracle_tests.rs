@@ -5,7 +5,8 @@ use proptest::test_runner::RngSeed;
 use rtc_srtp::context::Context;
 use rtc_srtp::protection_profile::ProtectionProfile;
 
-use super::{Inbound, KeyingMaterial, MasterKey, Outbound, Profile, SendStream};
+use super::keys::MasterKey;
+use super::{Inbound, KeyingMaterial, Outbound, Profile, SendStream};
 
 proptest! {
     #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]

@@ -137,10 +137,6 @@ impl SendStream {
         Self { ssrc, sealed: None }
     }
 
-    pub(crate) fn ssrc(&self) -> u32 {
-        self.ssrc
-    }
-
     /// Marks the packet with this sequence number as sealed.
     fn claim(&mut self, seq: u16) -> Result<PacketId, SealError> {
         let index = match &mut self.sealed {
