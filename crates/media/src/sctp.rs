@@ -1,0 +1,101 @@
+//! SCTP for data channels (RFC 8831), carried in DTLS application data: the client begins the association, streams
+//! are negotiated by signaling rather than by DCEP.
+
+mod association;
+mod guard;
+mod stream;
+
+pub use association::Sctp;
+pub use stream::{Delivery, Reliability};
+
+use bytes::Bytes;
+
+/// The largest message sent or received, in bytes; what `sctpParameters.maxMessageSize` announces.
+pub const MAX_MESSAGE_SIZE: usize = 262_144;
+
+/// How many streams there are each way, so that ids are `0..STREAMS`; what `sctpParameters` announces as OS and MIS.
+pub const STREAMS: u16 = 1024;
+
+/// A data channel message; the kind survives forwarding, and either may be empty (RFC 8831 §6.6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Payload {
+    Text(Bytes),
+    Binary(Bytes),
+}
+
+impl Payload {
+    pub fn bytes(&self) -> &Bytes {
+        match self {
+            Self::Text(bytes) | Self::Binary(bytes) => bytes,
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum SctpEvent {
+    /// The association is up: streams can send.
+    Connected,
+    /// A message on a stream that is open here.
+    Message { stream: u16, payload: Payload },
+    /// The peer closed its side of a stream that was open here, and with it ours.
+    StreamClosed { stream: u16 },
+    /// A whole message was dropped; to be counted.
+    Dropped(DropReason),
+    /// The association ended, by the peer or by an error. Nothing comes after this.
+    Closed,
+}
+
+/// Why a message that arrived was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DropReason {
+    /// DCEP (RFC 8832): an OPEN is acknowledged, but opens nothing.
+    Dcep,
+    /// The stream is not open here.
+    UnknownStream,
+    /// A payload protocol identifier that RFC 8831 §8 does not give to data channels, or has deprecated.
+    UnknownProtocol,
+    /// Longer than [`MAX_MESSAGE_SIZE`].
+    TooLarge,
+}
+
+/// Why a packet was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SctpError {
+    #[error("chunks that are not well-formed")]
+    Malformed,
+    #[error("a chunk that a data channel peer has no reason to send us")]
+    UnexpectedChunk,
+    #[error("data further ahead of what has arrived than a window")]
+    TooFarAhead,
+    #[error("a wrong checksum or verification tag, or data before an association")]
+    NotOurs,
+    #[error("more attempts at an association than retransmission explains")]
+    TooManyInits,
+    #[error("more stream resets than data channels explain")]
+    TooManyResets,
+    #[error("the association has ended")]
+    Closed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SctpOpenError {
+    #[error("the stream id is not below {STREAMS}")]
+    InvalidId,
+    #[error("the stream is open already")]
+    AlreadyOpen,
+    #[error("the association has ended")]
+    Closed,
+}
+
+/// Why a message was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SctpSendError {
+    #[error("the association is not up yet")]
+    NotConnected,
+    #[error("as much is waiting to be acknowledged as the stream may keep")]
+    Blocked,
+    #[error("the message is longer than {MAX_MESSAGE_SIZE} bytes")]
+    TooLarge,
+    #[error("the stream is not open, or the association has ended")]
+    Closed,
+}

@@ -1,0 +1,358 @@
+use super::guard::{self, Contents};
+use super::stream::{Reliability, SendBuffer};
+use super::{
+    DropReason, MAX_MESSAGE_SIZE, Payload, STREAMS, SctpError, SctpEvent, SctpOpenError, SctpSendError,
+};
+use bytes::Bytes;
+use rtc_sctp::{
+    Association, AssociationHandle, Chunks, DatagramEvent, Endpoint, EndpointConfig, EndpointEvent, Event,
+    PayloadProtocolIdentifier, ServerConfig, StreamEvent, TransportConfig,
+};
+use rtc_shared::TransportProtocol;
+use rtc_shared::error::Error;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// One SCTP association, from the server's side.
+///
+/// After each call drain [`Self::poll_packet`] and [`Self::poll_event`], then come back at [`Self::poll_timeout`].
+pub struct Sctp {
+    endpoint: Endpoint,
+    state: State,
+    /// Streams that signaling opened; they outlast the setup of the association.
+    streams: BTreeMap<u16, OpenStream>,
+    /// The TSN up to which everything has arrived, as far as our SACKs tell.
+    acknowledged: u32,
+    packets: VecDeque<Bytes>,
+    events: VecDeque<SctpEvent>,
+}
+
+enum State {
+    /// The library makes an association of each INIT, a repeated one included; the client completes one of them.
+    Setup {
+        attempts: Vec<Attempt>,
+    },
+    Established {
+        attempt: Attempt,
+        resets: u32,
+    },
+    Closed,
+}
+
+struct Attempt {
+    handle: AssociationHandle,
+    association: Box<Association>,
+}
+
+struct OpenStream {
+    reliability: Reliability,
+    buffer: SendBuffer,
+}
+
+impl Sctp {
+    pub fn new() -> Self {
+        let transport = TransportConfig::default()
+            .with_max_message_size(MAX_MESSAGE_SIZE as u32)
+            .with_max_receive_buffer_size(RECEIVE_WINDOW)
+            .with_max_num_inbound_streams(STREAMS)
+            .with_max_num_outbound_streams(STREAMS);
+        let server = Some(Arc::new(ServerConfig::new(transport)));
+        Self {
+            endpoint: Endpoint::new(LOCAL, TransportProtocol::UDP, Arc::new(EndpointConfig::new()), server),
+            state: State::Setup { attempts: Vec::new() },
+            streams: BTreeMap::new(),
+            acknowledged: 0,
+            packets: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Handles one packet, the content of one DTLS record. An error means that it was dropped.
+    pub fn handle_packet(&mut self, now: Instant, packet: Bytes) -> Result<(), SctpError> {
+        let contents = guard::inspect(&packet, self.acknowledged)?;
+        self.admit(&contents)?;
+        match self.endpoint.handle(now, PEER, None, packet) {
+            Some((handle, DatagramEvent::NewAssociation(association))) => {
+                if let State::Setup { attempts } = &mut self.state {
+                    attempts.push(Attempt { handle, association: Box::new(association) });
+                }
+            }
+            Some((handle, DatagramEvent::AssociationEvent(event))) => {
+                if let Some(attempt) = self.attempts_mut().iter_mut().find(|attempt| attempt.handle == handle)
+                {
+                    attempt.association.handle_event(event);
+                }
+            }
+            Some(_) | None => return Err(SctpError::NotOurs),
+        }
+        self.settle(now);
+        Ok(())
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) {
+        for attempt in self.attempts_mut() {
+            attempt.association.handle_timeout(now);
+        }
+        self.settle(now);
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.attempts().iter().filter_map(|attempt| attempt.association.poll_timeout()).min()
+    }
+
+    /// A packet to be sent as one DTLS record, as far as congestion and the peer's window allow.
+    pub fn poll_packet(&mut self, now: Instant) -> Option<Bytes> {
+        if self.packets.is_empty() {
+            self.gather(now);
+        }
+        self.packets.pop_front()
+    }
+
+    pub fn poll_event(&mut self) -> Option<SctpEvent> {
+        self.events.pop_front()
+    }
+
+    /// Opens a stream in both directions; `reliability` is for what we send. May precede the association.
+    pub fn open_stream(&mut self, stream: u16, reliability: Reliability) -> Result<(), SctpOpenError> {
+        if matches!(self.state, State::Closed) {
+            return Err(SctpOpenError::Closed);
+        }
+        if stream >= STREAMS {
+            return Err(SctpOpenError::InvalidId);
+        }
+        if self.streams.contains_key(&stream) {
+            return Err(SctpOpenError::AlreadyOpen);
+        }
+        self.streams.insert(stream, OpenStream { reliability, buffer: SendBuffer::default() });
+        Ok(())
+    }
+
+    /// Closes a stream in both directions: what was sent still goes out, what arrives is dropped.
+    pub fn close_stream(&mut self, now: Instant, stream: u16) {
+        if self.streams.remove(&stream).is_some()
+            && let State::Established { attempt, .. } = &mut self.state
+            && let Ok(mut library) = attempt.association.stream(stream)
+        {
+            // It fails only if the stream or the association has gone, which is what is wanted.
+            let _ = library.close(now);
+        }
+    }
+
+    /// Sends a message, or refuses it whole.
+    pub fn send(&mut self, now: Instant, stream: u16, payload: &Payload) -> Result<(), SctpSendError> {
+        let attempt = match &mut self.state {
+            State::Established { attempt, .. } => attempt,
+            State::Setup { .. } => return Err(SctpSendError::NotConnected),
+            State::Closed => return Err(SctpSendError::Closed),
+        };
+        let open = self.streams.get_mut(&stream).ok_or(SctpSendError::Closed)?;
+        let (protocol, bytes) = on_the_wire(payload);
+        if bytes.len() > MAX_MESSAGE_SIZE {
+            return Err(SctpSendError::TooLarge);
+        }
+        if !open.buffer.has_room_for(bytes.len()) {
+            return Err(SctpSendError::Blocked);
+        }
+        write(&mut attempt.association, now, stream, open.reliability, protocol, &bytes)
+            .map_err(|_| SctpSendError::Closed)?;
+        open.buffer.push(bytes.len());
+        Ok(())
+    }
+
+    fn admit(&mut self, contents: &Contents) -> Result<(), SctpError> {
+        match (&mut self.state, contents.init) {
+            (State::Setup { attempts }, Some(_)) if attempts.len() == MAX_ATTEMPTS => {
+                Err(SctpError::TooManyInits)
+            }
+            (State::Setup { .. }, init) => {
+                self.acknowledged = init.map_or(self.acknowledged, |initial_tsn| initial_tsn.wrapping_sub(1));
+                Ok(())
+            }
+            // A peer that wants to start over (RFC 9260 §5.2.2) would have to do so in a new DTLS association.
+            (State::Established { .. }, Some(_)) => Err(SctpError::UnexpectedChunk),
+            (State::Established { resets, .. }, None) => {
+                *resets += contents.resets;
+                if *resets > MAX_RESETS { Err(SctpError::TooManyResets) } else { Ok(()) }
+            }
+            (State::Closed, _) => Err(SctpError::Closed),
+        }
+    }
+
+    /// Takes what the library has to tell after any input.
+    fn settle(&mut self, now: Instant) {
+        if let State::Setup { attempts } = &mut self.state {
+            let connected =
+                |attempt: &mut Attempt| attempt.poll().any(|event| matches!(event, Event::Connected));
+            if let Some(index) = attempts.iter_mut().position(connected) {
+                let attempt = attempts.swap_remove(index);
+                for abandoned in attempts.drain(..) {
+                    self.endpoint.handle_event(abandoned.handle, EndpointEvent::drained());
+                }
+                self.state = State::Established { attempt, resets: 0 };
+                self.events.push_back(SctpEvent::Connected);
+            }
+        }
+        self.take_events(now);
+        if let State::Established { attempt, .. } = &self.state
+            && attempt.association.is_closed()
+        {
+            self.gather(now);
+            self.state = State::Closed;
+            self.streams.clear();
+            self.events.push_back(SctpEvent::Closed);
+        }
+    }
+
+    fn take_events(&mut self, now: Instant) {
+        let State::Established { attempt, .. } = &mut self.state else { return };
+        while attempt.association.accept_stream().is_some() {}
+        let events: Vec<Event> = attempt.poll().collect();
+        let closed = attempt.association.is_closed();
+        for event in events {
+            match event {
+                Event::Stream(StreamEvent::Readable { id }) => self.receive(now, id),
+                Event::Stream(StreamEvent::BufferedAmountReleased { id, n_bytes }) => {
+                    if let Some(open) = self.streams.get_mut(&id) {
+                        open.buffer.release(n_bytes);
+                    }
+                }
+                Event::AssociationLost { id, .. } if !closed && self.streams.remove(&id).is_some() => {
+                    self.events.push_back(SctpEvent::StreamClosed { stream: id });
+                }
+                Event::AssociationLost { .. }
+                | Event::HandshakeFailed { .. }
+                | Event::Connected
+                | Event::DatagramReceived
+                | Event::Stream(_)
+                | _ => {}
+            }
+        }
+    }
+
+    fn receive(&mut self, now: Instant, stream: u16) {
+        let State::Established { attempt, .. } = &mut self.state else { return };
+        let Ok(mut library) = attempt.association.stream(stream) else { return };
+        while let Ok(Some(message)) = library.read_sctp() {
+            if is_dcep_open(&message) {
+                // Unanswered, the peer's channel never opens; nothing else depends on it.
+                let _ = library.write_with_ppi(now, &[DCEP_ACK], PayloadProtocolIdentifier::Dcep);
+            }
+            let event = match payload(&message) {
+                Ok(_) if !self.streams.contains_key(&stream) => SctpEvent::Dropped(DropReason::UnknownStream),
+                Ok(payload) => SctpEvent::Message { stream, payload },
+                Err(reason) => SctpEvent::Dropped(reason),
+            };
+            self.events.push_back(event);
+        }
+    }
+
+    fn gather(&mut self, now: Instant) {
+        let attempts = match &mut self.state {
+            State::Setup { attempts } => attempts.as_mut_slice(),
+            State::Established { attempt, .. } => std::slice::from_mut(attempt),
+            State::Closed => &mut [],
+        };
+        for attempt in attempts {
+            while let Some(transmit) = attempt.association.poll_transmit(now) {
+                if let rtc_sctp::Payload::RawEncode(packets) = transmit.message {
+                    let acknowledged =
+                        packets.iter().filter_map(|packet| guard::acknowledged_by(packet)).last();
+                    self.acknowledged = acknowledged.unwrap_or(self.acknowledged);
+                    self.packets.extend(packets);
+                }
+            }
+        }
+    }
+
+    fn attempts(&self) -> &[Attempt] {
+        match &self.state {
+            State::Setup { attempts } => attempts,
+            State::Established { attempt, .. } => std::slice::from_ref(attempt),
+            State::Closed => &[],
+        }
+    }
+
+    fn attempts_mut(&mut self) -> &mut [Attempt] {
+        match &mut self.state {
+            State::Setup { attempts } => attempts,
+            State::Established { attempt, .. } => std::slice::from_mut(attempt),
+            State::Closed => &mut [],
+        }
+    }
+}
+
+impl Default for Sctp {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Attempt {
+    fn poll(&mut self) -> impl Iterator<Item = Event> {
+        std::iter::from_fn(|| self.association.poll())
+    }
+}
+
+fn write(
+    association: &mut Association,
+    now: Instant,
+    stream: u16,
+    reliability: Reliability,
+    protocol: PayloadProtocolIdentifier,
+    bytes: &Bytes,
+) -> Result<(), Error> {
+    if association.stream(stream).is_err() {
+        association.open_stream(stream, PayloadProtocolIdentifier::Binary)?;
+    }
+    let mut library = association.stream(stream)?;
+    let (kind, value) = reliability.delivery.library();
+    library.set_reliability_params(!reliability.ordered, kind, value)?;
+    library.write_chunk_with_ppi(now, bytes, protocol)?;
+    Ok(())
+}
+
+/// SCTP has no empty messages: an identifier of its own and one byte stand for one (RFC 8831 §6.6).
+fn on_the_wire(payload: &Payload) -> (PayloadProtocolIdentifier, Bytes) {
+    let empty = Bytes::from_static(&[0]);
+    match payload {
+        Payload::Text(bytes) if bytes.is_empty() => (PayloadProtocolIdentifier::StringEmpty, empty),
+        Payload::Binary(bytes) if bytes.is_empty() => (PayloadProtocolIdentifier::BinaryEmpty, empty),
+        Payload::Text(bytes) => (PayloadProtocolIdentifier::String, bytes.clone()),
+        Payload::Binary(bytes) => (PayloadProtocolIdentifier::Binary, bytes.clone()),
+    }
+}
+
+fn payload(message: &Chunks) -> Result<Payload, DropReason> {
+    let bytes = || message.to_payload(MAX_MESSAGE_SIZE).map(Into::into).map_err(|_| DropReason::TooLarge);
+    match message.ppi {
+        PayloadProtocolIdentifier::String => Ok(Payload::Text(bytes()?)),
+        PayloadProtocolIdentifier::Binary => Ok(Payload::Binary(bytes()?)),
+        PayloadProtocolIdentifier::StringEmpty => Ok(Payload::Text(Bytes::new())),
+        PayloadProtocolIdentifier::BinaryEmpty => Ok(Payload::Binary(Bytes::new())),
+        PayloadProtocolIdentifier::Dcep => Err(DropReason::Dcep),
+        PayloadProtocolIdentifier::Unknown | _ => Err(DropReason::UnknownProtocol),
+    }
+}
+
+fn is_dcep_open(message: &Chunks) -> bool {
+    message.ppi == PayloadProtocolIdentifier::Dcep
+        && message.to_payload(MAX_MESSAGE_SIZE).is_ok_and(|bytes| bytes.first() == Some(&DCEP_OPEN))
+}
+
+/// RFC 8832 §8.2.1.
+const DCEP_ACK: u8 = 2;
+const DCEP_OPEN: u8 = 3;
+/// The library tells peers apart by address; there is one here, wherever it is.
+const PEER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 1));
+const LOCAL: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+/// Two of the largest messages may be arriving at once.
+const RECEIVE_WINDOW: u32 = 2 * MAX_MESSAGE_SIZE as u32;
+/// Repeated INITs of one client whose first is still unanswered.
+const MAX_ATTEMPTS: usize = 4;
+/// The library keeps each reset request that it cannot carry out yet.
+const MAX_RESETS: u32 = 4096;
+
+#[cfg(test)]
+mod tests;
