@@ -7,6 +7,8 @@ const restPaths = ['/auth', '/calls', '/groups', '/users', '/ice-servers', '/rtp
 export default defineConfig({
   build: {
     target: 'es2023',
+    // Browsers that know `light-dark()`, nesting and layers themselves.
+    cssTarget: ['chrome123', 'firefox120', 'safari17.5'],
     // Never inline files as data: URLs, so that a strict content security policy holds.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },

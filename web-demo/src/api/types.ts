@@ -41,6 +41,11 @@ export interface Call {
   createdAt: string;
 }
 
+/** Whether people can be in the call. A group has at most one such call. */
+export function isRunning({ status }: Call): boolean {
+  return status === 'waiting' || status === 'active';
+}
+
 export interface Page<Item> {
   items: Item[];
   nextCursor?: string | null;

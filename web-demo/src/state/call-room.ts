@@ -52,6 +52,7 @@ export class CallRoom {
   readonly #choice: VideoChoice = videoChoiceFrom(location.search);
   readonly #stop: (() => void)[] = [];
   #closed = false;
+  #ending = false;
   #attempt = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
 
@@ -81,18 +82,20 @@ export class CallRoom {
   }
 
   async end(): Promise<void> {
+    this.#ending = true;
     try {
       const reply = await signaling.peek()?.request('call:end', { callId: this.callId });
-      if (reply) this.finish(reply.call.endReason, reply.call.durationSeconds, true);
+      if (reply) this.finish(reply.call.endReason, reply.call.durationSeconds);
     } catch (error) {
+      this.#ending = false;
       notify(describe(error), 'error');
     }
   }
 
-  /** The call is over; the first reason told is kept, since it knows who ended it. */
-  finish(reason: string | null, durationSeconds: number | null, byMe = false): void {
+  /** The call is over. */
+  finish(reason: string | null, durationSeconds: number | null): void {
     if (this.phase.peek().name === 'ended') return;
-    this.#over({ name: 'ended', reason, durationSeconds, byMe });
+    this.#over({ name: 'ended', reason, durationSeconds, byMe: this.#ending });
     announce('The call has ended.');
   }
 

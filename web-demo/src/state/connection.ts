@@ -1,5 +1,5 @@
 import { computed, effect, signal } from '@preact/signals';
-import type { Call } from '../api/types';
+import { type Call, isRunning } from '../api/types';
 import { Signaling, type SignalingStatus } from '../call/signaling';
 import { EXPIRED, session, signOut } from './session';
 
@@ -22,9 +22,10 @@ export function dismissIncoming(callId: string): void {
   ringing.value = without(ringing.peek(), callId);
 }
 
-/** Takes a call into account that was learnt of over REST. */
-export function noteRunning(call: Call): void {
-  runningCalls.value = new Map(runningCalls.peek()).set(call.groupId, call);
+/** Takes into account how a call stands, wherever that was learnt. */
+export function noteCall(call: Call): void {
+  if (isRunning(call)) runningCalls.value = new Map(runningCalls.peek()).set(call.groupId, call);
+  else noteEnd(call.groupId, call.id);
 }
 
 effect(() => {
@@ -52,19 +53,21 @@ function follow(connection: Signaling): void {
     runningCalls.value = new Map(calls.map((call) => [call.groupId, call]));
   });
   connection.on('call:created', (call) => {
-    noteRunning(call);
+    noteCall(call);
     if (call.initiatedById !== session.peek()?.user.id) {
       ringing.value = new Set(ringing.peek()).add(call.id);
     }
   });
-  connection.on('call:updated', noteRunning);
-  connection.on('call:ended', ({ callId, groupId }) => {
-    dismissIncoming(callId);
-    if (runningCalls.peek().get(groupId)?.id !== callId) return;
-    const remaining = new Map(runningCalls.peek());
-    remaining.delete(groupId);
-    runningCalls.value = remaining;
-  });
+  connection.on('call:updated', noteCall);
+  connection.on('call:ended', ({ callId, groupId }) => noteEnd(groupId, callId));
+}
+
+function noteEnd(groupId: string, callId: string): void {
+  dismissIncoming(callId);
+  if (runningCalls.peek().get(groupId)?.id !== callId) return;
+  const remaining = new Map(runningCalls.peek());
+  remaining.delete(groupId);
+  runningCalls.value = remaining;
 }
 
 function without<Item>(items: ReadonlySet<Item>, item: Item): ReadonlySet<Item> {

@@ -1,7 +1,7 @@
 import { signal } from '@preact/signals';
 import { hasCode } from '../api/server-error';
-import type { Call, Group, Member, User } from '../api/types';
-import { noteRunning } from './connection';
+import { type Call, type Group, isRunning, type Member, type User } from '../api/types';
+import { noteCall } from './connection';
 import type { Loaded } from './groups';
 import { describe } from './messages';
 import { api, signedIn } from './session';
@@ -24,7 +24,6 @@ export class GroupView {
         signedIn(api.group(this.groupId)),
         signedIn(api.members(this.groupId)),
         this.loadHistory(),
-        this.#findRunningCall(),
       ]);
       this.group.value = { state: 'ready', value: group };
       this.members.value = members.items;
@@ -42,6 +41,8 @@ export class GroupView {
       const page = await signedIn(api.callHistory(this.groupId));
       this.history.value = { state: 'ready', value: page.items };
       this.nextCursor.value = page.nextCursor ?? undefined;
+      const running = page.items.find(isRunning);
+      if (running) noteCall(running);
     } catch (error) {
       this.history.value = { state: 'failed', message: describe(error) };
     }
@@ -61,10 +62,5 @@ export class GroupView {
     const member = await signedIn(api.addMember(this.groupId, user.id));
     const others = this.members.peek().filter(({ userId }) => userId !== member.userId);
     this.members.value = [...others, { ...member, name: member.name ?? user.name }];
-  }
-
-  async #findRunningCall(): Promise<void> {
-    const call = await signedIn(api.runningCall(this.groupId)).catch(() => undefined);
-    if (call) noteRunning(call);
   }
 }

@@ -77,17 +77,11 @@ function setPaused(room: CallRoom, producerId: string, paused: boolean): void {
 }
 
 function followVoices(room: CallRoom, on: On): void {
-  let silence: ReturnType<typeof setTimeout> | undefined;
   on('media:active-speaker', ({ userId }) => {
     room.activeSpeaker.value = userId;
   });
   on('media:audio-levels', ({ levels }) => {
     room.speaking.value = loudOf(levels);
-    clearTimeout(silence);
-    // Levels are sent while there are any: none for a while means that nobody speaks.
-    silence = setTimeout(() => {
-      room.speaking.value = new Set();
-    }, SILENCE_MS);
   });
 }
 
@@ -101,4 +95,3 @@ function announceAbout(room: CallRoom, producer: ProducerInfo, what: string): vo
 }
 
 const SPEECH_DBOV = -50;
-const SILENCE_MS = 1_000;

@@ -1,4 +1,5 @@
 import { useSignalEffect } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
 import { closeDevices } from '../state/local-media';
 import { paths, route } from '../state/router';
 import { session } from '../state/session';
@@ -17,6 +18,7 @@ export function App() {
     const { page } = route.value;
     if (!session.value || (page !== 'start' && page !== 'call')) closeDevices();
   });
+  useFocusOnNewPage();
   return (
     <>
       {session.value ? <Page /> : <SignInPage />}
@@ -25,6 +27,16 @@ export function App() {
       <Announcer />
     </>
   );
+}
+
+/** Going to another page takes the focus there, so that screen readers begin to read it. */
+function useFocusOnNewPage(): void {
+  const first = useRef(true);
+  const current = route.value;
+  useEffect(() => {
+    if (!first.current) document.getElementById('main')?.focus({ preventScroll: true });
+    first.current = false;
+  }, [current]);
 }
 
 function Page() {
@@ -46,7 +58,7 @@ function Page() {
 function UnknownPage() {
   return (
     <Shell>
-      <main id="main" class="content centred">
+      <main id="main" tabIndex={-1} class="content centred">
         <Empty icon="warning" title="There is nothing here">
           <Link to={paths.home} class="button">
             Back to your groups

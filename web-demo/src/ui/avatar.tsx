@@ -19,9 +19,14 @@ function initialsOf(name: string): string {
 }
 
 function toneOf(name: string): number {
-  const sum = [...name].reduce((total, letter) => total * 31 + (letter.codePointAt(0) ?? 0), 7);
-  return Math.abs(sum) % TONES;
+  const mix = (hash: number, letter: string) =>
+    Math.imul(hash ^ (letter.codePointAt(0) ?? 0), FNV_PRIME);
+  return ([...name].reduce(mix, FNV_START) >>> 8) % TONES;
 }
 
 /** As many as `.avatar` has colours. */
-const TONES = 6;
+const TONES = 8;
+
+/** 32-bit FNV-1a. */
+const FNV_START = 0x811c9dc5;
+const FNV_PRIME = 0x01000193;

@@ -108,6 +108,10 @@ function ScreenControl() {
 
 function LeaveControls({ room }: { room: CallRoom }) {
   const asking = useSignal(false);
+  const end = () => {
+    asking.value = false;
+    void room.end();
+  };
   const leave = () => {
     const groupId = room.call.peek()?.groupId;
     go(groupId ? paths.group(groupId) : paths.home);
@@ -137,12 +141,7 @@ function LeaveControls({ room }: { room: CallRoom }) {
           <button type="button" class="button" onClick={() => (asking.value = false)}>
             Keep it going
           </button>
-          <button
-            type="button"
-            class="button danger"
-            data-testid="end-confirm"
-            onClick={() => room.end()}
-          >
+          <button type="button" class="button danger" data-testid="end-confirm" onClick={end}>
             End call
           </button>
         </div>

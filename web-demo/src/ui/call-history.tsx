@@ -1,4 +1,4 @@
-import type { Call, Member } from '../api/types';
+import { type Call, isRunning, type Member } from '../api/types';
 import type { GroupView } from '../state/group-view';
 import { session } from '../state/session';
 import { asMoment, callTitle, inWords } from './format';
@@ -8,6 +8,8 @@ import { useTask } from './use-task';
 
 export function CallHistory({ view }: { view: GroupView }) {
   const history = view.history.value;
+  // The running call has its own place on the page.
+  const calls = history.state === 'ready' ? history.value.filter((call) => !isRunning(call)) : [];
   const { busy, problem, run } = useTask();
   return (
     <section class="card" aria-labelledby="history-title">
@@ -16,14 +18,14 @@ export function CallHistory({ view }: { view: GroupView }) {
       </h2>
       {history.state === 'loading' && <p class="muted loading">Loading…</p>}
       {history.state === 'failed' && <Problem text={history.message} />}
-      {history.state === 'ready' && history.value.length === 0 && (
+      {history.state === 'ready' && calls.length === 0 && (
         <p class="muted" data-testid="no-history">
           No calls yet. The first one will be listed here when it is over.
         </p>
       )}
-      {history.state === 'ready' && history.value.length > 0 && (
+      {calls.length > 0 && (
         <ol class="history" data-testid="history">
-          {history.value.map((call) => (
+          {calls.map((call) => (
             <HistoryItem key={call.id} call={call} members={view.members.value} />
           ))}
         </ol>
@@ -47,7 +49,7 @@ export function CallHistory({ view }: { view: GroupView }) {
 function HistoryItem({ call, members }: { call: Call; members: Member[] }) {
   return (
     <li class="history-item" data-testid="history-item" data-call-id={call.id}>
-      <span class={`history-icon ${call.status}`}>
+      <span class="history-icon">
         <Icon name={call.type === 'audio' ? 'phone' : 'camera'} />
       </span>
       <div>
@@ -57,7 +59,7 @@ function HistoryItem({ call, members }: { call: Call; members: Member[] }) {
           <time dateTime={call.createdAt}>{asMoment(call.createdAt)}</time>
         </span>
       </div>
-      <span class={`outcome ${call.status}`}>{outcomeOf(call)}</span>
+      <span class="outcome">{outcomeOf(call)}</span>
     </li>
   );
 }
@@ -70,7 +72,6 @@ function starterOf(call: Call, members: Member[]): string {
 function outcomeOf(call: Call): string {
   switch (call.status) {
     case 'waiting':
-      return 'Ringing';
     case 'active':
       return 'Running';
     case 'cancelled':

@@ -16,7 +16,7 @@ interface CallOverProps {
 export function CallOver({ groupId, reason, durationSeconds, byMe = false }: CallOverProps) {
   return (
     <Shell>
-      <main id="main" class="content centred">
+      <main id="main" tabIndex={-1} class="content centred">
         <Empty icon="phone" title="Call ended" testId="call-ended">
           <p class="muted">{describeEnd(reason, byMe)}</p>
           {durationSeconds !== null && (
@@ -44,7 +44,7 @@ interface CallUnavailableProps {
 export function CallUnavailable({ title, message, retry, onRetry }: CallUnavailableProps) {
   return (
     <Shell>
-      <main id="main" class="content centred">
+      <main id="main" tabIndex={-1} class="content centred">
         <Empty
           icon="warning"
           title={title ?? 'You cannot join this call'}

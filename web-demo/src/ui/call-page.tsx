@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
 import { hasCode } from '../api/server-error';
-import type { Call } from '../api/types';
+import { type Call, isRunning } from '../api/types';
 import { rememberCall, wasInCall } from '../state/call-memory';
 import { CallRoom } from '../state/call-room';
 import { groupName, type Loaded } from '../state/groups';
@@ -42,7 +42,7 @@ function Lobby({ callId, onJoin }: { callId: string; onJoin: () => void }) {
   if (known.state === 'loading') return <Waiting text="Looking for the call…" />;
   if (known.state === 'failed') return <CallUnavailable message={known.message} />;
   const { value } = known;
-  if (value.status !== 'waiting' && value.status !== 'active') {
+  if (!isRunning(value)) {
     const { groupId, endReason, durationSeconds } = value;
     return <CallOver groupId={groupId} reason={endReason} durationSeconds={durationSeconds} />;
   }
@@ -105,7 +105,7 @@ function Room({ callId }: { callId: string }) {
 
 function Waiting({ text }: { text: string }) {
   return (
-    <main id="main" class="waiting">
+    <main id="main" tabIndex={-1} class="waiting">
       <span class="spinner large" aria-hidden="true" />
       <p role="status">{text}</p>
     </main>

@@ -36,14 +36,15 @@ interface DeviceSelectProps {
 
 function DeviceSelect({ kind, label, using }: DeviceSelectProps) {
   const options = devices.value.filter((device) => device.kind === kind);
-  const chosen = using?.getSettings().deviceId ?? chosenDevices.value[kind] ?? '';
+  const wanted = using?.getSettings().deviceId ?? chosenDevices.value[kind];
+  const chosen = options.find(({ deviceId }) => deviceId === wanted) ?? options[0];
   return (
     <label class="device">
       <span>{label}</span>
       <select
         data-testid={`device-${kind}`}
         disabled={options.length === 0}
-        value={chosen}
+        value={chosen?.deviceId ?? ''}
         onChange={(event) => choose(kind, event.currentTarget.value)}
       >
         {options.length === 0 && <option value="">None found</option>}

@@ -18,10 +18,15 @@ export function asClock(seconds: number): string {
     .join(':');
 }
 
+/** A time of day. */
+export function asTime(time: string): string {
+  return new Date(time).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' });
+}
+
 /** When something was, as people say it. */
 export function asMoment(time: string, now = new Date()): string {
   const date = new Date(time);
-  const clock = date.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' });
+  const clock = asTime(time);
   if (date.toDateString() === now.toDateString()) return `Today, ${clock}`;
   const yesterday = new Date(now);
   yesterday.setDate(now.getDate() - 1);

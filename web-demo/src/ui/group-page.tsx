@@ -5,7 +5,7 @@ import { GroupView } from '../state/group-view';
 import { go, paths } from '../state/router';
 import { session } from '../state/session';
 import { CallHistory } from './call-history';
-import { asMoment, callTitle } from './format';
+import { asTime, callTitle } from './format';
 import { Icon } from './icon';
 import { Link } from './link';
 import { Members } from './members';
@@ -103,7 +103,7 @@ function whoIsIn(call: Call, members: Member[]): string {
   const names = call.participants.map((id) =>
     id === me ? 'you' : (members.find(({ userId }) => userId === id)?.name ?? 'someone'),
   );
-  const since = `since ${asMoment(call.startedAt ?? call.createdAt)}`;
+  const since = `since ${asTime(call.startedAt ?? call.createdAt)}`;
   if (names.length === 0) return `Nobody is in it right now, ${since}`;
   const shown = new Intl.ListFormat('en').format(names.slice(0, 3));
   const more = names.length > 3 ? ` and ${names.length - 3} more` : '';

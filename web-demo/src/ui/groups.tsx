@@ -21,7 +21,7 @@ export function GroupsPage({ groupId }: { groupId: string | undefined }) {
           <GroupList />
           <NewGroup />
         </nav>
-        <main id="main" class="content">
+        <main id="main" tabIndex={-1} class="content">
           {groupId ? <GroupPage key={groupId} groupId={groupId} /> : <NoGroupOpen />}
         </main>
       </div>
@@ -128,7 +128,7 @@ function NoGroupOpen() {
       <p class="muted">
         {none
           ? 'A group is the people you call. Create one, add the others, and start a call.'
-          : 'Its people, its calls and the button to start one are here.'}
+          : 'Here you will see its people and its calls, and start a new one.'}
       </p>
     </Empty>
   );

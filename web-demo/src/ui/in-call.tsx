@@ -32,7 +32,7 @@ export function InCall({ room }: { room: CallRoom }) {
           Getting back into the call…
         </p>
       )}
-      <main id="main" class="call-main">
+      <main id="main" tabIndex={-1} class="call-main">
         <Stage room={room} tiles={tiles.value} />
         {panelOpen.value && (
           <ParticipantsPanel room={room} onClose={() => (panelOpen.value = false)} />

@@ -27,4 +27,4 @@ function fitTiles(width: number, height: number, columns: number, rows: number):
 /** As `--tile-gap` in the style sheet. */
 const GAP = 12;
 const WIDEST = 16 / 9;
-const NARROWEST = 1;
+const NARROWEST = 4 / 3;

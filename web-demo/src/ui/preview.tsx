@@ -38,7 +38,7 @@ export function Preview(props: PreviewProps) {
   const video = type === 'video';
   useEffect(() => void openDevices({ ...lastWishes(), video }), [video]);
   return (
-    <main id="main" class="preview" data-testid="preview">
+    <main id="main" tabIndex={-1} class="preview" data-testid="preview">
       <section class="mirror" aria-label="Your picture">
         <SelfPicture />
         <div class="mirror-controls">

@@ -9,7 +9,7 @@ import { useTask } from './use-task';
 export function SignInPage() {
   const [needsToken, setNeedsToken] = useState(false);
   return (
-    <main class="sign-in" id="main">
+    <main class="sign-in" id="main" tabIndex={-1}>
       <div class="card sign-in-card">
         <Logo />
         <h1>Switchyard</h1>

@@ -51,23 +51,19 @@ export function TileView({ room, tile, large = false, onEnlarge }: TileViewProps
   );
 }
 
+/** Until the first frame is there, and without a camera, the initials stand for the person. */
 function Picture({ tile }: { tile: Tile }) {
-  if (tile.source === 'screen' && tile.self) return <OwnScreen />;
-  if (!tile.track) {
-    return (
+  if (tile.source === 'screen') {
+    if (tile.self) return <OwnScreen />;
+    return tile.track && <TrackVideo track={tile.track} whole label={captionOf(tile)} />;
+  }
+  return (
+    <>
       <div class="tile-empty">
         <Avatar name={tile.name} size="large" />
       </div>
-    );
-  }
-  const mirrored = tile.self && tile.source === 'camera';
-  return (
-    <TrackVideo
-      track={tile.track}
-      mirrored={mirrored}
-      whole={tile.source === 'screen'}
-      label={captionOf(tile)}
-    />
+      {tile.track && <TrackVideo track={tile.track} mirrored={tile.self} label={captionOf(tile)} />}
+    </>
   );
 }
 
