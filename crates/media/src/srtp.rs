@@ -27,39 +27,30 @@ pub(crate) use outbound::{Outbound, SendStream};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Profile {
     AeadAes128Gcm,
-    AeadAes256Gcm,
     Aes128CmHmacSha1_80,
 }
 
 impl Profile {
     #[cfg(test)]
-    const ALL: [Self; 3] = [Self::AeadAes128Gcm, Self::AeadAes256Gcm, Self::Aes128CmHmacSha1_80];
-
-    /// Length of a master key in bytes.
-    pub(crate) const fn key_len(self) -> usize {
-        match self {
-            Self::AeadAes128Gcm | Self::Aes128CmHmacSha1_80 => 16,
-            Self::AeadAes256Gcm => 32,
-        }
-    }
+    const ALL: [Self; 2] = [Self::AeadAes128Gcm, Self::Aes128CmHmacSha1_80];
 
     /// Length of a master salt in bytes.
     pub(crate) const fn salt_len(self) -> usize {
         match self {
-            Self::AeadAes128Gcm | Self::AeadAes256Gcm => gcm::SALT_LEN,
+            Self::AeadAes128Gcm => gcm::SALT_LEN,
             Self::Aes128CmHmacSha1_80 => counter_mode::SALT_LEN,
         }
     }
 
     /// How many bytes to export from DTLS: both sides' keys and salts (RFC 5764 §4.2).
     pub(crate) const fn keying_material_len(self) -> usize {
-        2 * (self.key_len() + self.salt_len())
+        2 * (keys::KEY_LEN + self.salt_len())
     }
 
     /// How many bytes an SRTP packet is longer than its RTP packet.
     pub(crate) const fn rtp_overhead(self) -> usize {
         match self {
-            Self::AeadAes128Gcm | Self::AeadAes256Gcm => gcm::TAG_LEN,
+            Self::AeadAes128Gcm => gcm::TAG_LEN,
             Self::Aes128CmHmacSha1_80 => counter_mode::TAG_LEN,
         }
     }

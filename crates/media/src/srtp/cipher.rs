@@ -18,10 +18,7 @@ impl Cipher {
         let salt = labels.salt;
         match master.profile() {
             Profile::AeadAes128Gcm => {
-                Self::Gcm(Gcm::aes_128(&master.derive(labels.encryption), master.derive(salt)))
-            }
-            Profile::AeadAes256Gcm => {
-                Self::Gcm(Gcm::aes_256(&master.derive(labels.encryption), master.derive(salt)))
+                Self::Gcm(Gcm::new(&master.derive(labels.encryption), master.derive(salt)))
             }
             Profile::Aes128CmHmacSha1_80 => Self::CounterMode(Box::new(CounterMode::new(
                 &master.derive(labels.encryption),

@@ -5,6 +5,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::hmac;
 
+use super::keys::KEY_LEN;
 use super::packet_id::PacketId;
 
 pub(super) const SALT_LEN: usize = 14;
@@ -20,7 +21,7 @@ pub(super) struct CounterMode {
 
 impl CounterMode {
     pub(super) fn new(
-        encryption: &[u8; 16],
+        encryption: &[u8; KEY_LEN],
         salt: [u8; SALT_LEN],
         authentication: &[u8; AUTHENTICATION_KEY_LEN],
     ) -> Self {

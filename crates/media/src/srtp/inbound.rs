@@ -246,8 +246,7 @@ mod tests {
 
     impl Peer {
         fn new(profile: Profile, ssrc: u32) -> Self {
-            let master =
-                MasterKey::new(profile, &vec![0xA5; profile.key_len()], &vec![0x5A; profile.salt_len()]);
+            let master = MasterKey::new(profile, &[0xA5; 16], &vec![0x5A; profile.salt_len()]);
             let master = master.unwrap();
             Self {
                 outbound: Outbound::new(&master),

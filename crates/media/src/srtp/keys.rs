@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use aws_lc_rs::cipher::{AES_128, AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
+use aws_lc_rs::cipher::{AES_128, EncryptingKey, EncryptionContext, UnboundCipherKey};
 use thiserror::Error;
 
 use super::Profile;
@@ -22,8 +22,8 @@ impl KeyingMaterial {
         if exported.len() != profile.keying_material_len() {
             return Err(WrongKeyLength);
         }
-        let (keys, salts) = exported.split_at(2 * profile.key_len());
-        let (client_key, server_key) = keys.split_at(profile.key_len());
+        let (keys, salts) = exported.split_at(2 * KEY_LEN);
+        let (client_key, server_key) = keys.split_at(KEY_LEN);
         let (client_salt, server_salt) = salts.split_at(profile.salt_len());
         Ok(Self {
             client: MasterKey::new(profile, client_key, client_salt)?,
@@ -40,19 +40,19 @@ pub(crate) struct WrongKeyLength;
 /// One direction's master key and salt, and the profile they are meant for.
 pub(crate) struct MasterKey {
     profile: Profile,
-    key: [u8; MAX_KEY_LEN],
+    key: [u8; KEY_LEN],
     /// Shorter salts are padded with zeros at the end (RFC 7714 §11).
     salt: [u8; PRF_SALT_LEN],
 }
 
 impl MasterKey {
-    /// Takes a key and a salt of exactly the profile's lengths.
+    /// Takes a key of [`KEY_LEN`] bytes and a salt of the profile's length.
     pub(crate) fn new(profile: Profile, key: &[u8], salt: &[u8]) -> Result<Self, WrongKeyLength> {
-        if key.len() != profile.key_len() || salt.len() != profile.salt_len() {
+        if salt.len() != profile.salt_len() {
             return Err(WrongKeyLength);
         }
-        let mut master = Self { profile, key: [0; MAX_KEY_LEN], salt: [0; PRF_SALT_LEN] };
-        master.key[..key.len()].copy_from_slice(key);
+        let key = key.try_into().map_err(|_| WrongKeyLength)?;
+        let mut master = Self { profile, key, salt: [0; PRF_SALT_LEN] };
         master.salt[..salt.len()].copy_from_slice(salt);
         Ok(master)
     }
@@ -75,13 +75,9 @@ impl MasterKey {
     }
 
     fn prf(&self) -> EncryptingKey {
-        let algorithm = match self.profile {
-            Profile::AeadAes128Gcm | Profile::Aes128CmHmacSha1_80 => &AES_128,
-            Profile::AeadAes256Gcm => &AES_256,
-        };
-        UnboundCipherKey::new(algorithm, &self.key[..self.profile.key_len()])
+        UnboundCipherKey::new(&AES_128, &self.key)
             .and_then(EncryptingKey::ctr)
-            .expect("the key has its profile's length")
+            .expect("the key has its algorithm's length")
     }
 }
 
@@ -108,7 +104,8 @@ impl Labels {
 #[derive(Clone, Copy)]
 pub(super) struct Label(u8);
 
-const MAX_KEY_LEN: usize = 32;
+/// Every profile uses AES-128.
+pub(super) const KEY_LEN: usize = 16;
 /// The derivation works on 112-bit salts.
 const PRF_SALT_LEN: usize = 14;
 /// The label is the first byte of the 56-bit key id, which lines up with the salt's end.

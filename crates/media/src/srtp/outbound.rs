@@ -282,7 +282,7 @@ mod tests {
     }
 
     fn outbound(profile: Profile) -> Outbound {
-        let master = MasterKey::new(profile, &vec![1; profile.key_len()], &vec![2; profile.salt_len()]);
+        let master = MasterKey::new(profile, &[1; 16], &vec![2; profile.salt_len()]);
         Outbound::new(&master.unwrap())
     }
 
