@@ -121,8 +121,8 @@ pub fn consumable_parameters(
 }
 
 /// Gives all producers of a transport one CNAME, so that receivers play them in step (RFC 3550 §6.5.1): the first
-/// that a client names, or else `fallback`. Chromium names none for simulcast. Comes after [`producer_mapping`], which
-/// bounds the name.
+/// that a client names, or else `fallback`. Chromium names none for simulcast. Only [`producer_mapping`] bounds the
+/// name: a transport whose mapping fails must not keep it.
 pub fn adopt_cname(
     transport_cname: &mut Option<String>,
     rtp_parameters: &mut RtpParameters,
