@@ -1,11 +1,10 @@
 //! The cipher of a profile, keyed for one direction of RTP or of RTCP.
 
-use std::fmt;
-
 use super::Profile;
 use super::counter_mode::{self, CounterMode};
 use super::gcm::{self, Gcm};
 use super::keys::{Labels, MasterKey};
+use std::fmt;
 
 pub(super) enum Cipher {
     Gcm(Gcm),

@@ -1,12 +1,11 @@
 //! AES in counter mode with an 80-bit HMAC-SHA1 tag, as SRTP uses them (RFC 3711 §4.1.1 and §4.2.1).
 
+use super::keys::KEY_LEN;
+use super::packet_id::PacketId;
 use aws_lc_rs::cipher::{AES_128, EncryptingKey, EncryptionContext, UnboundCipherKey};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::hmac;
-
-use super::keys::KEY_LEN;
-use super::packet_id::PacketId;
 
 pub(super) const SALT_LEN: usize = 14;
 pub(super) const TAG_LEN: usize = 10;

@@ -1,10 +1,9 @@
 //! AES in Galois/counter mode, as SRTP uses it (RFC 7714 §8 and §9).
 
-use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::error::Unspecified;
-
 use super::keys::KEY_LEN;
 use super::packet_id::PacketId;
+use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::error::Unspecified;
 
 pub(super) const SALT_LEN: usize = 12;
 pub(super) const TAG_LEN: usize = 16;

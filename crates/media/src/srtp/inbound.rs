@@ -1,13 +1,12 @@
 //! Opening what a peer sends.
 
-use rustc_hash::FxHashMap;
-use thiserror::Error;
-
 use super::index_window::{IndexState, IndexWindow};
 use super::keys::MasterKey;
 use super::packet_id::PacketId;
 use super::rtcp_cipher::RtcpCipher;
 use super::rtp_cipher::RtpCipher;
+use rustc_hash::FxHashMap;
+use thiserror::Error;
 
 /// One transport's receiving side: authenticates, decrypts, and refuses replays of the last 1024 packets
 /// of each stream.

@@ -94,12 +94,10 @@ const HALF: u16 = 1 << 15;
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
+    use super::*;
     use proptest::prelude::*;
     use proptest::test_runner::RngSeed;
-
-    use super::*;
+    use std::collections::HashSet;
 
     #[test]
     fn a_sequence_number_belongs_to_the_nearest_rollover() {

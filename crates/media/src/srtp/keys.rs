@@ -1,11 +1,9 @@
 //! Master keys as DTLS exports them, and the session keys derived from them (RFC 3711 §4.3).
 
-use std::fmt;
-
-use aws_lc_rs::cipher::{AES_128, EncryptingKey, EncryptionContext, UnboundCipherKey};
-use thiserror::Error;
-
 use super::Profile;
+use aws_lc_rs::cipher::{AES_128, EncryptingKey, EncryptionContext, UnboundCipherKey};
+use std::fmt;
+use thiserror::Error;
 
 /// Both directions' master keys, cut from one DTLS export (RFC 5764 §4.2).
 #[derive(Debug)]

@@ -1,12 +1,11 @@
 //! Packets sealed here are opened by another implementation of SRTP, and the other way round.
 
+use super::keys::{KEY_LEN, MasterKey};
+use super::{Inbound, KeyingMaterial, Outbound, Profile, SendStream};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use rtc_srtp::context::Context;
 use rtc_srtp::protection_profile::ProtectionProfile;
-
-use super::keys::{KEY_LEN, MasterKey};
-use super::{Inbound, KeyingMaterial, Outbound, Profile, SendStream};
 
 proptest! {
     #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]

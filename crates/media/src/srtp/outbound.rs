@@ -1,14 +1,13 @@
 //! Sealing what is sent to a peer.
 
-use aws_lc_rs::error::Unspecified;
-use thiserror::Error;
-
 use super::Profile;
 use super::index_window::{IndexState, IndexWindow};
 use super::keys::MasterKey;
 use super::packet_id::PacketId;
 use super::rtcp_cipher::{HEADER_LEN as RTCP_HEADER_LEN, RtcpCipher};
 use super::rtp_cipher::{RtpCipher, RtpParts};
+use aws_lc_rs::error::Unspecified;
+use thiserror::Error;
 
 /// One transport's sending side.
 ///

@@ -1,11 +1,10 @@
 //! Where header, body, index and tag of an SRTCP packet lie, and how they are sealed and opened.
 
-use aws_lc_rs::error::Unspecified;
-
 use super::cipher::Cipher;
 use super::keys::{Labels, MasterKey};
 use super::packet_id::PacketId;
 use super::{counter_mode, gcm};
+use aws_lc_rs::error::Unspecified;
 
 #[derive(Debug)]
 pub(super) struct RtcpCipher(pub(super) Cipher);

@@ -1,10 +1,9 @@
 //! Where header, payload and tag of an SRTP packet lie, and how they are sealed and opened.
 
-use aws_lc_rs::error::Unspecified;
-
 use super::cipher::Cipher;
 use super::keys::{Labels, MasterKey};
 use super::packet_id::PacketId;
+use aws_lc_rs::error::Unspecified;
 
 #[derive(Debug)]
 pub(super) struct RtpCipher(pub(super) Cipher);
