@@ -35,6 +35,9 @@ new_key_type! {
     pub(crate) struct DataConsumerKey;
 }
 
+/// Where a transport is found.
+pub(crate) type TransportAddress = (RouterKey, TransportKey);
+
 #[derive(Debug)]
 pub(crate) struct Router {
     pub(crate) id: RouterId,
@@ -65,11 +68,11 @@ pub(crate) struct Outbox {
     pub(crate) transmits: VecDeque<(Tuple, Bytes)>,
     pub(crate) events: VecDeque<(RouterId, Event)>,
     /// Transports with media packets to seal, each once.
-    pub(crate) due: VecDeque<(RouterKey, TransportKey)>,
+    pub(crate) due: VecDeque<TransportAddress>,
     /// Transports whose timers may have moved.
-    pub(crate) touched: Vec<(RouterKey, TransportKey)>,
-    /// What stopped leading to a transport.
-    pub(crate) forgotten_tuples: Vec<Tuple>,
+    pub(crate) touched: Vec<TransportAddress>,
+    /// What stopped leading to which transport.
+    pub(crate) forgotten_tuples: Vec<(Tuple, TransportAddress)>,
     pub(crate) forgotten_usernames: Vec<String>,
     /// Things that ended by themselves and whose ids are to be forgotten.
     pub(crate) ended: Vec<Ended>,
@@ -120,7 +123,7 @@ impl Router {
         ctx: &mut Context<'_>,
     ) {
         let Some(transport) = self.transports.remove(key) else { return };
-        ctx.outbox.forgotten_tuples.extend(transport.ice.tuples());
+        ctx.outbox.forgotten_tuples.extend(transport.ice.tuples().map(|tuple| (tuple, transport.address)));
         ctx.outbox.forgotten_usernames.extend(transport.usernames);
         ctx.outbox.ended.push(Ended::Transport(transport.id));
         match &transport.side {

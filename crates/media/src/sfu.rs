@@ -11,7 +11,7 @@ use crate::ice::{Tuple, local_username_fragment};
 use crate::id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, TransportId};
 use crate::router::{
     ConsumerKey, Context, DataConsumerKey, DataProducerKey, Ended, Outbox, ProducerKey, Router, RouterKey,
-    TransportKey,
+    TransportAddress, TransportKey,
 };
 use crate::rtp::{DatagramClass, classify};
 use rand::SeedableRng;
@@ -35,21 +35,21 @@ pub struct Sfu {
     outbox: Outbox,
     counters: Counters,
     /// What is being worked on, for [`Self::bury`].
-    current: Option<(RouterKey, TransportKey)>,
+    current: Option<TransportAddress>,
 }
 
 /// Which transport a datagram is for. Both maps are keyed by what strangers choose, hence by the standard hasher.
 #[derive(Debug, Default)]
 struct Demux {
-    by_username: HashMap<String, (RouterKey, TransportKey)>,
-    by_tuple: HashMap<Tuple, (RouterKey, TransportKey)>,
+    by_username: HashMap<String, TransportAddress>,
+    by_tuple: HashMap<Tuple, TransportAddress>,
 }
 
 /// Where things are that the outside knows by name.
 #[derive(Debug, Default)]
 struct Names {
     routers: HashMap<RouterId, RouterKey>,
-    transports: HashMap<TransportId, (RouterKey, TransportKey)>,
+    transports: HashMap<TransportId, TransportAddress>,
     producers: HashMap<ProducerId, (RouterKey, ProducerKey)>,
     consumers: HashMap<ConsumerId, (RouterKey, ConsumerKey)>,
     data_producers: HashMap<DataProducerId, (RouterKey, DataProducerKey)>,
@@ -183,8 +183,10 @@ impl Sfu {
         }
     }
 
+    /// Bounded by what was waiting: a timer that is set again to the present waits for the next call.
     fn wake(&mut self, now: Instant) {
-        while let Some(&Reverse((at, router_key, transport_key))) = self.wakeups.peek() {
+        for _ in 0..self.wakeups.len() {
+            let Some(&Reverse((at, router_key, transport_key))) = self.wakeups.peek() else { break };
             if at > now {
                 break;
             }
@@ -205,8 +207,10 @@ impl Sfu {
 
     /// Brings the maps and the wake-ups in line with what routers did.
     fn settle(&mut self) {
-        for tuple in self.outbox.forgotten_tuples.drain(..) {
-            self.demux.by_tuple.remove(&tuple);
+        for (tuple, address) in self.outbox.forgotten_tuples.drain(..) {
+            if self.demux.by_tuple.get(&tuple) == Some(&address) {
+                self.demux.by_tuple.remove(&tuple);
+            }
         }
         for username in self.outbox.forgotten_usernames.drain(..) {
             self.demux.by_username.remove(&username);
@@ -239,7 +243,7 @@ impl Sfu {
 }
 
 impl Demux {
-    fn by_username(&self, datagram: &[u8]) -> Option<(RouterKey, TransportKey)> {
+    fn by_username(&self, datagram: &[u8]) -> Option<TransportAddress> {
         self.by_username.get(local_username_fragment(datagram)?).copied()
     }
 }

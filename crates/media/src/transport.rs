@@ -9,6 +9,7 @@ use crate::dtls::{Dtls, DtlsRole, Fingerprint, RtcDtls};
 use crate::event::{DtlsState, TransportStats};
 use crate::ice::{Credentials, IceLite};
 use crate::id::TransportId;
+use crate::router::TransportAddress;
 use crate::rtp::Header;
 use crate::sctp::Sctp;
 use crate::srtp::{Inbound, OpenError, Outbound};
@@ -21,6 +22,7 @@ pub(crate) use uplink::{ReceivedExtensions, Route, Uplink};
 
 pub(crate) struct Transport {
     pub(crate) id: TransportId,
+    pub(crate) address: TransportAddress,
     pub(crate) ice: IceLite,
     /// The username fragments that lead here, the newest last.
     pub(crate) usernames: Vec<String>,
@@ -61,7 +63,7 @@ pub(crate) struct Traffic {
 
 impl Transport {
     pub(crate) fn new(
-        id: TransportId,
+        (id, address): (TransportId, TransportAddress),
         credentials: Credentials,
         dtls: RtcDtls,
         side: Side,
@@ -69,6 +71,7 @@ impl Transport {
     ) -> Self {
         Self {
             id,
+            address,
             usernames: vec![credentials.username_fragment.clone()],
             ice: IceLite::new(credentials),
             dtls: Box::new(dtls),
@@ -82,10 +85,6 @@ impl Transport {
             traffic: Traffic::default(),
             rtcp_ssrc,
         }
-    }
-
-    pub(crate) fn dtls_state(&self) -> DtlsState {
-        self.dtls_state
     }
 
     /// The last measured round-trip time to the client, or a guess.

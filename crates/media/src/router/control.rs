@@ -37,11 +37,16 @@ impl Router {
         let credentials = random_credentials(ctx);
         let parameters = transport_parameters(id, &credentials, ctx);
         let dtls = RtcDtls::new(ctx.config.certificate.clone());
-        let mut transport = Transport::new(id, credentials, dtls, side, ctx.rng.next_u32());
-        if direction == Direction::Send {
-            transport.timers.set(Timer::Activity, Some(ctx.now + super::upkeep::ACTIVITY_INTERVAL));
-        }
-        (self.transports.insert(transport), parameters)
+        let (router, ssrc) = (self.key, ctx.rng.next_u32());
+        let key = self.transports.insert_with_key(|key| {
+            let mut transport = Transport::new((id, (router, key)), credentials, dtls, side, ssrc);
+            if direction == Direction::Send {
+                transport.timers.set(Timer::Activity, Some(ctx.now + super::upkeep::ACTIVITY_INTERVAL));
+            }
+            transport
+        });
+        ctx.outbox.touched.push((router, key));
+        (key, parameters)
     }
 
     pub(crate) fn connect_transport(

@@ -8,7 +8,7 @@ use crate::config::{
 use crate::event::{ControlError, TransportStats};
 use crate::id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, TransportId};
 use crate::ortc::{DtlsParameters, IceParameters, Layers, ProducerKind, TransportParameters};
-use crate::router::{Context, Router, RouterKey, TransportKey};
+use crate::router::{Context, Router, RouterKey, TransportAddress, TransportKey};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Instant;
@@ -227,7 +227,7 @@ impl Sfu {
         Ok(transport.ok_or(ControlError::TransportNotFound)?.stats())
     }
 
-    fn transport(&self, id: TransportId) -> Result<(RouterKey, TransportKey), ControlError> {
+    fn transport(&self, id: TransportId) -> Result<TransportAddress, ControlError> {
         self.names.transports.get(&id).copied().ok_or(ControlError::TransportNotFound)
     }
 

@@ -151,7 +151,8 @@ impl Transport {
     }
 
     fn after_ice(&mut self, changes: Changes, happened: &mut Vec<Happened>, ctx: &mut Context<'_>) {
-        ctx.outbox.forgotten_tuples.extend(changes.forgotten);
+        let forgotten = changes.forgotten.into_iter().map(|tuple| (tuple, self.address));
+        ctx.outbox.forgotten_tuples.extend(forgotten);
         self.timers.set(Timer::Ice, self.ice.poll_timeout());
         if changes.state {
             happened.push(Happened::State);
