@@ -1,1 +1,61 @@
-fn main() {}
+//! The `switchyard` binary: reads the configuration, wires the parts together, runs until told to stop.
+
+mod cli;
+mod config;
+mod logging;
+mod page;
+mod settings;
+
+use std::process::ExitCode;
+
+use chrono::Utc;
+use switchyard_call_control::auth::Authenticator;
+
+use crate::cli::{Cli, Command, ConfigCommand, Token};
+use crate::config::Config;
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let cli = match settings::parse(&arguments) {
+        Ok(cli) => cli,
+        Err(settings::FileError::Usage(usage)) => usage.exit(),
+        Err(error) => return fail(&error.into()),
+    };
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        None => Ok(()),
+        Some(Command::Token(token)) => mint(cli.settings, &token),
+        Some(Command::Config(ConfigCommand::Check)) => check(cli.settings),
+        Some(Command::Openapi) => Ok(()),
+    }
+}
+
+fn mint(settings: settings::Settings, token: &Token) -> anyhow::Result<()> {
+    let auth = config::auth(settings.access, settings.http.host, &settings.records.data_dir)?;
+    let token = Authenticator::new(auth)?.mint(&token.sub, token.name.as_deref(), token.valid_for, Utc::now())?;
+    say(&token);
+    Ok(())
+}
+
+fn check(settings: settings::Settings) -> anyhow::Result<()> {
+    let config = Config::new(settings)?;
+    say(&format!("The settings make sense. The server would listen on http://{}", config.listen));
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "what a command was asked for goes to standard output")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+#[expect(clippy::print_stderr, reason = "the log may not have started")]
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("switchyard: {error:#}");
+    ExitCode::FAILURE
+}

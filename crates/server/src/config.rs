@@ -1,0 +1,188 @@
+//! What the settings mean, checked: whatever [`Config::new`] accepts can be run.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use axum::http::HeaderValue;
+use secrecy::SecretString;
+use switchyard_call_control::auth::{AuthConfig, SignIn};
+use switchyard_call_control::call::Rules;
+use switchyard_call_control::ice::IceServers;
+use switchyard_media_worker::MediaConfig;
+
+use crate::settings::{
+    AccessSettings, CallSettings, HttpSettings, MediaSettings, RecordSettings, SecretError, Settings, read_secret,
+};
+
+pub(crate) struct Config {
+    pub(crate) listen: SocketAddr,
+    /// Origins whose pages may call this server; its own need no permission.
+    pub(crate) origins: Vec<HeaderValue>,
+    pub(crate) media: MediaConfig,
+    pub(crate) ice_servers: IceServers,
+    pub(crate) auth: AuthConfig,
+    pub(crate) database: Database,
+    pub(crate) rules: Rules,
+    pub(crate) max_call_age: Duration,
+}
+
+pub(crate) struct Database {
+    pub(crate) url: SecretString,
+    pub(crate) schema: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error(
+        "HOST {0} can be reached from other machines, so JWT_SECRET must be set: \
+         sign-in by name is only for a loopback HOST"
+    )]
+    OpenToAll(IpAddr),
+    #[error("FRONTEND_URL: `{0}` is no origin such as https://app.example.org")]
+    Origin(String),
+    #[error("TURN_URLS: `{0}` is no stun:, turn: or turns: address")]
+    TurnUrl(String),
+    #[error("TURN_SECRET is set, but TURN_URLS names no TURN server")]
+    TurnSecretWithoutServer,
+    #[error("no number of media workers was given, and that of cores cannot be told: {0}")]
+    Workers(std::io::Error),
+}
+
+impl Config {
+    pub(crate) fn new(settings: Settings) -> Result<Self, ConfigError> {
+        let HttpSettings { host, port, frontend_url, log_format: _ } = settings.http;
+        let (media, ice_servers) = media(settings.media)?;
+        let database = database(&settings.records)?;
+        let auth = auth(settings.access, host, &settings.records.data_dir)?;
+        Ok(Self {
+            listen: SocketAddr::new(host, port),
+            origins: origins(&frontend_url)?,
+            media,
+            ice_servers,
+            auth,
+            database,
+            rules: rules(&settings.calls),
+            max_call_age: settings.calls.max_call_hours,
+        })
+    }
+}
+
+/// What `switchyard token` needs; it runs beside a server, so it asks nothing about the rest.
+pub(crate) fn auth(access: AccessSettings, host: IpAddr, data_dir: &Path) -> Result<AuthConfig, ConfigError> {
+    let secret = read_secret("JWT_SECRET", access.jwt_secret, access.jwt_secret_file.as_deref())?;
+    let sign_in = match secret {
+        Some(secret) => SignIn::Secret(secret),
+        None if host.is_loopback() => SignIn::Dev { data_dir: data_dir.to_owned() },
+        None => return Err(ConfigError::OpenToAll(host)),
+    };
+    Ok(AuthConfig { sign_in, issuer: access.jwt_issuer, audience: access.jwt_audience })
+}
+
+fn origins(urls: &[String]) -> Result<Vec<HeaderValue>, ConfigError> {
+    let origin = |url: &String| {
+        let url = url.trim().trim_end_matches('/');
+        let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or_default();
+        let is_origin = !host.is_empty() && !host.contains(['/', '*', '?', '#', '@', ' ']);
+        let value = HeaderValue::from_str(url).ok().filter(|_| is_origin);
+        value.ok_or_else(|| ConfigError::Origin(url.to_owned()))
+    };
+    urls.iter().filter(|url| !url.trim().is_empty()).map(origin).collect()
+}
+
+fn media(settings: MediaSettings) -> Result<(MediaConfig, IceServers), ConfigError> {
+    let workers = match settings.media_workers {
+        Some(workers) => workers.into(),
+        None => std::thread::available_parallelism().map_err(ConfigError::Workers)?.get(),
+    };
+    let is_address = |url: &&String| ["stun:", "stuns:", "turn:", "turns:"].iter().any(|scheme| url.starts_with(scheme));
+    if let Some(bad) = settings.turn_urls.iter().find(|url| !is_address(url)) {
+        return Err(ConfigError::TurnUrl(bad.clone()));
+    }
+    let secret = read_secret("TURN_SECRET", settings.turn_secret, settings.turn_secret_file.as_deref())?;
+    if secret.is_some() && !settings.turn_urls.iter().any(|url| url.starts_with("turn")) {
+        return Err(ConfigError::TurnSecretWithoutServer);
+    }
+    let media = MediaConfig {
+        bind: settings.media_host,
+        port: settings.media_port,
+        workers,
+        announced: settings.announced_addresses,
+    };
+    Ok((media, IceServers { urls: settings.turn_urls, secret }))
+}
+
+fn database(settings: &RecordSettings) -> Result<Database, ConfigError> {
+    let given =
+        read_secret("DATABASE_URL", settings.database_url.clone(), settings.database_url_file.as_deref())?;
+    let url = given.unwrap_or_else(|| {
+        format!("sqlite://{}", settings.data_dir.join("switchyard.db").display()).into()
+    });
+    Ok(Database { url, schema: settings.database_schema.clone() })
+}
+
+fn rules(settings: &CallSettings) -> Rules {
+    let unless_zero = |seconds: u32| (seconds > 0).then(|| Duration::from_secs(seconds.into()));
+    Rules {
+        ring: unless_zero(settings.ring_seconds),
+        unattached: unless_zero(settings.unattached_seconds),
+        resume_window: Duration::from_secs(settings.resume_seconds.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use secrecy::ExposeSecret;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    fn config(flags: &[&str]) -> Result<Config, ConfigError> {
+        let arguments = ["switchyard"].into_iter().chain(flags.iter().copied());
+        Config::new(Cli::try_parse_from(arguments).unwrap().settings)
+    }
+
+    #[test]
+    fn without_any_setting_the_server_serves_this_machine_and_people_sign_in_by_name() {
+        let config = config(&[]).unwrap();
+        assert_eq!(config.listen, "127.0.0.1:3000".parse().unwrap());
+        assert!(matches!(config.auth.sign_in, SignIn::Dev { .. }));
+        assert_eq!(config.database.url.expose_secret(), "sqlite://./data/switchyard.db");
+        assert_eq!((config.media.port, config.media.bind.len()), (40_000, 2));
+        assert_eq!(config.rules.ring, Some(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn a_host_open_to_others_needs_a_secret() {
+        assert!(matches!(config(&["--host", "0.0.0.0"]), Err(ConfigError::OpenToAll(_))));
+        let secret = ["--host", "0.0.0.0", "--jwt-secret", "a secret that only the app knows"];
+        assert!(matches!(config(&secret).unwrap().auth.sign_in, SignIn::Secret(_)));
+    }
+
+    #[test]
+    fn an_origin_is_scheme_and_host_and_never_a_wildcard() {
+        for good in ["https://app.example", "http://localhost:5173/", "https://a.example,https://b.example"] {
+            assert!(config(&["--frontend-url", good]).is_ok(), "{good}");
+        }
+        for bad in ["*", "https://*.example", "app.example", "https://app.example/page"] {
+            assert!(matches!(config(&["--frontend-url", bad]), Err(ConfigError::Origin(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_turn_secret_needs_a_turn_server() {
+        let secret = ["--turn-secret", "s", "--turn-urls", "stun:turn.example:3478"];
+        assert!(matches!(config(&secret), Err(ConfigError::TurnSecretWithoutServer)));
+        assert!(matches!(config(&["--turn-urls", "https://x"]), Err(ConfigError::TurnUrl(_))));
+        assert!(config(&["--turn-secret", "s", "--turn-urls", "turn:turn.example:3478"]).is_ok());
+    }
+
+    #[test]
+    fn zero_switches_a_timer_off() {
+        let config = config(&["--ring-seconds", "0", "--unattached-seconds", "0"]).unwrap();
+        assert_eq!((config.rules.ring, config.rules.unattached), (None, None));
+    }
+}

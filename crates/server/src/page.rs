@@ -1,0 +1,132 @@
+//! The demo page, built into the binary. A binary built without it says how to get it.
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::response::{Html, IntoResponse, Response};
+use rust_embed::{Embed, EmbeddedFile};
+use switchyard_call_control::error::{ErrorCode, Refusal};
+
+#[derive(Embed)]
+#[folder = "../../web-demo/dist"]
+#[allow_missing = true]
+struct Page;
+
+/// Answers what no API route does: files of the page, the page itself for its own routes, and 404 for the rest.
+pub(crate) async fn serve(request: Request) -> Response {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return not_found();
+    }
+    let path = request.uri().path().trim_start_matches('/');
+    if let Some(file) = Page::get(path).filter(|_| path != INDEX) {
+        return file_response(path, file);
+    }
+    if !is_page_route(path) || !accepts_html(&request) {
+        return not_found();
+    }
+    match Page::get(INDEX) {
+        Some(index) => file_response(INDEX, index),
+        None => Html(NOT_BUILT).into_response(),
+    }
+}
+
+/// The page's own routes. Any other address must stay a 404, or a mistyped API call would answer with a page.
+fn is_page_route(path: &str) -> bool {
+    path.is_empty() || path.starts_with("group/") || path.starts_with("call/")
+}
+
+fn accepts_html(request: &Request) -> bool {
+    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_none_or(|accept| accept.contains("text/html") || accept.contains("*/*"))
+}
+
+fn not_found() -> Response {
+    Refusal::new(ErrorCode::NotFound, "there is nothing at this address").into_response()
+}
+
+fn file_response(path: &str, file: EmbeddedFile) -> Response {
+    let mut response = Body::from(file.data).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(path)));
+    // Vite puts a hash of the content into the names under assets/, so those never change.
+    let caching = if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+    if path == INDEX {
+        for (name, value) in PAGE_HEADERS {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+    response
+}
+
+fn content_type(path: &str) -> &'static str {
+    match path.rsplit('.').next() {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("json" | "map" | "webmanifest") => "application/json",
+        Some("svg") => "image/svg+xml",
+        Some("png") => "image/png",
+        Some("ico") => "image/x-icon",
+        Some("woff2") => "font/woff2",
+        Some(_) | None => "application/octet-stream",
+    }
+}
+
+const INDEX: &str = "index.html";
+
+const PAGE_HEADERS: [(HeaderName, &str); 3] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob: mediastream:; \
+         connect-src 'self' ws: wss:; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+];
+
+const NOT_BUILT: &str = "<!doctype html>
+<html lang=\"en\">
+<meta charset=\"utf-8\">
+<title>Switchyard</title>
+<body style=\"font: 1rem/1.5 system-ui; max-width: 40rem; margin: 4rem auto; padding: 0 1rem\">
+<h1>Switchyard is running</h1>
+<p>This binary was built without the demo page. To get it, run <code>make run</code>, which needs Node,
+or <code>npm ci &amp;&amp; npm run build</code> in <code>web-demo/</code> and then build the server again.</p>
+<p>The API is here all the same: <a href=\"/docs\">documentation</a>, <a href=\"/openapi.json\">OpenAPI document</a>.</p>
+";
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+
+    use super::*;
+
+    async fn get(path: &str) -> Response {
+        serve(Request::builder().uri(path).body(Body::empty()).unwrap()).await
+    }
+
+    #[tokio::test]
+    async fn the_page_answers_its_own_routes_whether_built_or_not() {
+        for route in ["/", "/group/7", "/call/7", "/group/7/start/video"] {
+            let response = get(route).await;
+            assert_eq!(response.status(), StatusCode::OK, "{route}");
+            assert!(response.headers()[header::CONTENT_TYPE].to_str().unwrap().starts_with("text/html"));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_api_does_not_know_stays_unknown() {
+        for path in ["/calls/7/verb", "/groups", "/socket.io/x", "/openapi.yaml", "/assets/missing.js", "/index.html"] {
+            assert_eq!(get(path).await.status(), StatusCode::NOT_FOUND, "{path}");
+        }
+        let post = Request::post("/").body(Body::empty()).unwrap();
+        assert_eq!(serve(post).await.status(), StatusCode::NOT_FOUND);
+    }
+
+    #[test]
+    fn every_kind_of_file_vite_writes_has_its_type() {
+        assert_eq!(content_type("assets/index-1a2b.js"), "text/javascript; charset=utf-8");
+        assert_eq!(content_type("assets/x"), "application/octet-stream");
+    }
+}

@@ -1,0 +1,132 @@
+//! Settings as people write them: flag, environment, TOML file. [`crate::config::Config`] is what they mean.
+
+mod file;
+mod secret;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+pub(crate) use file::{FileError, parse};
+pub(crate) use secret::{SecretError, read_secret};
+
+use crate::cli::hours;
+
+#[derive(Debug, Args)]
+pub(crate) struct Settings {
+    #[command(flatten)]
+    pub(crate) http: HttpSettings,
+    #[command(flatten)]
+    pub(crate) media: MediaSettings,
+    #[command(flatten)]
+    pub(crate) access: AccessSettings,
+    #[command(flatten)]
+    pub(crate) records: RecordSettings,
+    #[command(flatten)]
+    pub(crate) calls: CallSettings,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "HTTP")]
+pub(crate) struct HttpSettings {
+    /// Address to listen on.
+    #[arg(long, env = "HOST", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub(crate) host: IpAddr,
+    /// TCP port to listen on.
+    #[arg(long, env = "PORT", default_value_t = 3000)]
+    pub(crate) port: u16,
+    /// Origins whose pages may call this server, besides its own; comma-separated.
+    #[arg(long, env = "FRONTEND_URL", value_delimiter = ',', default_value = "http://localhost:5173")]
+    pub(crate) frontend_url: Vec<String>,
+    /// How log lines look.
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Media")]
+pub(crate) struct MediaSettings {
+    /// Addresses to bind for media; an unspecified one stands for every interface's address of its family.
+    #[arg(
+        long,
+        env = "MEDIA_HOST",
+        value_delimiter = ',',
+        default_values_t = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)]
+    )]
+    pub(crate) media_host: Vec<IpAddr>,
+    /// UDP port of the first media worker; worker i listens on this port + i. 0 takes any free ports.
+    #[arg(long, env = "MEDIA_PORT", default_value_t = 40_000)]
+    pub(crate) media_port: u16,
+    /// Media worker threads [default: one per core].
+    #[arg(long, env = "MEDIA_WORKERS", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) media_workers: Option<u16>,
+    /// Addresses that clients are told instead of the bound ones, when a NAT maps them port for port.
+    #[arg(long, env = "ANNOUNCED_ADDRESSES", value_delimiter = ',')]
+    pub(crate) announced_addresses: Vec<IpAddr>,
+    /// STUN and TURN servers that clients are told: stun:, turn: and turns: addresses.
+    #[arg(long, env = "TURN_URLS", value_delimiter = ',')]
+    pub(crate) turn_urls: Vec<String>,
+    /// coturn's static-auth-secret, from which clients get time-limited credentials.
+    #[arg(long, env = "TURN_SECRET", hide_env_values = true)]
+    pub(crate) turn_secret: Option<String>,
+    #[arg(long, env = "TURN_SECRET_FILE", hide = true)]
+    pub(crate) turn_secret_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Access")]
+pub(crate) struct AccessSettings {
+    /// The secret that your app signs its users' tokens with (HS256). Without it, and on a loopback HOST, anybody
+    /// on this machine signs in by name.
+    #[arg(long, env = "JWT_SECRET", hide_env_values = true)]
+    pub(crate) jwt_secret: Option<String>,
+    #[arg(long, env = "JWT_SECRET_FILE", hide = true)]
+    pub(crate) jwt_secret_file: Option<PathBuf>,
+    /// If given, tokens must carry this `iss`.
+    #[arg(long, env = "JWT_ISSUER")]
+    pub(crate) jwt_issuer: Option<String>,
+    /// If given, tokens must carry this `aud`.
+    #[arg(long, env = "JWT_AUDIENCE")]
+    pub(crate) jwt_audience: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Records")]
+pub(crate) struct RecordSettings {
+    /// Where the server keeps what it needs between runs.
+    #[arg(long, env = "DATA_DIR", default_value = "./data")]
+    pub(crate) data_dir: PathBuf,
+    /// sqlite: or postgres: address of the database [default: sqlite://<data dir>/switchyard.db].
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
+    #[arg(long, env = "DATABASE_URL_FILE", hide = true)]
+    pub(crate) database_url_file: Option<PathBuf>,
+    /// On Postgres, the schema that holds everything.
+    #[arg(long, env = "DATABASE_SCHEMA", default_value = "switchyard")]
+    pub(crate) database_schema: String,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Calls")]
+pub(crate) struct CallSettings {
+    /// A call that nobody else joins within this many seconds is cancelled; 0: never.
+    #[arg(long, env = "RING_SECONDS", default_value_t = 60)]
+    pub(crate) ring_seconds: u32,
+    /// How many seconds a leg outlives its lost connection.
+    #[arg(long, env = "RESUME_SECONDS", default_value_t = 30)]
+    pub(crate) resume_seconds: u32,
+    /// A leg joined over REST that no device claims within this many seconds ends; 0: never.
+    #[arg(long, env = "UNATTACHED_SECONDS", default_value_t = 300)]
+    pub(crate) unattached_seconds: u32,
+    /// Calls older than this many hours end.
+    #[arg(long, env = "MAX_CALL_HOURS", default_value = "24", value_parser = hours)]
+    pub(crate) max_call_hours: Duration,
+}
