@@ -7,8 +7,9 @@ mod endpoint;
 mod flight;
 mod record;
 
-pub use certificate::{Certificate, CertificateError, Fingerprint, FingerprintError, HashAlgorithm};
-pub use endpoint::RtcDtls;
+pub use certificate::Certificate;
+pub(crate) use certificate::{Fingerprint, FingerprintError, HashAlgorithm};
+pub(crate) use endpoint::RtcDtls;
 
 use bytes::Bytes;
 use rtc_crypto::SecretVec;
@@ -17,7 +18,7 @@ use std::time::Instant;
 /// One DTLS association over one ICE transport; tuples may change under it.
 ///
 /// After each call drain [`Self::poll_transmit`] and [`Self::poll_event`], then come back at [`Self::poll_timeout`].
-pub trait Dtls: Send {
+pub(crate) trait Dtls: Send {
     /// Begins the handshake in our `role` with a peer whose certificate has one of the `remote` fingerprints.
     /// Datagrams that came earlier are handled as if they came now.
     fn start(&mut self, now: Instant, role: DtlsRole, remote: Vec<Fingerprint>) -> Result<(), DtlsError>;
@@ -42,20 +43,20 @@ pub trait Dtls: Send {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DtlsRole {
+pub(crate) enum DtlsRole {
     Client,
     Server,
 }
 
 /// SRTP protection profiles we negotiate, the preferred one first (RFC 5764 §4.1.2, RFC 7714 §14.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SrtpProfile {
+pub(crate) enum SrtpProfile {
     AeadAes128Gcm,
     Aes128CmHmacSha1_80,
 }
 
 #[derive(Debug)]
-pub enum DtlsEvent {
+pub(crate) enum DtlsEvent {
     /// The handshake is complete and the peer's certificate is the announced one.
     Connected {
         profile: SrtpProfile,
@@ -72,7 +73,7 @@ pub enum DtlsEvent {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DtlsFailure {
+pub(crate) enum DtlsFailure {
     #[error("the peer's certificate has none of the announced fingerprints")]
     FingerprintMismatch,
     #[error("the peer offers no SRTP protection profile of ours")]
@@ -87,7 +88,7 @@ pub enum DtlsFailure {
 
 /// Why a datagram or some data was dropped, or a start refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DtlsError {
+pub(crate) enum DtlsError {
     #[error("not a sequence of DTLS records that make sense here")]
     Malformed,
     #[error("more than the handshake needs")]

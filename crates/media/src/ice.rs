@@ -5,9 +5,9 @@ mod agent;
 mod credentials;
 mod stun;
 
-pub use agent::{Changes, Handled, IceLite, Outcome};
-pub use credentials::Credentials;
-pub use stun::{IceError, Rejection, local_username_fragment};
+pub(crate) use agent::{Changes, Handled, IceLite, Outcome};
+pub(crate) use credentials::Credentials;
+pub(crate) use stun::{IceError, Rejection, local_username_fragment};
 
 use serde::Serialize;
 use std::net::{IpAddr, SocketAddr};
@@ -28,7 +28,7 @@ pub enum Protocol {
 
 impl Tuple {
     /// The same tuple with IPv4-mapped IPv6 addresses, as a dual-stack socket reports them, written as IPv4.
-    pub fn canonical(self) -> Self {
+    pub(crate) fn canonical(self) -> Self {
         let canonical = |address: SocketAddr| match address.ip().to_canonical() {
             IpAddr::V4(ip) => SocketAddr::from((ip, address.port())),
             IpAddr::V6(_) => address,

@@ -5,34 +5,26 @@ mod association;
 mod guard;
 mod stream;
 
-pub use association::Sctp;
-pub use stream::{Delivery, Reliability};
+pub(crate) use association::Sctp;
+pub(crate) use stream::{Delivery, Reliability};
 
 use bytes::Bytes;
 
 /// The largest message sent or received, in bytes; what `sctpParameters.maxMessageSize` announces.
-pub const MAX_MESSAGE_SIZE: usize = 262_144;
+pub(crate) const MAX_MESSAGE_SIZE: usize = 262_144;
 
 /// How many streams there are each way, so that ids are `0..STREAMS`; what `sctpParameters` announces as OS and MIS.
-pub const STREAMS: u16 = 1024;
+pub(crate) const STREAMS: u16 = 1024;
 
 /// A data channel message; the kind survives forwarding, and either may be empty (RFC 8831 §6.6).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Payload {
+pub(crate) enum Payload {
     Text(Bytes),
     Binary(Bytes),
 }
 
-impl Payload {
-    pub fn bytes(&self) -> &Bytes {
-        match self {
-            Self::Text(bytes) | Self::Binary(bytes) => bytes,
-        }
-    }
-}
-
 #[derive(Debug, PartialEq, Eq)]
-pub enum SctpEvent {
+pub(crate) enum SctpEvent {
     /// The association is up: streams can send.
     Connected,
     /// A message on a stream that is open here.
@@ -47,7 +39,7 @@ pub enum SctpEvent {
 
 /// Why a message that arrived was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DropReason {
+pub(crate) enum DropReason {
     /// DCEP (RFC 8832): an OPEN is acknowledged, but opens nothing.
     Dcep,
     /// The stream is not open here.
@@ -60,7 +52,7 @@ pub enum DropReason {
 
 /// Why a packet was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum SctpError {
+pub(crate) enum SctpError {
     #[error("chunks that are not well-formed")]
     Malformed,
     #[error("a chunk that a data channel peer has no reason to send us")]
@@ -78,7 +70,7 @@ pub enum SctpError {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum SctpOpenError {
+pub(crate) enum SctpOpenError {
     #[error("the stream id is not below {STREAMS}")]
     InvalidId,
     #[error("the stream is open already")]
@@ -89,7 +81,7 @@ pub enum SctpOpenError {
 
 /// Why a message was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum SctpSendError {
+pub(crate) enum SctpSendError {
     #[error("the association is not up yet")]
     NotConnected,
     #[error("as much is waiting to be acknowledged as the stream may keep")]

@@ -21,7 +21,7 @@ impl Certificate {
             .map_err(|error| CertificateError(error.to_string()))
     }
 
-    pub fn fingerprint(&self, algorithm: HashAlgorithm) -> Fingerprint {
+    pub(crate) fn fingerprint(&self, algorithm: HashAlgorithm) -> Fingerprint {
         let der = self.0.certificate.first().map_or(&[][..], |der| der.as_ref());
         Fingerprint::of(algorithm, der)
     }
@@ -33,13 +33,13 @@ impl Certificate {
 
 /// A certificate's digest as signaled in SDP or ORTC (RFC 8122 §5).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fingerprint {
+pub(crate) struct Fingerprint {
     algorithm: HashAlgorithm,
     digest: Vec<u8>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FingerprintError {
+pub(crate) enum FingerprintError {
     #[error("unsupported fingerprint algorithm {0:?}")]
     UnsupportedAlgorithm(String),
     #[error("a fingerprint is the digest's bytes in hexadecimal, separated by colons")]
@@ -47,12 +47,12 @@ pub enum FingerprintError {
 }
 
 impl Fingerprint {
-    pub fn of(algorithm: HashAlgorithm, der: &[u8]) -> Self {
+    pub(crate) fn of(algorithm: HashAlgorithm, der: &[u8]) -> Self {
         Self { algorithm, digest: digest::digest(algorithm.implementation(), der).as_ref().to_vec() }
     }
 
     /// Parses e.g. `sha-256` and `A9:F4:…`, in either case.
-    pub fn parse(algorithm: &str, value: &str) -> Result<Self, FingerprintError> {
+    pub(crate) fn parse(algorithm: &str, value: &str) -> Result<Self, FingerprintError> {
         let algorithm: HashAlgorithm = algorithm.parse()?;
         let digest = value.split(':').map(parse_octet).collect::<Option<Vec<u8>>>();
         match digest {
@@ -61,10 +61,6 @@ impl Fingerprint {
             }
             Some(_) | None => Err(FingerprintError::InvalidValue),
         }
-    }
-
-    pub fn algorithm(&self) -> HashAlgorithm {
-        self.algorithm
     }
 
     pub(super) fn matches(&self, der: &[u8]) -> bool {
@@ -85,7 +81,7 @@ impl fmt::Display for Fingerprint {
 
 /// The hash functions we accept; RFC 8122 §5 also names weaker ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HashAlgorithm {
+pub(crate) enum HashAlgorithm {
     Sha256,
     Sha384,
     Sha512,
@@ -93,7 +89,7 @@ pub enum HashAlgorithm {
 
 impl HashAlgorithm {
     /// The name in the IANA registry of hash function textual names.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sha256 => "sha-256",
             Self::Sha384 => "sha-384",

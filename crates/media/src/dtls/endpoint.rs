@@ -12,7 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
 /// [`Dtls`] over rtc-dtls (DTLS 1.2).
-pub struct RtcDtls {
+pub(crate) struct RtcDtls {
     certificate: Certificate,
     state: State,
     transmits: VecDeque<Bytes>,
@@ -53,7 +53,7 @@ struct Connected {
 }
 
 impl RtcDtls {
-    pub fn new(certificate: Certificate) -> Self {
+    pub(crate) fn new(certificate: Certificate) -> Self {
         Self {
             certificate,
             state: State::Pending { early: Vec::new() },

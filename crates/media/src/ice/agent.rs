@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// USE-CANDIDATE (the last one wins) or by numbered renominations (the highest wins). A tuple stays valid for 30 s
 /// after its last valid check.
 #[derive(Debug)]
-pub struct IceLite {
+pub(crate) struct IceLite {
     current: Credentials,
     /// What the client may go on using until its first valid check with the current ones.
     previous: Option<Credentials>,
@@ -20,7 +20,7 @@ pub struct IceLite {
 
 /// What became of a datagram that was not dropped.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Handled {
+pub(crate) struct Handled {
     /// To be sent back on the tuple that the datagram came on.
     pub reply: Option<Bytes>,
     pub outcome: Outcome,
@@ -28,7 +28,7 @@ pub struct Handled {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// An authenticated check: the tuple is valid.
     ValidCheck,
     /// A keepalive; it proves nothing and wants no reply.
@@ -39,7 +39,7 @@ pub enum Outcome {
 
 /// What a datagram or the passing of time changed.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Changes {
+pub(crate) struct Changes {
     /// [`IceLite::state`] is another one.
     pub state: bool,
     /// [`IceLite::selected`] is another one.
@@ -49,7 +49,7 @@ pub struct Changes {
 }
 
 impl IceLite {
-    pub fn new(credentials: Credentials) -> Self {
+    pub(crate) fn new(credentials: Credentials) -> Self {
         Self {
             current: credentials,
             previous: None,
@@ -61,7 +61,7 @@ impl IceLite {
 
     /// Handles a STUN datagram. Answers valid checks and authenticated but unacceptable ones; a request that lacks
     /// USERNAME or MESSAGE-INTEGRITY gets a plain 400; everything else is an error to count.
-    pub fn handle_datagram(
+    pub(crate) fn handle_datagram(
         &mut self,
         now: Instant,
         tuple: Tuple,
@@ -96,7 +96,7 @@ impl IceLite {
     }
 
     /// Forgets tuples whose consent has run out.
-    pub fn handle_timeout(&mut self, now: Instant) -> Changes {
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Changes {
         self.observe(|ice| {
             let expired = ice.tuples.extract_if(.., |valid| valid.expires_at() <= now);
             let forgotten: Vec<Tuple> = expired.map(|valid| valid.tuple).collect();
@@ -111,29 +111,29 @@ impl IceLite {
     }
 
     /// When [`Self::handle_timeout`] has something to do.
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.tuples.iter().map(ValidTuple::expires_at).min()
     }
 
     /// Begins an ICE restart (RFC 8445 §9). The credentials that the client is using stay good, and media goes on
     /// over the selected tuple, until its first valid check with the new ones.
-    pub fn restart(&mut self, credentials: Credentials) {
+    pub(crate) fn restart(&mut self, credentials: Credentials) {
         let replaced = std::mem::replace(&mut self.current, credentials);
         self.previous.get_or_insert(replaced);
     }
 
     /// The credentials to tell the client.
-    pub fn parameters(&self) -> &Credentials {
+    pub(crate) fn parameters(&self) -> &Credentials {
         &self.current
     }
 
     /// The local username fragments that checks may carry.
-    pub fn username_fragments(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn username_fragments(&self) -> impl Iterator<Item = &str> {
         self.credentials().map(|credentials| credentials.username_fragment.as_str())
     }
 
     /// Where to send; `None` while there is no consent to send anywhere.
-    pub fn selected(&self) -> Option<Tuple> {
+    pub(crate) fn selected(&self) -> Option<Tuple> {
         match self.selection {
             Selection::Provisional(tuple) | Selection::Nominated(tuple) => Some(tuple),
             Selection::Never | Selection::Lost => None,
@@ -141,17 +141,17 @@ impl IceLite {
     }
 
     /// Whether a check on this tuple has been valid within the last 30 s, so that its datagrams are the client's.
-    pub fn is_valid_tuple(&self, tuple: Tuple) -> bool {
+    pub(crate) fn is_valid_tuple(&self, tuple: Tuple) -> bool {
         let tuple = tuple.canonical();
         self.tuples.iter().any(|valid| valid.tuple == tuple)
     }
 
     /// The tuples that lead to this transport.
-    pub fn tuples(&self) -> impl Iterator<Item = Tuple> {
+    pub(crate) fn tuples(&self) -> impl Iterator<Item = Tuple> {
         self.tuples.iter().map(|valid| valid.tuple)
     }
 
-    pub fn state(&self) -> IceState {
+    pub(crate) fn state(&self) -> IceState {
         match self.selection {
             Selection::Never => IceState::New,
             Selection::Provisional(_) => IceState::Connected,

@@ -2,18 +2,18 @@ use std::fmt;
 
 /// One side's ICE username fragment and password (RFC 8445 §5.3).
 #[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
+pub(crate) struct Credentials {
     pub username_fragment: String,
     pub password: String,
 }
 
 impl Credentials {
     /// How many random bytes [`Self::from_random`] takes: 40 bits of username fragment, 160 of password.
-    pub const RANDOM_BYTES: usize = USERNAME_FRAGMENT_CHARS + PASSWORD_CHARS;
+    pub(crate) const RANDOM_BYTES: usize = USERNAME_FRAGMENT_CHARS + PASSWORD_CHARS;
 
     /// Spells `random` as credentials in lower-case letters and digits. `prefix` (ICE characters only) begins the
     /// username fragment, so that a packet can be steered before anybody knows the transport.
-    pub fn from_random(prefix: &str, random: &[u8; Self::RANDOM_BYTES]) -> Self {
+    pub(crate) fn from_random(prefix: &str, random: &[u8; Self::RANDOM_BYTES]) -> Self {
         let (fragment, password) = random.split_at(USERNAME_FRAGMENT_CHARS);
         let mut username_fragment = String::from(prefix);
         username_fragment.extend(fragment.iter().map(spell));

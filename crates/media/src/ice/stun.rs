@@ -20,7 +20,7 @@ use rtc_stun::xoraddr::XorMappedAddress;
 
 /// Why a datagram was dropped without a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum IceError {
+pub(crate) enum IceError {
     #[error("not a well-formed STUN message")]
     Malformed,
     #[error("the fingerprint does not match the message")]
@@ -40,7 +40,7 @@ pub enum IceError {
 
 /// Why a request was answered with an error response.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rejection {
+pub(crate) enum Rejection {
     /// 400: USERNAME, MESSAGE-INTEGRITY or PRIORITY is missing or malformed.
     BadRequest,
     /// 420: these comprehension-required attribute types are unknown to us.
@@ -51,7 +51,7 @@ pub enum Rejection {
 
 /// The part of USERNAME before the colon: the username fragment of the agent a check is meant for.
 /// Reads only the bytes given, allocates nothing, and answers `None` to everything that is not such a check.
-pub fn local_username_fragment(datagram: &[u8]) -> Option<&str> {
+pub(crate) fn local_username_fragment(datagram: &[u8]) -> Option<&str> {
     let (header, mut attributes) = datagram.split_at_checked(MESSAGE_HEADER_SIZE)?;
     if header[0] > 3 || header[4..8] != MAGIC_COOKIE.to_be_bytes() {
         return None;

@@ -18,7 +18,7 @@ use std::time::Instant;
 /// One SCTP association, from the server's side.
 ///
 /// After each call drain [`Self::poll_packet`] and [`Self::poll_event`], then come back at [`Self::poll_timeout`].
-pub struct Sctp {
+pub(crate) struct Sctp {
     endpoint: Endpoint,
     state: State,
     /// Streams that signaling opened; they outlast the setup of the association.
@@ -52,7 +52,7 @@ struct OpenStream {
 }
 
 impl Sctp {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let transport = TransportConfig::default()
             .with_max_message_size(MAX_MESSAGE_SIZE as u32)
             .with_max_receive_buffer_size(RECEIVE_WINDOW)
@@ -70,7 +70,7 @@ impl Sctp {
     }
 
     /// Handles one packet, the content of one DTLS record. An error means that it was dropped.
-    pub fn handle_packet(&mut self, now: Instant, packet: Bytes) -> Result<(), SctpError> {
+    pub(crate) fn handle_packet(&mut self, now: Instant, packet: Bytes) -> Result<(), SctpError> {
         let contents = guard::inspect(&packet, self.acknowledged)?;
         self.admit(&contents)?;
         match self.endpoint.handle(now, PEER, None, packet) {
@@ -91,31 +91,31 @@ impl Sctp {
         Ok(())
     }
 
-    pub fn handle_timeout(&mut self, now: Instant) {
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
         for attempt in self.attempts_mut() {
             attempt.association.handle_timeout(now);
         }
         self.settle(now);
     }
 
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.attempts().iter().filter_map(|attempt| attempt.association.poll_timeout()).min()
     }
 
     /// A packet to be sent as one DTLS record, as far as congestion and the peer's window allow.
-    pub fn poll_packet(&mut self, now: Instant) -> Option<Bytes> {
+    pub(crate) fn poll_packet(&mut self, now: Instant) -> Option<Bytes> {
         if self.packets.is_empty() {
             self.gather(now);
         }
         self.packets.pop_front()
     }
 
-    pub fn poll_event(&mut self) -> Option<SctpEvent> {
+    pub(crate) fn poll_event(&mut self) -> Option<SctpEvent> {
         self.events.pop_front()
     }
 
     /// Opens a stream in both directions; `reliability` is for what we send. May precede the association.
-    pub fn open_stream(&mut self, stream: u16, reliability: Reliability) -> Result<(), SctpOpenError> {
+    pub(crate) fn open_stream(&mut self, stream: u16, reliability: Reliability) -> Result<(), SctpOpenError> {
         if matches!(self.state, State::Closed) {
             return Err(SctpOpenError::Closed);
         }
@@ -130,7 +130,7 @@ impl Sctp {
     }
 
     /// Closes a stream in both directions: what was sent still goes out, what arrives is dropped.
-    pub fn close_stream(&mut self, now: Instant, stream: u16) {
+    pub(crate) fn close_stream(&mut self, now: Instant, stream: u16) {
         if self.streams.remove(&stream).is_some()
             && let State::Established { attempt, .. } = &mut self.state
             && let Ok(mut library) = attempt.association.stream(stream)
@@ -141,7 +141,7 @@ impl Sctp {
     }
 
     /// Sends a message, or refuses it whole.
-    pub fn send(&mut self, now: Instant, stream: u16, payload: &Payload) -> Result<(), SctpSendError> {
+    pub(crate) fn send(&mut self, now: Instant, stream: u16, payload: &Payload) -> Result<(), SctpSendError> {
         let attempt = match &mut self.state {
             State::Established { attempt, .. } => attempt,
             State::Setup { .. } => return Err(SctpSendError::NotConnected),
@@ -280,12 +280,6 @@ impl Sctp {
             State::Established { attempt, .. } => std::slice::from_mut(attempt),
             State::Closed => &mut [],
         }
-    }
-}
-
-impl Default for Sctp {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

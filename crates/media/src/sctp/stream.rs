@@ -3,13 +3,13 @@ use std::collections::VecDeque;
 
 /// How a stream's messages are delivered (RFC 8831 §5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reliability {
+pub(crate) struct Reliability {
     pub ordered: bool,
     pub delivery: Delivery,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
+pub(crate) enum Delivery {
     Reliable,
     /// Given up this many milliseconds after it was handed over.
     MaxPacketLifeTime(u16),

@@ -299,6 +299,34 @@ proptest! {
         let _ = story.ours.handle_packet(story.now, packet);
         while story.ours.poll_packet(story.now).is_some() {}
     }
+
+    #[test]
+    fn plausible_chunks_in_any_order_never_panic(
+        chunks in prop::collection::vec((0u8..5, 0u8..8, 0u32..12, 99u16..102, 0u16..4), 1..24),
+    ) {
+        let mut story = Story::connected();
+        story.assert_echo();
+        story.ours.send(story.now, 100, &Payload::Binary(Bytes::from(vec![1; 5000]))).unwrap();
+        let first = story.ours.poll_packet(story.now).unwrap();
+        let sent = u32::from_be_bytes(first[16..20].try_into().unwrap());
+        let received = story.ours.acknowledged;
+        for (kind, flags, tsn, stream, number) in chunks {
+            let [theirs, ours] = [received, sent].map(|base| base.wrapping_add(tsn).wrapping_sub(2).to_be_bytes());
+            let (stream, number) = (stream.to_be_bytes(), number.to_be_bytes());
+            let chunk: Vec<u8> = match kind {
+                0 => [&[0, flags, 0, 17], &theirs[..], &stream, &number, &[0, 0, 0, 51, 65, 0, 0, 0]].concat(),
+                1 => [&[3, 0, 0, 20], &ours[..], &[0, 1, 0, 0, 0, 1, 0, 0], &number, &stream].concat(),
+                2 => [&[192, 0, 0, 12], &theirs[..], &stream, &number].concat(),
+                3 => [&[130, 0, 0, 22, 0, 13, 0, 18, 0, 0], &number[..], &[0; 4], &theirs, &stream, &[0; 2]].concat(),
+                _ => vec![7, 0, 0, 8, ours[0], ours[1], ours[2], ours[3]],
+            };
+            let packet = story.made_by_client(&chunk);
+            let _ = story.ours.handle_packet(story.now, packet);
+            story.now += Duration::from_millis(u64::from(flags) * 300);
+            story.ours.handle_timeout(story.now);
+            while story.ours.poll_packet(story.now).is_some() {}
+        }
+    }
 }
 
 /// Both ends and the one clock.
