@@ -13,15 +13,25 @@ export class CaptureError extends Error {
 }
 
 export async function openMicrophone(deviceId?: string): Promise<MediaStreamTrack> {
-  const audio = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
-  const stream = await capture({ audio: { ...audio, ...chosen(deviceId) } });
+  const stream = await capture({ audio: { ...AUDIO, ...chosen(deviceId) } });
   return firstOf(stream.getAudioTracks());
 }
 
 export async function openCamera(deviceId?: string): Promise<MediaStreamTrack> {
-  const video = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 24 } };
-  const stream = await capture({ video: { ...video, ...chosen(deviceId) } });
+  const stream = await capture({ video: { ...VIDEO, ...chosen(deviceId) } });
   return firstOf(stream.getVideoTracks());
+}
+
+/** Microphone and camera with one question to the user; fails when either of them does. */
+export async function openBoth(
+  micId?: string,
+  cameraId?: string,
+): Promise<{ mic: MediaStreamTrack; camera: MediaStreamTrack }> {
+  const stream = await capture({
+    audio: { ...AUDIO, ...chosen(micId) },
+    video: { ...VIDEO, ...chosen(cameraId) },
+  });
+  return { mic: firstOf(stream.getAudioTracks()), camera: firstOf(stream.getVideoTracks()) };
 }
 
 export interface ScreenCapture {
@@ -71,6 +81,9 @@ function rethrow(error: unknown): never {
   const name = error instanceof DOMException ? error.name : '';
   throw new CaptureError(PROBLEMS[name] ?? 'failed');
 }
+
+const AUDIO = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
+const VIDEO = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 24 } };
 
 const PROBLEMS: Record<string, CaptureProblem> = {
   NotAllowedError: 'denied',

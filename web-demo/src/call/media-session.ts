@@ -12,6 +12,8 @@ export interface MediaSessionOptions {
   choice: VideoChoice;
   onTracks: (tracks: RemoteTrack[]) => void;
   onSendError: (source: Source, error: unknown) => void;
+  /** Media stopped flowing on a transport, or flows again. */
+  onInterrupted: (interrupted: boolean) => void;
   /** A transport is lost for good: the leg must join again. */
   onLost: () => void;
 }
@@ -24,7 +26,7 @@ export class MediaSession {
   readonly #links: TransportLink[];
 
   constructor(joined: JoinReply, options: MediaSessionOptions) {
-    const { device, signaling, choice, onLost } = options;
+    const { device, signaling, choice, onInterrupted, onLost } = options;
     const { send, recv } = joined.transports ?? {};
     if (!send || !recv) throw new Error('The server offered no media transports.');
     const withIce = (offered: TransportOptions): TransportOptions => ({
@@ -35,8 +37,9 @@ export class MediaSession {
       send: device.createSendTransport(withIce(send)),
       recv: device.createRecvTransport(withIce(recv)),
     };
+    const onChange = () => onInterrupted(this.#isInterrupted());
     this.#links = Object.values(this.#transports).map(
-      (transport) => new TransportLink(transport, signaling, onLost),
+      (transport) => new TransportLink(transport, signaling, { onChange, onLost }),
     );
     const transport = this.#transports.send;
     this.sender = new Sender({
@@ -57,6 +60,11 @@ export class MediaSession {
   connectionStates(): { send: string; recv: string } {
     const { send, recv } = this.#transports;
     return { send: send.connectionState, recv: recv.connectionState };
+  }
+
+  #isInterrupted(): boolean {
+    const { send, recv } = this.connectionStates();
+    return [send, recv].some((state) => state === 'disconnected' || state === 'failed');
   }
 
   close(): void {

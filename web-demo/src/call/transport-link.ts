@@ -1,6 +1,13 @@
 import type { Transport } from 'mediasoup-client/types';
 import type { Signaling } from './signaling';
 
+export interface TransportLinkEvents {
+  /** The connection state is another. */
+  onChange: () => void;
+  /** No restart helped. */
+  onLost: () => void;
+}
+
 /**
  * Joins one transport to the signaling: passes its DTLS parameters on, and restarts ICE when its
  * path is lost. After `RETRY_DELAYS_MS` are used up it gives up and says so.
@@ -8,19 +15,20 @@ import type { Signaling } from './signaling';
 export class TransportLink {
   readonly #transport: Transport;
   readonly #signaling: Signaling;
-  readonly #onLost: () => void;
+  readonly #events: TransportLinkEvents;
   #attempts = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(transport: Transport, signaling: Signaling, onLost: () => void) {
+  constructor(transport: Transport, signaling: Signaling, events: TransportLinkEvents) {
     this.#transport = transport;
     this.#signaling = signaling;
-    this.#onLost = onLost;
+    this.#events = events;
     transport.on('connect', ({ dtlsParameters }, done, fail) => {
       const request = { transportId: transport.id, dtlsParameters };
       signaling.request('media:connect-transport', request).then(() => done(), fail);
     });
     transport.on('connectionstatechange', (state) => {
+      events.onChange();
       if (state === 'connected') this.#recovered();
       if (state === 'disconnected') this.#scheduleRestart(DISCONNECT_PATIENCE_MS);
       if (state === 'failed') this.#scheduleRestart(RETRY_DELAYS_MS[this.#attempts] ?? 0);
@@ -46,7 +54,7 @@ export class TransportLink {
   #tryRestart(): void {
     if (this.#transport.closed || this.#transport.connectionState === 'connected') return;
     if (this.#attempts >= RETRY_DELAYS_MS.length) {
-      this.#onLost();
+      this.#events.onLost();
       return;
     }
     this.#attempts += 1;

@@ -9,7 +9,7 @@ import type { Signaling } from '../call/signaling';
 import type { JoinReply } from '../call/wire';
 import { forgetCall, rememberCall, tabDevice } from './call-memory';
 import { signaling, status } from './connection';
-import { cameraTrack, micTrack, muted, screenAudioTrack, screenTrack } from './local-media';
+import { camera, mic, muted, screenAudioTrack, screenTrack } from './local-media';
 import { describe } from './messages';
 import { announce, notify } from './notices';
 import { followRoom } from './room-events';
@@ -38,6 +38,8 @@ export class CallRoom {
   readonly members = signal<Member[]>([]);
   readonly legId = signal<string | undefined>(undefined);
   readonly media = signal<MediaSession | undefined>(undefined);
+  /** Being in the call, but neither heard nor seen right now. */
+  readonly mediaInterrupted = signal(false);
 
   /** Being in the call, but without the server right now. */
   readonly interrupted = computed(() => this.phase.value.name === 'joined' && !this.#entered.value);
@@ -143,6 +145,9 @@ export class CallRoom {
         this.tracks.value = tracks;
       },
       onSendError: (_source, error) => notify(describe(error), 'error'),
+      onInterrupted: (interrupted) => {
+        this.mediaInterrupted.value = interrupted;
+      },
       onLost: () => void this.#enter(),
     });
     this.legId.value = joined.legId;
@@ -150,6 +155,7 @@ export class CallRoom {
     const others = joined.producers.filter((producer) => producer.legId !== joined.legId);
     this.roster.value = rosterOf(joined.participants, others);
     this.media.value = media;
+    this.mediaInterrupted.value = false;
     before?.close();
     this.#entered.value = true;
     this.phase.value = { name: 'joined' };
@@ -190,8 +196,8 @@ export class CallRoom {
     const sender = this.media.value?.sender;
     const type = this.call.value?.type;
     if (!sender || !type) return;
-    sender.set('mic', { track: micTrack.value, muted: muted.value });
-    if (type === 'video') sender.set('camera', { track: cameraTrack.value, muted: false });
+    sender.set('mic', { track: mic.track.value, muted: muted.value });
+    if (type === 'video') sender.set('camera', { track: camera.track.value, muted: false });
     if (type === 'audio') return;
     sender.set('screen', { track: screenTrack.value, muted: false });
     sender.set('screen-audio', { track: screenAudioTrack.value, muted: false });

@@ -56,6 +56,7 @@ function follow(connection: Signaling): void {
     noteCall(call);
     if (call.initiatedById !== session.peek()?.user.id) {
       ringing.value = new Set(ringing.peek()).add(call.id);
+      setTimeout(() => dismissIncoming(call.id), RING_MS);
     }
   });
   connection.on('call:updated', noteCall);
@@ -75,3 +76,6 @@ function without<Item>(items: ReadonlySet<Item>, item: Item): ReadonlySet<Item> 
   rest.delete(item);
   return rest;
 }
+
+/** As long as the server lets a call ring before it counts as unanswered. */
+const RING_MS = 60_000;

@@ -1,40 +1,38 @@
 import { computed, signal } from '@preact/signals';
 import {
   CaptureError,
-  type CaptureProblem,
   listDevices,
+  openBoth,
   openCamera,
   openMicrophone,
   openScreen,
 } from '../call/capture';
+import { CaptureSlot } from './capture-slot';
 import { recall, remember } from './storage';
 
 /** This tab's own microphone, camera and shared screen, from the preview through the call. */
 
-export const micTrack = signal<MediaStreamTrack | null>(null);
-export const cameraTrack = signal<MediaStreamTrack | null>(null);
+export type DeviceKind = MediaDeviceKind;
+
+/** Ids of the devices people picked, kept in this browser. */
+export const chosenDevices = signal<Partial<Record<DeviceKind, string>>>(
+  recall(localStorage, 'devices') ?? {},
+);
+
+/** Everything that could be picked. Empty until permission is given. */
+export const devices = signal<MediaDeviceInfo[]>([]);
+
+export const mic = new CaptureSlot(() => openMicrophone(chosenDevices.peek().audioinput));
+export const camera = new CaptureSlot(() => openCamera(chosenDevices.peek().videoinput));
 export const screenTrack = signal<MediaStreamTrack | null>(null);
 export const screenAudioTrack = signal<MediaStreamTrack | null>(null);
 
 /** A muted microphone stays open, so that unmuting is instant. A camera that is off is closed. */
 export const muted = signal(false);
-export const micOn = computed(() => micTrack.value !== null && !muted.value);
-export const cameraOn = computed(() => cameraTrack.value !== null);
+export const micOn = computed(() => mic.track.value !== null && !muted.value);
+export const cameraOn = computed(() => camera.track.value !== null);
 
-export const micProblem = signal<CaptureProblem | undefined>(undefined);
-export const cameraProblem = signal<CaptureProblem | undefined>(undefined);
-
-/** Everything that could be chosen. Empty until permission is given. */
-export const devices = signal<MediaDeviceInfo[]>([]);
-
-export type DeviceKind = MediaDeviceKind;
-export const chosenDevices = signal<Partial<Record<DeviceKind, string>>>(
-  recall(localStorage, 'devices') ?? {},
-);
-
-let opened = false;
-
-/** What was on when the page was last used, so that a reload comes back the same way. */
+/** What people want on; kept in this tab, so that a reload comes back the same way. */
 export interface Wishes {
   mic: boolean;
   camera: boolean;
@@ -44,108 +42,95 @@ export function lastWishes(): Wishes {
   return recall(sessionStorage, 'wishes') ?? { mic: true, camera: true };
 }
 
+let opened = false;
+
 /** Opens what is wished for, once: a preview's devices go on into its call. */
 export async function openDevices(wishes: Wishes & { video: boolean }): Promise<void> {
   if (opened) return;
   opened = true;
-  await startMic(wishes.mic);
-  if (wishes.video && wishes.camera) await startCamera();
-  else keepWishes();
+  muted.value = !wishes.mic;
+  if (wishes.video && wishes.camera) await openMicAndCamera();
+  else await mic.start();
+  devices.value = await listDevices();
 }
 
 export async function setMic(on: boolean): Promise<void> {
-  if (on && !micTrack.peek()) await startMic(true);
-  else muted.value = !on;
-  keepWishes();
+  muted.value = !on;
+  keepWishes({ mic: on });
+  if (on && !mic.track.peek()) await mic.start();
+  devices.value = await listDevices();
 }
 
 export async function setCamera(on: boolean): Promise<void> {
-  if (on) await startCamera();
-  else stop(cameraTrack);
-  keepWishes();
+  keepWishes({ camera: on });
+  if (on) await camera.start();
+  else camera.stop();
+  devices.value = await listDevices();
 }
 
 /** Changes a device, at once where it is in use. */
 export async function choose(kind: DeviceKind, deviceId: string): Promise<void> {
   chosenDevices.value = { ...chosenDevices.peek(), [kind]: deviceId };
   remember(localStorage, 'devices', chosenDevices.peek());
-  if (kind === 'audioinput' && micTrack.peek()) await startMic(!muted.peek());
-  if (kind === 'videoinput' && cameraTrack.peek()) await startCamera();
+  if (kind === 'audioinput' && mic.track.peek()) await mic.start();
+  if (kind === 'videoinput' && camera.track.peek()) await camera.start();
 }
 
-/** Lets the user pick a screen. Resolves to false when they changed their mind. */
-export async function shareScreen(): Promise<boolean> {
+/** Lets the user pick a screen; does nothing when they change their mind. */
+export async function shareScreen(): Promise<void> {
   try {
     const { screen, audio } = await openScreen();
     screen.addEventListener('ended', stopScreen);
     screenTrack.value = screen;
     screenAudioTrack.value = audio;
-    return true;
   } catch (error) {
-    if (error instanceof CaptureError && error.problem === 'denied') return false;
-    throw error;
+    const changedMind = error instanceof CaptureError && error.problem === 'denied';
+    if (!changedMind) throw error;
   }
 }
 
 export function stopScreen(): void {
-  stop(screenTrack);
-  stop(screenAudioTrack);
+  for (const shared of [screenTrack, screenAudioTrack]) {
+    shared.peek()?.stop();
+    shared.value = null;
+  }
 }
 
 /** Turns everything off, lights included. */
 export function closeDevices(): void {
   opened = false;
   stopScreen();
-  stop(micTrack);
-  stop(cameraTrack);
-  micProblem.value = undefined;
-  cameraProblem.value = undefined;
+  mic.stop();
+  camera.stop();
 }
 
-async function startMic(on: boolean): Promise<void> {
-  muted.value = !on;
-  await open(micTrack, micProblem, () => openMicrophone(chosenDevices.peek().audioinput));
-}
-
-async function startCamera(): Promise<void> {
-  await open(cameraTrack, cameraProblem, () => openCamera(chosenDevices.peek().videoinput));
-}
-
-type TrackSignal = typeof micTrack;
-
-async function open(
-  track: TrackSignal,
-  problem: typeof micProblem,
-  capture: () => Promise<MediaStreamTrack>,
-): Promise<void> {
+/** Asks for both at once, so that people are asked once. */
+async function openMicAndCamera(): Promise<void> {
+  mic.opening.value = true;
+  camera.opening.value = true;
+  const { audioinput, videoinput } = chosenDevices.peek();
   try {
-    const opened = await capture();
-    const before = track.peek();
-    opened.addEventListener('ended', () => unplugged(track, problem, opened));
-    track.value = opened;
-    before?.stop();
-    problem.value = undefined;
+    const tracks = await openBoth(audioinput, videoinput);
+    if (!opened) {
+      tracks.mic.stop();
+      tracks.camera.stop();
+      return;
+    }
+    mic.adopt(tracks.mic);
+    camera.adopt(tracks.camera);
   } catch (error) {
-    problem.value = error instanceof CaptureError ? error.problem : 'failed';
+    if (error instanceof CaptureError && error.problem === 'denied') {
+      mic.fail('denied');
+      camera.fail('denied');
+      return;
+    }
+    // One of them is missing or busy; the other may still work.
+    await Promise.all([mic.start(), camera.start()]);
   }
-  devices.value = await listDevices();
 }
 
-/** The system took the device away; calling `stop()` does not come here. */
-function unplugged(track: TrackSignal, problem: typeof micProblem, lost: MediaStreamTrack): void {
-  if (track.peek() !== lost) return;
-  track.value = null;
-  problem.value = 'missing';
-}
-
-function stop(track: TrackSignal): void {
-  track.peek()?.stop();
-  track.value = null;
-}
-
-function keepWishes(): void {
-  const wishes: Wishes = { mic: !muted.peek(), camera: cameraOn.peek() };
-  remember(sessionStorage, 'wishes', wishes);
+function keepWishes(changed: Partial<Wishes>): void {
+  remember(sessionStorage, 'wishes', { ...lastWishes(), ...changed });
 }
 
 navigator.mediaDevices?.addEventListener('devicechange', async () => {

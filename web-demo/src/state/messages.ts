@@ -4,24 +4,24 @@ import { CaptureError, type CaptureProblem } from '../call/capture';
 /** What to tell people when something failed. Codes nobody foresaw are shown as they are. */
 export function describe(error: unknown): string {
   if (error instanceof ServerError) return MESSAGES[error.code] ?? unforeseen(error.code);
-  if (error instanceof CaptureError) return describeCapture(error.problem, 'Your device');
+  if (error instanceof CaptureError) return describeCapture(error.problem, 'your screen');
   console.error(error);
   return 'Something went wrong in this page. Reload it to try again.';
 }
 
-/** What stops a microphone, camera or screen, and what to do about it. `what` begins the sentence. */
+/** What stops a microphone, camera or screen, and what to do about it; `what` as in “your camera”. */
 export function describeCapture(problem: CaptureProblem, what: string): string {
   switch (problem) {
     case 'denied':
-      return `${what} is blocked. Allow it in the browser’s address bar, then try again.`;
+      return `The browser has no access to ${what}. Allow it in the address bar, then turn it on again.`;
     case 'missing':
-      return `${what} was not found. Plug one in, or go on without.`;
+      return `Could not find ${what}. Plug it in and turn it on again, or go on without.`;
     case 'busy':
-      return `${what} is in use by another app. Close that app, then try again.`;
+      return `Another app is using ${what}. Close that app, then turn it on again.`;
     case 'unsupported':
-      return `${what} needs a secure page: open this one over https or on localhost.`;
+      return `Browsers give ${what} only to secure pages: open this one over https or on localhost.`;
     case 'failed':
-      return `${what} could not be started.`;
+      return `Could not start ${what}.`;
   }
 }
 

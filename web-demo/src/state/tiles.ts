@@ -1,5 +1,5 @@
 import type { CallRoom } from './call-room';
-import { cameraTrack, micOn, screenTrack } from './local-media';
+import { camera, micOn, screenTrack } from './local-media';
 import { isMicOn, producersOf } from './roster';
 import { session } from './session';
 
@@ -82,7 +82,7 @@ function selfTile(me: { id: string; name: string }): Tile {
     source: 'camera',
     self: true,
     micOn: micOn.value,
-    track: cameraTrack.value,
+    track: camera.track.value,
     producerId: undefined,
   };
 }

@@ -3,10 +3,10 @@ import type { CallType } from '../api/types';
 import { canShareScreen } from '../call/capture';
 import type { CallRoom } from '../state/call-room';
 import {
+  camera,
   cameraOn,
-  cameraProblem,
+  mic,
   micOn,
-  micProblem,
   screenTrack,
   setCamera,
   setMic,
@@ -57,8 +57,8 @@ function MicControl() {
   const on = micOn.value;
   const toggle = async () => {
     await setMic(!on);
-    const problem = micProblem.peek();
-    if (!on && problem) notify(describeCapture(problem, 'Your microphone'), 'error');
+    const problem = mic.problem.peek();
+    if (!on && problem) notify(describeCapture(problem, 'your microphone'), 'error');
   };
   return (
     <Control
@@ -76,8 +76,8 @@ function CameraControl() {
   const on = cameraOn.value;
   const toggle = async () => {
     await setCamera(!on);
-    const problem = cameraProblem.peek();
-    if (!on && problem) notify(describeCapture(problem, 'Your camera'), 'error');
+    const problem = camera.problem.peek();
+    if (!on && problem) notify(describeCapture(problem, 'your camera'), 'error');
   };
   return (
     <Control

@@ -59,7 +59,10 @@ function HistoryItem({ call, members }: { call: Call; members: Member[] }) {
           <time dateTime={call.createdAt}>{asMoment(call.createdAt)}</time>
         </span>
       </div>
-      <span class="outcome">{outcomeOf(call)}</span>
+      <div class="outcome">
+        <span>{outcomeOf(call)}</span>
+        {call.status === 'ended' && <span class="muted">{peopleOf(call.maxParticipants)}</span>}
+      </div>
     </li>
   );
 }
@@ -79,7 +82,7 @@ function outcomeOf(call: Call): string {
     case 'failed':
       return 'Failed';
     case 'ended':
-      return `${inWords(call.durationSeconds ?? 0)} · ${peopleOf(call.maxParticipants)}`;
+      return inWords(call.durationSeconds ?? 0);
   }
 }
 

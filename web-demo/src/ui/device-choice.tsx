@@ -3,23 +3,23 @@ import { useEffect } from 'preact/hooks';
 import type { CallType } from '../api/types';
 import { meterLevel } from '../call/level-meter';
 import {
-  cameraTrack,
+  camera,
   choose,
   chosenDevices,
   type DeviceKind,
   devices,
+  mic,
   micOn,
-  micTrack,
 } from '../state/local-media';
 
 /** Which microphone, camera and speaker to use. Changes count at once, in a call, too. */
 export function DeviceChoice({ type }: { type: CallType }) {
   return (
     <div class="device-choice">
-      <DeviceSelect kind="audioinput" label="Microphone" using={micTrack.value} />
+      <DeviceSelect kind="audioinput" label="Microphone" using={mic.track.value} />
       <MicLevel />
       {type === 'video' && (
-        <DeviceSelect kind="videoinput" label="Camera" using={cameraTrack.value} />
+        <DeviceSelect kind="videoinput" label="Camera" using={camera.track.value} />
       )}
       {'setSinkId' in HTMLMediaElement.prototype && (
         <DeviceSelect kind="audiooutput" label="Speaker" using={null} />
@@ -36,6 +36,7 @@ interface DeviceSelectProps {
 
 function DeviceSelect({ kind, label, using }: DeviceSelectProps) {
   const options = devices.value.filter((device) => device.kind === kind);
+  if (options.length === 0) return null;
   const wanted = using?.getSettings().deviceId ?? chosenDevices.value[kind];
   const chosen = options.find(({ deviceId }) => deviceId === wanted) ?? options[0];
   return (
@@ -43,11 +44,9 @@ function DeviceSelect({ kind, label, using }: DeviceSelectProps) {
       <span>{label}</span>
       <select
         data-testid={`device-${kind}`}
-        disabled={options.length === 0}
         value={chosen?.deviceId ?? ''}
         onChange={(event) => choose(kind, event.currentTarget.value)}
       >
-        {options.length === 0 && <option value="">None found</option>}
         {options.map(({ deviceId, label: name }, index) => (
           <option key={deviceId} value={deviceId}>
             {name || `${label} ${index + 1}`}
@@ -61,7 +60,7 @@ function DeviceSelect({ kind, label, using }: DeviceSelectProps) {
 /** Shows that the microphone hears something, before the others do. */
 function MicLevel() {
   const level = useSignal(0);
-  const track = micTrack.value;
+  const track = mic.track.value;
   useEffect(() => {
     level.value = 0;
     if (!track) return;
@@ -69,6 +68,7 @@ function MicLevel() {
       level.value = measured;
     });
   }, [track]);
+  if (!track) return null;
   return (
     <meter
       class="mic-level"

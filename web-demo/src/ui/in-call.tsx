@@ -6,7 +6,7 @@ import { tilesOf } from '../state/tiles';
 import { CallControls } from './call-controls';
 import { CallTimer } from './call-timer';
 import { ParticipantsPanel } from './participants-panel';
-import { ConnectionBanner } from './shell';
+import { Banner, ConnectionBanner } from './shell';
 import { Sound } from './sound';
 import { Stage } from './stage';
 
@@ -25,13 +25,7 @@ export function InCall({ room }: { room: CallRoom }) {
           <span class="call-state">Ringing…</span>
         )}
       </header>
-      <ConnectionBanner />
-      {status.value === 'connected' && room.interrupted.value && (
-        <p class="banner" role="status" data-testid="rejoin-banner">
-          <span class="spinner" aria-hidden="true" />
-          Getting back into the call…
-        </p>
-      )}
+      <CallBanner room={room} />
       <main id="main" tabIndex={-1} class="call-main">
         <Stage room={room} tiles={tiles.value} />
         {panelOpen.value && (
@@ -42,4 +36,13 @@ export function InCall({ room }: { room: CallRoom }) {
       <Sound room={room} />
     </div>
   );
+}
+
+/** What is wrong right now, the worst first. Each of these heals by itself. */
+function CallBanner({ room }: { room: CallRoom }) {
+  if (status.value !== 'connected') return <ConnectionBanner />;
+  if (room.interrupted.value) return <Banner text="Getting back into the call…" />;
+  if (room.mediaInterrupted.value)
+    return <Banner text="Sound and picture are interrupted. Reconnecting…" />;
+  return null;
 }

@@ -20,7 +20,8 @@ function fitTiles(width: number, height: number, columns: number, rows: number):
   const roomX = (width - GAP * (columns - 1)) / columns;
   const roomY = (height - GAP * (rows - 1)) / rows;
   const tileWidth = Math.min(roomX, roomY * WIDEST);
-  const tileHeight = Math.min(roomY, tileWidth / NARROWEST);
+  const narrowest = width < height ? NARROWEST_UPRIGHT : NARROWEST;
+  const tileHeight = Math.min(roomY, tileWidth / narrowest);
   return { columns, tileWidth: Math.floor(tileWidth), tileHeight: Math.floor(tileHeight) };
 }
 
@@ -28,3 +29,5 @@ function fitTiles(width: number, height: number, columns: number, rows: number):
 const GAP = 12;
 const WIDEST = 16 / 9;
 const NARROWEST = 4 / 3;
+/** On a phone held upright squares fill the screen best. */
+const NARROWEST_UPRIGHT = 1;

@@ -26,7 +26,7 @@ export function Empty({ icon, title, children, testId }: EmptyProps) {
       <span class="empty-icon">
         <Icon name={icon} />
       </span>
-      <h2>{title}</h2>
+      <h1>{title}</h1>
       {children}
     </div>
   );

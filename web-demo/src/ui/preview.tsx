@@ -2,12 +2,11 @@ import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
 import type { CallType } from '../api/types';
 import {
+  camera,
   cameraOn,
-  cameraProblem,
-  cameraTrack,
   lastWishes,
+  mic,
   micOn,
-  micProblem,
   openDevices,
   setCamera,
   setMic,
@@ -77,25 +76,31 @@ export function Preview(props: PreviewProps) {
 }
 
 function SelfPicture() {
-  const track = cameraTrack.value;
+  const track = camera.track.value;
   if (track) return <TrackVideo track={track} mirrored label="Your camera" />;
   return (
     <div class="mirror-empty">
       <Avatar name={session.value?.user.name ?? ''} size="large" />
-      <span>Your camera is off</span>
+      <span>{camera.opening.value ? 'Waiting for your camera…' : 'Your camera is off'}</span>
     </div>
   );
 }
 
 function CaptureProblems({ video }: { video: boolean }) {
-  const mic = micProblem.value;
-  const camera = video ? cameraProblem.value : undefined;
-  if (!mic && !camera) return null;
+  const micProblem = mic.problem.value;
+  const cameraProblem = video ? camera.problem.value : undefined;
+  if (!micProblem && !cameraProblem) return null;
   return (
     <div class="stack">
-      {mic && <Problem text={describeCapture(mic, 'Your microphone')} />}
-      {camera && <Problem text={describeCapture(camera, 'Your camera')} />}
-      <p class="hint">You can go in without: others will still see your name.</p>
+      {micProblem && micProblem === cameraProblem ? (
+        <Problem text={describeCapture(micProblem, 'your microphone and camera')} />
+      ) : (
+        <>
+          {micProblem && <Problem text={describeCapture(micProblem, 'your microphone')} />}
+          {cameraProblem && <Problem text={describeCapture(cameraProblem, 'your camera')} />}
+        </>
+      )}
+      <p class="hint">You can also go in without. Others will see your name.</p>
     </div>
   );
 }

@@ -47,10 +47,14 @@ export function Shell({ children }: { children: ComponentChildren }) {
 
 export function ConnectionBanner() {
   if (status.value !== 'reconnecting') return null;
+  return <Banner text="Connection lost. Reconnecting…" />;
+}
+
+export function Banner({ text }: { text: string }) {
   return (
     <p class="banner" role="status" data-testid="connection-banner">
       <span class="spinner" aria-hidden="true" />
-      Connection lost. Reconnecting…
+      {text}
     </p>
   );
 }

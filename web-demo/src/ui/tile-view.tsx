@@ -70,7 +70,7 @@ function Picture({ tile }: { tile: Tile }) {
 /** Showing one's own screen on that same screen would never end. */
 function OwnScreen() {
   return (
-    <div class="tile-empty">
+    <div class="tile-empty own-screen">
       <p>You are sharing your screen</p>
       <button type="button" class="button" onClick={stopScreen}>
         Stop sharing
