@@ -8,8 +8,12 @@ pub mod command;
 pub mod event;
 pub mod hub;
 pub mod reply;
+pub mod session;
+pub mod socketio;
 
 pub use command::{Command, CommandError};
 pub use event::{ServerEvent, Stamp};
 pub use hub::{Audience, Hub, Outlet, SocketId};
 pub use reply::{Ack, Reply};
+pub use session::{Farewell, Lobby, Session};
+pub use socketio::SocketIoCarrier;

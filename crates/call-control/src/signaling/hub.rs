@@ -23,6 +23,8 @@ pub enum Audience {
     /// The legs of one user in a call.
     CallUser(CallId, UserId),
     Leg(LegId),
+    /// A leg, if it is in this call.
+    LegOf(CallId, LegId),
     Socket(SocketId),
 }
 
@@ -234,6 +236,9 @@ impl Sockets {
                 in_call(call).map(|(_, id)| id).filter(is_theirs).collect()
             }
             Audience::Leg(leg) => self.by_leg.get(leg).into_iter().copied().collect(),
+            Audience::LegOf(call, leg) => {
+                in_call(call).filter(|(in_call, _)| in_call == leg).map(|(_, id)| id).collect()
+            }
             Audience::Socket(id) => vec![*id],
         }
     }

@@ -9,13 +9,13 @@ use switchyard_media_worker::media::ortc::{
 use switchyard_media_worker::media::{
     ConsumerId, DataConsumerId, DataProducerId, ProducerId, TransportStats,
 };
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::event::{DataProducerView, ProducerView, Stamp};
 use crate::call::CallView;
 use crate::calls::media::AppData;
 use crate::error::{ErrorCode, Refusal};
+use crate::ice::IceServer;
 use crate::ids::{CallId, LegId, UserId};
 
 /// `{ok: true, data}` or `{ok: false, error: {code, message, retryable?}}`.
@@ -29,7 +29,9 @@ pub enum Reply {
     Done {},
     Joined(Box<Joined>),
     Snapshot(Box<Snapshot>),
-    Call { call: CallView },
+    Call {
+        call: Box<CallView>,
+    },
     #[serde(rename_all = "camelCase")]
     RouterCapabilities { router_rtp_capabilities: &'static RtpCapabilities },
     Transport(Box<TransportParameters>),
@@ -70,16 +72,6 @@ pub struct Snapshot {
     #[serde(flatten)]
     pub stamp: Stamp,
     pub call: CallView,
-}
-
-/// A STUN or TURN server, as RTCPeerConnection takes it.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct IceServer {
-    pub urls: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub username: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub credential: Option<String>,
 }
 
 #[derive(Debug, Serialize)]

@@ -24,8 +24,9 @@ use tokio::sync::{mpsc, watch};
 use super::hub::{Frame, Outlet, SlowSocket};
 use super::reply::Ack;
 use super::session::{Farewell, Lobby, Session};
-use crate::auth::Identity;
+use crate::auth::{AuthError, Identity};
 use crate::error::{ErrorCode, Refusal};
+use crate::store::now;
 
 /// The running carrier.
 #[derive(Clone)]
@@ -61,9 +62,9 @@ async fn admit(
     socket: SocketRef,
     TryData(auth): TryData<Auth>,
     State(lobby): State<Lobby>,
-) -> Result<(), String> {
-    let token = auth.map_err(|_| "unauthorized: missing_token".to_owned())?.token;
-    let identity = lobby.authenticate(&token).await.map_err(|refusal| connect_error(&refusal))?;
+) -> Result<(), ConnectError> {
+    let Ok(Auth { token }) = auth else { return Err(ConnectError::MissingToken) };
+    let identity = lobby.admit(&token).await?;
     let (mailbox, letters) = mpsc::channel(MAILBOX);
     let (goodbye, farewell) = watch::channel(None);
     socket.on_fallback(async |_: Posted| {});
@@ -79,12 +80,12 @@ async fn admit(
 async fn serve(socket: SocketRef, State(lobby): State<Lobby>, Extension(admission): Extension<Admission>) {
     let Some(admitted) = admission.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
     let Admitted { identity, mut letters, mut farewell } = admitted;
-    let session = lobby.open_session(identity, Box::new(SocketOutlet(socket.clone())));
+    let session = lobby.open(identity, Box::new(SocketOutlet(socket)));
     session.greet().await;
     loop {
         tokio::select! {
             biased;
-            _ = farewell.wait_for(Option::is_some) => break,
+            _ = farewell.changed() => break,
             letter = letters.recv() => match letter {
                 Some(letter) => letter.answer(&session).await,
                 None => break,
@@ -97,6 +98,26 @@ async fn serve(socket: SocketRef, State(lobby): State<Lobby>, Extension(admissio
     }
     let reason = *farewell.borrow();
     session.close(farewell_of(reason)).await;
+}
+
+/// All that `connect_error` can carry is this text, so it is a stable code.
+#[derive(Debug, thiserror::Error)]
+enum ConnectError {
+    #[error("unauthorized: missing_token")]
+    MissingToken,
+    #[error("unauthorized: token_expired")]
+    Expired,
+    #[error("unauthorized: invalid_token")]
+    Invalid,
+}
+
+impl From<AuthError> for ConnectError {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Expired => Self::Expired,
+            AuthError::Invalid => Self::Invalid,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -121,19 +142,20 @@ struct Admitted {
 struct Letter {
     packet: Value,
     ack: AckSender,
+    socket: SocketRef,
 }
 
 impl Letter {
     async fn answer(self, session: &Session) {
         let answer = AssertUnwindSafe(async {
             let (name, payload) = open_packet(&self.packet)?;
-            session.answer(&name, payload.get()).await
+            session.answer(&name, payload.get(), now()).await
         });
         let result = answer.catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!("answering a request panicked");
             Err(Refusal::new(ErrorCode::Internal, "the error was logged"))
         });
-        send_ack(self.ack, &Ack(result));
+        send_ack(&self.socket, self.ack, &Ack(result));
     }
 }
 
@@ -150,9 +172,10 @@ impl FromMessage<LocalAdapter> for Posted {
     ) -> Result<Self, Infallible> {
         let Ok(ack) = AckSender::from_message_parts(&socket, &mut packet, &ack_id);
         let Some(Mailbox(mailbox)) = socket.extensions.get() else { return Ok(Self) };
-        if let Err(mpsc::error::TrySendError::Full(letter)) = mailbox.try_send(Letter { packet, ack }) {
+        let letter = Letter { packet, ack, socket: socket.into() };
+        if let Err(mpsc::error::TrySendError::Full(letter)) = mailbox.try_send(letter) {
             let refusal = Refusal::new(ErrorCode::RateLimited, "too many requests wait for an answer");
-            send_ack(letter.ack, &Ack(Err(refusal)));
+            send_ack(&letter.socket, letter.ack, &Ack(Err(refusal)));
         }
         Ok(Self)
     }
@@ -182,8 +205,10 @@ async fn disconnect(socket: SocketRef) {
 }
 
 /// An answer that does not fit the queue must not be lost unnoticed: the socket goes with it.
-fn send_ack(ack: AckSender, answer: &Ack) {
-    let _ = (ack, answer);
+fn send_ack(socket: &SocketRef, ack: AckSender, answer: &Ack) {
+    if let Err(SendError::Socket(SocketError::InternalChannelFull)) = ack.send(answer) {
+        tokio::spawn(disconnect(socket.clone()));
+    }
 }
 
 fn open_packet(packet: &Value) -> Result<(String, Box<RawValue>), Refusal> {
@@ -197,10 +222,6 @@ fn open_packet(packet: &Value) -> Result<(String, Box<RawValue>), Refusal> {
     };
     let name = serde_json::from_str(parts[0].get()).map_err(|_| malformed("the event has no name"))?;
     Ok((name, payload))
-}
-
-fn connect_error(refusal: &Refusal) -> String {
-    refusal.to_string()
 }
 
 fn farewell_of(reason: Option<DisconnectReason>) -> Farewell {

@@ -1,0 +1,181 @@
+//! One signed-in socket, whatever carries it: its commands, answered one after another.
+
+use chrono::{DateTime, Utc};
+use switchyard_media_worker::media::ortc::router_rtp_capabilities;
+
+use super::command::{Command, MediaCommand, Signal};
+use super::event::{CallSignal, ServerEvent};
+use super::hub::{Audience, Hub, Outlet, SocketId};
+use super::reply::Reply;
+use crate::auth::{AuthError, Authenticator, Identity};
+use crate::calls::Calls;
+use crate::error::{ErrorCode, Refusal};
+use crate::ids::{CallId, LegId};
+use crate::store::{Store, now};
+
+/// Where sockets come in: everything a carrier needs to serve them. Cheap to clone.
+#[derive(Clone)]
+pub struct Lobby {
+    pub auth: Authenticator,
+    pub calls: Calls,
+    pub hub: Hub,
+    pub store: Store,
+}
+
+impl Lobby {
+    /// Who comes with this token. Others can name the user from then on.
+    ///
+    /// # Errors
+    /// [`AuthError`].
+    pub async fn admit(&self, token: &str) -> Result<Identity, AuthError> {
+        let identity = self.auth.verify(token)?;
+        if let Err(error) = self.store.put_user(identity.user_id, &identity.name, now()).await {
+            // People already in a call come back to it even while the database is away.
+            tracing::warn!(user = %identity.user_id, %error, "a user cannot be noted");
+        }
+        Ok(identity)
+    }
+
+    /// Registers a socket; it hears events from here on.
+    pub fn open(&self, identity: Identity, outlet: Box<dyn Outlet>) -> Session {
+        let socket = self.hub.register(identity.user_id, outlet);
+        Session { lobby: self.clone(), identity, socket }
+    }
+}
+
+/// A registered socket. It has to be closed with [`Session::close`].
+pub struct Session {
+    lobby: Lobby,
+    identity: Identity,
+    socket: SocketId,
+}
+
+/// How a socket went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Farewell {
+    /// Its client said goodbye: its legs end.
+    Left,
+    /// It broke, or was closed from here: its legs outlive it by the resume window.
+    Lost,
+}
+
+impl Session {
+    /// Tells a new socket which calls it could join.
+    pub async fn greet(&self) {
+        match self.lobby.calls.find_active_for_user(self.identity.user_id).await {
+            Ok(calls) => {
+                self.lobby.hub.send(&Audience::Socket(self.socket), &ServerEvent::ActiveCalls(calls));
+            }
+            Err(error) => tracing::warn!(%error, "a socket could not be told the active calls"),
+        }
+    }
+
+    /// Does what one event asks. Cancelling it may leave the request done but unanswered.
+    ///
+    /// # Errors
+    /// A [`Refusal`], to be acknowledged like a success.
+    pub async fn answer(&self, event: &str, payload: &str, now: DateTime<Utc>) -> Result<Reply, Refusal> {
+        let command = Command::parse(event, payload)?;
+        if self.identity.expires_at <= now && !matches!(command, Command::Leave(_)) {
+            return Err(AuthError::Expired.into());
+        }
+        self.perform(command).await
+    }
+
+    /// The socket is gone.
+    pub async fn close(self, farewell: Farewell) {
+        for (call, leg) in self.lobby.hub.unregister(self.socket) {
+            match farewell {
+                Farewell::Left => {
+                    if let Err(error) = self.lobby.calls.leave(self.identity.user_id, call, Some(leg)).await {
+                        tracing::debug!(%call, %leg, %error, "a leg had ended before it left");
+                    }
+                }
+                Farewell::Lost => self.lobby.calls.connection_lost(call, leg).await,
+            }
+        }
+    }
+
+    async fn perform(&self, command: Command) -> Result<Reply, Refusal> {
+        let (calls, user) = (&self.lobby.calls, self.identity.user_id);
+        match command {
+            Command::Join(join) => {
+                let joined = calls.attach(&self.identity.person(), self.socket, *join).await?;
+                Ok(Reply::Joined(Box::new(joined)))
+            }
+            Command::Leave(leave) => {
+                calls.leave(user, leave.call_id, Some(self.leg(leave.call_id)?)).await?;
+                Ok(Reply::Done {})
+            }
+            Command::End(end) => {
+                let call = calls.end(user, end.call_id, end.reason.unwrap_or_default()).await?;
+                Ok(Reply::Call { call: Box::new(call) })
+            }
+            Command::Signal(signal) => self.pass_on(signal),
+            Command::Sync(sync) => {
+                let snapshot = calls.sync(sync.call_id, self.leg(sync.call_id)?).await?;
+                Ok(Reply::Snapshot(Box::new(snapshot)))
+            }
+            Command::RouterCapabilities(_) => {
+                Ok(Reply::RouterCapabilities { router_rtp_capabilities: router_rtp_capabilities() })
+            }
+            Command::SetRtpCapabilities(set) => {
+                let leg = self.leg(set.call_id)?;
+                calls.set_rtp_capabilities(set.call_id, leg, set.rtp_capabilities).await?;
+                Ok(Reply::Done {})
+            }
+            Command::CreateTransport(create) => {
+                let leg = self.leg(create.call_id)?;
+                let transport = calls.create_transport(create.call_id, leg, create.direction).await?;
+                Ok(Reply::Transport(Box::new(transport)))
+            }
+            Command::Media(command) => self.media(command).await,
+            Command::ClientStats => Ok(Reply::Done {}),
+        }
+    }
+
+    /// Ids of transports, producers and consumers do not name their call. Few sockets are in more than one, so
+    /// each is asked in turn until one knows the id.
+    async fn media(&self, command: MediaCommand) -> Result<Reply, Refusal> {
+        let mut answer = Err(not_in_call());
+        for (call, leg) in self.lobby.hub.legs(self.socket) {
+            answer = self.lobby.calls.media(call, leg, command.clone()).await;
+            let is_unknown = |refusal: &Refusal| refusal.code == ErrorCode::NotFound;
+            if !answer.as_ref().is_err_and(is_unknown) {
+                break;
+            }
+        }
+        Ok(Reply::Media(Box::new(answer?)))
+    }
+
+    fn pass_on(&self, signal: Signal) -> Result<Reply, Refusal> {
+        let call_id = signal.call_id;
+        let from_leg_id = self.leg(call_id)?;
+        let audience = match (signal.target_leg_id, signal.target_user_id) {
+            (Some(leg), _) => Audience::LegOf(call_id, leg),
+            (None, Some(user)) => Audience::CallUser(call_id, user),
+            (None, None) => Audience::CallExcept(call_id, from_leg_id),
+        };
+        let is_targeted = !matches!(audience, Audience::CallExcept(..));
+        let event = ServerEvent::CallSignal(CallSignal {
+            call_id,
+            kind: signal.kind.into_string(),
+            payload: signal.payload,
+            from_user_id: self.identity.user_id,
+            from_leg_id,
+        });
+        let reached = self.lobby.hub.send(&audience, &event);
+        if is_targeted && reached == 0 {
+            return Err(Refusal::new(ErrorCode::NotFound, "whom this is for is not connected to the call"));
+        }
+        Ok(Reply::Done {})
+    }
+
+    fn leg(&self, call: CallId) -> Result<LegId, Refusal> {
+        self.lobby.hub.leg(self.socket, call).ok_or_else(not_in_call)
+    }
+}
+
+fn not_in_call() -> Refusal {
+    Refusal::new(ErrorCode::NotInCall, "join the call first")
+}
