@@ -9,7 +9,7 @@ mod h264;
 mod vp8;
 mod vp9;
 
-pub(crate) use dependency::{DependencyError, DependencyFrame, DependencyReader, Dti};
+pub(crate) use dependency::{DependencyFrame, DependencyReader};
 
 use crate::ortc::MediaKind;
 
@@ -48,15 +48,6 @@ impl Codec {
         match self {
             Self::Opus | Self::Pcmu | Self::Pcma => MediaKind::Audio,
             Self::Vp8 | Self::Vp9 | Self::H264 | Self::Av1 => MediaKind::Video,
-        }
-    }
-
-    /// RTP timestamp units per second.
-    pub(crate) fn clock_rate(self) -> u32 {
-        match self {
-            Self::Opus => 48_000,
-            Self::Pcmu | Self::Pcma => 8_000,
-            Self::Vp8 | Self::Vp9 | Self::H264 | Self::Av1 => 90_000,
         }
     }
 
@@ -216,15 +207,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mime_types_are_read_in_any_case_and_tell_kind_and_clock() {
+    fn mime_types_are_read_in_any_case_and_tell_the_kind() {
         for codec in Codec::ALL {
             assert_eq!(Codec::from_mime_type(codec.mime_type()), Some(codec));
         }
         assert_eq!(Codec::from_mime_type("VIDEO/vp8"), Some(Codec::Vp8));
         assert_eq!(Codec::from_mime_type("video/rtx"), None);
-        assert_eq!((Codec::Opus.kind(), Codec::Opus.clock_rate()), (MediaKind::Audio, 48_000));
-        assert_eq!((Codec::Pcma.kind(), Codec::Pcma.clock_rate()), (MediaKind::Audio, 8_000));
-        assert_eq!((Codec::Av1.kind(), Codec::Av1.clock_rate()), (MediaKind::Video, 90_000));
+        assert_eq!(Codec::Opus.kind(), MediaKind::Audio);
+        assert_eq!(Codec::Av1.kind(), MediaKind::Video);
     }
 
     #[test]

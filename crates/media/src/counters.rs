@@ -16,6 +16,10 @@ pub struct Counters {
     pub stun_rejected: u64,
     /// Datagrams the DTLS association refused.
     pub dtls_rejected: u64,
+    /// Handshakes with a certificate that signaling did not announce.
+    pub fingerprint_mismatches: u64,
+    /// Handshakes that came to nothing otherwise.
+    pub handshakes_failed: u64,
     /// SRTP or SRTCP before the handshake gave keys.
     pub srtp_without_keys: u64,
     pub rtp_malformed: u64,

@@ -8,9 +8,10 @@ mod flight;
 mod record;
 
 pub use certificate::Certificate;
-pub(crate) use certificate::{Fingerprint, FingerprintError, HashAlgorithm};
+pub(crate) use certificate::{Fingerprint, HashAlgorithm};
 pub(crate) use endpoint::RtcDtls;
 
+use crate::srtp::Profile;
 use bytes::Bytes;
 use rtc_crypto::SecretVec;
 use std::time::Instant;
@@ -48,18 +49,11 @@ pub(crate) enum DtlsRole {
     Server,
 }
 
-/// SRTP protection profiles we negotiate, the preferred one first (RFC 5764 §4.1.2, RFC 7714 §14.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SrtpProfile {
-    AeadAes128Gcm,
-    Aes128CmHmacSha1_80,
-}
-
 #[derive(Debug)]
 pub(crate) enum DtlsEvent {
     /// The handshake is complete and the peer's certificate is the announced one.
     Connected {
-        profile: SrtpProfile,
+        profile: Profile,
         /// Client write key, server write key, client salt, server salt, end to end (RFC 5764 §4.2).
         keying_material: SecretVec,
         /// Whether we are the DTLS client, so that the client's keys are the ones to send with.

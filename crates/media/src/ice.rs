@@ -5,9 +5,9 @@ mod agent;
 mod credentials;
 mod stun;
 
-pub(crate) use agent::{Changes, Handled, IceLite, Outcome};
+pub(crate) use agent::{Changes, IceLite};
 pub(crate) use credentials::Credentials;
-pub(crate) use stun::{IceError, Rejection, local_username_fragment};
+pub(crate) use stun::local_username_fragment;
 
 use serde::Serialize;
 use std::net::{IpAddr, SocketAddr};

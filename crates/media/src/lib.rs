@@ -33,13 +33,14 @@ mod transport_cc;
 pub use batch::{Batch, Run};
 pub use clock::Epoch;
 pub use config::{
-    Config, ConsumeOptions, ConsumerParameters, DataConsumerParameters, DataProduceOptions, Direction, ProduceOptions,
-    TransportOptions,
+    Config, ConsumeOptions, ConsumerParameters, DataConsumerParameters, DataProduceOptions, Direction,
+    ProduceOptions, TransportOptions,
 };
 pub use counters::{Counters, Population};
 pub use dtls::Certificate;
 pub use event::{
-    ControlError, DataConsumerCloseReason, DtlsState, Event, Input, Output, Sealed, TransportCloseReason, TransportStats,
+    ControlError, DataConsumerCloseReason, DtlsState, Event, Input, Output, Sealed, TransportCloseReason,
+    TransportStats,
 };
 pub use ice::{IceState, Protocol, Tuple};
 pub use id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, TransportId};

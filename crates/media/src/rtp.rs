@@ -9,11 +9,11 @@ mod unwrap;
 
 use std::fmt;
 
-pub(crate) use extension::{AbsSendTime, AudioLevel, PlayoutDelay, TransportSequence, VideoOrientation};
-pub(crate) use header::{Extensions, Header, ParseError};
-pub(crate) use header_writer::{ExtensionForm, FixedHeader, HeaderWriter, WriteError};
-pub(crate) use identifier::{MAX_IDENTIFIER_LEN, Mid, Rid};
-pub(crate) use unwrap::{SequenceUnwrapper, TimestampUnwrapper};
+pub(crate) use extension::{AudioLevel, TransportSequence};
+pub(crate) use header::Header;
+pub(crate) use header_writer::{ExtensionForm, FixedHeader, HeaderWriter};
+pub(crate) use identifier::{Mid, Rid};
+pub(crate) use unwrap::SequenceUnwrapper;
 
 /// An RTP payload type, 0..=127: what a session calls one codec and its parameters (RFC 3550 §5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -37,10 +37,6 @@ impl Timers {
         *slot = Some(slot.map_or(at, |set| set.min(at)));
     }
 
-    pub(crate) fn is_set(&self, timer: Timer) -> bool {
-        self.0[timer as usize].is_some()
-    }
-
     pub(crate) fn next(&self) -> Option<Instant> {
         self.0.iter().flatten().min().copied()
     }
@@ -81,6 +77,6 @@ mod tests {
         assert_eq!(timers.expire(start), None);
         assert_eq!(timers.expire(start + Duration::from_millis(20)), Some(Timer::Nack));
         assert_eq!(timers.expire(start + Duration::from_millis(20)), None);
-        assert!(timers.is_set(Timer::Report));
+        assert_eq!(timers.next(), Some(start + Duration::from_secs(1)));
     }
 }

@@ -77,6 +77,7 @@ impl DependencyReader {
     }
 }
 
+#[cfg(test)]
 impl DependencyFrame {
     /// Decode targets of the frame's structure, 1..=32.
     pub(crate) fn decode_targets(&self) -> u8 {

@@ -273,7 +273,9 @@ mod tests {
         let mut numbering = Numbering::new(90_000, false, 0x7fff);
         let first = arrival(LOW, 0, 0, 0, start);
         numbering.start(&first, None, None);
-        (0..40_000).for_each(|sequence| drop(numbering.take(&arrival(LOW, sequence, 0, 0, start))));
+        for sequence in 0..40_000 {
+            numbering.take(&arrival(LOW, sequence, 0, 0, start));
+        }
         assert_eq!(numbering.extend(0x7fff), Some(0x7fff));
         assert_eq!(numbering.extend(10), Some(65_546));
     }

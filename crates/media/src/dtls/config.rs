@@ -1,6 +1,7 @@
 use super::certificate::{Certificate, Fingerprint};
 use super::flight::INTERVAL;
-use super::{DtlsError, DtlsRole, SrtpProfile};
+use super::{DtlsError, DtlsRole};
+use crate::srtp::Profile;
 use rtc_crypto::providers::AwsLcRsProvider;
 use rtc_dtls::config::{ClientAuthType, ConfigBuilder, ExtendedMasterSecretType, HandshakeConfig};
 use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
@@ -19,7 +20,7 @@ impl Identity {
     pub(super) fn config(
         &self,
         role: DtlsRole,
-        profiles: &[SrtpProfile],
+        profiles: &[Profile],
     ) -> Result<Arc<HandshakeConfig>, DtlsError> {
         let remote = Arc::clone(&self.remote);
         ConfigBuilder::default()
@@ -43,7 +44,7 @@ impl Identity {
     }
 }
 
-impl SrtpProfile {
+impl Profile {
     fn library(self) -> SrtpProtectionProfile {
         match self {
             Self::AeadAes128Gcm => SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
@@ -53,14 +54,6 @@ impl SrtpProfile {
 
     pub(super) fn negotiated(profile: SrtpProtectionProfile) -> Option<Self> {
         [Self::AeadAes128Gcm, Self::Aes128CmHmacSha1_80].into_iter().find(|ours| ours.library() == profile)
-    }
-
-    /// Two keys and two salts, in bytes (RFC 7714 §12, RFC 3711 §8.2).
-    pub(super) fn keying_material_len(self) -> usize {
-        match self {
-            Self::AeadAes128Gcm => 2 * (16 + 12),
-            Self::Aes128CmHmacSha1_80 => 2 * (16 + 14),
-        }
     }
 }
 

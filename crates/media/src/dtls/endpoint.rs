@@ -2,7 +2,8 @@ use super::certificate::{Certificate, Fingerprint};
 use super::config::Identity;
 use super::flight::Flight;
 use super::record::{self, Records};
-use super::{Dtls, DtlsError, DtlsEvent, DtlsFailure, DtlsRole, SrtpProfile};
+use super::{Dtls, DtlsError, DtlsEvent, DtlsFailure, DtlsRole};
+use crate::srtp::Profile;
 use bytes::{Bytes, BytesMut};
 use rtc_dtls::endpoint::{Endpoint, EndpointEvent};
 use rtc_shared::TransportProtocol;
@@ -147,7 +148,7 @@ impl Dtls for RtcDtls {
 
 impl RtcDtls {
     fn connect(&mut self, now: Instant, identity: &Identity) -> Result<(), DtlsError> {
-        let offers = [SrtpProfile::AeadAes128Gcm, SrtpProfile::Aes128CmHmacSha1_80];
+        let offers = [Profile::AeadAes128Gcm, Profile::Aes128CmHmacSha1_80];
         let config = identity.config(DtlsRole::Client, &offers)?;
         let mut endpoint = Endpoint::new(LOCAL, TransportProtocol::UDP, None);
         endpoint.connect(now, PEER, config, None).map_err(|error| DtlsError::Library(error.to_string()))?;
@@ -248,7 +249,7 @@ impl RtcDtls {
 impl Handshake {
     fn accept(identity: Identity) -> Result<Self, DtlsError> {
         Ok(Self {
-            endpoint: server(&identity, SrtpProfile::AeadAes128Gcm)?,
+            endpoint: server(&identity, Profile::AeadAes128Gcm)?,
             offer: Offer::Gcm { identity, first_flight: Vec::new() },
             flight: Flight::default(),
             deadline: None,
@@ -280,7 +281,7 @@ impl Handshake {
         let Offer::Gcm { identity, first_flight } = std::mem::replace(&mut self.offer, Offer::Settled) else {
             return Err(Error::ErrServerNoMatchingSrtpProfile);
         };
-        self.endpoint = server(&identity, SrtpProfile::Aes128CmHmacSha1_80)
+        self.endpoint = server(&identity, Profile::Aes128CmHmacSha1_80)
             .map_err(|_| Error::ErrServerNoMatchingSrtpProfile)?;
         let mut events = Vec::new();
         for datagram in first_flight {
@@ -293,7 +294,7 @@ impl Handshake {
         let lost = || DtlsFailure::Protocol("the association vanished".to_owned());
         let state = self.endpoint.get_connection_state(PEER).ok_or_else(lost)?;
         let profile =
-            SrtpProfile::negotiated(state.srtp_protection_profile()).ok_or(DtlsFailure::NoSrtpProfile)?;
+            Profile::negotiated(state.srtp_protection_profile()).ok_or(DtlsFailure::NoSrtpProfile)?;
         let keying_material = state
             .export_keying_material(EXPORTER_LABEL, &[], profile.keying_material_len())
             .map_err(|error| DtlsFailure::Protocol(error.to_string()))?;
@@ -301,7 +302,7 @@ impl Handshake {
     }
 }
 
-fn server(identity: &Identity, profile: SrtpProfile) -> Result<Endpoint, DtlsError> {
+fn server(identity: &Identity, profile: Profile) -> Result<Endpoint, DtlsError> {
     let config = identity.config(DtlsRole::Server, &[profile])?;
     Ok(Endpoint::new(LOCAL, TransportProtocol::UDP, Some(config)))
 }

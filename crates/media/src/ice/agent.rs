@@ -122,16 +122,6 @@ impl IceLite {
         self.previous.get_or_insert(replaced);
     }
 
-    /// The credentials to tell the client.
-    pub(crate) fn parameters(&self) -> &Credentials {
-        &self.current
-    }
-
-    /// The local username fragments that checks may carry.
-    pub(crate) fn username_fragments(&self) -> impl Iterator<Item = &str> {
-        self.credentials().map(|credentials| credentials.username_fragment.as_str())
-    }
-
     /// Where to send; `None` while there is no consent to send anywhere.
     pub(crate) fn selected(&self) -> Option<Tuple> {
         match self.selection {

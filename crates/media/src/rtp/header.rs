@@ -59,11 +59,6 @@ impl Header {
         self.len
     }
 
-    /// Whether the packet says that its last bytes are padding.
-    pub(crate) fn has_padding(&self) -> bool {
-        self.padding
-    }
-
     /// The header extension elements of `packet`, which must be the one this header was parsed from.
     /// Reading stops at the first malformed element, and at a reserved id 15 (RFC 8285 §4.2).
     pub(crate) fn extensions<'a>(&self, packet: &'a [u8]) -> Extensions<'a> {
@@ -191,7 +186,7 @@ mod tests {
         assert_eq!(header.timestamp, 0x0102_0304);
         assert_eq!(header.ssrc, Ssrc(0xdead_beef));
         assert_eq!(header.header_len(), 12);
-        assert!(!header.has_padding());
+        assert!(!header.padding);
         assert_eq!(header.payload_range(&packet), Some(12..15));
         assert_eq!(header.extensions(&packet).count(), 0);
     }
@@ -249,7 +244,7 @@ mod tests {
     fn padding_is_stripped_and_a_padding_only_packet_has_an_empty_payload() {
         let mut packet = packet(0xa0, &[]);
         let header = Header::parse(&packet).unwrap();
-        assert!(header.has_padding());
+        assert!(header.padding);
         *packet.last_mut().unwrap() = 1;
         assert_eq!(header.payload_range(&packet), Some(12..14));
         *packet.last_mut().unwrap() = 3;

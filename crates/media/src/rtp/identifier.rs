@@ -30,10 +30,6 @@ impl Rid {
         Identifier::parse(bytes, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')).map(Self)
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-
     pub(crate) fn as_str(&self) -> &str {
         self.0.as_str()
     }

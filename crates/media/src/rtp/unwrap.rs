@@ -26,32 +26,6 @@ impl SequenceUnwrapper {
     }
 }
 
-/// Extends 32-bit RTP timestamps to 64 bits, as [`SequenceUnwrapper`] does sequence numbers: the first
-/// timestamp `t` becomes 2^32 + `t`.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct TimestampUnwrapper {
-    highest: Option<u64>,
-}
-
-impl TimestampUnwrapper {
-    pub(crate) fn unwrap(&mut self, timestamp: u32) -> u64 {
-        let extended = match self.highest {
-            Some(highest) => {
-                let distance = timestamp.wrapping_sub(highest as u32) as i32;
-                highest.saturating_add_signed(distance.into())
-            }
-            None => (1 << 32) + u64::from(timestamp),
-        };
-        self.highest = self.highest.max(Some(extended));
-        extended
-    }
-
-    /// The highest extended timestamp so far; `None` before the first packet.
-    pub(crate) fn highest(&self) -> Option<u64> {
-        self.highest
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -75,15 +49,6 @@ mod tests {
         assert_eq!(unwrapper.unwrap(1), 0x2_0001);
         assert_eq!(unwrapper.unwrap(0xffff), 0x1_ffff);
         assert_eq!(unwrapper.highest(), Some(0x2_0001));
-    }
-
-    #[test]
-    fn timestamps_wrap_like_sequence_numbers() {
-        let mut unwrapper = TimestampUnwrapper::default();
-        assert_eq!(unwrapper.unwrap(0xffff_fff0), 0x1_ffff_fff0);
-        assert_eq!(unwrapper.unwrap(16), 0x2_0000_0010);
-        assert_eq!(unwrapper.unwrap(0xffff_fff0), 0x1_ffff_fff0);
-        assert_eq!(unwrapper.highest(), Some(0x2_0000_0010));
     }
 
     proptest! {

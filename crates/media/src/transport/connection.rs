@@ -1,7 +1,7 @@
 //! The handshake of a transport and what runs over it that is not RTP.
 
 use super::{Srtp, Transport};
-use crate::dtls::{DtlsEvent, DtlsRole, Fingerprint, SrtpProfile};
+use crate::dtls::{DtlsEvent, DtlsFailure, DtlsRole, Fingerprint};
 use crate::event::{ControlError, DtlsState, Event, TransportCloseReason};
 use crate::ice::{Changes, Credentials, Tuple};
 use crate::router::Context;
@@ -188,7 +188,14 @@ impl Transport {
                 self.dtls_state = DtlsState::Closed;
                 happened.extend([Happened::State, Happened::Closed(TransportCloseReason::DtlsClosed)]);
             }
-            DtlsEvent::Failed(_) => {
+            DtlsEvent::Failed(failure) => {
+                match failure {
+                    DtlsFailure::FingerprintMismatch => ctx.counters.fingerprint_mismatches += 1,
+                    DtlsFailure::NoSrtpProfile
+                    | DtlsFailure::Alert
+                    | DtlsFailure::TimedOut
+                    | DtlsFailure::Protocol(_) => ctx.counters.handshakes_failed += 1,
+                }
                 self.dtls_state = DtlsState::Failed;
                 happened.push(Happened::State);
             }
@@ -205,11 +212,7 @@ impl Transport {
 pub(crate) struct StunRejected;
 
 impl Srtp {
-    fn new(profile: SrtpProfile, exported: &[u8], is_client: bool) -> Option<Self> {
-        let profile = match profile {
-            SrtpProfile::AeadAes128Gcm => Profile::AeadAes128Gcm,
-            SrtpProfile::Aes128CmHmacSha1_80 => Profile::Aes128CmHmacSha1_80,
-        };
+    fn new(profile: Profile, exported: &[u8], is_client: bool) -> Option<Self> {
         let keys = KeyingMaterial::split(profile, exported).ok()?;
         let (ours, theirs) = if is_client { (keys.client, keys.server) } else { (keys.server, keys.client) };
         Some(Self { inbound: Inbound::new(&theirs), outbound: Outbound::new(&ours) })

@@ -18,14 +18,14 @@ const GCM: Offered = Offered::Srtp_Aead_Aes_128_Gcm;
 fn gcm_is_chosen_although_the_client_lists_aes_cm_first() {
     let mut story = Story::with_client(&[CM, GCM], HashAlgorithm::Sha256);
     story.run();
-    assert_eq!(story.connected_with(), (SrtpProfile::AeadAes128Gcm, false));
+    assert_eq!(story.connected_with(), (Profile::AeadAes128Gcm, false));
 }
 
 #[test]
 fn a_client_of_aes_cm_alone_connects_without_ever_seeing_an_alert() {
     let mut story = Story::with_client(&[CM], HashAlgorithm::Sha256);
     story.run();
-    assert_eq!(story.connected_with(), (SrtpProfile::Aes128CmHmacSha1_80, false));
+    assert_eq!(story.connected_with(), (Profile::Aes128CmHmacSha1_80, false));
     assert!(!story.saw_alert);
 }
 
@@ -39,7 +39,7 @@ fn a_client_without_a_common_profile_fails_and_is_told() {
 
 #[test]
 fn as_the_client_we_offer_gcm_then_aes_cm() {
-    for (accepts, profile) in [(GCM, SrtpProfile::AeadAes128Gcm), (CM, SrtpProfile::Aes128CmHmacSha1_80)] {
+    for (accepts, profile) in [(GCM, Profile::AeadAes128Gcm), (CM, Profile::Aes128CmHmacSha1_80)] {
         let mut story = Story::with_server(&[accepts], HashAlgorithm::Sha512);
         story.run();
         assert_eq!(story.connected_with(), (profile, true));
@@ -344,7 +344,7 @@ impl Story {
         self.theirs.handle_timeout(PEER, self.now).unwrap();
     }
 
-    fn connected_with(&mut self) -> (SrtpProfile, bool) {
+    fn connected_with(&mut self) -> (Profile, bool) {
         match self.ours.poll_event() {
             Some(DtlsEvent::Connected { profile, is_client, .. }) => (profile, is_client),
             other => panic!("not connected: {other:?}"),

@@ -1,0 +1,69 @@
+//! What publishers write at the end of every payload, so that receivers can tell what they got.
+
+use std::time::Duration;
+
+/// Which packet of which frame a payload is, and what a decoder needs to have decoded before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Stamp {
+    pub track: u16,
+    /// Simulcast layer.
+    pub encoding: u8,
+    /// Layers within the encoding.
+    pub spatial: u8,
+    pub temporal: u8,
+    pub key: bool,
+    /// Of the frame's `packets`, counted from 0.
+    pub packet: u16,
+    pub packets: u16,
+    /// Counted from 1 within the encoding's life.
+    pub frame: u32,
+    /// Frames this one refers to; 0 is none.
+    pub references: [u32; 2],
+    /// Since the world began.
+    pub captured: Duration,
+}
+
+impl Stamp {
+    pub const LEN: usize = 34;
+
+    pub fn to_bytes(self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(Self::LEN);
+        bytes.extend(self.track.to_be_bytes());
+        bytes.extend([self.encoding, self.spatial, self.temporal, u8::from(self.key)]);
+        bytes.extend(self.packet.to_be_bytes());
+        bytes.extend(self.packets.to_be_bytes());
+        bytes.extend(self.frame.to_be_bytes());
+        bytes.extend(self.references.into_iter().flat_map(u32::to_be_bytes));
+        bytes.extend((self.captured.as_micros() as u64).to_be_bytes());
+        bytes.extend(MAGIC);
+        assert_eq!(bytes.len(), Self::LEN);
+        bytes
+    }
+
+    /// Reads the stamp at the end of a payload.
+    pub fn of(payload: &[u8]) -> Self {
+        let start = payload.len().checked_sub(Self::LEN).expect("a payload without a stamp");
+        let bytes = &payload[start..];
+        assert_eq!(bytes[30..], MAGIC, "a damaged payload");
+        let word = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+        let half = |at: usize| u16::from_be_bytes(bytes[at..at + 2].try_into().unwrap());
+        Self {
+            track: half(0),
+            encoding: bytes[2],
+            spatial: bytes[3],
+            temporal: bytes[4],
+            key: bytes[5] == 1,
+            packet: half(6),
+            packets: half(8),
+            frame: word(10),
+            references: [word(14), word(18)],
+            captured: Duration::from_micros(u64::from_be_bytes(bytes[22..30].try_into().unwrap())),
+        }
+    }
+
+    pub fn is_last(&self) -> bool {
+        self.packet + 1 == self.packets
+    }
+}
+
+const MAGIC: [u8; 4] = *b"?end";
