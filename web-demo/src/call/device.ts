@@ -1,5 +1,9 @@
-import { Device } from 'mediasoup-client';
+import { Device, detectDevice } from 'mediasoup-client';
 import { rtpCapabilities } from '../api/rest';
+
+export class UnsupportedBrowser extends Error {
+  override readonly name = 'UnsupportedBrowser';
+}
 
 let loading: Promise<Device> | undefined;
 
@@ -13,7 +17,9 @@ export function loadDevice(): Promise<Device> {
 }
 
 async function load(): Promise<Device> {
-  const [device, routerRtpCapabilities] = await Promise.all([Device.factory(), rtpCapabilities()]);
-  await device.load({ routerRtpCapabilities });
+  const handlerName = detectDevice();
+  if (!handlerName) throw new UnsupportedBrowser();
+  const device = new Device({ handlerName });
+  await device.load({ routerRtpCapabilities: await rtpCapabilities() });
   return device;
 }

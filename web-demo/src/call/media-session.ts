@@ -4,14 +4,15 @@ import { Receiver, type RemoteTrack } from './receiver';
 import { Sender } from './sender';
 import type { Signaling } from './signaling';
 import { TransportLink } from './transport-link';
-import type { JoinReply, Source } from './wire';
+import type { JoinReply } from './wire';
 
 export interface MediaSessionOptions {
   device: Device;
   signaling: Signaling;
   choice: VideoChoice;
   onTracks: (tracks: RemoteTrack[]) => void;
-  onSendError: (source: Source, error: unknown) => void;
+  /** Something could not be sent. */
+  onError: (error: unknown) => void;
   /** Media stopped flowing on a transport, or flows again. */
   onInterrupted: (interrupted: boolean) => void;
   /** A transport is lost for good: the leg must join again. */
@@ -47,7 +48,7 @@ export class MediaSession {
       signaling,
       device,
       choice,
-      onError: options.onSendError,
+      onError: options.onError,
     });
     this.receiver = new Receiver(this.#transports.recv, signaling, options.onTracks);
   }

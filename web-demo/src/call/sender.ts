@@ -16,7 +16,7 @@ export class Sender {
   readonly #signaling: Signaling;
   readonly #device: Device;
   readonly #choice: VideoChoice;
-  readonly #onError: (source: Source, error: unknown) => void;
+  readonly #onError: (error: unknown) => void;
   readonly #producers = new Map<Source, Producer>();
   readonly #wanted = new Map<Source, Outgoing>();
   #work: Promise<void> = Promise.resolve();
@@ -26,7 +26,7 @@ export class Sender {
     signaling: Signaling;
     device: Device;
     choice: VideoChoice;
-    onError: (source: Source, error: unknown) => void;
+    onError: (error: unknown) => void;
   }) {
     this.#transport = options.transport;
     this.#signaling = options.signaling;
@@ -49,7 +49,7 @@ export class Sender {
     this.#work = this.#work
       .then(() => this.#settle(source))
       .catch((error: unknown) => {
-        if (!this.#transport.closed) this.#onError(source, error);
+        if (!this.#transport.closed) this.#onError(error);
       });
   }
 

@@ -144,7 +144,7 @@ export class CallRoom {
       onTracks: (tracks) => {
         this.tracks.value = tracks;
       },
-      onSendError: (_source, error) => notify(describe(error), 'error'),
+      onError: report,
       onInterrupted: (interrupted) => {
         this.mediaInterrupted.value = interrupted;
       },
@@ -167,7 +167,7 @@ export class CallRoom {
   #receive(media: MediaSession, joined: JoinReply, others: { producerId: string }[]): void {
     const consumers = joined.consumers ?? [];
     this.tracks.value = consumers.length > 0 ? this.tracks.peek() : [];
-    media.receiver.accept(consumers).catch((error: unknown) => notify(describe(error), 'error'));
+    media.receiver.accept(consumers).catch(report);
     media.receiver.want(others.map((producer) => producer.producerId));
   }
 
@@ -184,6 +184,7 @@ export class CallRoom {
 
   async #learnHowItEnded(): Promise<void> {
     const call = await signedIn(api.call(this.callId)).catch(() => undefined);
+    this.call.value = call;
     this.finish(call?.endReason ?? null, call?.durationSeconds ?? null);
   }
 
@@ -224,6 +225,11 @@ export class CallRoom {
 }
 
 type MediaDevice = Awaited<ReturnType<typeof loadDevice>>;
+
+/** Tells what failed, unless joining again will mend it anyway. */
+function report(error: unknown): void {
+  if (!hasCode(error, 'disconnected', 'timeout', 'not_in_call')) notify(describe(error), 'error');
+}
 
 function describeRefusal(error: unknown): string {
   if (hasCode(error, 'forbidden')) return 'Only members of the group can join this call.';

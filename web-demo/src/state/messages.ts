@@ -1,9 +1,11 @@
 import { ServerError } from '../api/server-error';
 import { CaptureError, type CaptureProblem } from '../call/capture';
+import { UnsupportedBrowser } from '../call/device';
 
 /** What to tell people when something failed. Codes nobody foresaw are shown as they are. */
 export function describe(error: unknown): string {
   if (error instanceof ServerError) return MESSAGES[error.code] ?? unforeseen(error.code);
+  if (error instanceof UnsupportedBrowser) return 'This browser cannot take part in calls.';
   if (error instanceof CaptureError) return describeCapture(error.problem, 'your screen');
   console.error(error);
   return 'Something went wrong in this page. Reload it to try again.';

@@ -10,6 +10,7 @@ import { Icon } from './icon';
 import { Link } from './link';
 import { Members } from './members';
 import { Empty } from './message';
+import { useTitle } from './use-title';
 
 export function GroupPage({ groupId }: { groupId: string }) {
   const view = useMemo(() => new GroupView(groupId), [groupId]);
@@ -18,6 +19,7 @@ export function GroupPage({ groupId }: { groupId: string }) {
   useEffect(() => void view.loadHistory(), [view, running?.id]);
   useEffect(() => void view.load(), [view]);
   const group = view.group.value;
+  useTitle(group.state === 'ready' ? group.value.name : undefined);
 
   if (group.state === 'loading') return <p class="muted loading">Loading…</p>;
   if (group.state === 'failed') {

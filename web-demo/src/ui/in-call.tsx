@@ -9,16 +9,19 @@ import { ParticipantsPanel } from './participants-panel';
 import { Banner, ConnectionBanner } from './shell';
 import { Sound } from './sound';
 import { Stage } from './stage';
+import { useTitle } from './use-title';
 
 /** The call itself: pictures, and the bar to act on it. */
 export function InCall({ room }: { room: CallRoom }) {
   const tiles = useComputed(() => tilesOf(room));
   const panelOpen = useSignal(false);
   const call = room.call.value;
+  const title = (call && groupName(call.groupId)) ?? 'Call';
+  useTitle(`In call: ${title}`);
   return (
     <div class="call" data-testid="call" data-panel={panelOpen.value ? 'open' : 'closed'}>
       <header class="call-head">
-        <h1>{(call && groupName(call.groupId)) ?? 'Call'}</h1>
+        <h1>{title}</h1>
         {call?.startedAt ? (
           <CallTimer startedAt={call.startedAt} />
         ) : (
