@@ -218,7 +218,7 @@ mod tests {
         let Slot::Taken(segment, _) = slot else { panic!("no slot") };
         let shift = numbering.segments().get(segment).unwrap().shift;
         assert_eq!(300 - shift.picture_id, 8);
-        assert_eq!(7u8.wrapping_sub(shift.tl0_pic_idx), 8);
+        assert_eq!((300u16 as u8).wrapping_sub(shift.tl0_pic_idx), 8);
     }
 
     #[test]

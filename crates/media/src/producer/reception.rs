@@ -97,13 +97,13 @@ mod tests {
             reception.received(sequence, 0, start);
         }
         let report = reception.report(start);
-        assert_eq!((report.fraction_lost, report.total_lost), (63, 24));
+        assert_eq!((report.fraction_lost, report.total_lost), (64, 25));
         assert_eq!(report.last_sequence_number, 65_635);
         for sequence in 65_636..65_736 {
             reception.received(sequence, 0, start);
         }
         let report = reception.report(start);
-        assert_eq!((report.fraction_lost, report.total_lost), (0, 24));
+        assert_eq!((report.fraction_lost, report.total_lost), (0, 25));
     }
 
     #[test]
