@@ -25,8 +25,8 @@ export class Api {
     this.#token = token;
   }
 
-  groups(): Promise<Page<Group>> {
-    return this.#get('/groups');
+  groups(): Promise<Group[]> {
+    return this.#all('/groups');
   }
 
   group(groupId: string): Promise<Group> {
@@ -37,8 +37,8 @@ export class Api {
     return this.#post('/groups', { name });
   }
 
-  members(groupId: string): Promise<Page<Member>> {
-    return this.#get(`/groups/${encodeURIComponent(groupId)}/members`);
+  members(groupId: string): Promise<Member[]> {
+    return this.#all(`/groups/${encodeURIComponent(groupId)}/members`);
   }
 
   addMember(groupId: string, userId: string): Promise<Member> {
@@ -69,6 +69,19 @@ export class Api {
     return this.#get(`/calls/group/${encodeURIComponent(groupId)}?${query}`);
   }
 
+  /** Every item of a list that comes in pages. */
+  async #all<Item>(path: string): Promise<Item[]> {
+    const items: Item[] = [];
+    let cursor: string | undefined;
+    do {
+      const query = new URLSearchParams({ limit: '100', ...(cursor && { cursor }) });
+      const page: Page<Item> = await this.#get(`${path}?${query}`);
+      items.push(...page.items);
+      cursor = page.nextCursor ?? undefined;
+    } while (cursor && items.length < MOST_ITEMS);
+    return items;
+  }
+
   #get<Reply>(path: string): Promise<Reply> {
     return send(path, { token: this.#token() });
   }
@@ -77,3 +90,6 @@ export class Api {
     return send(path, { method: 'POST', token: this.#token(), body });
   }
 }
+
+/** More than this nobody reads on one page. */
+const MOST_ITEMS = 2_000;

@@ -172,7 +172,7 @@ export class CallRoom {
   }
 
   async #refused(error: unknown): Promise<void> {
-    if (hasCode(error, 'call_ended', 'conflict')) return this.#learnHowItEnded();
+    if (hasCode(error, 'call_ended')) return this.#learnHowItEnded();
     // Without a socket the effect on its status tries again.
     if (hasCode(error, 'disconnected')) return;
     if (this.phase.peek().name === 'joined' && hasCode(error, ...PASSING)) {
@@ -189,8 +189,8 @@ export class CallRoom {
   }
 
   async #loadMembers(groupId: string): Promise<void> {
-    const page = await signedIn(api.members(groupId)).catch(() => undefined);
-    if (page) this.members.value = page.items;
+    // Without knowing the roles nobody is offered to end the call; all else goes on.
+    this.members.value = await signedIn(api.members(groupId)).catch(() => []);
   }
 
   #sendLocalMedia(): void {

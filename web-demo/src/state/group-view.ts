@@ -26,7 +26,7 @@ export class GroupView {
         this.loadHistory(),
       ]);
       this.group.value = { state: 'ready', value: group };
-      this.members.value = members.items;
+      this.members.value = members;
     } catch (error) {
       const message = hasCode(error, 'forbidden', 'not_found')
         ? 'You are not a member of this group, or it does not exist.'

@@ -14,8 +14,7 @@ export const groups = signal<Loaded<Group[]>>({ state: 'loading' });
 
 export async function loadGroups(): Promise<void> {
   try {
-    const page = await signedIn(api.groups());
-    groups.value = { state: 'ready', value: page.items };
+    groups.value = { state: 'ready', value: await signedIn(api.groups()) };
   } catch (error) {
     if (groups.peek().state !== 'ready') {
       groups.value = { state: 'failed', message: describe(error) };

@@ -46,6 +46,7 @@ const MESSAGES: Record<string, string> = {
   not_found: 'This does not exist, or it is gone.',
   not_in_call: 'You are not in this call.',
   call_ended: 'This call has ended.',
+  unsupported: 'This is not part of this kind of call.',
   call_exists: 'A call is already running in this group.',
   limit_exceeded: 'A limit of the server is reached.',
   rate_limited: 'Too many requests. Wait a moment and try again.',

@@ -99,7 +99,7 @@ function NewGroup() {
           id="new-group"
           data-testid="new-group-name"
           required
-          maxLength={80}
+          maxLength={100}
           placeholder="Name"
           autocomplete="off"
           value={name}
