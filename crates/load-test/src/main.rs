@@ -1,1 +1,41 @@
-fn main() {}
+//! Headless peers against a running server, over its real signaling and real DTLS-SRTP, and the report.
+//!
+//! It knows the server only from outside: REST, Socket.IO, UDP, and procfs for what the process costs. A scenario
+//! ([`one_call`]) makes people and a call through [`api`], runs peers, and measures between two samples. A peer
+//! ([`peer`]) is a signaling connection and a [`transport`], a state machine that a [`link`] drives on a socket.
+
+mod api;
+mod cli;
+mod dtls;
+mod feedback;
+mod ice;
+mod link;
+mod one_call;
+mod peer;
+mod publisher;
+mod report;
+mod rtp_stream;
+mod server_process;
+mod signaling;
+mod socket_io;
+mod stream_stats;
+mod subscriber;
+mod transport;
+mod vp8;
+
+use anyhow::{Result, ensure};
+use clap::Parser;
+use cli::Options;
+use std::io::Write;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let options = Options::parse();
+    options.check()?;
+    let report = one_call::run(&options).await?;
+    let text = if options.json { serde_json::to_string_pretty(&report)? + "\n" } else { report.to_string() };
+    std::io::stdout().write_all(text.as_bytes())?;
+    ensure!(report.failed == 0, "{} peers failed", report.failed);
+    ensure!(report.media.received_per_second > 0.0, "no media was forwarded");
+    Ok(())
+}

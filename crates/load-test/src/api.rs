@@ -1,0 +1,142 @@
+//! The REST part of a call's life: people, a group of them, a call in it.
+
+use crate::cli::Options;
+use anyhow::{Context, Result, anyhow, bail};
+use jsonwebtoken::{EncodingKey, Header, encode};
+use reqwest::{Client, Method, RequestBuilder, Url};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::time::{Duration, SystemTime};
+use uuid::Uuid;
+
+/// The server's REST interface.
+#[derive(Clone)]
+pub(crate) struct Api {
+    client: Client,
+    base: Url,
+    token_secret: Option<String>,
+    service_token: Option<String>,
+}
+
+/// Somebody signed in.
+#[derive(Debug, Clone)]
+pub(crate) struct User {
+    pub(crate) id: String,
+    pub(crate) token: String,
+}
+
+#[derive(Deserialize)]
+struct Identified {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct DevToken {
+    token: String,
+    user: Identified,
+}
+
+impl Api {
+    pub(crate) fn new(options: &Options) -> Result<Self> {
+        let client = Client::builder().timeout(TIMEOUT).no_proxy().build()?;
+        Ok(Self {
+            client,
+            base: options.url.clone(),
+            token_secret: options.token_secret.clone(),
+            service_token: options.service_token.clone(),
+        })
+    }
+
+    /// Fails with advice when nothing answers.
+    pub(crate) async fn check_alive(&self) -> Result<()> {
+        let health = self.client.get(self.base.join("/health/live")?).send().await;
+        let advice = || format!("no Switchyard server answers at {}; `make run` starts one", self.base);
+        health.and_then(reqwest::Response::error_for_status).map(drop).with_context(advice)
+    }
+
+    pub(crate) async fn sign_in(&self, name: &str) -> Result<User> {
+        let Some(secret) = &self.token_secret else {
+            let request = self.client.post(self.base.join("/auth/dev-token")?).json(&json!({ "name": name }));
+            let advice = "signing in (a server with JWT_SECRET set needs --token-secret)";
+            let DevToken { token, user } = serde_json::from_value(call(request).await.context(advice)?)?;
+            return Ok(User { id: user.id, token });
+        };
+        let expires = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)? + TOKEN_LIFE;
+        let subject = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
+        let claims = json!({ "sub": subject, "name": name, "exp": expires.as_secs() });
+        let token = encode(&Header::default(), &claims, &EncodingKey::from_secret(secret.as_bytes()))?;
+        let me = self.request(Method::GET, "/users/me", &token)?;
+        let Identified { id } = serde_json::from_value(call(me).await.context("signing in")?)?;
+        Ok(User { id, token })
+    }
+
+    pub(crate) async fn rtp_capabilities(&self) -> Result<Value> {
+        let mut answer = call(self.client.get(self.base.join("/rtp-capabilities")?)).await?;
+        let wrapped = answer["routerRtpCapabilities"].take();
+        Ok(if wrapped.is_object() { wrapped } else { answer })
+    }
+
+    /// A group with `owner` and `others` in it.
+    pub(crate) async fn create_group(&self, name: &str, owner: &User, others: &[User]) -> Result<String> {
+        if let Some(service) = &self.service_token {
+            let group = Uuid::new_v4().to_string();
+            self.put(service, &format!("/groups/{group}"), json!({ "name": name })).await?;
+            for user in std::iter::once(owner).chain(others) {
+                self.put(service, &format!("/groups/{group}/members/{}", user.id), json!({})).await?;
+            }
+            return Ok(group);
+        }
+        let request = self.request(Method::POST, "/groups", &owner.token)?.json(&json!({ "name": name }));
+        let Identified { id: group } =
+            serde_json::from_value(call(request).await.context("creating a group")?)?;
+        for user in others {
+            let request = self.request(Method::POST, &format!("/groups/{group}/members"), &owner.token)?;
+            call(request.json(&json!({ "userId": user.id }))).await.context("adding a member")?;
+        }
+        Ok(group)
+    }
+
+    pub(crate) async fn create_call(&self, group: &str, user: &User) -> Result<String> {
+        let request = self.request(Method::POST, "/calls", &user.token)?;
+        let call = call(request.json(&json!({ "groupId": group, "type": "video" })))
+            .await
+            .context("creating a call")?;
+        Ok(serde_json::from_value::<Identified>(call)?.id)
+    }
+
+    /// Ends the call and deletes its group, so that a run leaves nothing behind.
+    pub(crate) async fn clean_up(&self, call_id: &str, group: &str, owner: &User) -> Result<()> {
+        call(self.request(Method::PATCH, &format!("/calls/{call_id}/end"), &owner.token)?).await?;
+        let token = self.service_token.as_ref().unwrap_or(&owner.token);
+        call(self.request(Method::DELETE, &format!("/groups/{group}"), token)?).await.map(drop)
+    }
+
+    async fn put(&self, token: &str, path: &str, body: Value) -> Result<()> {
+        call(self.request(Method::PUT, path, token)?.json(&body)).await.map(drop)
+    }
+
+    fn request(&self, method: Method, path: &str, token: &str) -> Result<RequestBuilder> {
+        Ok(self.client.request(method, self.base.join(path)?).bearer_auth(token))
+    }
+}
+
+/// The body of a successful answer (null if it has none), or the problem as an error.
+async fn call(request: RequestBuilder) -> Result<Value> {
+    let response = request.send().await?;
+    let (status, path) = (response.status(), response.url().path().to_owned());
+    let body = response.text().await?;
+    let value: Value =
+        if body.is_empty() { Value::Null } else { serde_json::from_str(&body).unwrap_or_default() };
+    if status.is_success() {
+        return Ok(value);
+    }
+    let detail = value["detail"].as_str().or(value["title"].as_str());
+    match detail {
+        Some(detail) => bail!("{path} answered {status}: {detail}"),
+        None => Err(anyhow!("{path} answered {status}")),
+    }
+}
+
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// Longer than any run.
+const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3_600);

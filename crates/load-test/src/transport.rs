@@ -1,0 +1,138 @@
+//! A peer's transport as a state machine: ICE checks, DTLS handshake, SRTP. Datagrams in, datagrams out; whoever
+//! drives it owns the socket and the clock, so that one loop can drive many.
+
+use crate::dtls::{DtlsClient, Identity, SrtpPair};
+use crate::ice::IceClient;
+use crate::signaling::{DtlsParameters, TransportOptions};
+use anyhow::{Result, anyhow};
+use bytes::{Bytes, BytesMut};
+use rtc_rtp::Packet;
+use rtc_shared::marshal::{Marshal, Unmarshal};
+use std::collections::VecDeque;
+use std::time::Instant;
+
+pub(crate) struct Transport {
+    identity: Identity,
+    server: DtlsParameters,
+    ice: IceClient,
+    dtls: Option<DtlsClient>,
+    srtp: Option<SrtpPair>,
+    outgoing: VecDeque<Bytes>,
+    /// Received packets that did not authenticate or parse.
+    pub(crate) rejected: u64,
+}
+
+/// What a datagram brought.
+pub(crate) enum Incoming {
+    /// The handshake is done: media can flow.
+    Connected,
+    Rtp(Packet),
+    Rtcp(Vec<Box<dyn rtcp::Packet>>),
+}
+
+impl Transport {
+    pub(crate) fn new(identity: &Identity, options: &TransportOptions, now: Instant) -> Self {
+        Self {
+            identity: identity.clone(),
+            server: options.dtls_parameters.clone(),
+            ice: IceClient::new(identity.crypto.clone(), &options.ice_parameters, now),
+            dtls: None,
+            srtp: None,
+            outgoing: VecDeque::new(),
+            rejected: 0,
+        }
+    }
+
+    /// Tells the datagrams apart by their first byte (RFC 7983).
+    pub(crate) fn handle_datagram(&mut self, bytes: &[u8], now: Instant) -> Result<Option<Incoming>> {
+        match bytes {
+            [0..=3, ..] => {
+                if self.ice.handle(bytes, now) {
+                    self.dtls = Some(DtlsClient::connect(&self.identity, &self.server, now)?);
+                    self.queue_dtls();
+                }
+                Ok(None)
+            }
+            [20..=63, ..] => self.handle_dtls(bytes, now),
+            [128..=191, 192..=223, ..] => Ok(self.open_rtcp(bytes).map(Incoming::Rtcp)),
+            [128..=191, ..] => Ok(self.open_rtp(bytes).map(Incoming::Rtp)),
+            _ => {
+                self.rejected += 1;
+                Ok(None)
+            }
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Result<()> {
+        if let Some(check) = self.ice.poll_check(now)? {
+            self.outgoing.push_back(check.into());
+        }
+        if let Some(dtls) = &mut self.dtls {
+            dtls.handle_timeout(now)?;
+        }
+        self.queue_dtls();
+        Ok(())
+    }
+
+    pub(crate) fn next_timeout(&self) -> Instant {
+        let check = self.ice.next_check();
+        self.dtls.as_ref().and_then(DtlsClient::poll_timeout).map_or(check, |dtls| check.min(dtls))
+    }
+
+    pub(crate) fn send_rtp(&mut self, packet: &Packet) -> Result<()> {
+        let Some(srtp) = &mut self.srtp else { return Ok(()) };
+        let plain = packet.marshal().map_err(|error| anyhow!("RTP: {error}"))?;
+        let sealed = srtp.outbound.encrypt_rtp(&plain).map_err(|error| anyhow!("SRTP: {error}"))?;
+        self.outgoing.push_back(sealed.freeze());
+        Ok(())
+    }
+
+    pub(crate) fn send_rtcp(&mut self, packets: &[Box<dyn rtcp::Packet>]) -> Result<()> {
+        let Some(srtp) = &mut self.srtp else { return Ok(()) };
+        let plain = rtcp::packet::marshal(packets).map_err(|error| anyhow!("RTCP: {error}"))?;
+        let sealed = srtp.outbound.encrypt_rtcp(&plain).map_err(|error| anyhow!("SRTCP: {error}"))?;
+        self.outgoing.push_back(sealed.freeze());
+        Ok(())
+    }
+
+    /// Says goodbye, so that the server need not wait for consent to run out.
+    pub(crate) fn close(&mut self, now: Instant) {
+        if let Some(dtls) = &mut self.dtls {
+            dtls.close(now);
+        }
+        self.queue_dtls();
+    }
+
+    pub(crate) fn poll_transmit(&mut self) -> Option<Bytes> {
+        self.outgoing.pop_front()
+    }
+
+    fn handle_dtls(&mut self, record: &[u8], now: Instant) -> Result<Option<Incoming>> {
+        let Some(dtls) = &mut self.dtls else { return Ok(None) };
+        let keys = dtls.handle(record, now, &*self.identity.crypto);
+        self.queue_dtls();
+        let Some(keys) = keys? else { return Ok(None) };
+        self.srtp = Some(keys);
+        Ok(Some(Incoming::Connected))
+    }
+
+    fn open_rtp(&mut self, bytes: &[u8]) -> Option<Packet> {
+        let opened = self.srtp.as_mut().and_then(|srtp| srtp.inbound.decrypt_rtp(bytes).ok());
+        let packet = opened.and_then(|mut plain: BytesMut| Packet::unmarshal(&mut plain).ok());
+        self.rejected += u64::from(packet.is_none());
+        packet
+    }
+
+    fn open_rtcp(&mut self, bytes: &[u8]) -> Option<Vec<Box<dyn rtcp::Packet>>> {
+        let opened = self.srtp.as_mut().and_then(|srtp| srtp.inbound.decrypt_rtcp(bytes).ok());
+        let packets = opened.and_then(|mut plain| rtcp::packet::unmarshal(&mut plain).ok());
+        self.rejected += u64::from(packets.is_none());
+        packets
+    }
+
+    fn queue_dtls(&mut self) {
+        if let Some(dtls) = &mut self.dtls {
+            self.outgoing.extend(std::iter::from_fn(|| dtls.poll_transmit()).map(BytesMut::freeze));
+        }
+    }
+}
