@@ -17,7 +17,7 @@ use std::time::Instant;
 /// so that they cannot be guessed.
 impl Sfu {
     pub fn create_router(&mut self, id: RouterId) -> Result<(), ControlError> {
-        vacant(&self.names.routers, id)?;
+        vacant(&self.names.routers, &id)?;
         let key = self.routers.insert_with_key(|key| Router::new(id, key));
         self.names.routers.insert(id, key);
         Ok(())
@@ -44,7 +44,7 @@ impl Sfu {
         id: TransportId,
         options: TransportOptions,
     ) -> Result<TransportParameters, ControlError> {
-        vacant(&self.names.transports, id)?;
+        vacant(&self.names.transports, &id)?;
         let router_key = *self.names.routers.get(&router).ok_or(ControlError::RouterNotFound)?;
         let (key, parameters) = self
             .work(now, router_key, None, |router, ctx| router.create_transport(id, options.direction, ctx))
@@ -90,7 +90,7 @@ impl Sfu {
         id: ProducerId,
         options: ProduceOptions,
     ) -> Result<ProducerKind, ControlError> {
-        vacant(&self.names.producers, id)?;
+        vacant(&self.names.producers, &id)?;
         let (router, key) = self.transport(transport)?;
         let (producer, kind) = self
             .work(now, router, Some(key), |router, ctx| router.produce(key, id, options, ctx))
@@ -125,7 +125,7 @@ impl Sfu {
         id: ConsumerId,
         options: &ConsumeOptions,
     ) -> Result<ConsumerParameters, ControlError> {
-        vacant(&self.names.consumers, id)?;
+        vacant(&self.names.consumers, &id)?;
         let (router, key) = self.transport(transport)?;
         let producers_of_router =
             self.names.producers.get(&options.producer).filter(|(other, _)| *other == router);
@@ -180,7 +180,7 @@ impl Sfu {
         id: DataProducerId,
         options: DataProduceOptions,
     ) -> Result<(), ControlError> {
-        vacant(&self.names.data_producers, id)?;
+        vacant(&self.names.data_producers, &id)?;
         let (router, key) = self.transport(transport)?;
         let producer = self
             .work(now, router, Some(key), |router, _| router.produce_data(key, id, options))
@@ -197,7 +197,7 @@ impl Sfu {
         id: DataConsumerId,
         producer: DataProducerId,
     ) -> Result<DataConsumerParameters, ControlError> {
-        vacant(&self.names.data_consumers, id)?;
+        vacant(&self.names.data_consumers, &id)?;
         let (router, key) = self.transport(transport)?;
         let producers_of_router =
             self.names.data_producers.get(&producer).filter(|(other, _)| *other == router);
@@ -249,6 +249,6 @@ impl Sfu {
     }
 }
 
-fn vacant<K: Hash + Eq, V>(names: &HashMap<K, V>, id: K) -> Result<(), ControlError> {
-    if names.contains_key(&id) { Err(ControlError::AlreadyExists) } else { Ok(()) }
+fn vacant<K: Hash + Eq, V>(names: &HashMap<K, V>, id: &K) -> Result<(), ControlError> {
+    if names.contains_key(id) { Err(ControlError::AlreadyExists) } else { Ok(()) }
 }

@@ -35,7 +35,7 @@ pub(crate) struct Route {
 
 /// The header extension ids a client chose; one meaning per id in a transport (RFC 8843 §9.2).
 #[derive(Debug)]
-pub(crate) struct IncomingExtensions([Option<HeaderExtensionUri>; 256]);
+pub(crate) struct IncomingExtensions(Box<[Option<HeaderExtensionUri>; 256]>);
 
 /// The header extension values of one packet.
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ impl Uplink {
             producers: Vec::new(),
             routes: FxHashMap::default(),
             mids: Vec::new(),
-            extensions: IncomingExtensions([None; 256]),
+            extensions: IncomingExtensions(Box::new([None; 256])),
             arrivals: Recorder::default(),
             transport_cc: false,
             cname: None,
