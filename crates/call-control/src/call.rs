@@ -159,6 +159,22 @@ impl From<EndReason> for Ending {
     }
 }
 
+impl Ending {
+    /// As it is stored and sent.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Timeout => "timeout",
+            Self::Error => "error",
+            Self::Cancelled => "cancelled",
+            Self::LastLeft => "last-left",
+            Self::GroupDeleted => "group-deleted",
+            Self::ServerRestart => "server-restart",
+        }
+    }
+}
+
 /// Why the machine refuses a command. A refused command changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
@@ -174,7 +190,14 @@ pub enum CallError {
 
 impl Call {
     /// Rule 1: a new call waits, with its creator listed through one unattached leg.
-    pub fn create(origin: Origin, creator: Person, leg: LegId, room: RouterId, metadata: Metadata, rules: Rules) -> (Self, Vec<Effect>) {
+    pub fn create(
+        origin: Origin,
+        creator: Person,
+        leg: LegId,
+        room: RouterId,
+        metadata: Metadata,
+        rules: Rules,
+    ) -> (Self, Vec<Effect>) {
         let now = origin.created_at;
         let mut call = Self {
             origin,
@@ -207,16 +230,26 @@ impl Call {
         rules: Rules,
         now: DateTime<Utc>,
     ) -> Result<(Self, Vec<Effect>), CorruptRecord> {
-        let mut call = Self::from_record(record, rules)?;
-        call.legs = legs.into_iter().map(|leg| (leg.id, Leg::restore(leg, now))).collect();
+        let mut call = Self::past(record, legs, rules)?;
         call.stamp.epoch += 1;
         call.room = Some(room);
         call.updated_at = now;
+        call.legs.values_mut().for_each(|leg| leg.lose(now, Loss::Restart));
         let mut step = transition::Step::new(now);
         step.record(Event::RoomChanged);
         call.end_if_deserted(&mut step, Ending::ServerRestart);
         let effects = step.finish(&mut call);
         Ok((call, effects))
+    }
+
+    /// A call that is over, for what may still be done to its record.
+    ///
+    /// # Errors
+    /// [`CorruptRecord`] when the rows contradict each other.
+    pub fn past(record: CallRecord, legs: Vec<LegRecord>, rules: Rules) -> Result<Self, CorruptRecord> {
+        let mut call = Self::from_record(record, rules)?;
+        call.legs = legs.into_iter().map(|leg| (leg.id, Leg::restore(leg))).collect();
+        Ok(call)
     }
 
     /// Changes the call and says what has to be done about it, in order. Ids inside commands are the caller's choice.
@@ -306,5 +339,8 @@ impl Call {
 
 /// `time` plus `wait`; waits too long for the calendar never come.
 fn after(time: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
-    TimeDelta::from_std(wait).ok().and_then(|wait| time.checked_add_signed(wait)).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    TimeDelta::from_std(wait)
+        .ok()
+        .and_then(|wait| time.checked_add_signed(wait))
+        .unwrap_or(DateTime::<Utc>::MAX_UTC)
 }

@@ -1,3 +1,389 @@
-//! The calls of this server.
+//! The calls of this server, usable without HTTP: every public method is one operation of the service.
+//!
+//! Records are read from the store. What changes a live call goes through the one task that owns it
+//! ([`task`]), in order; a call is live from its creation until it is over.
 
+mod access;
+mod announce;
+mod ledger;
+mod live;
 pub mod media;
+mod presence;
+mod request;
+mod startup;
+mod task;
+
+use std::{sync::Arc, time::Duration};
+
+use switchyard_media_worker::{
+    Media,
+    media::{
+        Direction,
+        ortc::{RtpCapabilities, TransportParameters},
+    },
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use request::NewCall;
+
+use live::Registry;
+use media::CallMedia;
+use presence::Presence;
+use request::{Attach, Request};
+use task::CallTask;
+
+use crate::{
+    call::{
+        Call, CallView, Command, Effect, EndReason, Ending, LegReason, LegView, Metadata, Origin, Person,
+        Rules, Via,
+    },
+    error::{ErrorCode, Refusal},
+    ice::IceServers,
+    ids::{CallId, GroupId, LegId, UserId},
+    signaling::{
+        command::{Join, MediaCommand},
+        hub::{Hub, SocketId},
+        reply::{Joined, MediaReply, Snapshot},
+    },
+    store::{CallFilter, Page, PageRequest, Store, StoreError, StoredCall, StoredEvent, TimeCursor, now},
+};
+
+/// Cheap to clone; all clones are one service.
+#[derive(Clone)]
+pub struct Calls {
+    shared: Arc<Shared>,
+}
+
+#[derive(Clone, Debug)]
+pub struct CallsConfig {
+    pub rules: Rules,
+    /// Rule 7: running calls older than this are ended.
+    pub max_call_age: Duration,
+    pub ice_servers: IceServers,
+}
+
+/// What the service and the tasks of its calls have in common.
+struct Shared {
+    config: CallsConfig,
+    store: Store,
+    media: Media,
+    hub: Hub,
+    live: Registry,
+    presence: Presence,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Calls {
+    /// Takes over the calls that were running when the server last stopped, and starts serving.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub async fn start(
+        config: CallsConfig,
+        store: Store,
+        media: Media,
+        hub: Hub,
+    ) -> Result<Self, StoreError> {
+        let shared = Shared {
+            config,
+            store,
+            media,
+            hub,
+            live: Registry::default(),
+            presence: Presence::default(),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        let calls = Self { shared: Arc::new(shared) };
+        calls.take_over().await?;
+        calls.keep_house();
+        Ok(calls)
+    }
+
+    /// Stops the tasks and leaves running calls to the next start.
+    pub async fn shutdown(&self) {
+        self.shared.stop.cancel();
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+    }
+
+    /// Starts a call in a group that has none running. The caller is in it at once, through a leg without a device.
+    ///
+    /// # Errors
+    /// `forbidden` for outsiders, `call_exists` naming the running call, `too_large`, `node_overloaded`, `unavailable`.
+    pub async fn create(&self, by: &Person, new: NewCall) -> Result<CallView, Refusal> {
+        self.require_member(new.group_id, by.id).await?;
+        if new.metadata.is_too_large() {
+            return Err(Refusal::new(ErrorCode::TooLarge, "metadata is too large"));
+        }
+        if let Some(running) = self.shared.store.running_call(new.group_id).await? {
+            return Err(Refusal::call_exists(running.record.id));
+        }
+        let origin = Origin {
+            id: CallId::random(),
+            group_id: new.group_id,
+            initiated_by: by.id,
+            call_type: new.call_type,
+            created_at: now(),
+        };
+        let (media, events) = CallMedia::open(&self.shared.media, origin.id, origin.call_type).await?;
+        let (call, effects) = Call::create(
+            origin,
+            by.clone(),
+            LegId::random(),
+            media.room(),
+            new.metadata,
+            self.shared.config.rules,
+        );
+        let view = call.view(origin.created_at);
+        match CallTask::launch(&self.shared, call, effects, media, events).await {
+            Ok(()) => Ok(view),
+            Err(StoreError::RunningCallExists) => Err(self.running_call_exists(new.group_id).await),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// # Errors
+    /// `not_found`, `forbidden`, `unavailable`.
+    pub async fn find_one(&self, by: UserId, call: CallId) -> Result<CallView, Refusal> {
+        Ok(self.readable(by, call).await?.view(now()))
+    }
+
+    /// The group's running call, if there is one.
+    ///
+    /// # Errors
+    /// `forbidden`, `unavailable`.
+    pub async fn find_active_by_group(
+        &self,
+        by: UserId,
+        group: GroupId,
+    ) -> Result<Option<CallView>, Refusal> {
+        self.require_member(group, by).await?;
+        Ok(self.shared.store.running_call(group).await?.map(|call| call.view(now())))
+    }
+
+    /// The group's calls, newest first.
+    ///
+    /// # Errors
+    /// `forbidden`, `unavailable`.
+    pub async fn find_by_group(
+        &self,
+        by: UserId,
+        group: GroupId,
+        filter: CallFilter,
+        page: PageRequest<TimeCursor>,
+    ) -> Result<Page<CallView>, Refusal> {
+        self.require_member(group, by).await?;
+        let now = now();
+        Ok(self.shared.store.calls_of_group(group, filter, page).await?.map(|call| call.view(now)))
+    }
+
+    /// The running calls of all groups that the user is in, newest first.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn find_active_for_user(&self, user: UserId) -> Result<Vec<CallView>, Refusal> {
+        let now = now();
+        let calls = self.shared.store.running_calls_for(user).await?;
+        Ok(calls.into_iter().map(|call| call.view(now)).collect())
+    }
+
+    /// Joins without a device yet; joining twice changes nothing.
+    ///
+    /// # Errors
+    /// `not_found`, `forbidden`, `call_ended`, `unavailable`.
+    pub async fn join(&self, by: &Person, call: CallId) -> Result<CallView, Refusal> {
+        self.readable(by.id, call).await?;
+        self.command(call, Command::Join { leg: LegId::random(), person: by.clone(), via: Via::Rest }).await
+    }
+
+    /// Ends one leg of the user, or all; leaving twice changes nothing. Whoever is in a call may leave it, member or
+    /// not.
+    ///
+    /// # Errors
+    /// `not_found`, `forbidden`, `not_in_call`, `unavailable`.
+    pub async fn leave(&self, by: UserId, call: CallId, leg: Option<LegId>) -> Result<CallView, Refusal> {
+        let left = self.command(call, Command::Leave { user: by, leg, reason: LegReason::Left }).await;
+        if left.as_ref().is_err_and(|refusal| refusal.code == ErrorCode::NotInCall) {
+            self.readable(by, call).await?;
+        }
+        left
+    }
+
+    /// Ends the call for everybody; ending it twice changes nothing.
+    ///
+    /// # Errors
+    /// `not_found`, `forbidden` for all but the initiator and the group's admins, `unavailable`.
+    pub async fn end(&self, by: UserId, call: CallId, reason: EndReason) -> Result<CallView, Refusal> {
+        self.require_say(by, call).await?;
+        self.command(call, Command::End(reason.into())).await
+    }
+
+    /// Merges by RFC 7396, also after the end.
+    ///
+    /// # Errors
+    /// `not_found`, `forbidden` for all but the initiator and the group's admins, `too_large`, `unavailable`.
+    pub async fn update_metadata(
+        &self,
+        by: UserId,
+        call: CallId,
+        patch: Metadata,
+    ) -> Result<CallView, Refusal> {
+        self.require_say(by, call).await?;
+        self.command(call, Command::MergeMetadata(patch)).await
+    }
+
+    /// Who was there and when, in the order they came.
+    ///
+    /// # Errors
+    /// `not_found`, `forbidden`, `unavailable`.
+    pub async fn legs(
+        &self,
+        by: UserId,
+        call: CallId,
+        page: PageRequest<TimeCursor>,
+    ) -> Result<Page<LegView>, Refusal> {
+        self.readable(by, call).await?;
+        Ok(self.shared.store.legs(call, page).await?.map(LegView::from))
+    }
+
+    /// The ordered log of a call.
+    ///
+    /// # Errors
+    /// `not_found`, `forbidden`, `unavailable`.
+    pub async fn events(
+        &self,
+        by: UserId,
+        call: CallId,
+        page: PageRequest<i64>,
+    ) -> Result<Page<StoredEvent>, Refusal> {
+        self.readable(by, call).await?;
+        Ok(self.shared.store.events(call, page).await?)
+    }
+
+    /// Rule 7: ends the running calls that are too old, and returns how many those were.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn sweep(&self) -> Result<usize, Refusal> {
+        let stale = self.shared.store.running_calls_before(now() - self.shared.config.max_call_age).await?;
+        for call in &stale {
+            self.command(call.id, Command::End(Ending::Timeout)).await?;
+        }
+        Ok(stale.len())
+    }
+
+    /// Ends the legs of somebody who is no longer a member.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn expel(&self, group: GroupId, user: UserId) -> Result<(), Refusal> {
+        let Some(call) = self.shared.live.of_group(group) else { return Ok(()) };
+        match self.command(call, Command::Leave { user, leg: None, reason: LegReason::NotAMember }).await {
+            Err(refusal) if refusal.code == ErrorCode::NotInCall => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    /// Ends a call whose group is about to be deleted.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn end_with_group(&self, call: CallId) -> Result<(), Refusal> {
+        self.command(call, Command::End(Ending::GroupDeleted)).await.map(drop)
+    }
+
+    /// Brings a socket into a call. Joining again on the same socket returns the same leg.
+    ///
+    /// # Errors
+    /// `not_found`, `forbidden`, `call_ended`, `unavailable`, and what the wished-for media can run into.
+    pub async fn attach(&self, by: &Person, socket: SocketId, join: Join) -> Result<Joined, Refusal> {
+        let call = join.call_id;
+        self.readable(by.id, call).await?;
+        let attach = Box::new(Attach { person: by.clone(), socket, join });
+        self.ask(call, |reply| Request::Attach { attach, reply }).await
+    }
+
+    /// The call as this leg finds it.
+    ///
+    /// # Errors
+    /// `not_in_call`, `unavailable`.
+    pub async fn sync(&self, call: CallId, leg: LegId) -> Result<Snapshot, Refusal> {
+        self.ask(call, |reply| Request::Sync { leg, reply }).await
+    }
+
+    /// The leg's socket is gone without a word: it has the resume window to come back.
+    pub async fn connection_lost(&self, call: CallId, leg: LegId) {
+        // A call that is over has no legs left to lose.
+        let _ = self.ask(call, |reply| Request::Lost { leg, reply }).await;
+    }
+
+    /// # Errors
+    /// `not_in_call`, and whatever the command itself runs into.
+    pub async fn media(
+        &self,
+        call: CallId,
+        leg: LegId,
+        command: MediaCommand,
+    ) -> Result<MediaReply, Refusal> {
+        self.ask(call, |reply| Request::Media { leg, command, reply }).await
+    }
+
+    /// # Errors
+    /// `not_in_call`, `limit_exceeded`, `node_overloaded`.
+    pub async fn create_transport(
+        &self,
+        call: CallId,
+        leg: LegId,
+        direction: Direction,
+    ) -> Result<TransportParameters, Refusal> {
+        self.ask(call, |reply| Request::CreateTransport { leg, direction, reply }).await
+    }
+
+    /// # Errors
+    /// `not_in_call`.
+    pub async fn set_rtp_capabilities(
+        &self,
+        call: CallId,
+        leg: LegId,
+        capabilities: RtpCapabilities,
+    ) -> Result<(), Refusal> {
+        self.ask(call, |reply| Request::SetCapabilities { leg, capabilities, reply }).await
+    }
+
+    /// Hands a command to the call's owner; a call that is over has none, and is changed in the store alone.
+    async fn command(&self, call: CallId, command: Command) -> Result<CallView, Refusal> {
+        if let Some(live) = self.shared.live.get(call) {
+            let command = command.clone();
+            if let Some(answer) = live.ask(|reply| Request::Command { command, reply }).await {
+                return answer;
+            }
+        }
+        let stored = self.stored(call).await?;
+        if stored.record.status.is_running() {
+            return Err(Refusal::new(ErrorCode::Unavailable, "the call is starting or moving; try again"));
+        }
+        self.amend(stored, command).await
+    }
+
+    /// Applies a command to the record of a call that is over.
+    async fn amend(&self, stored: StoredCall, command: Command) -> Result<CallView, Refusal> {
+        let legs = self.shared.store.all_legs(stored.record.id).await?;
+        let mut call = Call::past(stored.record, legs, self.shared.config.rules).map_err(StoreError::from)?;
+        for effect in call.handle(command, now())? {
+            if let Effect::Store(changes) = effect {
+                self.shared.store.commit(&changes).await?;
+            }
+        }
+        Ok(call.view(now()))
+    }
+
+    async fn running_call_exists(&self, group: GroupId) -> Refusal {
+        match self.shared.store.running_call(group).await {
+            Ok(Some(running)) => Refusal::call_exists(running.record.id),
+            Ok(None) => Refusal::new(ErrorCode::Unavailable, "another call has just ended; try again"),
+            Err(error) => error.into(),
+        }
+    }
+}

@@ -10,7 +10,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::ids::CallId;
+use crate::{call::CallError, ids::CallId};
 
 /// The stable codes: `code` in problem documents and in the error acks of sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -74,13 +74,19 @@ impl ErrorCode {
             Self::NotInCall => (StatusCode::CONFLICT, "not-in-call", "Not in this call", false),
             Self::Conflict => (StatusCode::CONFLICT, "conflict", "Conflicts with the current state", false),
             Self::CallEnded => (StatusCode::CONFLICT, "call-ended", "The call has ended", false),
-            Self::CallExists => (StatusCode::CONFLICT, "call-exists", "The group already has a running call", false),
+            Self::CallExists => {
+                (StatusCode::CONFLICT, "call-exists", "The group already has a running call", false)
+            }
             Self::Unsupported => (StatusCode::UNPROCESSABLE_ENTITY, "unsupported", "Not supported", false),
-            Self::LimitExceeded => (StatusCode::UNPROCESSABLE_ENTITY, "limit-exceeded", "A limit is reached", false),
+            Self::LimitExceeded => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "limit-exceeded", "A limit is reached", false)
+            }
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large", false),
             Self::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too many requests", true),
             Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "timeout", "Took too long", true),
-            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available right now", true),
+            Self::Unavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available right now", true)
+            }
             Self::NodeOverloaded => {
                 (StatusCode::SERVICE_UNAVAILABLE, "node-overloaded", "This server is at its limit", true)
             }
@@ -88,7 +94,9 @@ impl ErrorCode {
                 (StatusCode::SERVICE_UNAVAILABLE, "node-draining", "This server is shutting down", true)
             }
             Self::UnknownEvent => (StatusCode::BAD_REQUEST, "unknown-event", "Unknown event", false),
-            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something broke on our side", false),
+            Self::Internal => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something broke on our side", false)
+            }
         }
     }
 }
@@ -118,6 +126,18 @@ impl Refusal {
     pub fn internal(cause: &dyn std::error::Error) -> Self {
         tracing::error!(%cause, "internal error");
         Self::new(ErrorCode::Internal, "the error was logged")
+    }
+}
+
+impl From<CallError> for Refusal {
+    fn from(error: CallError) -> Self {
+        let code = match error {
+            CallError::Ended => ErrorCode::CallEnded,
+            CallError::NotInCall => ErrorCode::NotInCall,
+            CallError::UnknownLeg => ErrorCode::NotFound,
+            CallError::MetadataTooLarge => ErrorCode::TooLarge,
+        };
+        Self::new(code, error.to_string())
     }
 }
 

@@ -53,7 +53,9 @@ ids! {
 }
 
 /// A name that a client gives to its device and keeps across reloads: 1 to 64 visible ASCII characters.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type, ToSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type, ToSchema,
+)]
 #[serde(try_from = "String")]
 #[sqlx(transparent)]
 #[schema(min_length = 1, max_length = 64)]
@@ -67,7 +69,8 @@ impl TryFrom<String> for DeviceId {
     type Error = InvalidDeviceId;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let valid = (1..=MAX_DEVICE_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let valid =
+            (1..=MAX_DEVICE_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
         if valid { Ok(Self(text)) } else { Err(InvalidDeviceId) }
     }
 }

@@ -1,7 +1,20 @@
 //! Calls, people and rules: the durable record, access, REST and signaling.
+//!
+//! [`Control`] is the whole. A REST handler or a socket event becomes a typed command, [`calls::Calls`] hands it to
+//! the task that owns the call, [`call::Call`] decides, and the task carries out what it says: first the
+//! [`store::Store`], then media, then the sockets of the [`signaling::Hub`].
 
+pub mod auth;
 pub mod call;
 pub mod calls;
+mod control;
 pub mod error;
+pub mod groups;
+pub mod ice;
 pub mod ids;
+pub mod name;
+pub mod rest;
 pub mod signaling;
+pub mod store;
+
+pub use control::{Control, ControlConfig, StartError};

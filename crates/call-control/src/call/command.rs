@@ -5,14 +5,26 @@ use crate::ids::{DeviceId, LegId, UserId};
 #[derive(Clone, Debug)]
 pub enum Command {
     /// `leg` is the id of the leg to open, if it takes a new one.
-    Join { leg: LegId, person: Person, via: Via },
+    Join {
+        leg: LegId,
+        person: Person,
+        via: Via,
+    },
     /// Ends one leg, or without `leg` all legs of the user.
-    Leave { user: UserId, leg: Option<LegId>, reason: LegReason },
+    Leave {
+        user: UserId,
+        leg: Option<LegId>,
+        reason: LegReason,
+    },
     /// The connection of a leg broke without a word.
-    ConnectionLost { leg: LegId },
+    ConnectionLost {
+        leg: LegId,
+    },
     End(Ending),
     /// The server cannot go on with this call.
-    Fail { message: String },
+    Fail {
+        message: String,
+    },
     /// Merges by RFC 7396.
     MergeMetadata(Metadata),
     /// Something that already happened to producers, to be numbered and told.

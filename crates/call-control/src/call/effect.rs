@@ -15,14 +15,25 @@ pub enum Effect {
     Attach(LegId),
     /// The media of the leg has to go.
     CloseLeg(LegId),
-    /// All media of the call has to go.
-    CloseRouter,
     /// To be told to everybody concerned.
     Announce(RecordedEvent),
     /// To be told to the leg whose place a newer leg of the same device took.
     Replaced(LegId),
     /// The leg hears its call no more.
     Detach(LegId),
+}
+
+impl Effect {
+    /// The leg that a joining socket got.
+    #[must_use]
+    pub const fn attached(&self) -> Option<LegId> {
+        match self {
+            Self::Attach(leg) => Some(*leg),
+            Self::Store(_) | Self::CloseLeg(_) | Self::Announce(_) | Self::Replaced(_) | Self::Detach(_) => {
+                None
+            }
+        }
+    }
 }
 
 /// Rows as they are after a command, with the events that it caused.
@@ -99,11 +110,15 @@ impl Event {
     #[must_use]
     pub fn details(&self, call: &CallRecord) -> Value {
         match self {
-            Self::CallCreated => json!({ "groupId": call.group_id, "initiatedById": call.initiated_by_id, "type": call.call_type }),
+            Self::CallCreated => {
+                json!({ "groupId": call.group_id, "initiatedById": call.initiated_by_id, "type": call.call_type })
+            }
             Self::CallStarted => json!({ "startedAt": call.started_at }),
             Self::RoomChanged => json!({ "webrtcRoomId": call.webrtc_room_id }),
             Self::MetadataChanged => json!({ "metadata": call.metadata.0 }),
-            Self::CallEnded { ending, duration_seconds } => json!({ "reason": ending, "durationSeconds": duration_seconds }),
+            Self::CallEnded { ending, duration_seconds } => {
+                json!({ "reason": ending, "durationSeconds": duration_seconds })
+            }
             Self::LegJoined { leg, person, participants, first } => {
                 json!({ "legId": leg, "userId": person.id, "name": person.name, "participants": participants, "first": first })
             }
@@ -115,7 +130,9 @@ impl Event {
                 MediaChange::ProducerClosed(producer)
                 | MediaChange::ProducerPaused(producer)
                 | MediaChange::ProducerResumed(producer),
-            ) => json!({ "producerId": producer.producer_id, "userId": producer.user_id, "legId": producer.leg_id }),
+            ) => {
+                json!({ "producerId": producer.producer_id, "userId": producer.user_id, "legId": producer.leg_id })
+            }
         }
     }
 }

@@ -57,6 +57,24 @@ pub enum LegReason {
     ServerRestart,
 }
 
+impl LegReason {
+    /// As it is stored and sent.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::ConnectionLost => "connection-lost",
+            Self::NeverConnected => "never-connected",
+            Self::Replaced => "replaced",
+            Self::Moved => "moved",
+            Self::Removed => "removed",
+            Self::NotAMember => "not-a-member",
+            Self::CallEnded => "call-ended",
+            Self::ServerRestart => "server-restart",
+        }
+    }
+}
+
 impl Leg {
     pub(super) fn unattached(id: LegId, person: Person, now: DateTime<Utc>) -> Self {
         let state = LegState::Unattached;
@@ -68,12 +86,11 @@ impl Leg {
         Self { id, person, device, joined_at: now, attached_at: Some(now), last_seen_at: now, state }
     }
 
-    /// A leg as a restarted server finds it.
-    pub(super) fn restore(record: LegRecord, now: DateTime<Utc>) -> Self {
+    pub(super) fn restore(record: LegRecord) -> Self {
         let state = match (record.left_at, record.reason) {
             (Some(at), reason) => LegState::Ended { at, reason: reason.unwrap_or(LegReason::Left) },
             (None, _) if record.attached_at.is_none() => LegState::Unattached,
-            (None, _) => LegState::Lost { since: now, loss: Loss::Restart },
+            (None, _) => LegState::Open,
         };
         Self {
             id: record.id,
@@ -91,6 +108,17 @@ impl Leg {
         self.attached_at = Some(now);
         self.last_seen_at = now;
         self.state = LegState::Open;
+    }
+
+    /// Rule 3: its socket is gone.
+    pub(super) fn lose(&mut self, now: DateTime<Utc>, loss: Loss) {
+        if self.state != LegState::Open {
+            return;
+        }
+        self.state = LegState::Lost { since: now, loss };
+        if loss == Loss::Connection {
+            self.last_seen_at = now;
+        }
     }
 
     pub(super) fn end(&mut self, at: DateTime<Utc>, reason: LegReason) {

@@ -157,7 +157,9 @@ impl State {
             }
             CallStatus::Ended => Outcome::Ended,
             CallStatus::Cancelled => Outcome::Cancelled,
-            CallStatus::Failed => Outcome::Failed { message: record.error_message.clone().unwrap_or_default() },
+            CallStatus::Failed => {
+                Outcome::Failed { message: record.error_message.clone().unwrap_or_default() }
+            }
         };
         Ok(Self::Over(Over {
             outcome,

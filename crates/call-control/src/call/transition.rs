@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use super::{
-    Call, CallError, Changes, Effect, Ending, Event, Leg, LegReason, LegState, Loss, MediaChange, Metadata, Outcome,
-    Over, Person, RecordedEvent, State, Via,
+    Call, CallError, Changes, Effect, Ending, Event, Leg, LegReason, LegState, Loss, MediaChange, Metadata,
+    Outcome, Over, Person, RecordedEvent, State, Via,
 };
 use crate::ids::{LegId, UserId};
 
@@ -39,16 +39,13 @@ impl Step {
         let events: Vec<_> = self.events.into_iter().map(|event| call.number(event, self.now)).collect();
         if !self.legs.is_empty() || !events.is_empty() {
             call.version += 1;
-            let legs = self.legs.iter().filter_map(|id| call.legs.get(id)).map(|leg| leg.to_record(call.origin.id));
+            let legs =
+                self.legs.iter().filter_map(|id| call.legs.get(id)).map(|leg| leg.to_record(call.origin.id));
             let changes = Changes { call: call.to_record(), legs: legs.collect(), events: events.clone() };
             effects.push(Effect::Store(Box::new(changes)));
         }
         effects.extend(self.attached.map(Effect::Attach));
-        if call.is_over() && !events.is_empty() {
-            effects.push(Effect::CloseRouter);
-        } else {
-            effects.extend(self.ended.iter().map(|(leg, _)| Effect::CloseLeg(*leg)));
-        }
+        effects.extend(self.ended.iter().map(|(leg, _)| Effect::CloseLeg(*leg)));
         effects.extend(events.into_iter().map(Effect::Announce));
         for (leg, reason) in self.ended {
             if reason == LegReason::Replaced {
@@ -62,7 +59,13 @@ impl Step {
 
 impl Call {
     /// Rules 1, 2 and 5.
-    pub(super) fn join(&mut self, step: &mut Step, new: LegId, person: Person, via: Via) -> Result<(), CallError> {
+    pub(super) fn join(
+        &mut self,
+        step: &mut Step,
+        new: LegId,
+        person: Person,
+        via: Via,
+    ) -> Result<(), CallError> {
         self.ensure_running()?;
         let user = person.id;
         match via {
@@ -109,7 +112,8 @@ impl Call {
         if only.is_some_and(|only| theirs.iter().all(|leg| leg.id != only)) {
             return Err(CallError::UnknownLeg);
         }
-        let leaving = theirs.into_iter().filter(|leg| leg.is_open() && only.is_none_or(|only| leg.id == only));
+        let leaving =
+            theirs.into_iter().filter(|leg| leg.is_open() && only.is_none_or(|only| leg.id == only));
         for leg in leaving.map(|leg| leg.id).collect::<Vec<_>>() {
             self.end_leg(step, leg, step.now, reason);
         }
@@ -119,19 +123,18 @@ impl Call {
 
     /// Rule 3.
     pub(super) fn connection_lost(&mut self, leg: LegId, now: DateTime<Utc>) {
-        if let Some(leg) = self.legs.get_mut(&leg).filter(|leg| leg.state == LegState::Open) {
-            leg.state = LegState::Lost { since: now, loss: Loss::Connection };
-            leg.last_seen_at = now;
+        if let Some(leg) = self.legs.get_mut(&leg) {
+            leg.lose(now, Loss::Connection);
         }
     }
 
     /// Rule 4: ending an ended call changes nothing.
     pub(super) fn end(&mut self, step: &mut Step, ending: Ending) {
-        self.finish(step, self.outcome(), ending, step.now);
+        self.conclude(step, self.outcome(), ending, step.now);
     }
 
     pub(super) fn fail(&mut self, step: &mut Step, message: String) {
-        self.finish(step, Outcome::Failed { message }, Ending::Error, step.now);
+        self.conclude(step, Outcome::Failed { message }, Ending::Error, step.now);
     }
 
     pub(super) fn merge_metadata(&mut self, step: &mut Step, patch: &Metadata) -> Result<(), CallError> {
@@ -159,12 +162,13 @@ impl Call {
     pub(super) fn tick(&mut self, step: &mut Step) {
         let mut ending = Ending::LastLeft;
         for (leg, at, reason) in self.expired_legs(step.now) {
-            ending = if reason == LegReason::ServerRestart { Ending::ServerRestart } else { Ending::LastLeft };
+            ending =
+                if reason == LegReason::ServerRestart { Ending::ServerRestart } else { Ending::LastLeft };
             self.end_leg(step, leg, at, reason);
         }
         self.end_if_deserted(step, ending);
         if self.ring_deadline().is_some_and(|deadline| deadline <= step.now) {
-            self.finish(step, Outcome::Cancelled, Ending::Timeout, step.now);
+            self.conclude(step, Outcome::Cancelled, Ending::Timeout, step.now);
         }
     }
 
@@ -182,7 +186,7 @@ impl Call {
             | Ending::LastLeft
             | Ending::GroupDeleted => step.now,
         };
-        self.finish(step, self.outcome(), ending, at);
+        self.conclude(step, self.outcome(), ending, at);
     }
 
     fn open(&mut self, step: &mut Step, leg: Leg) {
@@ -206,7 +210,7 @@ impl Call {
         step.record(Event::LegLeft { leg: id, person, reason, participants, last });
     }
 
-    fn finish(&mut self, step: &mut Step, outcome: Outcome, ending: Ending, at: DateTime<Utc>) {
+    fn conclude(&mut self, step: &mut Step, outcome: Outcome, ending: Ending, at: DateTime<Utc>) {
         if self.is_over() {
             return;
         }

@@ -1,0 +1,61 @@
+//! Recorded events as sockets hear them.
+
+use crate::{
+    call::{Call, CallView, Event, RecordedEvent},
+    signaling::event::{CallEnded, ParticipantChange, ServerEvent},
+    store::now,
+};
+
+/// Creation and end are told to every member of the group, everything else to those in the call.
+pub(super) const fn concerns_members(event: &Event) -> bool {
+    match event {
+        Event::CallCreated | Event::CallEnded { .. } => true,
+        Event::CallStarted
+        | Event::RoomChanged
+        | Event::MetadataChanged
+        | Event::LegJoined { .. }
+        | Event::LegLeft { .. }
+        | Event::Media(_) => false,
+    }
+}
+
+/// Every recorded event has its wire event, so that those who count `seq` see no gap.
+pub(super) fn server_event(call: &Call, recorded: RecordedEvent) -> ServerEvent {
+    let RecordedEvent { call_id, stamp, event, at: _ } = recorded;
+    let view = || CallView { epoch: stamp.epoch, seq: stamp.seq, ..call.view(now()) };
+    match event {
+        Event::CallCreated => ServerEvent::CallCreated(view()),
+        Event::CallStarted | Event::RoomChanged | Event::MetadataChanged => ServerEvent::CallUpdated(view()),
+        Event::CallEnded { ending, duration_seconds } => ServerEvent::CallEnded(CallEnded {
+            call_id,
+            group_id: call.origin().group_id,
+            reason: ending.as_str().to_owned(),
+            duration_seconds,
+            stamp,
+        }),
+        Event::LegJoined { person, participants, first: true, .. } => {
+            ServerEvent::ParticipantJoined(ParticipantChange {
+                call_id,
+                user_id: person.id,
+                name: person.name,
+                participants,
+                stamp,
+                reason: None,
+            })
+        }
+        Event::LegLeft { person, participants, last: true, reason, .. } => {
+            ServerEvent::ParticipantLeft(ParticipantChange {
+                call_id,
+                user_id: person.id,
+                name: person.name,
+                participants,
+                stamp,
+                reason: Some(reason.as_str().to_owned()),
+            })
+        }
+        Event::LegJoined { first: false, .. } | Event::LegLeft { last: false, .. } => {
+            ServerEvent::CallUpdated(view())
+        }
+        Event::Media(change) => change.into_event(call_id, stamp),
+    }
+}

@@ -1,0 +1,36 @@
+//! Which legs are connected. Now and then the store is told, so that after a crash it is known until when
+//! each was there.
+
+use std::{
+    collections::HashSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{
+    ids::LegId,
+    store::{Store, StoreError, now},
+};
+
+#[derive(Default)]
+pub(super) struct Presence {
+    legs: Mutex<HashSet<LegId>>,
+}
+
+impl Presence {
+    pub(super) fn arrived(&self, leg: LegId) {
+        self.lock().insert(leg);
+    }
+
+    pub(super) fn went(&self, leg: LegId) {
+        self.lock().remove(&leg);
+    }
+
+    pub(super) async fn note(&self, store: &Store) -> Result<(), StoreError> {
+        let legs: Vec<_> = self.lock().iter().copied().collect();
+        store.saw_legs(&legs, now()).await
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<LegId>> {
+        self.legs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,73 @@
+//! Taking over after a restart, and the chores that repeat.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{Calls, media::CallMedia, task::CallTask};
+use crate::{
+    call::{Call, CallRecord},
+    store::{StoreError, now},
+};
+
+impl Calls {
+    /// Rule 6: every call that was running gets an owner again.
+    pub(super) async fn take_over(&self) -> Result<(), StoreError> {
+        for record in self.shared.store.running_calls_before(DateTime::<Utc>::MAX_UTC).await? {
+            let id = record.id;
+            if let Err(error) = self.take_over_one(record).await {
+                tracing::error!(call = %id, %error, "a running call cannot be taken over");
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_over_one(&self, record: CallRecord) -> Result<(), TakeOverError> {
+        let (media, events) = CallMedia::open(&self.shared.media, record.id, record.call_type).await?;
+        let legs = self.shared.store.all_legs(record.id).await?;
+        let (call, effects) = Call::restore(record, legs, media.room(), self.shared.config.rules, now())
+            .map_err(StoreError::from)?;
+        CallTask::launch(&self.shared, call, effects, media, events).await?;
+        Ok(())
+    }
+
+    /// Starts the chores that repeat until [`Calls::shutdown`].
+    pub(super) fn keep_house(&self) {
+        let calls = self.clone();
+        self.shared.tasks.spawn(self.shared.stop.clone().run_until_cancelled_owned(async move {
+            let mut every = interval(PRESENCE_PERIOD);
+            every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                every.tick().await;
+                if let Err(error) = calls.shared.presence.note(&calls.shared.store).await {
+                    tracing::warn!(%error, "who is connected could not be noted");
+                }
+            }
+        }));
+        let calls = self.clone();
+        self.shared.tasks.spawn(self.shared.stop.clone().run_until_cancelled_owned(async move {
+            let mut every = interval(SWEEP_PERIOD);
+            every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                every.tick().await;
+                match calls.sweep().await {
+                    Ok(0) => {}
+                    Ok(swept) => tracing::info!(swept, "stale calls were ended"),
+                    Err(error) => tracing::warn!(%error, "stale calls could not be ended"),
+                }
+            }
+        }));
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum TakeOverError {
+    #[error(transparent)]
+    Media(#[from] switchyard_media_worker::MediaError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+const PRESENCE_PERIOD: Duration = Duration::from_secs(5);
+const SWEEP_PERIOD: Duration = Duration::from_secs(60);

@@ -1,0 +1,142 @@
+//! The one owner of a live call. It takes one request, media event or deadline after another, lets the state
+//! machine decide, and carries out what that says.
+
+mod answer;
+mod effects;
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use switchyard_media_worker::media::Event as MediaEvent;
+use tokio::{sync::mpsc, time::Instant};
+
+use super::{
+    Shared, announce,
+    ledger::Ledger,
+    live::Live,
+    media::{CallMedia, Notice},
+    request::Request,
+};
+use crate::{
+    call::{Call, Command, Effect},
+    ids::CallId,
+    store::{StoreError, now},
+};
+
+pub(super) struct CallTask {
+    shared: Arc<Shared>,
+    call: Call,
+    media: CallMedia,
+    ledger: Ledger,
+    /// Another owner has taken the call over, or its group is gone: nothing may be written any more.
+    fenced: bool,
+}
+
+impl CallTask {
+    /// Carries out a call's first effects and, unless it is over with them, owns it from then on.
+    pub(super) async fn launch(
+        shared: &Arc<Shared>,
+        call: Call,
+        effects: Vec<Effect>,
+        media: CallMedia,
+        events: mpsc::Receiver<MediaEvent>,
+    ) -> Result<(), StoreError> {
+        let (requests, mailbox) = mpsc::channel(MAILBOX);
+        let id = call.origin().id;
+        let live = Live { group: call.origin().group_id, requests };
+        let ledger = Ledger::new(shared.store.clone());
+        let mut task = Self { shared: Arc::clone(shared), call, media, ledger, fenced: false };
+        // Registered before it is announced, so that whoever hears of it finds it.
+        shared.live.insert(id, live);
+        if let Err(error) = task.carry_out(effects, None).await {
+            shared.live.remove(id);
+            task.media.close().await;
+            return Err(error);
+        }
+        shared.tasks.spawn(task.run(mailbox, events));
+        Ok(())
+    }
+
+    async fn run(mut self, mut mailbox: mpsc::Receiver<Request>, mut events: mpsc::Receiver<MediaEvent>) {
+        let stop = self.shared.stop.clone();
+        while !self.call.is_over() && !self.fenced {
+            let mut deadline = pin!(tokio::time::sleep_until(self.next_deadline()));
+            tokio::select! {
+                request = mailbox.recv() => match request {
+                    Some(request) => self.answer(request).await,
+                    None => break,
+                },
+                event = events.recv() => match event {
+                    Some(event) => self.media.observe(event),
+                    None => self.go_on(Command::Fail { message: "the media worker is gone".to_owned() }).await,
+                },
+                () = &mut deadline => self.tick().await,
+                () = stop.cancelled() => break,
+            }
+            self.tell_media().await;
+        }
+        self.retire(mailbox).await;
+    }
+
+    /// Nothing that happens by itself can be refused: what the database cannot take waits for it.
+    async fn go_on(&mut self, command: Command) {
+        let mut next = self.call.clone();
+        let Ok(effects) = next.handle(command, now()) else { return };
+        self.call = next;
+        if let Err(error) = self.carry_out_or_keep(effects, None).await {
+            tracing::error!(call = %self.id(), %error, "a change of the call is lost");
+        }
+    }
+
+    async fn tick(&mut self) {
+        if self.ledger.retry_at().is_some_and(|retry_at| retry_at <= Instant::now()) {
+            // Still away: the next try is already set.
+            let _ = self.ledger.flush().await;
+        }
+        if self.call.next_deadline().is_some_and(|deadline| deadline <= now()) {
+            self.go_on(Command::Tick).await;
+        }
+    }
+
+    /// Records and tells what the last turn changed about media.
+    async fn tell_media(&mut self) {
+        for notice in self.media.take_notices() {
+            match notice {
+                Notice::Recorded(change) => self.go_on(Command::Record(vec![change])).await,
+                Notice::Observed(audience, event) => {
+                    self.shared.hub.send(&audience, &event);
+                }
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Instant {
+        let call =
+            self.call.next_deadline().map(|at| Instant::now() + (at - now()).to_std().unwrap_or_default());
+        let soonest = call.into_iter().chain(self.ledger.retry_at()).min();
+        soonest.unwrap_or_else(|| Instant::now() + IDLE)
+    }
+
+    /// Lets go of the call. Requests still in the mailbox are answered by their senders' finding it closed.
+    async fn retire(mut self, mut mailbox: mpsc::Receiver<Request>) {
+        mailbox.close();
+        let id = self.id();
+        if !self.fenced && self.ledger.flush().await.is_err() {
+            tracing::error!(call = %id, "the database stayed away; the last changes of the call are lost");
+        }
+        self.shared.live.remove(id);
+        self.shared.hub.forget_call(id);
+        for leg in self.call.open_legs() {
+            self.shared.presence.went(leg.id);
+        }
+        self.media.close().await;
+    }
+
+    fn id(&self) -> CallId {
+        self.call.origin().id
+    }
+}
+
+/// Requests that wait for the owner's turn; whoever brings one more waits as well.
+const MAILBOX: usize = 256;
+/// With nothing to wait for, any time will do.
+const IDLE: Duration = Duration::from_secs(3600);

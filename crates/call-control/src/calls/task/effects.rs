@@ -1,0 +1,105 @@
+//! Carrying out what the state machine says, in its order.
+
+use super::{CallTask, announce};
+use crate::{
+    call::{Command, Effect, RecordedEvent},
+    ids::LegId,
+    signaling::{
+        event::{CallReplaced, ServerEvent},
+        hub::{Audience, SocketId},
+    },
+    store::{StoreError, now},
+};
+
+impl CallTask {
+    /// Carries out effects whose changes must be in the store first; if they cannot be, nothing is done.
+    /// `socket` is the one that is joining, if one is.
+    pub(super) async fn carry_out(
+        &mut self,
+        effects: Vec<Effect>,
+        socket: Option<SocketId>,
+    ) -> Result<(), StoreError> {
+        for effect in effects {
+            match effect {
+                Effect::Store(changes) => {
+                    let written = self.ledger.write(&changes).await;
+                    self.heed_fence(written)?;
+                }
+                other => self.perform(other, socket).await,
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries out effects of what already happened; the store may follow later.
+    pub(super) async fn carry_out_or_keep(
+        &mut self,
+        effects: Vec<Effect>,
+        socket: Option<SocketId>,
+    ) -> Result<(), StoreError> {
+        for effect in effects {
+            match effect {
+                Effect::Store(changes) => {
+                    let written = self.ledger.write_or_keep(*changes).await;
+                    self.heed_fence(written)?;
+                }
+                other => self.perform(other, socket).await,
+            }
+        }
+        Ok(())
+    }
+
+    fn heed_fence(&mut self, written: Result<(), StoreError>) -> Result<(), StoreError> {
+        self.fenced |= matches!(written, Err(StoreError::Fenced));
+        written
+    }
+
+    async fn perform(&mut self, effect: Effect, socket: Option<SocketId>) {
+        match effect {
+            Effect::Store(_) => {}
+            Effect::Attach(leg) => self.admit(leg, socket),
+            Effect::CloseLeg(leg) => self.media.close_leg(leg).await,
+            Effect::Announce(recorded) => self.announce(recorded).await,
+            Effect::Replaced(leg_id) => {
+                let replaced = ServerEvent::CallReplaced(CallReplaced { call_id: self.id(), leg_id });
+                self.shared.hub.send(&Audience::Leg(leg_id), &replaced);
+            }
+            Effect::Detach(leg) => {
+                self.shared.presence.went(leg);
+                self.shared.hub.detach(self.id(), leg);
+            }
+        }
+    }
+
+    /// From here on the leg hears its call, so that nothing between now and its snapshot is missed.
+    fn admit(&mut self, leg: LegId, socket: Option<SocketId>) {
+        let Some(user) = self.call.leg(leg).map(|leg| leg.person.id) else { return };
+        self.media.open_leg(leg, user);
+        if socket.is_some_and(|socket| self.shared.hub.attach(socket, self.id(), leg)) {
+            self.shared.presence.arrived(leg);
+        } else {
+            // The socket went while its join was waiting. Losing a leg has no effects yet.
+            let _ = self.call.handle(Command::ConnectionLost { leg }, now());
+        }
+    }
+
+    async fn announce(&self, recorded: RecordedEvent) {
+        let audience = if announce::concerns_members(&recorded.event) {
+            self.members().await
+        } else {
+            Audience::Call(self.id())
+        };
+        self.shared.hub.send(&audience, &announce::server_event(&self.call, recorded));
+    }
+
+    /// Everybody in the group; those in the call when the store cannot say.
+    async fn members(&self) -> Audience {
+        match self.shared.store.member_ids(self.call.origin().group_id).await {
+            Ok(members) => Audience::Users(members),
+            Err(error) => {
+                tracing::warn!(call = %self.id(), %error, "only those in the call hear of its change");
+                Audience::Call(self.id())
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The REST surface: one file per verb, each a thin edge around a service operation.
+//! Router and OpenAPI document come from the same declarations.
+
+mod auth;
+mod calls;
+mod document;
+mod extract;
+mod groups;
+mod health;
+mod ice_servers;
+mod problems;
+mod rtp_capabilities;
+mod users;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{Method, header},
+};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use utoipa::{OpenApi, openapi::OpenApi as Document};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::{
+    control::Control,
+    error::{ErrorCode, Refusal},
+};
+
+/// Everything under its path, with `/openapi.json` and `/docs`. What is not there is a problem document; a server
+/// that has pages as well sets its own fallback. Pages of other origins need [`cors`] around it.
+///
+/// Dev sign-in only works when the server runs with `into_make_service_with_connect_info::<SocketAddr>()`.
+pub fn router(control: Control) -> Router {
+    let (router, document) = declared().split_for_parts();
+    router
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(control)
+}
+
+/// The OpenAPI 3.1 document of the router.
+#[must_use]
+pub fn openapi() -> Document {
+    declared().into_openapi()
+}
+
+/// Lets the pages of the allowed origins in. Tokens travel in a header, so no credentials mode is needed.
+#[must_use]
+pub fn cors(control: &Control) -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(control.origins.iter().cloned()))
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+        .expose_headers([header::RETRY_AFTER])
+}
+
+fn declared() -> OpenApiRouter<Control> {
+    OpenApiRouter::with_openapi(document::Api::openapi())
+        .routes(routes!(calls::create::create_call))
+        .routes(routes!(calls::get::get_call))
+        .routes(routes!(calls::of_group::calls_of_group))
+        .routes(routes!(calls::active_of_group::active_call_of_group))
+        .routes(routes!(calls::active_of_user::active_calls_of_user))
+        .routes(routes!(calls::join::join_call))
+        .routes(routes!(calls::leave::leave_call))
+        .routes(routes!(calls::end::end_call))
+        .routes(routes!(calls::metadata::update_metadata))
+        .routes(routes!(calls::legs::legs_of_call))
+        .routes(routes!(calls::events::events_of_call))
+        .routes(routes!(groups::create::create_group, groups::list::list_groups))
+        .routes(routes!(groups::get::get_group, groups::rename::rename_group, groups::delete::delete_group))
+        .routes(routes!(groups::members::list_members, groups::add_member::add_member))
+        .routes(routes!(groups::set_role::set_role, groups::remove_member::remove_member))
+        .routes(routes!(users::me::get_me))
+        .routes(routes!(users::search::search_users))
+        .routes(routes!(ice_servers::list_ice_servers))
+        .routes(routes!(rtp_capabilities::get_rtp_capabilities))
+        .routes(routes!(auth::dev_token))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+}
+
+async fn not_found() -> Refusal {
+    Refusal::new(ErrorCode::NotFound, "there is nothing under this path")
+}
+
+async fn method_not_allowed() -> Refusal {
+    Refusal::new(ErrorCode::MethodNotAllowed, "this path does not know the method")
+}
+
+/// Metadata fills at most a quarter of it.
+const MAX_BODY: usize = 64 * 1024;

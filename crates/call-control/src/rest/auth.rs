@@ -1,0 +1,66 @@
+//! Sign-in by name, for development on one machine.
+
+mod local;
+
+use axum::{extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use local::Local;
+
+use super::{
+    extract::Json,
+    problems::{About, Body},
+};
+use crate::{
+    control::Control,
+    error::{ErrorCode, Problem, Refusal},
+    ids::UserId,
+    name::DisplayName,
+    store::now,
+};
+
+#[derive(Deserialize, ToSchema)]
+pub(in crate::rest) struct SignIn {
+    name: DisplayName,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(in crate::rest) struct SignedIn {
+    token: String,
+    user: SignedInUser,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(in crate::rest) struct SignedInUser {
+    id: UserId,
+    name: String,
+}
+
+/// Sign in by name
+///
+/// Only on a server without `JWT_SECRET`, and only from the machine that it runs on. The same name is always the
+/// same user.
+#[utoipa::path(
+    post, path = "/auth/dev-token", tag = "users",
+    request_body = SignIn,
+    responses(
+        (status = 200, body = SignedIn),
+        About, Body,
+        (status = 503, description = "The database cannot be reached", body = Problem,
+            content_type = "application/problem+json"),
+    )
+)]
+pub(in crate::rest) async fn dev_token(
+    State(control): State<Control>,
+    _local: Local,
+    Json(body): Json<SignIn>,
+) -> Result<(StatusCode, Json<SignedIn>), Refusal> {
+    if !control.auth.is_dev() {
+        return Err(Refusal::new(ErrorCode::NotFound, "this server takes the app's own tokens"));
+    }
+    let (token, identity) = control.auth.dev_token(body.name.as_str(), now())?;
+    control.remember(&identity).await?;
+    let user = SignedInUser { id: identity.user_id, name: identity.name };
+    Ok((StatusCode::OK, Json(SignedIn { token, user })))
+}

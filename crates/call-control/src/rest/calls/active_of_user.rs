@@ -1,0 +1,25 @@
+use axum::extract::State;
+
+use crate::{
+    call::CallView,
+    control::Control,
+    error::Refusal,
+    rest::{
+        extract::{Caller, Json},
+        problems::Signed,
+    },
+    store::Page,
+};
+
+/// The running calls of all groups that the caller is in
+#[utoipa::path(
+    get, path = "/calls/user/active", tag = "calls", security(("token" = [])),
+    responses((status = 200, body = Page<CallView>), Signed)
+)]
+pub(in crate::rest) async fn active_calls_of_user(
+    State(control): State<Control>,
+    caller: Caller,
+) -> Result<Json<Page<CallView>>, Refusal> {
+    let items = control.calls.find_active_for_user(caller.id()).await?;
+    Ok(Json(Page { items, next_cursor: None }))
+}

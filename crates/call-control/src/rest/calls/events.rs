@@ -1,0 +1,27 @@
+use axum::extract::State;
+
+use crate::{
+    control::Control,
+    error::Refusal,
+    ids::CallId,
+    rest::{
+        extract::{Caller, Json, Paging, Path, Query},
+        problems::{About, Signed},
+    },
+    store::{Page, StoredEvent},
+};
+
+/// The ordered log of a call
+#[utoipa::path(
+    get, path = "/calls/{id}/events", tag = "calls", security(("token" = [])),
+    params(("id" = CallId, Path), Paging),
+    responses((status = 200, body = Page<StoredEvent>), Signed, About)
+)]
+pub(in crate::rest) async fn events_of_call(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(call): Path<CallId>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<StoredEvent>>, Refusal> {
+    control.calls.events(caller.id(), call, paging.request()?).await.map(Json)
+}

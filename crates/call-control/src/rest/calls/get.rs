@@ -1,0 +1,26 @@
+use axum::extract::State;
+
+use crate::{
+    call::CallView,
+    control::Control,
+    error::Refusal,
+    ids::CallId,
+    rest::{
+        extract::{Caller, Json, Path},
+        problems::{About, Signed},
+    },
+};
+
+/// One call
+#[utoipa::path(
+    get, path = "/calls/{id}", tag = "calls", security(("token" = [])),
+    params(("id" = CallId, Path)),
+    responses((status = 200, body = CallView), Signed, About)
+)]
+pub(in crate::rest) async fn get_call(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(call): Path<CallId>,
+) -> Result<Json<CallView>, Refusal> {
+    control.calls.find_one(caller.id(), call).await.map(Json)
+}

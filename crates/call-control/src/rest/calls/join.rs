@@ -1,0 +1,45 @@
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::same_call;
+use crate::{
+    call::CallView,
+    control::Control,
+    error::{Problem, Refusal},
+    ids::CallId,
+    rest::{
+        extract::{Caller, Json, OptionalJson, Path},
+        problems::{About, Body, Signed},
+    },
+};
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub(in crate::rest) struct JoinCall {
+    /// If given, the same as in the path.
+    call_id: Option<CallId>,
+}
+
+/// Join a call
+///
+/// Opens a leg that the caller's next device to join over a socket takes. Joining twice changes nothing.
+#[utoipa::path(
+    post, path = "/calls/{id}/join", tag = "calls", security(("token" = [])),
+    params(("id" = CallId, Path)),
+    request_body = Option<JoinCall>,
+    responses(
+        (status = 200, body = CallView),
+        Signed, About, Body,
+        (status = 409, description = "The call has ended", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(in crate::rest) async fn join_call(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(call): Path<CallId>,
+    OptionalJson(body): OptionalJson<JoinCall>,
+) -> Result<Json<CallView>, Refusal> {
+    same_call(call, body.call_id)?;
+    control.calls.join(&caller.person(), call).await.map(Json)
+}

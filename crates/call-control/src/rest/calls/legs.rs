@@ -1,0 +1,28 @@
+use axum::extract::State;
+
+use crate::{
+    call::LegView,
+    control::Control,
+    error::Refusal,
+    ids::CallId,
+    rest::{
+        extract::{Caller, Json, Paging, Path, Query},
+        problems::{About, Signed},
+    },
+    store::Page,
+};
+
+/// Who was in a call and when
+#[utoipa::path(
+    get, path = "/calls/{id}/legs", tag = "calls", security(("token" = [])),
+    params(("id" = CallId, Path), Paging),
+    responses((status = 200, body = Page<LegView>), Signed, About)
+)]
+pub(in crate::rest) async fn legs_of_call(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(call): Path<CallId>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<LegView>>, Refusal> {
+    control.calls.legs(caller.id(), call, paging.request()?).await.map(Json)
+}

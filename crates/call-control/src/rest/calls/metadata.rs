@@ -1,0 +1,30 @@
+use axum::extract::State;
+
+use crate::{
+    call::{CallView, Metadata},
+    control::Control,
+    error::Refusal,
+    ids::CallId,
+    rest::{
+        extract::{Caller, Json, Path},
+        problems::{About, Body, Signed},
+    },
+};
+
+/// Change what the app wants to remember about a call
+///
+/// Merges the body by RFC 7396: null removes a member. For the call's initiator and the group's admins.
+#[utoipa::path(
+    patch, path = "/calls/{id}/metadata", tag = "calls", security(("token" = [])),
+    params(("id" = CallId, Path)),
+    request_body = Metadata,
+    responses((status = 200, body = CallView), Signed, About, Body)
+)]
+pub(in crate::rest) async fn update_metadata(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(call): Path<CallId>,
+    Json(patch): Json<Metadata>,
+) -> Result<Json<CallView>, Refusal> {
+    control.calls.update_metadata(caller.id(), call, patch).await.map(Json)
+}

@@ -1,0 +1,44 @@
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::{
+    call::{CallStatus, CallView},
+    control::Control,
+    error::Refusal,
+    ids::GroupId,
+    rest::{
+        extract::{Caller, Json, Path, Query, page_request},
+        problems::{About, Signed},
+    },
+    store::{CallFilter, Page},
+};
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::rest) struct History {
+    /// Only calls that are in this status.
+    status: Option<CallStatus>,
+    /// How many items, 1 to 100.
+    #[param(minimum = 1, maximum = 100, default = 50)]
+    limit: Option<u8>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// The calls of a group, newest first
+#[utoipa::path(
+    get, path = "/calls/group/{groupId}", tag = "calls", security(("token" = [])),
+    params(("groupId" = GroupId, Path), History),
+    responses((status = 200, body = Page<CallView>), Signed, About)
+)]
+pub(in crate::rest) async fn calls_of_group(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(group): Path<GroupId>,
+    Query(history): Query<History>,
+) -> Result<Json<Page<CallView>>, Refusal> {
+    let page = page_request(history.limit, history.cursor.as_deref())?;
+    let filter = CallFilter { status: history.status };
+    control.calls.find_by_group(caller.id(), group, filter, page).await.map(Json)
+}

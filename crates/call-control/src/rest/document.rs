@@ -1,0 +1,32 @@
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        OpenApi as Document,
+        security::{Http, HttpAuthScheme, SecurityScheme},
+    },
+};
+
+/// What the OpenAPI document says besides the paths.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Switchyard", description = "Calls for an app that already has people and groups."),
+    modifiers(&Bearer),
+    tags(
+        (name = "calls", description = "The durable record of calls"),
+        (name = "groups", description = "The people who may take part"),
+        (name = "users", description = "Who is who"),
+        (name = "media", description = "What clients need to connect"),
+        (name = "operations", description = "Is it up?"),
+    )
+)]
+pub(super) struct Api;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut Document) {
+        let scheme =
+            SecurityScheme::Http(Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build());
+        document.components.get_or_insert_default().add_security_scheme("token", scheme);
+    }
+}

@@ -1,0 +1,164 @@
+//! Requests taken apart into types; what does not fit is a problem document.
+
+use axum::{
+    body::Bytes,
+    extract::{
+        FromRequest, FromRequestParts, Request,
+        rejection::{BytesRejection, JsonRejection},
+    },
+    http::{header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use utoipa::IntoParams;
+
+use crate::{
+    auth::Identity,
+    call::Person,
+    control::Control,
+    error::{ErrorCode, Refusal},
+    ids::UserId,
+    store::{Cursor, PageRequest},
+};
+
+/// Who is asking, by their bearer token.
+pub(super) struct Caller(pub(super) Identity);
+
+impl Caller {
+    pub(super) const fn id(&self) -> UserId {
+        self.0.user_id
+    }
+
+    pub(super) fn person(&self) -> Person {
+        self.0.person()
+    }
+}
+
+impl FromRequestParts<Control> for Caller {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Refusal> {
+        let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = header.and_then(|value| value.split_once(' '));
+        let token =
+            token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+        let token = token.ok_or_else(|| Refusal::new(ErrorCode::Unauthorized, "a bearer token is needed"))?;
+        control.authenticate(token).await.map(Self)
+    }
+}
+
+/// The ids in a path.
+pub(super) struct Path<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let path = axum::extract::Path::from_request_parts(parts, state).await;
+        path.map(|axum::extract::Path(ids)| Self(ids)).map_err(|rejection| bad_request(rejection.body_text()))
+    }
+}
+
+/// The parameters after the `?`.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let query = axum::extract::Query::from_request_parts(parts, state).await;
+        query
+            .map(|axum::extract::Query(query)| Self(query))
+            .map_err(|rejection| bad_request(rejection.body_text()))
+    }
+}
+
+/// A JSON body, coming or going.
+pub(super) struct Json<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        let body = axum::Json::from_request(request, state).await;
+        body.map(|axum::Json(body)| Self(body)).map_err(|rejection| refuse_json(&rejection))
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        axum::Json(self.0).into_response()
+    }
+}
+
+/// A JSON body that may be left out.
+pub(super) struct OptionalJson<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJson<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        let (parts, body) = request.into_parts();
+        let body = Bytes::from_request(Request::from_parts(parts.clone(), body), state).await;
+        let body = body.map_err(|rejection| refuse_bytes(&rejection))?;
+        if body.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        let Json(body) = Json::from_request(Request::from_parts(parts, body.into()), state).await?;
+        Ok(Self(body))
+    }
+}
+
+/// Which part of a list is wanted.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Paging {
+    /// How many items, 1 to 100.
+    #[param(minimum = 1, maximum = 100, default = 50)]
+    limit: Option<u8>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+}
+
+impl Paging {
+    pub(super) fn request<C: Cursor>(self) -> Result<PageRequest<C>, Refusal> {
+        page_request(self.limit, self.cursor.as_deref())
+    }
+}
+
+pub(super) fn page_request<C: Cursor>(
+    limit: Option<u8>,
+    cursor: Option<&str>,
+) -> Result<PageRequest<C>, Refusal> {
+    let limit = limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(bad_request("limit is 1 to 100".to_owned()));
+    }
+    let decode = |text| C::decode(text).ok_or_else(|| bad_request("the cursor is not ours".to_owned()));
+    Ok(PageRequest { limit, after: cursor.map(decode).transpose()? })
+}
+
+fn refuse_json(rejection: &JsonRejection) -> Refusal {
+    match rejection {
+        JsonRejection::MissingJsonContentType(_) => {
+            Refusal::new(ErrorCode::UnsupportedMediaType, "the body has to be application/json")
+        }
+        JsonRejection::BytesRejection(rejection) => refuse_bytes(rejection),
+        _ => bad_request(rejection.body_text()),
+    }
+}
+
+fn refuse_bytes(rejection: &BytesRejection) -> Refusal {
+    if rejection.status() == ErrorCode::TooLarge.status() {
+        Refusal::new(ErrorCode::TooLarge, "the body is too large")
+    } else {
+        bad_request(rejection.body_text())
+    }
+}
+
+pub(super) fn bad_request(detail: String) -> Refusal {
+    Refusal::new(ErrorCode::BadRequest, detail)
+}
+
+const DEFAULT_LIMIT: u8 = 50;
+const MAX_LIMIT: u8 = 100;

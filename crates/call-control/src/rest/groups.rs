@@ -1,0 +1,21 @@
+//! `/groups`: the people who may take part.
+
+pub(super) mod add_member;
+pub(super) mod create;
+pub(super) mod delete;
+pub(super) mod get;
+pub(super) mod list;
+pub(super) mod members;
+pub(super) mod remove_member;
+pub(super) mod rename;
+pub(super) mod set_role;
+
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::name::DisplayName;
+
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Named {
+    name: DisplayName,
+}

@@ -1,0 +1,33 @@
+use axum::{extract::State, http::StatusCode};
+
+use crate::{
+    control::Control,
+    error::{Problem, Refusal},
+    ids::GroupId,
+    rest::{
+        extract::{Caller, Path},
+        problems::{About, Signed},
+    },
+};
+
+/// Delete a group
+///
+/// Ends its running call, and forgets the group with all its calls.
+#[utoipa::path(
+    delete, path = "/groups/{id}", tag = "groups", security(("token" = [])),
+    params(("id" = GroupId, Path)),
+    responses(
+        (status = 204, description = "It is gone"),
+        Signed, About,
+        (status = 409, description = "Members keep starting calls in it", body = Problem,
+            content_type = "application/problem+json"),
+    )
+)]
+pub(in crate::rest) async fn delete_group(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(group): Path<GroupId>,
+) -> Result<StatusCode, Refusal> {
+    control.groups.delete(caller.id(), group).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,27 @@
+use axum::extract::State;
+
+use crate::{
+    control::Control,
+    error::Refusal,
+    ids::GroupId,
+    rest::{
+        extract::{Caller, Json, Paging, Path, Query},
+        problems::{About, Signed},
+    },
+    store::{Member, Page},
+};
+
+/// The members of a group
+#[utoipa::path(
+    get, path = "/groups/{id}/members", tag = "groups", security(("token" = [])),
+    params(("id" = GroupId, Path), Paging),
+    responses((status = 200, body = Page<Member>), Signed, About)
+)]
+pub(in crate::rest) async fn list_members(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(group): Path<GroupId>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<Member>>, Refusal> {
+    control.groups.members(caller.id(), group, paging.request()?).await.map(Json)
+}

@@ -1,0 +1,34 @@
+use axum::{extract::State, http::StatusCode};
+
+use crate::{
+    control::Control,
+    error::{Problem, Refusal},
+    ids::{GroupId, UserId},
+    rest::{
+        extract::{Caller, Path},
+        problems::{About, Signed},
+    },
+};
+
+/// Remove a member
+///
+/// For the member, and for admins and owners unless the member's role is above theirs. Whoever goes is out of the
+/// group's running call at once.
+#[utoipa::path(
+    delete, path = "/groups/{id}/members/{userId}", tag = "groups", security(("token" = [])),
+    params(("id" = GroupId, Path), ("userId" = UserId, Path)),
+    responses(
+        (status = 204, description = "The user is no member"),
+        Signed, About,
+        (status = 409, description = "The member is the last owner", body = Problem,
+            content_type = "application/problem+json"),
+    )
+)]
+pub(in crate::rest) async fn remove_member(
+    State(control): State<Control>,
+    caller: Caller,
+    Path((group, user)): Path<(GroupId, UserId)>,
+) -> Result<StatusCode, Refusal> {
+    control.groups.remove_member(caller.id(), group, user).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,29 @@
+use axum::extract::State;
+
+use super::Named;
+use crate::{
+    control::Control,
+    error::Refusal,
+    ids::GroupId,
+    rest::{
+        extract::{Caller, Json, Path},
+        problems::{About, Body, Signed},
+    },
+    store::Group,
+};
+
+/// Rename a group
+#[utoipa::path(
+    patch, path = "/groups/{id}", tag = "groups", security(("token" = [])),
+    params(("id" = GroupId, Path)),
+    request_body = Named,
+    responses((status = 200, body = Group), Signed, About, Body)
+)]
+pub(in crate::rest) async fn rename_group(
+    State(control): State<Control>,
+    caller: Caller,
+    Path(group): Path<GroupId>,
+    Json(body): Json<Named>,
+) -> Result<Json<Group>, Refusal> {
+    control.groups.rename(caller.id(), group, &body.name).await.map(Json)
+}

@@ -1,0 +1,42 @@
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::{
+    control::Control,
+    error::{Problem, Refusal},
+    ids::{GroupId, UserId},
+    rest::{
+        extract::{Caller, Json, Path},
+        problems::{About, Body, Signed},
+    },
+    store::{Member, Role},
+};
+
+#[derive(Deserialize, ToSchema)]
+pub(in crate::rest) struct SetRole {
+    role: Role,
+}
+
+/// Give a member another role
+///
+/// For admins and owners, who change and give no role above their own. The last owner stays owner.
+#[utoipa::path(
+    patch, path = "/groups/{id}/members/{userId}", tag = "groups", security(("token" = [])),
+    params(("id" = GroupId, Path), ("userId" = UserId, Path)),
+    request_body = SetRole,
+    responses(
+        (status = 200, body = Member),
+        Signed, About, Body,
+        (status = 409, description = "The member is the last owner", body = Problem,
+            content_type = "application/problem+json"),
+    )
+)]
+pub(in crate::rest) async fn set_role(
+    State(control): State<Control>,
+    caller: Caller,
+    Path((group, user)): Path<(GroupId, UserId)>,
+    Json(body): Json<SetRole>,
+) -> Result<Json<Member>, Refusal> {
+    control.groups.set_role(caller.id(), group, user, body.role).await.map(Json)
+}

@@ -1,0 +1,29 @@
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    extract::{Caller, Json},
+    problems::Signed,
+};
+use crate::{control::Control, error::Refusal, ice::IceServer, store::now};
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::rest) struct IceServerList {
+    ice_servers: Vec<IceServer>,
+}
+
+/// STUN and TURN servers
+///
+/// With credentials for the caller that expire after a day.
+#[utoipa::path(
+    get, path = "/ice-servers", tag = "media", security(("token" = [])),
+    responses((status = 200, body = IceServerList), Signed)
+)]
+pub(in crate::rest) async fn list_ice_servers(
+    State(control): State<Control>,
+    caller: Caller,
+) -> Result<Json<IceServerList>, Refusal> {
+    Ok(Json(IceServerList { ice_servers: control.ice_servers.for_user(caller.id(), now()) }))
+}

@@ -1,0 +1,4 @@
+//! `/users`: who is who.
+
+pub(super) mod me;
+pub(super) mod search;

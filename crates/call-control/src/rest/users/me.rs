@@ -1,0 +1,28 @@
+use crate::{
+    ids::UserId,
+    rest::{
+        extract::{Caller, Json},
+        problems::Signed,
+    },
+};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::rest) struct Me {
+    id: UserId,
+    name: String,
+    /// When the token of this request expires.
+    expires_at: DateTime<Utc>,
+}
+
+/// Who the server takes the caller for
+#[utoipa::path(
+    get, path = "/users/me", tag = "users", security(("token" = [])),
+    responses((status = 200, body = Me), Signed)
+)]
+pub(in crate::rest) async fn get_me(Caller(identity): Caller) -> Json<Me> {
+    Json(Me { id: identity.user_id, name: identity.name, expires_at: identity.expires_at })
+}

@@ -1,0 +1,46 @@
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::{
+    control::Control,
+    error::{ErrorCode, Refusal},
+    rest::{
+        extract::{Caller, Json, Query, page_request},
+        problems::{About, Signed},
+    },
+    store::{Page, User},
+};
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::rest) struct Search {
+    /// What the name starts with.
+    #[serde(default)]
+    name: String,
+    /// How many items, 1 to 100.
+    #[param(minimum = 1, maximum = 100, default = 50)]
+    limit: Option<u8>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Find people by name
+///
+/// Only under dev sign-in: elsewhere the app knows its people, and a stranger must not list them.
+#[utoipa::path(
+    get, path = "/users", tag = "users", security(("token" = [])),
+    params(Search),
+    responses((status = 200, body = Page<User>), Signed, About)
+)]
+pub(in crate::rest) async fn search_users(
+    State(control): State<Control>,
+    _caller: Caller,
+    Query(search): Query<Search>,
+) -> Result<Json<Page<User>>, Refusal> {
+    if !control.auth.is_dev() {
+        return Err(Refusal::new(ErrorCode::Forbidden, "people can only be searched under dev sign-in"));
+    }
+    let page = page_request(search.limit, search.cursor.as_deref())?;
+    Ok(Json(control.store.users_by_name(&search.name, page).await?))
+}

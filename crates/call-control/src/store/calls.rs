@@ -1,0 +1,240 @@
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::QueryBuilder;
+
+use super::{Page, PageRequest, Store, StoreError, TimeCursor, on, tx};
+use crate::{
+    call::{CallRecord, CallStatus, CallView, Changes},
+    ids::{CallId, GroupId, UserId},
+};
+
+/// A call's row, and who is in the call.
+#[derive(Clone, Debug)]
+pub struct StoredCall {
+    pub record: CallRecord,
+    pub participants: Vec<UserId>,
+}
+
+/// Which calls of a group are wanted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CallFilter {
+    pub status: Option<CallStatus>,
+}
+
+impl StoredCall {
+    #[must_use]
+    pub fn view(self, now: DateTime<Utc>) -> CallView {
+        CallView::new(self.record, self.participants, now)
+    }
+}
+
+impl Store {
+    /// Writes the rows and the events of one command in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::RunningCallExists`] or [`StoreError::MissingReference`] for a new call that cannot be,
+    /// [`StoreError::Fenced`] when somebody else changed the call, or [`StoreError::Unavailable`].
+    pub async fn commit(&self, changes: &Changes) -> Result<(), StoreError> {
+        tx!(&self.db, |tx| {
+            let call = &changes.call;
+            let upsert = if call.version == FIRST_VERSION { INSERT_CALL } else { UPDATE_CALL };
+            let written = sqlx::query(upsert)
+                .bind(call.id)
+                .bind(call.status)
+                .bind(call.webrtc_room_id)
+                .bind(call.started_at)
+                .bind(call.ended_at)
+                .bind(call.duration_seconds)
+                .bind(call.max_participants)
+                .bind(&call.metadata)
+                .bind(call.end_reason)
+                .bind(&call.error_message)
+                .bind(call.updated_at)
+                .bind(call.version)
+                .bind(call.epoch)
+                .bind(call.seq)
+                .bind(call.group_id)
+                .bind(call.initiated_by_id)
+                .bind(call.call_type)
+                .bind(call.created_at)
+                .execute(&mut *tx)
+                .await
+                .map_err(|error| match StoreError::from(error) {
+                    StoreError::Duplicate => StoreError::RunningCallExists,
+                    other => other,
+                })?;
+            if written.rows_affected() == 0 {
+                return Err(StoreError::Fenced);
+            }
+            for leg in &changes.legs {
+                sqlx::query(UPSERT_LEG)
+                    .bind(leg.id)
+                    .bind(leg.call_id)
+                    .bind(leg.user_id)
+                    .bind(&leg.device_id)
+                    .bind(leg.joined_at)
+                    .bind(leg.attached_at)
+                    .bind(leg.last_seen_at)
+                    .bind(leg.left_at)
+                    .bind(leg.reason)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            for recorded in &changes.events {
+                sqlx::query(INSERT_EVENT)
+                    .bind(recorded.call_id)
+                    .bind(recorded.stamp.seq)
+                    .bind(recorded.stamp.epoch)
+                    .bind(recorded.event.kind())
+                    .bind(recorded.event.details(call))
+                    .bind(recorded.at)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+        });
+        Ok(())
+    }
+
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn call(&self, id: CallId) -> Result<Option<StoredCall>, StoreError> {
+        let record = on!(&self.db, |pool| sqlx::query_as("SELECT * FROM calls WHERE id = $1")
+            .bind(id)
+            .fetch_optional(pool)
+            .await)?;
+        Ok(self.with_participants(Vec::from_iter(record)).await?.pop())
+    }
+
+    /// The running call of a group.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn running_call(&self, group: GroupId) -> Result<Option<StoredCall>, StoreError> {
+        let record = on!(&self.db, |pool| sqlx::query_as(
+            "SELECT * FROM calls WHERE group_id = $1 AND status IN ('waiting', 'active')"
+        )
+        .bind(group)
+        .fetch_optional(pool)
+        .await)?;
+        Ok(self.with_participants(Vec::from_iter(record)).await?.pop())
+    }
+
+    /// A group's calls, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn calls_of_group(
+        &self,
+        group: GroupId,
+        filter: CallFilter,
+        request: PageRequest<TimeCursor>,
+    ) -> Result<Page<StoredCall>, StoreError> {
+        let records = on!(&self.db, |pool| {
+            let mut query = QueryBuilder::new("SELECT * FROM calls WHERE group_id = ");
+            query.push_bind(group);
+            if let Some(status) = filter.status {
+                query.push(" AND status = ").push_bind(status);
+            }
+            if let Some(after) = request.after {
+                query.push(" AND (created_at, id) < (").push_bind(after.at);
+                query.push(", ").push_bind(after.id).push(")");
+            }
+            query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(request.limit_and_one());
+            query.build_query_as::<CallRecord>().fetch_all(pool).await
+        })?;
+        let page = request.page(records, |call| TimeCursor { at: call.created_at, id: call.id.0 });
+        Ok(Page { items: self.with_participants(page.items).await?, next_cursor: page.next_cursor })
+    }
+
+    /// The running calls of all groups that a user is in, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn running_calls_for(&self, user: UserId) -> Result<Vec<StoredCall>, StoreError> {
+        let records = on!(&self.db, |pool| sqlx::query_as(
+            "SELECT calls.* FROM calls JOIN group_members ON group_members.group_id = calls.group_id
+             WHERE group_members.user_id = $1 AND calls.status IN ('waiting', 'active')
+             ORDER BY calls.created_at DESC, calls.id DESC",
+        )
+        .bind(user)
+        .fetch_all(pool)
+        .await)?;
+        self.with_participants(records).await
+    }
+
+    /// Every running call that was created before `before`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn running_calls_before(&self, before: DateTime<Utc>) -> Result<Vec<CallRecord>, StoreError> {
+        Ok(on!(&self.db, |pool| {
+            sqlx::query_as(
+            "SELECT * FROM calls WHERE status IN ('waiting', 'active') AND created_at < $1 ORDER BY created_at, id"
+        )
+        .bind(before)
+        .fetch_all(pool)
+        .await
+        })?)
+    }
+
+    async fn with_participants(&self, records: Vec<CallRecord>) -> Result<Vec<StoredCall>, StoreError> {
+        let running: Vec<_> =
+            records.iter().filter(|call| call.status.is_running()).map(|call| call.id).collect();
+        let mut participants = self.participants_of(&running).await?;
+        let with = |record: CallRecord| {
+            let participants = participants.remove(&record.id).unwrap_or_default();
+            StoredCall { record, participants }
+        };
+        Ok(records.into_iter().map(with).collect())
+    }
+
+    async fn participants_of(&self, calls: &[CallId]) -> Result<HashMap<CallId, Vec<UserId>>, StoreError> {
+        let mut participants: HashMap<CallId, Vec<UserId>> = HashMap::new();
+        if calls.is_empty() {
+            return Ok(participants);
+        }
+        let open: Vec<(CallId, UserId)> = on!(&self.db, |pool| {
+            let mut query = QueryBuilder::new(
+                "SELECT call_id, user_id FROM call_legs WHERE left_at IS NULL AND call_id IN (",
+            );
+            let mut ids = query.separated(", ");
+            for call in calls {
+                ids.push_bind(*call);
+            }
+            query.push(") ORDER BY joined_at, id");
+            query.build_query_as().fetch_all(pool).await
+        })?;
+        for (call, user) in open {
+            let users = participants.entry(call).or_default();
+            if !users.contains(&user) {
+                users.push(user);
+            }
+        }
+        Ok(participants)
+    }
+}
+
+const FIRST_VERSION: i64 = 1;
+
+const INSERT_CALL: &str = "
+    INSERT INTO calls (id, status, webrtc_room_id, started_at, ended_at, duration_seconds, max_participants, metadata,
+        end_reason, error_message, updated_at, version, epoch, seq, group_id, initiated_by_id, type, created_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+
+/// The conditions on what never changes also give both statements the same parameters.
+const UPDATE_CALL: &str = "
+    UPDATE calls SET status = $2, webrtc_room_id = $3, started_at = $4, ended_at = $5, duration_seconds = $6,
+        max_participants = $7, metadata = $8, end_reason = $9, error_message = $10, updated_at = $11,
+        version = $12, epoch = $13, seq = $14
+    WHERE id = $1 AND version = $12 - 1
+        AND group_id = $15 AND initiated_by_id = $16 AND type = $17 AND created_at = $18";
+
+const UPSERT_LEG: &str = "
+    INSERT INTO call_legs (id, call_id, user_id, device_id, joined_at, attached_at, last_seen_at, left_at, reason)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    ON CONFLICT (id) DO UPDATE SET device_id = excluded.device_id, attached_at = excluded.attached_at,
+        last_seen_at = excluded.last_seen_at, left_at = excluded.left_at, reason = excluded.reason";
+
+const INSERT_EVENT: &str = "
+    INSERT INTO call_events (call_id, seq, epoch, kind, details, created_at) VALUES ($1, $2, $3, $4, $5, $6)";

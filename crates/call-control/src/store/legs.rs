@@ -1,0 +1,108 @@
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::{FromRow, QueryBuilder};
+use utoipa::ToSchema;
+
+use super::{Page, PageRequest, Store, StoreError, TimeCursor, on};
+use crate::{
+    call::LegRecord,
+    ids::{CallId, LegId},
+};
+
+/// A row of `call_events`.
+#[derive(Clone, Debug, FromRow, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = CallEvent)]
+pub struct StoredEvent {
+    pub epoch: i64,
+    pub seq: i64,
+    #[schema(example = "leg-joined")]
+    pub kind: String,
+    #[schema(value_type = Object)]
+    pub details: Value,
+    pub created_at: DateTime<Utc>,
+}
+
+impl Store {
+    /// Every leg a call ever had, in the order they came.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn all_legs(&self, call: CallId) -> Result<Vec<LegRecord>, StoreError> {
+        Ok(on!(&self.db, |pool| sqlx::query_as(
+            "SELECT l.*, users.name FROM call_legs l JOIN users ON users.id = l.user_id
+             WHERE l.call_id = $1 ORDER BY l.joined_at, l.id",
+        )
+        .bind(call)
+        .fetch_all(pool)
+        .await)?)
+    }
+
+    /// A call's legs, in the order they came.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn legs(
+        &self,
+        call: CallId,
+        request: PageRequest<TimeCursor>,
+    ) -> Result<Page<LegRecord>, StoreError> {
+        let after = request.after.unwrap_or(TimeCursor::START);
+        let legs = on!(&self.db, |pool| sqlx::query_as(
+            "SELECT l.*, users.name FROM call_legs l JOIN users ON users.id = l.user_id
+             WHERE l.call_id = $1 AND (l.joined_at, l.id) > ($2, $3) ORDER BY l.joined_at, l.id LIMIT $4",
+        )
+        .bind(call)
+        .bind(after.at)
+        .bind(after.id)
+        .bind(request.limit_and_one())
+        .fetch_all(pool)
+        .await)?;
+        Ok(request.page(legs, |leg: &LegRecord| TimeCursor { at: leg.joined_at, id: leg.id.0 }))
+    }
+
+    /// Notes that these legs are still connected.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn saw_legs(&self, legs: &[LegId], now: DateTime<Utc>) -> Result<(), StoreError> {
+        for chunk in legs.chunks(LEGS_PER_STATEMENT) {
+            on!(&self.db, |pool| {
+                let mut query = QueryBuilder::new("UPDATE call_legs SET last_seen_at = ");
+                query.push_bind(now).push(" WHERE left_at IS NULL AND id IN (");
+                let mut ids = query.separated(", ");
+                for leg in chunk {
+                    ids.push_bind(*leg);
+                }
+                query.push(")");
+                query.build().execute(pool).await.map(drop)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A call's events, in their order.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn events(
+        &self,
+        call: CallId,
+        request: PageRequest<i64>,
+    ) -> Result<Page<StoredEvent>, StoreError> {
+        let events = on!(&self.db, |pool| sqlx::query_as(
+            "SELECT epoch, seq, kind, details, created_at FROM call_events
+             WHERE call_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",
+        )
+        .bind(call)
+        .bind(request.after.unwrap_or(0))
+        .bind(request.limit_and_one())
+        .fetch_all(pool)
+        .await)?;
+        Ok(request.page(events, |event: &StoredEvent| event.seq))
+    }
+}
+
+/// Well below the number of parameters either engine takes.
+const LEGS_PER_STATEMENT: usize = 500;

@@ -1,0 +1,84 @@
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::FromRow;
+use utoipa::ToSchema;
+
+use super::{Page, PageRequest, Store, StoreError, TimeCursor, on};
+use crate::ids::UserId;
+
+/// A row of `users`.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    pub id: UserId,
+    pub name: String,
+    #[serde(skip)]
+    pub created_at: DateTime<Utc>,
+}
+
+impl Store {
+    /// Makes sure that the user exists under this name.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn put_user(&self, id: UserId, name: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+        on!(&self.db, |pool| sqlx::query(
+            "INSERT INTO users (id, name, created_at, updated_at) VALUES ($1, $2, $3, $3)
+             ON CONFLICT (id) DO UPDATE SET name = excluded.name, updated_at = excluded.updated_at
+             WHERE users.name <> excluded.name",
+        )
+        .bind(id)
+        .bind(name)
+        .bind(now)
+        .execute(pool)
+        .await
+        .map(drop))?;
+        Ok(())
+    }
+
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        Ok(on!(&self.db, |pool| sqlx::query_as("SELECT id, name, created_at FROM users WHERE id = $1")
+            .bind(id)
+            .fetch_optional(pool)
+            .await)?)
+    }
+
+    /// Users whose name starts with `name`, whatever the case of ASCII letters; oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn users_by_name(
+        &self,
+        name: &str,
+        request: PageRequest<TimeCursor>,
+    ) -> Result<Page<User>, StoreError> {
+        let after = request.after.unwrap_or(TimeCursor::START);
+        let users = on!(&self.db, |pool| sqlx::query_as(
+            r"SELECT id, name, created_at FROM users
+              WHERE lower(name) LIKE $1 ESCAPE '\' AND (created_at, id) > ($2, $3)
+              ORDER BY created_at, id LIMIT $4",
+        )
+        .bind(like_prefix(name))
+        .bind(after.at)
+        .bind(after.id)
+        .bind(request.limit_and_one())
+        .fetch_all(pool)
+        .await)?;
+        Ok(request.page(users, |user: &User| TimeCursor { at: user.created_at, id: user.id.0 }))
+    }
+}
+
+/// A LIKE pattern in which the name's own wildcards stand for themselves.
+fn like_prefix(name: &str) -> String {
+    let mut pattern = String::with_capacity(name.len() + 1);
+    for letter in name.chars() {
+        if matches!(letter, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(letter.to_ascii_lowercase());
+    }
+    pattern.push('%');
+    pattern
+}
