@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
-use switchyard_media::Sfu;
+use switchyard_media::{Counters, Population, Sfu};
 
 /// The SFU, entered only through a guard that turns a panic into the loss of the transport being worked on.
 pub(crate) struct Contained {
@@ -32,7 +32,11 @@ impl Contained {
         self.faults
     }
 
-    pub(crate) fn counters(&self) -> &switchyard_media::Counters {
+    pub(crate) fn population(&self) -> Population {
+        self.sfu.population()
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
         self.sfu.counters()
     }
 }

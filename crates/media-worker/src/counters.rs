@@ -6,12 +6,15 @@ use switchyard_media as media;
 /// The counters of one worker since it started.
 #[derive(Debug, Clone, Serialize)]
 pub struct Counters {
+    /// What is alive in the SFU.
+    pub population: media::Population,
     pub media: media::Counters,
     pub shell: ShellCounters,
 }
 
 /// Every drop outside the SFU, by name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ShellCounters {
     /// Datagrams handed to the SFU.
     pub datagrams_received: u64,

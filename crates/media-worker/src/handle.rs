@@ -184,7 +184,9 @@ const SHUTDOWN: Duration = Duration::from_secs(5);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rtc_stun::attributes::{ATTR_USE_CANDIDATE, ATTR_USERNAME, RawAttribute};
+    use rtc_stun::attributes::{
+        ATTR_ICE_CONTROLLING, ATTR_PRIORITY, ATTR_USE_CANDIDATE, ATTR_USERNAME, RawAttribute,
+    };
     use rtc_stun::fingerprint::FINGERPRINT;
     use rtc_stun::integrity::MessageIntegrity;
     use rtc_stun::message::{BINDING_REQUEST, BINDING_SUCCESS, Message, Setter, TransactionId};
@@ -322,11 +324,14 @@ mod tests {
         let provider = rtc_crypto::default_provider().unwrap();
         let username = format!("{}:client", ice.username_fragment);
         let mut request = Message::new();
-        let parts: [Box<dyn Setter>; 6] = [
+        let attribute = |typ, value: Vec<u8>| RawAttribute { typ, length: value.len() as u16, value };
+        let parts: [Box<dyn Setter>; 8] = [
             Box::new(BINDING_REQUEST),
             Box::new(TransactionId([7; 12])),
             Box::new(TextAttribute::new(ATTR_USERNAME, username)),
-            Box::new(RawAttribute { typ: ATTR_USE_CANDIDATE, length: 0, value: vec![] }),
+            Box::new(attribute(ATTR_PRIORITY, vec![110, 255, 255, 255])),
+            Box::new(attribute(ATTR_ICE_CONTROLLING, vec![1; 8])),
+            Box::new(attribute(ATTR_USE_CANDIDATE, vec![])),
             Box::new(MessageIntegrity::new_short_term_integrity_with_provider(
                 ice.password.clone(),
                 provider.crypto(),

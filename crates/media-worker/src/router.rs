@@ -53,7 +53,7 @@ impl Router {
         id: TransportId,
         parameters: DtlsParameters,
     ) -> Result<(), MediaError> {
-        self.with(move |sfu, now| sfu.connect_transport(now, id, parameters)).await
+        self.with(move |sfu, now| sfu.connect_transport(now, id, &parameters)).await
     }
 
     /// New credentials; the old ones stay valid until the first check with the new ones.
@@ -62,11 +62,7 @@ impl Router {
     }
 
     pub async fn close_transport(&self, id: TransportId) -> Result<(), MediaError> {
-        self.close_with(move |sfu, now| {
-            sfu.close_transport(now, id);
-            Ok(())
-        })
-        .await
+        self.close_with(move |sfu, now| sfu.close_transport(now, id)).await
     }
 
     pub async fn produce(
@@ -97,7 +93,7 @@ impl Router {
         options: ConsumeOptions,
     ) -> Result<(ConsumerId, ConsumerParameters), MediaError> {
         let id = ConsumerId(Uuid::new_v4());
-        let parameters = self.with(move |sfu, now| sfu.consume(now, transport, id, options)).await?;
+        let parameters = self.with(move |sfu, now| sfu.consume(now, transport, id, &options)).await?;
         Ok((id, parameters))
     }
 
@@ -151,7 +147,7 @@ impl Router {
     }
 
     pub async fn transport_stats(&self, id: TransportId) -> Result<TransportStats, MediaError> {
-        self.with(move |sfu, now| sfu.transport_stats(now, id)).await
+        self.with(move |sfu, _| sfu.transport_stats(id)).await
     }
 
     /// Closes the router and everything in it; nothing happens on a router that is closed.

@@ -185,7 +185,7 @@ impl Worker {
         events: mpsc::Sender<Event>,
         reply: oneshot::Sender<Result<(), ControlError>>,
     ) {
-        let opened = self.core.enter(now, |sfu| sfu.create_router(now, id));
+        let opened = self.core.enter(now, |sfu| sfu.create_router(id));
         if let Some(Ok(())) = opened {
             self.outboxes.insert(id, Outbox::new(events));
         } else {
@@ -279,7 +279,7 @@ impl Worker {
 
     fn count(&self) -> Counters {
         let shell = ShellCounters { faults: self.core.faults(), ..self.counters };
-        Counters { media: self.core.counters().clone(), shell }
+        Counters { population: self.core.population(), media: self.core.counters().clone(), shell }
     }
 }
 
