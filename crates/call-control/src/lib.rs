@@ -17,4 +17,7 @@ pub mod rest;
 pub mod signaling;
 pub mod store;
 
+#[cfg(test)]
+mod testing;
+
 pub use control::{Control, ControlConfig, StartError};

@@ -68,4 +68,7 @@ macro_rules! tx {
     };
 }
 
-pub(crate) use {on, tx};
+use {on, tx};
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,8 @@
 use axum::extract::State;
-use serde::Deserialize;
-use utoipa::IntoParams;
 
+use super::History;
 use crate::{
-    call::{CallStatus, CallView},
+    call::CallView,
     control::Control,
     error::Refusal,
     ids::GroupId,
@@ -13,18 +12,6 @@ use crate::{
     },
     store::{CallFilter, Page},
 };
-
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(in crate::rest) struct History {
-    /// Only calls that are in this status.
-    status: Option<CallStatus>,
-    /// How many items, 1 to 100.
-    #[param(minimum = 1, maximum = 100, default = 50)]
-    limit: Option<u8>,
-    /// `nextCursor` of the page before.
-    cursor: Option<String>,
-}
 
 /// The calls of a group, newest first
 #[utoipa::path(

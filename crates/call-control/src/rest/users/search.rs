@@ -1,7 +1,6 @@
 use axum::extract::State;
-use serde::Deserialize;
-use utoipa::IntoParams;
 
+use super::Search;
 use crate::{
     control::Control,
     error::{ErrorCode, Refusal},
@@ -11,19 +10,6 @@ use crate::{
     },
     store::{Page, User},
 };
-
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(in crate::rest) struct Search {
-    /// What the name starts with.
-    #[serde(default)]
-    name: String,
-    /// How many items, 1 to 100.
-    #[param(minimum = 1, maximum = 100, default = 50)]
-    limit: Option<u8>,
-    /// `nextCursor` of the page before.
-    cursor: Option<String>,
-}
 
 /// Find people by name
 ///

@@ -1,0 +1,62 @@
+//! What the tests of this crate stand on: a database of either engine, and a whole call control on top.
+
+mod postgres;
+mod world;
+
+use crate::store::Store;
+
+pub(crate) use world::{TestOutlet, World, fast_rules};
+
+/// Runs one async test body on SQLite and on Postgres. The body takes the [`TestStore`].
+macro_rules! on_both_engines {
+    ($(async fn $name:ident($store:ident) $body:block)+) => {
+        mod sqlite {
+            #[allow(unused_imports, reason = "each set of tests needs another part of its parent")]
+            use super::*;
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    let $store = $crate::testing::TestStore::sqlite().await;
+                    $body
+                }
+            )+
+        }
+        mod postgres {
+            #[allow(unused_imports, reason = "each set of tests needs another part of its parent")]
+            use super::*;
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    let $store = $crate::testing::TestStore::postgres().await;
+                    $body
+                }
+            )+
+        }
+    };
+}
+
+pub(crate) use on_both_engines;
+
+/// A database of its own, which can be opened more than once.
+pub(crate) struct TestStore {
+    pub(crate) url: String,
+    pub(crate) schema: String,
+    _directory: Option<tempfile::TempDir>,
+}
+
+impl TestStore {
+    pub(crate) async fn sqlite() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("test.db").display());
+        Self { url, schema: "switchyard".to_owned(), _directory: Some(directory) }
+    }
+
+    pub(crate) async fn postgres() -> Self {
+        let schema = format!("test_{}", uuid::Uuid::new_v4().simple());
+        Self { url: postgres::url().await, schema, _directory: None }
+    }
+
+    pub(crate) async fn open(&self) -> Store {
+        Store::open(&self.url, &self.schema).await.unwrap()
+    }
+}

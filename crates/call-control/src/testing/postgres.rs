@@ -1,0 +1,115 @@
+//! A Postgres server for this test process alone: on a Unix socket in a temporary directory, gone with the process.
+
+use std::{
+    fs,
+    os::unix::{fs::chown, process::CommandExt},
+    path::{Path, PathBuf},
+    process::{ChildStdin, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::OnceCell;
+
+/// The server's address. The first call starts it.
+pub(super) async fn url() -> String {
+    static SERVER: OnceCell<Server> = OnceCell::const_new();
+    let server = SERVER.get_or_init(|| async { tokio::task::spawn_blocking(Server::start).await.unwrap() }).await;
+    format!("postgres://switchyard@localhost/postgres?host={}", server.directory.display())
+}
+
+struct Server {
+    directory: PathBuf,
+    /// The guard process ends the server when this closes, which happens however this process ends.
+    _lifeline: ChildStdin,
+}
+
+impl Server {
+    fn start() -> Self {
+        let binaries = binaries();
+        let directory = tempfile::Builder::new().prefix("switchyard-pg-").tempdir().unwrap().keep();
+        let account = Account::for_server();
+        if let Some(account) = &account {
+            chown(&directory, Some(account.uid), Some(account.gid)).unwrap();
+        }
+        let data = directory.join("data");
+        let mut initdb = Command::new(binaries.join("initdb"));
+        initdb.args(["--username=switchyard", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C", "-D"]);
+        let made = Account::run_as(account.as_ref(), initdb.arg(&data)).output().unwrap();
+        assert!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
+
+        let mut guard = Command::new("sh");
+        guard.args(["-c", GUARD, "guard"]).arg(binaries.join("postgres")).arg(&directory);
+        let mut guard =
+            Account::run_as(account.as_ref(), &mut guard).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let lifeline = guard.stdin.take().unwrap();
+        wait_for(&directory, &binaries);
+        Self { directory, _lifeline: lifeline }
+    }
+}
+
+/// Postgres refuses to run as root, so root lends it the account that its package made.
+struct Account {
+    uid: u32,
+    gid: u32,
+}
+
+impl Account {
+    fn for_server() -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        if fs::metadata("/proc/self").unwrap().uid() != 0 {
+            return None;
+        }
+        let accounts = fs::read_to_string("/etc/passwd").unwrap();
+        let line = accounts.lines().find(|line| line.starts_with("postgres:"));
+        let fields: Vec<_> = line.expect("the PostgreSQL package makes the account `postgres`").split(':').collect();
+        Some(Self { uid: fields[2].parse().unwrap(), gid: fields[3].parse().unwrap() })
+    }
+
+    fn run_as<'a>(account: Option<&Self>, command: &'a mut Command) -> &'a mut Command {
+        command.current_dir("/");
+        match account {
+            Some(account) => command.uid(account.uid).gid(account.gid),
+            None => command,
+        }
+    }
+}
+
+/// The newest installed server.
+fn binaries() -> PathBuf {
+    let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let version = path.file_name()?.to_str()?.parse().ok()?;
+            Some((version, path.join("bin")))
+        })
+        .filter(|(_, path)| path.join("postgres").exists())
+        .collect();
+    versions.sort();
+    let (_, newest) = versions.pop().expect(
+        "these tests need PostgreSQL: no server in /usr/lib/postgresql/*/bin (Debian: apt-get install postgresql)",
+    );
+    newest
+}
+
+fn wait_for(directory: &Path, binaries: &Path) {
+    let give_up = Instant::now() + Duration::from_secs(60);
+    let ready = || {
+        let mut ask = Command::new(binaries.join("pg_isready"));
+        ask.arg("-q").arg("-h").arg(directory).status().unwrap().success()
+    };
+    while !ready() {
+        assert!(Instant::now() < give_up, "Postgres does not start: see {}", directory.join("log").display());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Runs the server until standard input closes, then removes everything.
+const GUARD: &str = r#"
+    "$1" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=400 >"$2/log" 2>&1 </dev/null &
+    cat >/dev/null
+    kill -INT $!
+    wait
+    rm -rf "$2"
+"#;

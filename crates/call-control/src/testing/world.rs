@@ -1,0 +1,157 @@
+//! A whole call control with real media workers on loopback, and sockets that write down what they hear.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
+use serde_json::Value;
+use switchyard_media_worker::{Media, MediaConfig};
+use tokio::sync::mpsc;
+
+use super::TestStore;
+use crate::{
+    Control, ControlConfig,
+    auth::{AuthConfig, SignIn},
+    call::{CallType, CallView, Metadata, Person, Rules},
+    calls::NewCall,
+    error::Refusal,
+    ice::IceServers,
+    ids::{CallId, DeviceId, GroupId, UserId},
+    signaling::{
+        command::Join,
+        hub::{Frame, Outlet, SlowSocket, SocketId},
+        reply::Joined,
+    },
+    store::{Group, Role, now},
+};
+
+pub(crate) struct World {
+    pub(crate) control: Control,
+}
+
+/// Long enough for nothing to time out during a test.
+pub(crate) const fn slow_rules() -> Rules {
+    let long = Duration::from_secs(600);
+    Rules { ring: Some(long), unattached: Some(long), resume_window: long }
+}
+
+/// Everything times out at once.
+pub(crate) const fn fast_rules() -> Rules {
+    let short = Duration::from_millis(50);
+    Rules { ring: Some(short), unattached: Some(short), resume_window: short }
+}
+
+impl World {
+    pub(crate) async fn new(store: &TestStore) -> Self {
+        Self::with_rules(store, slow_rules()).await
+    }
+
+    pub(crate) async fn with_rules(store: &TestStore, rules: Rules) -> Self {
+        Self::start(store, rules, SignIn::Secret(SECRET.into())).await
+    }
+
+    pub(crate) async fn start(store: &TestStore, rules: Rules, sign_in: SignIn) -> Self {
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let media = MediaConfig { bind: vec![loopback], port: 0, workers: 1, announced: Vec::new() };
+        let config = ControlConfig {
+            database_url: store.url.as_str().into(),
+            database_schema: store.schema.clone(),
+            auth: AuthConfig { sign_in, issuer: None, audience: None },
+            rules,
+            max_call_age: Duration::from_secs(24 * 3600),
+            ice_servers: IceServers::default(),
+            origins: vec!["http://localhost:5173".parse().unwrap()],
+        };
+        let control = Control::start(config, Media::start(media).await.unwrap()).await.unwrap();
+        Self { control }
+    }
+
+    pub(crate) async fn person(&self, name: &str) -> Person {
+        let person = Person { id: UserId::random(), name: name.to_owned() };
+        self.control.store.put_user(person.id, name, now()).await.unwrap();
+        person
+    }
+
+    pub(crate) async fn group(&self, owner: &Person, members: &[&Person]) -> GroupId {
+        let now = now();
+        let group = Group { id: GroupId::random(), name: "Team".to_owned(), created_at: now, updated_at: now };
+        self.control.store.create_group(&group, owner.id).await.unwrap();
+        for member in members {
+            self.control.store.add_member(group.id, member.id, Role::Member, now).await.unwrap();
+        }
+        group.id
+    }
+
+    pub(crate) async fn call(&self, by: &Person, group_id: GroupId) -> Result<CallView, Refusal> {
+        let new = NewCall { group_id, call_type: CallType::Video, metadata: Metadata::default() };
+        self.control.calls.create(by, new).await
+    }
+
+    /// A connected socket of this user.
+    pub(crate) fn socket(&self, user: &Person) -> (SocketId, Heard) {
+        let (outlet, heard) = TestOutlet::new();
+        (self.control.hub.register(user.id, Box::new(outlet)), heard)
+    }
+
+    pub(crate) async fn attach(
+        &self,
+        by: &Person,
+        socket: SocketId,
+        call_id: CallId,
+        device: &str,
+    ) -> Result<Joined, Refusal> {
+        let join = Join {
+            call_id,
+            device: Some(DeviceId::try_from(device.to_owned()).unwrap()),
+            rtp_capabilities: None,
+            media: Default::default(),
+            resume_token: None,
+        };
+        self.control.calls.attach(by, socket, join).await
+    }
+}
+
+/// A socket that keeps what it is sent.
+pub(crate) struct TestOutlet(mpsc::UnboundedSender<(&'static str, Value)>);
+
+/// What a socket was sent.
+pub(crate) struct Heard(mpsc::UnboundedReceiver<(&'static str, Value)>);
+
+impl TestOutlet {
+    fn new() -> (Self, Heard) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self(sender), Heard(receiver))
+    }
+}
+
+impl Outlet for TestOutlet {
+    fn send(&self, frame: &Frame) -> Result<(), SlowSocket> {
+        let data = serde_json::from_str(frame.data.get()).unwrap();
+        self.0.send((frame.name, data)).map_err(|_| SlowSocket)
+    }
+
+    fn close(&self) {}
+}
+
+impl Heard {
+    /// Waits for the next event of this name and skips others.
+    pub(crate) async fn next(&mut self, name: &str) -> Value {
+        let wait = async {
+            loop {
+                let (heard, data) = self.0.recv().await.expect("the socket is open");
+                if heard == name {
+                    return data;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap_or_else(|_| panic!("{name} never came"))
+    }
+
+    /// What has come so far.
+    pub(crate) fn so_far(&mut self) -> Vec<(&'static str, Value)> {
+        std::iter::from_fn(|| self.0.try_recv().ok()).collect()
+    }
+}
+
+pub(crate) const SECRET: &str = "a secret for tests that is long enough";
