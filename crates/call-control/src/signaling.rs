@@ -15,5 +15,5 @@ pub use command::{Command, CommandError};
 pub use event::{ServerEvent, Stamp};
 pub use hub::{Audience, Hub, Outlet, SocketId};
 pub use reply::{Ack, Reply};
-pub use session::{Farewell, Lobby, Session};
+pub use session::{Farewell, Session};
 pub use socketio::SocketIoCarrier;

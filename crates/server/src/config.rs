@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::http::HeaderValue;
 use secrecy::SecretString;
+use switchyard_call_control::ControlConfig;
 use switchyard_call_control::auth::{AuthConfig, SignIn};
 use switchyard_call_control::call::Rules;
 use switchyard_call_control::ice::IceServers;
@@ -17,19 +18,8 @@ use crate::settings::{
 
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
-    /// Origins whose pages may call this server; its own need no permission.
-    pub(crate) origins: Vec<HeaderValue>,
     pub(crate) media: MediaConfig,
-    pub(crate) ice_servers: IceServers,
-    pub(crate) auth: AuthConfig,
-    pub(crate) database: Database,
-    pub(crate) rules: Rules,
-    pub(crate) max_call_age: Duration,
-}
-
-pub(crate) struct Database {
-    pub(crate) url: SecretString,
-    pub(crate) schema: String,
+    pub(crate) control: ControlConfig,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -55,18 +45,17 @@ impl Config {
     pub(crate) fn new(settings: Settings) -> Result<Self, ConfigError> {
         let HttpSettings { host, port, frontend_url, log_format: _ } = settings.http;
         let (media, ice_servers) = media(settings.media)?;
-        let database = database(&settings.records)?;
-        let auth = auth(settings.access, host, &settings.records.data_dir)?;
-        Ok(Self {
-            listen: SocketAddr::new(host, port),
-            origins: origins(&frontend_url)?,
-            media,
-            ice_servers,
-            auth,
-            database,
+        let database_url = database_url(&settings.records)?;
+        let control = ControlConfig {
+            auth: auth(settings.access, host, &settings.records.data_dir)?,
+            database_url,
+            database_schema: settings.records.database_schema,
             rules: rules(&settings.calls),
             max_call_age: settings.calls.max_call_hours,
-        })
+            ice_servers,
+            origins: origins(&frontend_url)?,
+        };
+        Ok(Self { listen: SocketAddr::new(host, port), media, control })
     }
 }
 
@@ -114,13 +103,12 @@ fn media(settings: MediaSettings) -> Result<(MediaConfig, IceServers), ConfigErr
     Ok((media, IceServers { urls: settings.turn_urls, secret }))
 }
 
-fn database(settings: &RecordSettings) -> Result<Database, ConfigError> {
+fn database_url(settings: &RecordSettings) -> Result<SecretString, ConfigError> {
     let given =
         read_secret("DATABASE_URL", settings.database_url.clone(), settings.database_url_file.as_deref())?;
-    let url = given.unwrap_or_else(|| {
+    Ok(given.unwrap_or_else(|| {
         format!("sqlite://{}", settings.data_dir.join("switchyard.db").display()).into()
-    });
-    Ok(Database { url, schema: settings.database_schema.clone() })
+    }))
 }
 
 fn rules(settings: &CallSettings) -> Rules {
@@ -149,17 +137,17 @@ mod tests {
     fn without_any_setting_the_server_serves_this_machine_and_people_sign_in_by_name() {
         let config = config(&[]).unwrap();
         assert_eq!(config.listen, "127.0.0.1:3000".parse().unwrap());
-        assert!(matches!(config.auth.sign_in, SignIn::Dev { .. }));
-        assert_eq!(config.database.url.expose_secret(), "sqlite://./data/switchyard.db");
+        assert!(matches!(config.control.auth.sign_in, SignIn::Dev { .. }));
+        assert_eq!(config.control.database_url.expose_secret(), "sqlite://./data/switchyard.db");
         assert_eq!((config.media.port, config.media.bind.len()), (40_000, 2));
-        assert_eq!(config.rules.ring, Some(Duration::from_secs(60)));
+        assert_eq!(config.control.rules.ring, Some(Duration::from_secs(60)));
     }
 
     #[test]
     fn a_host_open_to_others_needs_a_secret() {
         assert!(matches!(config(&["--host", "0.0.0.0"]), Err(ConfigError::OpenToAll(_))));
         let secret = ["--host", "0.0.0.0", "--jwt-secret", "a secret that only the app knows"];
-        assert!(matches!(config(&secret).unwrap().auth.sign_in, SignIn::Secret(_)));
+        assert!(matches!(config(&secret).unwrap().control.auth.sign_in, SignIn::Secret(_)));
     }
 
     #[test]
@@ -183,6 +171,6 @@ mod tests {
     #[test]
     fn zero_switches_a_timer_off() {
         let config = config(&["--ring-seconds", "0", "--unattached-seconds", "0"]).unwrap();
-        assert_eq!((config.rules.ring, config.rules.unattached), (None, None));
+        assert_eq!((config.control.rules.ring, config.control.rules.unattached), (None, None));
     }
 }

@@ -4,12 +4,14 @@ mod cli;
 mod config;
 mod logging;
 mod page;
+mod serve;
 mod settings;
 
 use std::process::ExitCode;
 
 use chrono::Utc;
 use switchyard_call_control::auth::Authenticator;
+use switchyard_call_control::rest;
 
 use crate::cli::{Cli, Command, ConfigCommand, Token};
 use crate::config::Config;
@@ -29,11 +31,25 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
-        None => Ok(()),
+        None => run_server(cli.settings),
         Some(Command::Token(token)) => mint(cli.settings, &token),
         Some(Command::Config(ConfigCommand::Check)) => check(cli.settings),
-        Some(Command::Openapi) => Ok(()),
+        Some(Command::Openapi) => {
+            say(&rest::openapi().to_pretty_json()?);
+            Ok(())
+        }
     }
+}
+
+fn run_server(settings: settings::Settings) -> anyhow::Result<()> {
+    logging::start(settings.http.log_format);
+    let data_dir = settings.records.data_dir.clone();
+    let config = Config::new(settings)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let served = runtime.block_on(serve::serve(config, &data_dir));
+    // What is left after an orderly stop is not worth waiting for.
+    runtime.shutdown_background();
+    served
 }
 
 fn mint(settings: settings::Settings, token: &Token) -> anyhow::Result<()> {

@@ -328,3 +328,6 @@ fn bound(field: &'static str, json: &RawValue, limit: usize) -> Result<(), Comma
 const MAX_SIGNAL_BYTES: usize = 64 * 1024;
 /// Kept for the life of the data producer and repeated in every join.
 const MAX_APP_DATA_BYTES: usize = 1024;
+
+#[cfg(test)]
+mod tests;

@@ -270,3 +270,140 @@ fn remove_from<K: std::hash::Hash + Eq, V: std::hash::Hash + Eq>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::GroupId;
+    use crate::signaling::event::{CallEnded, Stamp};
+
+    #[test]
+    fn an_event_reaches_its_audience_and_nobody_else() {
+        let hub = Hub::default();
+        let (call, other_call) = (CallId::random(), CallId::random());
+        let (alice, bob) = (UserId::random(), UserId::random());
+        let [phone, laptop, bobs, outside] = [alice, alice, bob, bob].map(|user| connect(&hub, user));
+        let [phone_leg, laptop_leg, bobs_leg, outside_leg] = [(); 4].map(|()| LegId::random());
+        assert!(hub.attach(phone.id, call, phone_leg));
+        assert!(hub.attach(laptop.id, call, laptop_leg));
+        assert!(hub.attach(bobs.id, call, bobs_leg));
+        assert!(hub.attach(outside.id, other_call, outside_leg));
+
+        let reached = |audience: Audience| {
+            hub.send(&audience, &ended(call));
+            [&phone, &laptop, &bobs, &outside].map(|socket| socket.outlet.take())
+        };
+        assert_eq!(reached(Audience::Call(call)), [1, 1, 1, 0]);
+        assert_eq!(reached(Audience::CallExcept(call, phone_leg)), [0, 1, 1, 0]);
+        assert_eq!(reached(Audience::CallUser(call, alice)), [1, 1, 0, 0]);
+        assert_eq!(reached(Audience::CallUser(other_call, alice)), [0, 0, 0, 0]);
+        assert_eq!(reached(Audience::Leg(bobs_leg)), [0, 0, 1, 0]);
+        assert_eq!(reached(Audience::LegOf(other_call, bobs_leg)), [0, 0, 0, 0]);
+        assert_eq!(reached(Audience::User(bob)), [0, 0, 1, 1]);
+        assert_eq!(reached(Audience::Users(vec![alice, bob])), [1, 1, 1, 1]);
+        assert_eq!(reached(Audience::Socket(outside.id)), [0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn a_socket_that_cannot_keep_up_is_closed_once_and_hears_nothing_more() {
+        let hub = Hub::default();
+        let (call, user) = (CallId::random(), UserId::random());
+        let (slow, quick) = (connect(&hub, user), connect(&hub, user));
+        let leg = LegId::random();
+        hub.attach(slow.id, call, leg);
+        slow.outlet.lock().full = true;
+        assert_eq!(hub.send(&Audience::User(user), &ended(call)), 1);
+        slow.outlet.lock().full = false;
+        assert_eq!(hub.send(&Audience::User(user), &ended(call)), 1);
+        assert_eq!((slow.outlet.take(), quick.outlet.take()), (0, 2));
+        assert_eq!((slow.outlet.lock().closed, hub.slow_sockets()), (1, 1));
+        assert_eq!(hub.unregister(slow.id), [(call, leg)]);
+    }
+
+    #[test]
+    fn a_leg_is_heard_through_one_socket_and_a_socket_has_one_leg_per_call() {
+        let hub = Hub::default();
+        let (call, user) = (CallId::random(), UserId::random());
+        let (old, new) = (connect(&hub, user), connect(&hub, user));
+        let (leg, next) = (LegId::random(), LegId::random());
+        hub.attach(old.id, call, leg);
+        hub.attach(new.id, call, leg);
+        assert_eq!((hub.leg(old.id, call), hub.leg(new.id, call)), (None, Some(leg)));
+        hub.attach(new.id, call, next);
+        hub.detach(call, leg);
+        assert_eq!(hub.legs(new.id), [(call, next)]);
+        assert_eq!(hub.send(&Audience::Call(call), &ended(call)), 1);
+        hub.forget_call(call);
+        assert_eq!(hub.send(&Audience::Call(call), &ended(call)), 0);
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_socket_that_has_gone() {
+        let hub = Hub::default();
+        let (call, user) = (CallId::random(), UserId::random());
+        let socket = connect(&hub, user);
+        hub.attach(socket.id, call, LegId::random());
+        hub.unregister(socket.id);
+        assert!(!hub.attach(socket.id, call, LegId::random()));
+        assert!(hub.unregister(socket.id).is_empty());
+        let sockets = hub.lock();
+        assert!(sockets.by_id.is_empty() && sockets.by_user.is_empty());
+        assert!(sockets.by_leg.is_empty() && sockets.legs_by_call.is_empty());
+    }
+
+    struct Socket {
+        id: SocketId,
+        outlet: FakeOutlet,
+    }
+
+    #[derive(Clone, Default)]
+    struct FakeOutlet(Arc<Mutex<Wire>>);
+
+    #[derive(Default)]
+    struct Wire {
+        frames: usize,
+        full: bool,
+        closed: usize,
+    }
+
+    impl FakeOutlet {
+        fn lock(&self) -> MutexGuard<'_, Wire> {
+            self.0.lock().unwrap()
+        }
+
+        fn take(&self) -> usize {
+            std::mem::take(&mut self.lock().frames)
+        }
+    }
+
+    impl Outlet for FakeOutlet {
+        fn send(&self, frame: &Frame) -> Result<(), SlowSocket> {
+            assert_eq!(frame.name, "call:ended");
+            let mut wire = self.lock();
+            if wire.full {
+                return Err(SlowSocket);
+            }
+            wire.frames += 1;
+            Ok(())
+        }
+
+        fn close(&self) {
+            self.lock().closed += 1;
+        }
+    }
+
+    fn connect(hub: &Hub, user: UserId) -> Socket {
+        let outlet = FakeOutlet::default();
+        Socket { id: hub.register(user, Box::new(outlet.clone())), outlet }
+    }
+
+    fn ended(call_id: CallId) -> ServerEvent {
+        ServerEvent::CallEnded(CallEnded {
+            call_id,
+            group_id: GroupId::random(),
+            reason: "normal".to_owned(),
+            duration_seconds: Some(1),
+            stamp: Stamp { epoch: 1, seq: 2 },
+        })
+    }
+}

@@ -33,7 +33,9 @@ pub enum Reply {
         call: Box<CallView>,
     },
     #[serde(rename_all = "camelCase")]
-    RouterCapabilities { router_rtp_capabilities: &'static RtpCapabilities },
+    RouterCapabilities {
+        router_rtp_capabilities: &'static RtpCapabilities,
+    },
     Transport(Box<TransportParameters>),
     Media(Box<MediaReply>),
 }
@@ -44,9 +46,15 @@ pub enum Reply {
 pub enum MediaReply {
     Done {},
     #[serde(rename_all = "camelCase")]
-    IceRestarted { ice_parameters: IceParameters },
-    Stats { stats: TransportStats },
-    Created { id: Uuid },
+    IceRestarted {
+        ice_parameters: IceParameters,
+    },
+    Stats {
+        stats: TransportStats,
+    },
+    Created {
+        id: Uuid,
+    },
     Consumed(Consumed),
     DataConsumer(DataConsumerView),
 }

@@ -5,47 +5,16 @@ use switchyard_media_worker::media::ortc::router_rtp_capabilities;
 
 use super::command::{Command, MediaCommand, Signal};
 use super::event::{CallSignal, ServerEvent};
-use super::hub::{Audience, Hub, Outlet, SocketId};
+use super::hub::{Audience, Outlet, SocketId};
 use super::reply::Reply;
-use crate::auth::{AuthError, Authenticator, Identity};
-use crate::calls::Calls;
+use crate::Control;
+use crate::auth::{AuthError, Identity};
 use crate::error::{ErrorCode, Refusal};
 use crate::ids::{CallId, LegId};
-use crate::store::{Store, now};
-
-/// Where sockets come in: everything a carrier needs to serve them. Cheap to clone.
-#[derive(Clone)]
-pub struct Lobby {
-    pub auth: Authenticator,
-    pub calls: Calls,
-    pub hub: Hub,
-    pub store: Store,
-}
-
-impl Lobby {
-    /// Who comes with this token. Others can name the user from then on.
-    ///
-    /// # Errors
-    /// [`AuthError`].
-    pub async fn admit(&self, token: &str) -> Result<Identity, AuthError> {
-        let identity = self.auth.verify(token)?;
-        if let Err(error) = self.store.put_user(identity.user_id, &identity.name, now()).await {
-            // People already in a call come back to it even while the database is away.
-            tracing::warn!(user = %identity.user_id, %error, "a user cannot be noted");
-        }
-        Ok(identity)
-    }
-
-    /// Registers a socket; it hears events from here on.
-    pub fn open(&self, identity: Identity, outlet: Box<dyn Outlet>) -> Session {
-        let socket = self.hub.register(identity.user_id, outlet);
-        Session { lobby: self.clone(), identity, socket }
-    }
-}
 
 /// A registered socket. It has to be closed with [`Session::close`].
 pub struct Session {
-    lobby: Lobby,
+    control: Control,
     identity: Identity,
     socket: SocketId,
 }
@@ -60,11 +29,17 @@ pub enum Farewell {
 }
 
 impl Session {
+    /// Registers a socket; it hears events from here on.
+    pub fn open(control: Control, identity: Identity, outlet: Box<dyn Outlet>) -> Self {
+        let socket = control.hub.register(identity.user_id, outlet);
+        Self { control, identity, socket }
+    }
+
     /// Tells a new socket which calls it could join.
     pub async fn greet(&self) {
-        match self.lobby.calls.find_active_for_user(self.identity.user_id).await {
+        match self.control.calls.find_active_for_user(self.identity.user_id).await {
             Ok(calls) => {
-                self.lobby.hub.send(&Audience::Socket(self.socket), &ServerEvent::ActiveCalls(calls));
+                self.control.hub.send(&Audience::Socket(self.socket), &ServerEvent::ActiveCalls(calls));
             }
             Err(error) => tracing::warn!(%error, "a socket could not be told the active calls"),
         }
@@ -84,20 +59,21 @@ impl Session {
 
     /// The socket is gone.
     pub async fn close(self, farewell: Farewell) {
-        for (call, leg) in self.lobby.hub.unregister(self.socket) {
+        for (call, leg) in self.control.hub.unregister(self.socket) {
             match farewell {
                 Farewell::Left => {
-                    if let Err(error) = self.lobby.calls.leave(self.identity.user_id, call, Some(leg)).await {
+                    if let Err(error) = self.control.calls.leave(self.identity.user_id, call, Some(leg)).await
+                    {
                         tracing::debug!(%call, %leg, %error, "a leg had ended before it left");
                     }
                 }
-                Farewell::Lost => self.lobby.calls.connection_lost(call, leg).await,
+                Farewell::Lost => self.control.calls.connection_lost(call, leg).await,
             }
         }
     }
 
     async fn perform(&self, command: Command) -> Result<Reply, Refusal> {
-        let (calls, user) = (&self.lobby.calls, self.identity.user_id);
+        let (calls, user) = (&self.control.calls, self.identity.user_id);
         match command {
             Command::Join(join) => {
                 let joined = calls.attach(&self.identity.person(), self.socket, *join).await?;
@@ -138,8 +114,8 @@ impl Session {
     /// each is asked in turn until one knows the id.
     async fn media(&self, command: MediaCommand) -> Result<Reply, Refusal> {
         let mut answer = Err(not_in_call());
-        for (call, leg) in self.lobby.hub.legs(self.socket) {
-            answer = self.lobby.calls.media(call, leg, command.clone()).await;
+        for (call, leg) in self.control.hub.legs(self.socket) {
+            answer = self.control.calls.media(call, leg, command.clone()).await;
             let is_unknown = |refusal: &Refusal| refusal.code == ErrorCode::NotFound;
             if !answer.as_ref().is_err_and(is_unknown) {
                 break;
@@ -164,7 +140,7 @@ impl Session {
             from_user_id: self.identity.user_id,
             from_leg_id,
         });
-        let reached = self.lobby.hub.send(&audience, &event);
+        let reached = self.control.hub.send(&audience, &event);
         if is_targeted && reached == 0 {
             return Err(Refusal::new(ErrorCode::NotFound, "whom this is for is not connected to the call"));
         }
@@ -172,7 +148,7 @@ impl Session {
     }
 
     fn leg(&self, call: CallId) -> Result<LegId, Refusal> {
-        self.lobby.hub.leg(self.socket, call).ok_or_else(not_in_call)
+        self.control.hub.leg(self.socket, call).ok_or_else(not_in_call)
     }
 }
 

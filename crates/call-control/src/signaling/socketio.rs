@@ -23,7 +23,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::hub::{Frame, Outlet, SlowSocket};
 use super::reply::Ack;
-use super::session::{Farewell, Lobby, Session};
+use super::session::{Farewell, Session};
+use crate::Control;
 use crate::auth::{AuthError, Identity};
 use crate::error::{ErrorCode, Refusal};
 use crate::store::now;
@@ -36,7 +37,7 @@ pub struct SocketIoCarrier {
 
 impl SocketIoCarrier {
     /// The layer to put around the HTTP router, and the handle to close it with.
-    pub fn new(lobby: Lobby) -> (SocketIoLayer, Self) {
+    pub fn new(control: Control) -> (SocketIoLayer, Self) {
         let (layer, io) = SocketIo::builder()
             .ping_interval(PING)
             .ping_timeout(PING)
@@ -45,7 +46,7 @@ impl SocketIoCarrier {
             .max_payload(MAX_MESSAGE as u64)
             .ws_max_message_size(MAX_MESSAGE)
             .ws_max_frame_size(MAX_MESSAGE)
-            .with_state(lobby)
+            .with_state(control)
             .build_layer();
         io.ns("/calls", serve.with(admit));
         (layer, Self { io })
@@ -61,10 +62,14 @@ impl SocketIoCarrier {
 async fn admit(
     socket: SocketRef,
     TryData(auth): TryData<Auth>,
-    State(lobby): State<Lobby>,
+    State(control): State<Control>,
 ) -> Result<(), ConnectError> {
     let Ok(Auth { token }) = auth else { return Err(ConnectError::MissingToken) };
-    let identity = lobby.admit(&token).await?;
+    let identity = control.auth.verify(&token)?;
+    if let Err(error) = control.remember(&identity).await {
+        // People already in a call come back to it even while the database is away.
+        tracing::warn!(user = %identity.user_id, %error, "a user cannot be noted");
+    }
     let (mailbox, letters) = mpsc::channel(MAILBOX);
     let (goodbye, farewell) = watch::channel(None);
     socket.on_fallback(async |_: Posted| {});
@@ -77,10 +82,14 @@ async fn admit(
 }
 
 /// The connect handler: answers this socket until it has gone.
-async fn serve(socket: SocketRef, State(lobby): State<Lobby>, Extension(admission): Extension<Admission>) {
+async fn serve(
+    socket: SocketRef,
+    State(control): State<Control>,
+    Extension(admission): Extension<Admission>,
+) {
     let Some(admitted) = admission.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
     let Admitted { identity, mut letters, mut farewell } = admitted;
-    let session = lobby.open(identity, Box::new(SocketOutlet(socket)));
+    let session = Session::open(control, identity, Box::new(SocketOutlet(socket)));
     session.greet().await;
     loop {
         tokio::select! {
@@ -249,3 +258,6 @@ const MAILBOX: usize = 256;
 /// Packets on their way to one socket; one that lets more pile up is closed.
 const MAX_OUTGOING: usize = 4096;
 const DISCONNECT_RETRY: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+use super::*;
+
+const ID: &str = "7f9c24e5-2b1f-4c3e-9a36-1d0f5a8e6b11";
+
+/// Every event with the smallest payload that it takes.
+fn table() -> Vec<(&'static str, String)> {
+    let call = format!(r#"{{"callId":"{ID}"}}"#);
+    let transport = format!(r#"{{"transportId":"{ID}"}}"#);
+    let producer = format!(r#"{{"producerId":"{ID}"}}"#);
+    let consumer = format!(r#"{{"consumerId":"{ID}"}}"#);
+    let id = format!(r#"{{"id":"{ID}"}}"#);
+    let with = |base: &str, more: &str| format!("{},{more}}}", base.trim_end_matches('}'));
+    vec![
+        ("call:join", call.clone()),
+        ("call:leave", call.clone()),
+        ("call:end", call.clone()),
+        ("call:signal", with(&call, r#""type":"offer","payload":{"sdp":"v=0"}"#)),
+        ("call:sync", call.clone()),
+        ("media:router-capabilities", call.clone()),
+        ("media:set-rtp-capabilities", with(&call, r#""rtpCapabilities":{}"#)),
+        ("media:create-transport", with(&call, r#""direction":"recv""#)),
+        (
+            "media:connect-transport",
+            with(
+                &transport,
+                r#""dtlsParameters":{"fingerprints":[{"algorithm":"sha-256","value":"AB:CD"}]}"#,
+            ),
+        ),
+        ("media:restart-ice", transport.clone()),
+        ("media:close-transport", transport.clone()),
+        ("media:get-stats", transport.clone()),
+        (
+            "media:produce",
+            with(
+                &transport,
+                r#""kind":"audio","appData":{"source":"mic","more":1},"rtpParameters":{"codecs":[
+                    {"mimeType":"audio/opus","payloadType":100,"clockRate":48000,"channels":2}]}"#,
+            ),
+        ),
+        ("media:pause-producer", producer.clone()),
+        ("media:resume-producer", producer.clone()),
+        ("media:close-producer", producer.clone()),
+        ("media:consume", with(&transport, &format!(r#""producerIds":["{ID}"]"#))),
+        ("media:pause-consumer", consumer.clone()),
+        ("media:resume-consumer", format!(r#"{{"consumerIds":["{ID}"]}}"#)),
+        ("media:close-consumer", consumer.clone()),
+        ("media:set-preferred-layers", with(&consumer, r#""spatialLayer":1"#)),
+        ("media:set-priority", with(&consumer, r#""priority":255"#)),
+        ("media:request-key-frame", consumer),
+        ("media:produce-data", with(&transport, r#""sctpStreamParameters":{"streamId":0}"#)),
+        ("media:close-data-producer", id.clone()),
+        ("media:consume-data", with(&transport, &format!(r#""dataProducerId":"{ID}""#))),
+        ("media:close-data-consumer", id),
+        ("media:client-stats", "{}".to_owned()),
+    ]
+}
+
+#[test]
+fn every_event_becomes_its_command() {
+    let parsed: Vec<String> = table()
+        .iter()
+        .map(|(name, payload)| {
+            let command = Command::parse(name, payload).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let shown = format!("{command:?}");
+            let variant = match &command {
+                Command::Media(_) => shown.trim_start_matches("Media(").split(['(', ' ', ')']).next(),
+                _ => shown.split(['(', ' ']).next(),
+            };
+            format!("{name} -> {}", variant.unwrap_or_default())
+        })
+        .collect();
+    insta::assert_snapshot!(parsed.join("\n"));
+}
+
+#[test]
+fn a_payload_of_the_wrong_type_is_malformed_whatever_the_event() {
+    for (name, payload) in table() {
+        for bad in ["null", "7", "\"text\"", "[]", "{", ""] {
+            if name == "media:client-stats" && !matches!(bad, "{" | "") {
+                continue;
+            }
+            let error = Command::parse(name, bad).unwrap_err();
+            assert!(matches!(error, CommandError::Malformed(_)), "{name} {bad}: {error}");
+        }
+        let wrong_id = payload.replace(ID, "not-an-id");
+        if wrong_id != payload {
+            assert!(matches!(Command::parse(name, &wrong_id), Err(CommandError::Malformed(_))), "{name}");
+        }
+    }
+}
+
+#[test]
+fn an_event_of_another_name_is_unknown() {
+    for name in ["", "call:create", "media:", "CALL:JOIN", "disconnect", "media:produce "] {
+        assert!(matches!(Command::parse(name, "{}"), Err(CommandError::UnknownEvent)), "{name}");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_said_by_field_name() {
+    let refusal = Refusal::from(Command::parse("call:join", "{}").unwrap_err());
+    assert_eq!(refusal.code, ErrorCode::BadRequest);
+    assert!(refusal.detail.contains("callId"), "{}", refusal.detail);
+}
+
+#[test]
+fn one_id_and_a_list_of_one_mean_the_same_but_not_both_and_not_too_many() {
+    let consume = |ids: &str| Command::parse("media:consume", &format!(r#"{{"transportId":"{ID}",{ids}}}"#));
+    for ids in [format!(r#""producerId":"{ID}""#), format!(r#""producerIds":["{ID}"]"#)] {
+        let Ok(Command::Media(MediaCommand::Consume(consume))) = consume(&ids) else { panic!("{ids}") };
+        assert_eq!(consume.producer_ids.len(), 1);
+        assert!(consume.paused);
+    }
+    assert!(consume(&format!(r#""producerId":"{ID}","producerIds":["{ID}"]"#)).is_err());
+    assert!(consume(r#""paused":true"#).is_err());
+    let many = vec![format!("\"{ID}\""); 201].join(",");
+    assert!(consume(&format!(r#""producerIds":[{many}]"#)).is_err());
+}
+
+#[test]
+fn text_and_passed_on_json_are_bounded() {
+    let signal = |kind: &str, payload: &str| {
+        Command::parse(
+            "call:signal",
+            &format!(r#"{{"callId":"{ID}","type":"{kind}","payload":"{payload}"}}"#),
+        )
+    };
+    assert!(signal(&"x".repeat(32), "").is_ok());
+    assert!(matches!(signal(&"x".repeat(33), ""), Err(CommandError::Malformed(_))));
+    let refusal = Refusal::from(signal("offer", &"x".repeat(64 * 1024)).unwrap_err());
+    assert_eq!(refusal.code, ErrorCode::TooLarge);
+    let data = format!(
+        r#"{{"transportId":"{ID}","sctpStreamParameters":{{"streamId":1}},"appData":"{}"}}"#,
+        "x".repeat(1024)
+    );
+    assert!(matches!(Command::parse("media:produce-data", &data), Err(CommandError::TooLarge { .. })));
+}
+
+#[test]
+fn an_unknown_source_is_refused_and_other_app_data_ignored() {
+    let produce = |source: &str| {
+        let (_, payload) = table().into_iter().find(|(name, _)| *name == "media:produce").unwrap();
+        Command::parse("media:produce", &payload.replace("mic", source))
+    };
+    assert!(produce("screen-audio").is_ok());
+    assert!(produce("telepathy").is_err());
+}

@@ -1,0 +1,229 @@
+mod client;
+mod media;
+mod world;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::call::CallType;
+use client::Client;
+use world::World;
+
+#[tokio::test]
+async fn a_socket_comes_in_with_a_valid_token_and_hears_of_its_calls() {
+    let world = World::new().await;
+    let alice = world.caller("Alice").await;
+    let group = world.group(&alice, &[]).await;
+    let call = world.call(&alice, group, CallType::Video).await;
+    let mut socket = world.connect(&alice).await;
+    let active = socket.event("active-calls").await;
+    assert_eq!(active[0]["id"], call);
+    assert_eq!(active[0]["status"], "waiting");
+}
+
+#[tokio::test]
+async fn a_socket_without_a_valid_token_is_told_why_by_a_stable_code() {
+    let world = World::new().await;
+    let expired = world.control.auth.mint("alice", None, Duration::from_secs(60), chrono::DateTime::UNIX_EPOCH);
+    for (auth, code) in [
+        (json!({}), "unauthorized: missing_token"),
+        (json!({"token": 7}), "unauthorized: missing_token"),
+        (json!("token"), "unauthorized: missing_token"),
+        (json!({"token": "nonsense"}), "unauthorized: invalid_token"),
+        (json!({"token": expired.unwrap()}), "unauthorized: token_expired"),
+    ] {
+        let mut socket = Client::handshake(world.address).await;
+        assert_eq!(socket.enter(&auth).await.unwrap_err(), code, "{auth}");
+    }
+    assert_eq!(world.control.hub.socket_count(), 0);
+}
+
+#[tokio::test]
+async fn every_request_is_acknowledged_however_malformed() {
+    let world = World::new().await;
+    let alice = world.caller("Alice").await;
+    let mut socket = world.connect(&alice).await;
+    assert_eq!(socket.refused("call:dance", &json!({})).await, "unknown_event");
+    assert_eq!(socket.refused("disconnecting", &json!({})).await, "unknown_event");
+    assert_eq!(socket.refused("call:join", &json!({})).await, "bad_request");
+    assert_eq!(socket.refused("call:join", &json!({"callId": 7})).await, "bad_request");
+    assert_eq!(socket.refused("call:join", &json!("x")).await, "bad_request");
+    assert_eq!(socket.refused("media:produce", &json!({"transportId": "x"})).await, "bad_request");
+    for packet in [r#"["call:join"]"#, r#"["call:join",{},{}]"#, r#"["call:join",null]"#] {
+        let id = socket.post_raw(packet).await;
+        assert_eq!(socket.ack(id).await["error"]["code"], "bad_request", "{packet}");
+    }
+    let deep = format!(r#"["call:leave",{}{}]"#, "[".repeat(10_000), "]".repeat(10_000));
+    let id = socket.post_raw(&deep).await;
+    assert_eq!(socket.ack(id).await["error"]["code"], "bad_request");
+    // A request that wants no answer gets none, and does no harm.
+    socket.send(r#"42/calls,["call:dance",{}]"#.to_owned()).await;
+    assert_eq!(socket.ok("media:client-stats", &json!({})).await, json!({}));
+}
+
+#[tokio::test]
+async fn an_attachment_is_refused_rather_than_lost() {
+    let world = World::new().await;
+    let alice = world.caller("Alice").await;
+    let mut socket = world.connect(&alice).await;
+    socket.send(r#"451-/calls,9["call:leave",{"_placeholder":true,"num":0}]"#.to_owned()).await;
+    socket.send_binary(b"bytes").await;
+    assert_eq!(socket.ack(9).await["error"]["code"], "bad_request");
+}
+
+#[tokio::test]
+async fn requests_of_one_socket_are_handled_in_the_order_sent() {
+    let (mut alice, mut bob, call) = two_in_a_call().await;
+    for window in 0..50 {
+        let mut ids = Vec::new();
+        for number in window * 100..window * 100 + 100 {
+            ids.push(alice.post("call:signal", &numbered(&call, number)).await);
+        }
+        for (id, number) in ids.into_iter().zip(window * 100..) {
+            assert_eq!(alice.ack(id).await["ok"], true);
+            assert_eq!(bob.event("call:signal").await["payload"], number);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_flood_is_answered_to_the_last_request_and_what_is_accepted_stays_in_order() {
+    let (mut alice, mut bob, call) = two_in_a_call().await;
+    let mut ids = Vec::new();
+    for number in 0..5000 {
+        ids.push(alice.post("call:signal", &numbered(&call, number)).await);
+    }
+    let mut accepted = 0;
+    for (id, number) in ids.into_iter().zip(0..) {
+        let ack = alice.ack(id).await;
+        if ack["ok"] == true {
+            accepted += 1;
+            assert_eq!(bob.event("call:signal").await["payload"], number);
+        } else {
+            assert_eq!(ack["error"]["code"], "rate_limited");
+            assert_eq!(ack["error"]["retryable"], true);
+        }
+    }
+    assert!(accepted >= 256, "only {accepted} requests were accepted");
+}
+
+#[tokio::test]
+async fn outsiders_are_refused_and_learn_nothing() {
+    let world = World::new().await;
+    let (alice, mallory) = (world.caller("Alice").await, world.caller("Mallory").await);
+    let group = world.group(&alice, &[]).await;
+    let call = world.call(&alice, group, CallType::Video).await;
+    let mut socket = world.connect(&mallory).await;
+    assert_eq!(socket.event("active-calls").await, json!([]));
+    assert_eq!(socket.refused("call:join", &json!({"callId": call})).await, "forbidden");
+    let unknown = json!({"callId": uuid::Uuid::new_v4()});
+    assert_eq!(socket.refused("call:join", &unknown).await, "not_found");
+    assert_eq!(socket.refused("call:end", &json!({"callId": call})).await, "forbidden");
+    for (event, payload) in [
+        ("call:leave", json!({"callId": call})),
+        ("call:sync", json!({"callId": call})),
+        ("call:signal", json!({"callId": call, "type": "offer", "payload": {}})),
+        ("media:create-transport", json!({"callId": call, "direction": "send"})),
+        ("media:close-transport", json!({"transportId": uuid::Uuid::new_v4()})),
+    ] {
+        assert_eq!(socket.refused(event, &payload).await, "not_in_call", "{event}");
+    }
+}
+
+#[tokio::test]
+async fn a_signal_stays_inside_its_call_and_goes_to_whom_it_is_for() {
+    let world = World::new().await;
+    let [alice, bob, carol] = [world.caller("Alice").await, world.caller("Bob").await, world.caller("Carol").await];
+    let group = world.group(&alice, &[&bob, &carol]).await;
+    let call = world.call(&alice, group, CallType::Video).await;
+    let mut alices = world.connect(&alice).await;
+    let mut bobs = [world.connect(&bob).await, world.connect(&bob).await];
+    let mut carols = world.connect(&carol).await;
+    let joined = alices.ok("call:join", &json!({"callId": call})).await;
+    for socket in &mut bobs {
+        socket.ok("call:join", &json!({"callId": call})).await;
+    }
+
+    let to = |target: Value| json!({"callId": call, "type": "offer", "payload": {"sdp": "v=0"}, "targetUserId": target});
+    alices.ok("call:signal", &to(json!(bob.person.id))).await;
+    for socket in &mut bobs {
+        let signal = socket.event("call:signal").await;
+        let expected = json!({
+            "callId": call, "type": "offer", "payload": {"sdp": "v=0"},
+            "fromUserId": alice.person.id, "fromLegId": joined["legId"],
+        });
+        assert_eq!(signal, expected);
+    }
+    assert_eq!(alices.refused("call:signal", &to(json!(carol.person.id))).await, "not_found");
+    let everybody = json!({"callId": call, "type": "hello", "payload": 1});
+    alices.ok("call:signal", &everybody).await;
+    assert_eq!(bobs[0].event("call:signal").await["type"], "hello");
+    // Whatever was sent to Carol before this answer would have come before it.
+    carols.ok("media:client-stats", &json!({})).await;
+    alices.ok("media:client-stats", &json!({})).await;
+    assert!(!carols.pending().contains(&"call:signal"));
+    assert!(!alices.pending().contains(&"call:signal"));
+}
+
+#[tokio::test]
+async fn an_expired_token_only_leaves() {
+    let world = World::new().await;
+    let alice = world.caller_until("Alice", Duration::from_secs(1)).await;
+    let group = world.group(&alice, &[]).await;
+    let call = world.call(&alice, group, CallType::Video).await;
+    let mut socket = world.connect(&alice).await;
+    assert_eq!(socket.refused("call:join", &json!({"callId": call})).await, "unauthorized");
+    assert_eq!(socket.refused("call:leave", &json!({"callId": call})).await, "not_in_call");
+}
+
+#[tokio::test]
+async fn no_socket_id_reaches_anybody_else() {
+    let world = World::new().await;
+    let (alice, bob) = (world.caller("Alice").await, world.caller("Bob").await);
+    let group = world.group(&alice, &[&bob]).await;
+    let call = world.call(&alice, group, CallType::Video).await;
+    let mut bobs = world.connect(&bob).await;
+    bobs.ok("call:join", &json!({"callId": call})).await;
+    let mut alices = Client::handshake(world.address).await;
+    let secret = alices.enter(&json!({"token": alice.token})).await.unwrap();
+    alices.ok("call:join", &json!({"callId": call})).await;
+    alices.ok("call:signal", &json!({"callId": call, "type": "x", "payload": {}})).await;
+    alices.ok("call:leave", &json!({"callId": call})).await;
+    bobs.event("participant-left").await;
+    bobs.ok("call:sync", &json!({"callId": call})).await;
+    assert!(bobs.frames.iter().all(|frame| !frame.contains(&secret)));
+}
+
+#[tokio::test]
+async fn saying_goodbye_ends_the_leg_but_a_lost_connection_keeps_it() {
+    let (mut alice, bob, call) = two_in_a_call().await;
+    bob.vanish();
+    let mut carol_free = alice.ok("call:sync", &json!({"callId": call})).await;
+    assert_eq!(carol_free["participants"].as_array().map(Vec::len), Some(2));
+    carol_free["participants"].take();
+
+    let (mut alice, mut bob, _call) = two_in_a_call().await;
+    bob.send("41/calls,".to_owned()).await;
+    let left = alice.event("participant-left").await;
+    assert_eq!((&left["name"], &left["reason"]), (&json!("Bob"), &json!("left")));
+}
+
+async fn two_in_a_call() -> (Client, Client, Value) {
+    let world = World::new().await;
+    let (alice, bob) = (world.caller("Alice").await, world.caller("Bob").await);
+    let group = world.group(&alice, &[&bob]).await;
+    let call = world.call(&alice, group, CallType::Video).await;
+    let mut sockets = [world.connect(&alice).await, world.connect(&bob).await];
+    for socket in &mut sockets {
+        socket.ok("call:join", &json!({"callId": call})).await;
+    }
+    let [alice, bob] = sockets;
+    // The server lives as long as the test.
+    std::mem::forget(world);
+    (alice, bob, call)
+}
+
+fn numbered(call: &Value, number: u32) -> Value {
+    json!({"callId": call, "type": "number", "payload": number})
+}

@@ -1,0 +1,92 @@
+//! A server on a free port of this machine, with people and a group.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use axum::Router;
+use serde_json::Value;
+use switchyard_media_worker::{Media, MediaConfig};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+use super::client::Client;
+use crate::auth::{AuthConfig, SignIn};
+use crate::call::{CallType, Metadata, Person, Rules};
+use crate::calls::NewCall;
+use crate::ice::IceServers;
+use crate::ids::{GroupId, UserId};
+use crate::signaling::SocketIoCarrier;
+use crate::store::{Role, now};
+use crate::{Control, ControlConfig};
+
+pub(super) struct World {
+    pub(super) control: Control,
+    pub(super) address: SocketAddr,
+    _data: TempDir,
+}
+
+pub(super) struct Caller {
+    pub(super) person: Person,
+    pub(super) token: String,
+}
+
+impl World {
+    pub(super) async fn new() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let media = MediaConfig { bind: vec![loopback], port: 0, workers: 1, announced: Vec::new() };
+        let config = ControlConfig {
+            database_url: format!("sqlite://{}", data.path().join("test.db").display()).into(),
+            database_schema: "switchyard".to_owned(),
+            auth: AuthConfig {
+                sign_in: SignIn::Secret("a secret that only this test knows".into()),
+                issuer: None,
+                audience: None,
+            },
+            rules: Rules { ring: None, unattached: None, resume_window: Duration::from_secs(30) },
+            max_call_age: Duration::from_secs(3600),
+            ice_servers: IceServers::default(),
+            origins: Vec::new(),
+        };
+        let control = Control::start(config, Media::start(media).await.unwrap()).await.unwrap();
+        let (layer, _) = SocketIoCarrier::new(control.clone());
+        let listener = TcpListener::bind((loopback, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, Router::new().layer(layer)).await });
+        Self { control, address, _data: data }
+    }
+
+    pub(super) async fn caller(&self, name: &str) -> Caller {
+        self.caller_until(name, Duration::from_secs(3600)).await
+    }
+
+    /// `valid_for` may be less than the leeway that clocks are given: then the token has just run out.
+    pub(super) async fn caller_until(&self, name: &str, valid_for: Duration) -> Caller {
+        let id = UserId::random();
+        let issued = now() - Duration::from_secs(5);
+        let token = self.control.auth.mint(&id.to_string(), Some(name), valid_for, issued).unwrap();
+        self.control.store.put_user(id, name, now()).await.unwrap();
+        Caller { person: Person { id, name: name.to_owned() }, token }
+    }
+
+    pub(super) async fn group(&self, owner: &Caller, others: &[&Caller]) -> GroupId {
+        let name = "Team".to_owned().try_into().unwrap();
+        let group = self.control.groups.create(owner.person.id, &name).await.unwrap().id;
+        for other in others {
+            let member = other.person.id;
+            self.control.groups.add_member(owner.person.id, group, member, Role::Member).await.unwrap();
+        }
+        group
+    }
+
+    /// Starts a call; its id as JSON clients use it.
+    pub(super) async fn call(&self, by: &Caller, group_id: GroupId, call_type: CallType) -> Value {
+        let new = NewCall { group_id, call_type, metadata: Metadata::default() };
+        let call = self.control.calls.create(&by.person, new).await.unwrap();
+        Value::String(call.id.to_string())
+    }
+
+    pub(super) async fn connect(&self, caller: &Caller) -> Client {
+        Client::connect(self.address, &caller.token).await
+    }
+}

@@ -1,0 +1,110 @@
+//! Running: everything is started in the order of need, and stopped in the reverse.
+
+use std::future::IntoFuture;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderValue, header};
+use switchyard_call_control::auth::SignIn;
+use switchyard_call_control::signaling::SocketIoCarrier;
+use switchyard_call_control::{Control, rest};
+use switchyard_media_worker::Media;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::trace::TraceLayer;
+use tracing::Span;
+
+use crate::config::Config;
+use crate::page;
+
+/// Runs until SIGINT or SIGTERM, then stops within a bounded time.
+pub(crate) async fn serve(config: Config, data_dir: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(data_dir)
+        .with_context(|| format!("cannot make the data directory {}", data_dir.display()))?;
+    // The port comes first: when it is taken, nothing else should have begun.
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let address = listener.local_addr()?;
+    let dev_sign_in = matches!(config.control.auth.sign_in, SignIn::Dev { .. });
+    let media = Media::start(config.media).await.context("cannot start media")?;
+    let control = Control::start(config.control, media.clone()).await.context("cannot start call control")?;
+    let (router, sockets) = app(control.clone());
+
+    let stop = CancellationToken::new();
+    let server = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(stop.clone().cancelled_owned());
+    let server = tokio::spawn(server.into_future());
+    announce(address, dev_sign_in);
+
+    stop_signal().await?;
+    tracing::info!("stopping");
+    stop.cancel();
+    let stopped = timeout(PATIENCE, async {
+        sockets.close().await;
+        // Whatever a request still does is done, or cut short by the runtime's end.
+        let _ = server.await;
+        control.shutdown().await;
+        media.shutdown().await;
+    });
+    match stopped.await {
+        Ok(()) => tracing::info!("stopped"),
+        Err(_) => tracing::warn!("not everything stopped in time"),
+    }
+    Ok(())
+}
+
+fn app(control: Control) -> (Router, SocketIoCarrier) {
+    let cors = rest::cors(&control);
+    let (socket_io, sockets) = SocketIoCarrier::new(control.clone());
+    let router = rest::router(control)
+        .fallback(page::serve)
+        .layer(socket_io)
+        .layer(cors)
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ))
+        .layer(TraceLayer::new_for_http().make_span_with(span));
+    (router, sockets)
+}
+
+/// The query stays out of the log: it may carry what only its sender should know.
+fn span(request: &Request) -> Span {
+    tracing::info_span!("http", method = %request.method(), path = request.uri().path())
+}
+
+fn announce(address: SocketAddr, dev_sign_in: bool) {
+    let port = address.port();
+    if address.ip().is_loopback() {
+        tracing::info!("open http://localhost:{port}");
+    } else {
+        tracing::info!("listening on http://{address}");
+    }
+    if dev_sign_in {
+        tracing::warn!(
+            "DEV SIGN-IN IS ON: anybody on this machine can sign in under any name. \
+             Set JWT_SECRET to let your app say who is who"
+        );
+    }
+}
+
+async fn stop_signal() -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+/// Less than the 10 s after which Docker kills.
+const PATIENCE: Duration = Duration::from_secs(8);
