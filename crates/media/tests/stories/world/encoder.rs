@@ -97,7 +97,9 @@ impl Encoder {
             let latest = &mut self.latest[usize::from(spatial)];
             let before = if key || self.codec == Codec::Opus { 0 } else { latest[usize::from(phase == 3)] };
             latest[usize::from(temporal)] = self.frame;
-            payloads.extend(self.packetize(captured, &Frame { spatial, temporal, key, references: [before, below] }));
+            payloads.extend(
+                self.packetize(captured, &Frame { spatial, temporal, key, references: [before, below] }),
+            );
         }
         payloads
     }

@@ -19,8 +19,12 @@ pub struct Path {
 }
 
 impl Path {
-    pub const GOOD: Self =
-        Self { delay: Duration::from_millis(20), jitter: Duration::from_millis(2), loss: 0.0, reordering: 0.0 };
+    pub const GOOD: Self = Self {
+        delay: Duration::from_millis(20),
+        jitter: Duration::from_millis(2),
+        loss: 0.0,
+        reordering: 0.0,
+    };
 
     pub const fn losing(loss: f64) -> Self {
         Self { loss, ..Self::GOOD }

@@ -1,0 +1,129 @@
+//! A client that receives: it reports, asks for what is missing, and keeps everything for judgement.
+
+use super::connection::Connection;
+use super::view::View;
+use super::wall_clock::WallClock;
+use rtcp::extended_report::{DLRRReportBlock, ExtendedReport, ReceiverReferenceTimeReportBlock};
+use rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtcp::receiver_report::ReceiverReport;
+use rtcp::sender_report::SenderReport;
+use rtcp::source_description::SourceDescription;
+use rtcp::transport_feedbacks::transport_layer_nack::{TransportLayerNack, nack_pairs_from_sequence_numbers};
+use std::time::{Duration, Instant};
+
+pub struct Subscriber {
+    pub clock: WallClock,
+    pub views: Vec<View>,
+    /// Transport-wide sequence numbers in the order of arrival, extended.
+    pub transport_sequences: Vec<u64>,
+    /// Packets of streams that nobody announced.
+    pub strays: usize,
+    pub cnames: Vec<(u32, String)>,
+    /// Answers to our reference times.
+    pub delays_since: usize,
+    next_report: Option<Instant>,
+}
+
+impl Subscriber {
+    pub fn new(clock: WallClock) -> Self {
+        Self {
+            clock,
+            views: Vec::new(),
+            transport_sequences: Vec::new(),
+            strays: 0,
+            cnames: Vec::new(),
+            delays_since: 0,
+            next_report: None,
+        }
+    }
+
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.views.iter().filter_map(View::next_request).chain(self.next_report).min()
+    }
+
+    pub fn handle_rtp(&mut self, now: Instant, packet: &rtc_rtp::Packet) {
+        let Some(view) = self.views.iter_mut().find(|view| view.carries(packet.header.ssrc)) else {
+            self.strays += 1;
+            return;
+        };
+        self.next_report.get_or_insert(now + FIRST_REPORT);
+        if let Some(sequence) = view.handle_packet(now, packet) {
+            let last = self.transport_sequences.last().copied().unwrap_or(1 << 16);
+            let distance = i64::from(sequence.wrapping_sub(last as u16) as i16);
+            self.transport_sequences.push(last.checked_add_signed(distance).unwrap());
+        }
+    }
+
+    pub fn handle_rtcp(&mut self, now: Instant, packets: &[Box<dyn rtcp::Packet>]) {
+        for packet in packets {
+            let packet = packet.as_any();
+            if let Some(report) = packet.downcast_ref::<SenderReport>() {
+                let view = self.views.iter_mut().find(|view| view.carries(report.ssrc));
+                let view = view.expect("a sender report for a stream that nobody announced");
+                view.sender_reports.push((now, report.clone()));
+            } else if let Some(description) = packet.downcast_ref::<SourceDescription>() {
+                let names = description.chunks.iter().flat_map(|chunk| {
+                    chunk
+                        .items
+                        .iter()
+                        .map(|item| (chunk.source, String::from_utf8_lossy(&item.text).into_owned()))
+                });
+                self.cnames.extend(names);
+            } else if let Some(extended) = packet.downcast_ref::<ExtendedReport>() {
+                let is_answer = |block: &&Box<dyn rtcp::Packet>| block.as_any().is::<DLRRReportBlock>();
+                self.delays_since += extended.reports.iter().filter(is_answer).count();
+            }
+        }
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant, connection: &mut Connection) {
+        let mut packets: Vec<Box<dyn rtcp::Packet>> = Vec::new();
+        for view in &mut self.views {
+            let (missing, hopeless) = view.requests(now);
+            if !missing.is_empty() {
+                let nacks = nack_pairs_from_sequence_numbers(&missing);
+                packets.push(Box::new(TransportLayerNack {
+                    sender_ssrc: OWN_SSRC,
+                    media_ssrc: view.ssrc,
+                    nacks,
+                }));
+            }
+            if hopeless {
+                packets.push(picture_loss(view.ssrc));
+            }
+        }
+        if self.next_report.is_some_and(|at| at <= now) {
+            self.next_report = Some(now + REPORT_INTERVAL);
+            packets.extend(self.report(now));
+        }
+        connection.send_rtcp(&packets);
+    }
+
+    fn report(&self, now: Instant) -> [Box<dyn rtcp::Packet>; 2] {
+        let reports = self.views.iter().map(|view| view.reception(now)).collect();
+        let ntp_timestamp = self.clock.ntp(now);
+        let block = ReceiverReferenceTimeReportBlock { ntp_timestamp };
+        [
+            Box::new(ReceiverReport { ssrc: OWN_SSRC, reports, ..ReceiverReport::default() }),
+            Box::new(ExtendedReport { sender_ssrc: OWN_SSRC, reports: vec![Box::new(block)] }),
+        ]
+    }
+
+    /// Every transport-wide number from the first to the last has come once: what a sender's estimate needs to
+    /// tell loss from silence.
+    pub fn assert_transport_sequence_is_whole(&self) {
+        let mut sorted = self.transport_sequences.clone();
+        sorted.sort_unstable();
+        let gaps: Vec<_> = sorted.windows(2).filter(|pair| pair[1] != pair[0] + 1).collect();
+        assert!(gaps.is_empty(), "transport-wide numbers jump: {gaps:?}");
+    }
+}
+
+pub fn picture_loss(media_ssrc: u32) -> Box<dyn rtcp::Packet> {
+    Box::new(PictureLossIndication { sender_ssrc: OWN_SSRC, media_ssrc })
+}
+
+/// Browsers report from 1 when they send nothing.
+const OWN_SSRC: u32 = 1;
+const FIRST_REPORT: Duration = Duration::from_millis(100);
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);

@@ -1,0 +1,279 @@
+//! What stories are told in: who joins, what they send and see, and what happens to them.
+
+use super::connection::Connection;
+use super::ice::Ice;
+use super::network::{Filter, Link, Path};
+use super::publisher::{LiveEncoding, LiveTrack, Publisher};
+use super::secure::{Dtls, Profiles};
+use super::subscriber::Subscriber;
+use super::track::{Identity, Track};
+use super::view::View;
+use super::wall_clock::WallClock;
+use super::{IPV4_SERVER, Party, Role, UNIX, World};
+use rand::RngExt;
+use std::net::SocketAddr;
+use std::time::Duration;
+use switchyard_media::ortc::{FingerprintAlgorithm, Layers, router_rtp_capabilities};
+use switchyard_media::{
+    ConsumeOptions, ConsumerId, Direction, Event, ProduceOptions, ProducerId, TransportId, TransportOptions,
+};
+use uuid::Uuid;
+
+/// Names a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Client(pub usize);
+
+/// A track on its publisher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Produced {
+    pub client: Client,
+    pub track: usize,
+    pub id: ProducerId,
+}
+
+/// A stream at its subscriber.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Viewed {
+    pub client: Client,
+    pub view: usize,
+    pub id: ConsumerId,
+}
+
+/// How a client differs from the usual one.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientOptions {
+    pub server: &'static str,
+    /// DTLS role.
+    pub is_dtls_client: bool,
+    pub profiles: Profiles,
+    pub fingerprint: FingerprintAlgorithm,
+    pub up: Path,
+    pub down: Path,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            server: IPV4_SERVER,
+            is_dtls_client: true,
+            profiles: Profiles::Both,
+            fingerprint: FingerprintAlgorithm::Sha256,
+            up: Path::GOOD,
+            down: Path::GOOD,
+        }
+    }
+}
+
+impl World {
+    pub fn publisher(&mut self) -> Client {
+        self.join(Direction::Send, ClientOptions::default())
+    }
+
+    pub fn subscriber(&mut self) -> Client {
+        self.join(Direction::Recv, ClientOptions::default())
+    }
+
+    /// Creates a transport and begins to connect.
+    pub fn join(&mut self, direction: Direction, options: ClientOptions) -> Client {
+        let client = self.prepare(direction, options);
+        let party = &self.clients[client.0];
+        let parameters = party.connection.dtls.parameters(options.fingerprint);
+        self.sfu.connect_transport(self.now, party.transport, &parameters).unwrap();
+        client
+    }
+
+    /// Creates a transport whose client the server is told nothing of.
+    pub fn prepare(&mut self, direction: Direction, options: ClientOptions) -> Client {
+        let transport = TransportId(self.uuid());
+        let created =
+            self.sfu.create_transport(self.now, self.router, transport, TransportOptions { direction });
+        let parameters = created.unwrap();
+        let index = self.clients.len();
+        let server: SocketAddr = options.server.parse().unwrap();
+        let ice = Ice::new(parameters.ice_parameters, self.now);
+        let dtls = Dtls::new(options.is_dtls_client, options.profiles, &parameters.dtls_parameters);
+        let connection = Connection::new(home(index, server, 0), server, ice, dtls);
+        // Nobody's clock is right.
+        let clock =
+            WallClock { origin: self.origin, unix: UNIX + Duration::from_millis(7_300 * (1 + index as u64)) };
+        let role = match direction {
+            Direction::Send => Role::Publisher(Publisher::new(clock)),
+            Direction::Recv => Role::Subscriber(Subscriber::new(clock)),
+        };
+        let (up, down) = (Link::new(options.up), Link::new(options.down));
+        self.clients.push(Party { transport, connection, role, up, down });
+        Client(index)
+    }
+
+    pub fn produce(&mut self, client: Client, track: Track) -> Produced {
+        let number = self.clients[..client.0].iter().map(Party::track_count).sum::<usize>() * 16;
+        let base: u32 = self.rng.random_range(0x1000_0000..0x7000_0000);
+        let publisher = self.publisher_mut(client);
+        let mid = track.mid.then(|| publisher.tracks.len().to_string());
+        let encodings = 0..u32::from(track.encodings);
+        let ssrcs =
+            encodings.map(|index| (base + 2 * index, track.rtx.then_some(base + 2 * index + 1))).collect();
+        let identity = Identity { mid, ssrcs };
+        let rtp_parameters = track.rtp_parameters(&identity);
+        let id = ProducerId(self.uuid());
+        let options = ProduceOptions { kind: track.kind(), rtp_parameters, paused: false };
+        self.sfu.produce(self.now, self.clients[client.0].transport, id, options).unwrap();
+        let publisher = self.publisher_mut(client);
+        let number = (number + publisher.tracks.len()) as u16;
+        let index = publisher.add(track, id, &identity, number);
+        self.kick(client);
+        Produced { client, track: index, id }
+    }
+
+    /// Consumes as clients do: paused at first, resumed when they are ready.
+    pub fn consume(&mut self, client: Client, produced: Produced) -> Viewed {
+        let viewed = self.consume_paused(client, produced, None);
+        self.sfu.resume_consumer(self.now, viewed.id).unwrap();
+        viewed
+    }
+
+    pub fn consume_paused(
+        &mut self,
+        client: Client,
+        produced: Produced,
+        preferred: Option<Layers>,
+    ) -> Viewed {
+        let id = ConsumerId(self.uuid());
+        let rtp_capabilities = router_rtp_capabilities().clone();
+        let options = ConsumeOptions {
+            producer: produced.id,
+            rtp_capabilities,
+            paused: true,
+            preferred_layers: preferred,
+        };
+        self.consume_with(client, produced, id, &options)
+    }
+
+    pub fn consume_with(
+        &mut self,
+        client: Client,
+        produced: Produced,
+        id: ConsumerId,
+        options: &ConsumeOptions,
+    ) -> Viewed {
+        let transport = self.clients[client.0].transport;
+        let parameters = self.sfu.consume(self.now, transport, id, options).unwrap();
+        let codec = self.track(produced).track.codec;
+        let subscriber = self.subscriber_mut(client);
+        subscriber.views.push(View::new(id, codec, &parameters));
+        Viewed { client, view: subscriber.views.len() - 1, id }
+    }
+
+    pub fn prefer(&mut self, viewed: Viewed, spatial: u8, temporal: Option<u8>) {
+        self.sfu.set_preferred_layers(self.now, viewed.id, Layers { spatial, temporal }).unwrap();
+    }
+
+    /// Moves a client to another address, as when a phone leaves the Wi-Fi.
+    pub fn relocate(&mut self, client: Client, move_number: u16) {
+        let now = self.now;
+        let connection = &mut self.clients[client.0].connection;
+        connection.address = home(client.0, connection.server, move_number);
+        connection.ice.check_again(now);
+    }
+
+    /// Loses datagrams on their way from (`up`) or to a client unless the filter lets them pass.
+    pub fn filter(&mut self, client: Client, up: bool, filter: impl FnMut(&[u8]) -> bool + 'static) {
+        let party = &mut self.clients[client.0];
+        let link = if up { &mut party.up } else { &mut party.down };
+        let filter: Filter = Box::new(filter);
+        link.set_filter(Some(filter));
+    }
+
+    pub fn party(&self, client: Client) -> &Party {
+        &self.clients[client.0]
+    }
+
+    pub fn party_mut(&mut self, client: Client) -> &mut Party {
+        &mut self.clients[client.0]
+    }
+
+    pub fn transport(&self, client: Client) -> TransportId {
+        self.clients[client.0].transport
+    }
+
+    pub fn publisher_ref(&self, client: Client) -> &Publisher {
+        match &self.clients[client.0].role {
+            Role::Publisher(publisher) => publisher,
+            Role::Subscriber(_) => panic!("a subscriber"),
+        }
+    }
+
+    pub fn publisher_mut(&mut self, client: Client) -> &mut Publisher {
+        match &mut self.clients[client.0].role {
+            Role::Publisher(publisher) => publisher,
+            Role::Subscriber(_) => panic!("a subscriber"),
+        }
+    }
+
+    pub fn subscriber_ref(&self, client: Client) -> &Subscriber {
+        match &self.clients[client.0].role {
+            Role::Subscriber(subscriber) => subscriber,
+            Role::Publisher(_) => panic!("a publisher"),
+        }
+    }
+
+    pub fn subscriber_mut(&mut self, client: Client) -> &mut Subscriber {
+        match &mut self.clients[client.0].role {
+            Role::Subscriber(subscriber) => subscriber,
+            Role::Publisher(_) => panic!("a publisher"),
+        }
+    }
+
+    pub fn track(&self, produced: Produced) -> &LiveTrack {
+        &self.publisher_ref(produced.client).tracks[produced.track]
+    }
+
+    pub fn track_mut(&mut self, produced: Produced) -> &mut LiveTrack {
+        &mut self.publisher_mut(produced.client).tracks[produced.track]
+    }
+
+    pub fn encoding_mut(&mut self, produced: Produced, encoding: usize) -> &mut LiveEncoding {
+        &mut self.track_mut(produced).encodings[encoding]
+    }
+
+    pub fn view(&self, viewed: Viewed) -> &View {
+        &self.subscriber_ref(viewed.client).views[viewed.view]
+    }
+
+    /// Key-frame requests that reached a publisher.
+    pub fn key_frame_requests(&self, client: Client) -> usize {
+        self.publisher_ref(client).heard.key_frame_requests.len()
+    }
+
+    pub fn has_event(&self, is: impl Fn(&Event) -> bool) -> bool {
+        self.events.iter().any(|(_, event)| is(event))
+    }
+
+    pub fn uuid(&mut self) -> Uuid {
+        Uuid::from_u128(self.rng.random())
+    }
+
+    /// Lets a client notice what was done to it.
+    pub fn kick(&mut self, client: Client) {
+        let now = self.now;
+        self.clients[client.0].handle_timeout(now);
+    }
+}
+
+impl Party {
+    fn track_count(&self) -> usize {
+        match &self.role {
+            Role::Publisher(publisher) => publisher.tracks.len(),
+            Role::Subscriber(_) => 0,
+        }
+    }
+}
+
+/// An address of the server's IP version, one for each client and move.
+fn home(client: usize, server: SocketAddr, move_number: u16) -> SocketAddr {
+    let (client, port) = (client as u16, 50_000 + move_number);
+    match server {
+        SocketAddr::V4(_) => ([10, 0, (client >> 8) as u8, client as u8], port).into(),
+        SocketAddr::V6(_) => ([0xfd00, 0, 0, 0, 0, 0, 0, client + 1], port).into(),
+    }
+}

@@ -1,0 +1,197 @@
+//! One consumer's stream as it reaches its client.
+
+use super::encoder::Codec;
+use super::playback::Playback;
+use super::stamp::Stamp;
+use bytes::Bytes;
+use rtc_rtp::codec::vp8::Vp8Packet;
+use rtc_rtp::codec::vp9::Vp9Packet;
+use rtc_rtp::packetizer::Depacketizer;
+use rtcp::reception_report::ReceptionReport;
+use rtcp::sender_report::SenderReport;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use switchyard_media::ortc::{HeaderExtensionUri, RtpParameters};
+use switchyard_media::{ConsumerId, ConsumerParameters};
+
+pub struct View {
+    pub consumer: ConsumerId,
+    pub codec: Codec,
+    pub ssrc: u32,
+    pub parameters: RtpParameters,
+    /// What came, by extended sequence number.
+    pub packets: BTreeMap<u64, Arrived>,
+    pub sender_reports: Vec<(Instant, SenderReport)>,
+    /// Packets that came as retransmissions, and those that came more than once.
+    pub repaired: usize,
+    pub duplicates: usize,
+    /// Audio levels as they came.
+    pub levels: Vec<u8>,
+    missing: BTreeMap<u64, Missing>,
+    hopeless: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Arrived {
+    pub at: Instant,
+    pub timestamp: u32,
+    pub marker: bool,
+    /// `None` is padding in place of a packet.
+    pub stamp: Option<Stamp>,
+    pub ids: Option<Ids>,
+}
+
+/// Picture id and TL0PICIDX, where the codec has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ids {
+    pub picture: u16,
+    pub tl0: u8,
+}
+
+struct Missing {
+    tries: u8,
+    ask_at: Instant,
+}
+
+impl View {
+    pub fn new(consumer: ConsumerId, codec: Codec, parameters: &ConsumerParameters) -> Self {
+        let parameters = parameters.rtp_parameters.clone();
+        Self {
+            consumer,
+            codec,
+            ssrc: parameters.encodings[0].ssrc.unwrap(),
+            parameters,
+            packets: BTreeMap::new(),
+            sender_reports: Vec::new(),
+            repaired: 0,
+            duplicates: 0,
+            levels: Vec::new(),
+            missing: BTreeMap::new(),
+            hopeless: false,
+        }
+    }
+
+    pub fn carries(&self, ssrc: u32) -> bool {
+        ssrc == self.ssrc || Some(ssrc) == self.rtx_ssrc()
+    }
+
+    /// Takes a packet in and returns its transport-wide sequence number.
+    pub fn handle_packet(&mut self, now: Instant, packet: &rtc_rtp::Packet) -> Option<u16> {
+        let header = &packet.header;
+        let mid = self.extension(packet, HeaderExtensionUri::Mid).expect("a packet without MID");
+        assert_eq!(mid, self.parameters.mid.as_ref().unwrap().as_bytes());
+        let rtx = Some(header.ssrc) == self.rtx_ssrc();
+        let codec = &self.parameters.codecs[usize::from(rtx)];
+        assert_eq!(header.payload_type, codec.payload_type, "another payload type than negotiated");
+        let (number, payload) = if rtx {
+            let number = u16::from_be_bytes(packet.payload[..2].try_into().unwrap());
+            (number, packet.payload.slice(2..))
+        } else {
+            (header.sequence_number, packet.payload.clone())
+        };
+        self.levels.extend(self.extension(packet, HeaderExtensionUri::AudioLevel).map(|value| value[0]));
+        self.take(now, header, number, payload, rtx);
+        let sequence = self.extension(packet, HeaderExtensionUri::TransportWideCc);
+        sequence.map(|value| u16::from_be_bytes(value[..].try_into().unwrap()))
+    }
+
+    fn take(&mut self, now: Instant, header: &rtc_rtp::Header, number: u16, payload: Bytes, rtx: bool) {
+        let highest = self.packets.last_key_value().map(|(sequence, _)| *sequence);
+        let sequence = match highest {
+            None => (1 << 16) + u64::from(number),
+            Some(highest) => {
+                let distance = i64::from(number.wrapping_sub(highest as u16) as i16);
+                highest.checked_add_signed(distance).unwrap()
+            }
+        };
+        self.missing.remove(&sequence);
+        for lost in highest.map_or(sequence, |highest| highest + 1)..sequence {
+            self.missing.insert(lost, Missing { tries: 0, ask_at: now + PATIENCE });
+        }
+        let stamp = (!payload.is_empty()).then(|| Stamp::of(&payload));
+        let ids = stamp.and_then(|_| ids(self.codec, &payload));
+        let (timestamp, marker) = (header.timestamp, header.marker);
+        let arrived = Arrived { at: now, timestamp, marker, stamp, ids };
+        match self.packets.get(&sequence) {
+            Some(known) => {
+                assert_eq!((known.stamp, known.timestamp, known.marker), (stamp, timestamp, marker));
+                self.duplicates += 1;
+            }
+            None => {
+                self.repaired += usize::from(rtx);
+                self.packets.insert(sequence, arrived);
+            }
+        }
+    }
+
+    pub fn next_request(&self) -> Option<Instant> {
+        self.missing.values().map(|missing| missing.ask_at).min()
+    }
+
+    /// What to ask for again, and whether only a key frame helps.
+    pub fn requests(&mut self, now: Instant) -> (Vec<u16>, bool) {
+        let mut asked = Vec::new();
+        for (sequence, missing) in &mut self.missing {
+            if missing.ask_at <= now {
+                missing.tries += 1;
+                missing.ask_at = now + RETRY;
+                asked.push(*sequence as u16);
+            }
+        }
+        let before = self.missing.len();
+        self.missing.retain(|_, missing| missing.tries <= MAX_TRIES);
+        self.hopeless |= self.missing.len() < before;
+        (asked, std::mem::take(&mut self.hopeless))
+    }
+
+    pub fn reception(&self, now: Instant) -> ReceptionReport {
+        let last = self.sender_reports.last();
+        ReceptionReport {
+            ssrc: self.ssrc,
+            last_sender_report: last.map_or(0, |(_, report)| (report.ntp_time >> 16) as u32),
+            delay: last.map_or(0, |(at, _)| ((now - *at).as_micros() * 65_536 / 1_000_000) as u32),
+            ..ReceptionReport::default()
+        }
+    }
+
+    pub fn playback(&self) -> Playback {
+        Playback::of(self.codec, &self.packets)
+    }
+
+    /// Packets of media, without padding.
+    pub fn count(&self) -> usize {
+        self.packets.values().filter(|packet| packet.stamp.is_some()).count()
+    }
+
+    fn rtx_ssrc(&self) -> Option<u32> {
+        self.parameters.encodings[0].rtx.map(|rtx| rtx.ssrc)
+    }
+
+    fn extension(&self, packet: &rtc_rtp::Packet, uri: HeaderExtensionUri) -> Option<Bytes> {
+        let id = self.parameters.extension_id(uri)?;
+        let extension = packet.header.extensions.iter().find(|extension| extension.id == id)?;
+        Some(extension.payload.clone())
+    }
+}
+
+/// Reads ids with webrtc-rs's own parsers.
+fn ids(codec: Codec, payload: &Bytes) -> Option<Ids> {
+    match codec {
+        Codec::Vp8 => {
+            let mut packet = Vp8Packet::default();
+            packet.depacketize(payload).expect("malformed VP8");
+            Some(Ids { picture: packet.picture_id, tl0: packet.tl0_pic_idx })
+        }
+        Codec::Vp9 => {
+            let mut packet = Vp9Packet::default();
+            packet.depacketize(payload).expect("malformed VP9");
+            Some(Ids { picture: packet.picture_id, tl0: packet.tl0picidx })
+        }
+        Codec::Opus | Codec::H264 | Codec::Av1 => None,
+    }
+}
+
+/// Before a gap is taken for loss.
+const PATIENCE: Duration = Duration::from_millis(10);
+const RETRY: Duration = Duration::from_millis(60);
+const MAX_TRIES: u8 = 10;
