@@ -1,9 +1,9 @@
 //! A worker: one thread that owns its sockets and its SFU, and turns the crank.
 //!
-//! A turn obeys commands, reads a bounded number of batches, tells the SFU when its time has come, seals and sends
-//! what is due, and polls the rest out. Reading before sealing lets one flush carry what several datagrams caused,
-//! without delaying any. A turn that reached one of its bounds is followed by another at once, after the runtime had a
-//! chance to look at the sockets.
+//! A turn obeys commands, reads a bounded number of batches, tells the SFU when its time has come, polls control out,
+//! and seals and sends the media that is due. Reading before sealing lets one flush carry what several datagrams
+//! caused, without delaying any. A turn that reached one of its bounds is followed by another at once, after the
+//! runtime had a chance to look at the sockets.
 
 use crate::contain::Contained;
 use crate::counters::{Counters, ShellCounters};
@@ -146,6 +146,8 @@ impl Worker {
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             self.core.enter(now, |sfu| sfu.handle_input(Input::Timeout, now));
         }
+        // Control leaves first: media must not overtake the DTLS flight that makes it readable.
+        self.poll_out(now);
         let egress = self.seal_and_send(now);
         self.poll_out(now);
         if [turn, ingest, egress].contains(&Turn::Busy) { Turn::Busy } else { Turn::Idle }
