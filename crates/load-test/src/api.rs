@@ -71,9 +71,7 @@ impl Api {
     }
 
     pub(crate) async fn rtp_capabilities(&self) -> Result<Value> {
-        let mut answer = call(self.client.get(self.base.join("/rtp-capabilities")?)).await?;
-        let wrapped = answer["routerRtpCapabilities"].take();
-        Ok(if wrapped.is_object() { wrapped } else { answer })
+        call(self.client.get(self.base.join("/rtp-capabilities")?)).await
     }
 
     /// A group with `owner` and `others` in it.

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
 /// A connected namespace. Dropping it disconnects.
 pub(crate) struct SocketIo {
@@ -38,8 +38,9 @@ impl SocketIo {
     pub(crate) async fn connect(base: &Url, namespace: &'static str, auth: &Value) -> Result<Self> {
         let mut url = base.join("/socket.io/?EIO=4&transport=websocket")?;
         url.set_scheme("ws").map_err(|()| anyhow!("{base} cannot be a WebSocket URL"))?;
-        let (stream, _) =
-            timeout(REPLY_TIMEOUT, connect_async(url.as_str())).await?.context("opening a WebSocket")?;
+        let disable_nagle = true;
+        let open = connect_async_with_config(url.as_str(), None, disable_nagle);
+        let (stream, _) = timeout(REPLY_TIMEOUT, open).await?.context("opening a WebSocket")?;
         let mut wire = Wire { stream, namespace };
         timeout(REPLY_TIMEOUT, wire.enter(auth)).await.context("entering the namespace")??;
         let (requests, incoming) = mpsc::channel(64);
