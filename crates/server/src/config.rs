@@ -13,7 +13,8 @@ use switchyard_call_control::ice::IceServers;
 use switchyard_media_worker::MediaConfig;
 
 use crate::settings::{
-    AccessSettings, CallSettings, HttpSettings, MediaSettings, RecordSettings, SecretError, Settings, read_secret,
+    AccessSettings, CallSettings, HttpSettings, MediaSettings, RecordSettings, SecretError, Settings,
+    read_secret,
 };
 
 pub(crate) struct Config {
@@ -86,7 +87,8 @@ fn media(settings: MediaSettings) -> Result<(MediaConfig, IceServers), ConfigErr
         Some(workers) => workers.into(),
         None => std::thread::available_parallelism().map_err(ConfigError::Workers)?.get(),
     };
-    let is_address = |url: &&String| ["stun:", "stuns:", "turn:", "turns:"].iter().any(|scheme| url.starts_with(scheme));
+    let is_address =
+        |url: &&String| ["stun:", "stuns:", "turn:", "turns:"].iter().any(|scheme| url.starts_with(scheme));
     if let Some(bad) = settings.turn_urls.iter().find(|url| !is_address(url)) {
         return Err(ConfigError::TurnUrl(bad.clone()));
     }
@@ -106,9 +108,8 @@ fn media(settings: MediaSettings) -> Result<(MediaConfig, IceServers), ConfigErr
 fn database_url(settings: &RecordSettings) -> Result<SecretString, ConfigError> {
     let given =
         read_secret("DATABASE_URL", settings.database_url.clone(), settings.database_url_file.as_deref())?;
-    Ok(given.unwrap_or_else(|| {
-        format!("sqlite://{}", settings.data_dir.join("switchyard.db").display()).into()
-    }))
+    Ok(given
+        .unwrap_or_else(|| format!("sqlite://{}", settings.data_dir.join("switchyard.db").display()).into()))
 }
 
 fn rules(settings: &CallSettings) -> Rules {

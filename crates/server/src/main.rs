@@ -54,7 +54,8 @@ fn run_server(settings: settings::Settings) -> anyhow::Result<()> {
 
 fn mint(settings: settings::Settings, token: &Token) -> anyhow::Result<()> {
     let auth = config::auth(settings.access, settings.http.host, &settings.records.data_dir)?;
-    let token = Authenticator::new(auth)?.mint(&token.sub, token.name.as_deref(), token.valid_for, Utc::now())?;
+    let token =
+        Authenticator::new(auth)?.mint(&token.sub, token.name.as_deref(), token.valid_for, Utc::now())?;
     say(&token);
     Ok(())
 }

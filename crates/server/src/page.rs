@@ -49,7 +49,8 @@ fn file_response(path: &str, file: EmbeddedFile) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(path)));
     // Vite puts a hash of the content into the names under assets/, so those never change.
-    let caching = if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let caching =
+        if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
     if path == INDEX {
         for (name, value) in PAGE_HEADERS {
@@ -117,7 +118,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_api_does_not_know_stays_unknown() {
-        for path in ["/calls/7/verb", "/groups", "/socket.io/x", "/openapi.yaml", "/assets/missing.js", "/index.html"] {
+        for path in
+            ["/calls/7/verb", "/groups", "/socket.io/x", "/openapi.yaml", "/assets/missing.js", "/index.html"]
+        {
             assert_eq!(get(path).await.status(), StatusCode::NOT_FOUND, "{path}");
         }
         let post = Request::post("/").body(Body::empty()).unwrap();

@@ -130,7 +130,11 @@ impl CallMedia {
     ///
     /// # Errors
     /// A [`Refusal`] when a transport cannot be made or `consume` was asked for without the means.
-    pub async fn provide(&mut self, leg: LegId, wish: MediaWish) -> Result<(JoinTransports, Consumed), Refusal> {
+    pub async fn provide(
+        &mut self,
+        leg: LegId,
+        wish: MediaWish,
+    ) -> Result<(JoinTransports, Consumed), Refusal> {
         let mut transports = JoinTransports::default();
         if wish.send {
             transports.send = Some(self.fresh_transport(leg, Direction::Send).await?);
@@ -163,11 +167,17 @@ impl CallMedia {
             MediaCommand::TransportStats(request) => self.transport_stats(leg, request.transport_id).await,
             MediaCommand::Produce(request) => self.produce(leg, request).await,
             MediaCommand::PauseProducer(request) => self.pause_producer(leg, request.producer_id, true).await,
-            MediaCommand::ResumeProducer(request) => self.pause_producer(leg, request.producer_id, false).await,
+            MediaCommand::ResumeProducer(request) => {
+                self.pause_producer(leg, request.producer_id, false).await
+            }
             MediaCommand::CloseProducer(request) => self.close_producer(leg, request.producer_id).await,
             MediaCommand::Consume(request) => self.consume(leg, request).await,
-            MediaCommand::PauseConsumers(request) => self.pause_consumers(leg, &request.consumer_ids, true).await,
-            MediaCommand::ResumeConsumers(request) => self.pause_consumers(leg, &request.consumer_ids, false).await,
+            MediaCommand::PauseConsumers(request) => {
+                self.pause_consumers(leg, &request.consumer_ids, true).await
+            }
+            MediaCommand::ResumeConsumers(request) => {
+                self.pause_consumers(leg, &request.consumer_ids, false).await
+            }
             MediaCommand::CloseConsumers(request) => self.close_consumers(leg, &request.consumer_ids).await,
             MediaCommand::SetPreferredLayers(request) => self.set_preferred_layers(leg, request).await,
             MediaCommand::SetPriority(request) => self.set_priority(leg, request),
@@ -180,7 +190,11 @@ impl CallMedia {
     }
 
     /// A join that finds a transport in its way replaces it: the client that made it is gone.
-    async fn fresh_transport(&mut self, leg: LegId, direction: Direction) -> Result<TransportParameters, Refusal> {
+    async fn fresh_transport(
+        &mut self,
+        leg: LegId,
+        direction: Direction,
+    ) -> Result<TransportParameters, Refusal> {
         if let Some(stale) = self.leg(leg)?.transport(direction) {
             let _ = self.close_transport(leg, stale).await;
         }

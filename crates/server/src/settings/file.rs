@@ -38,8 +38,8 @@ fn read(command: clap::Command, arguments: &[OsString]) -> Result<Cli, clap::Err
 }
 
 fn with_defaults(mut command: clap::Command, path: &Path) -> Result<clap::Command, FileError> {
-    let text = fs::read_to_string(path)
-        .map_err(|source| FileError::Unreadable { path: path.to_owned(), source })?;
+    let text =
+        fs::read_to_string(path).map_err(|source| FileError::Unreadable { path: path.to_owned(), source })?;
     let table: Table =
         text.parse().map_err(|source| FileError::Malformed { path: path.to_owned(), source })?;
     for (key, value) in table {
@@ -99,7 +99,9 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_an_error() {
-        assert!(matches!(parse_with("prot = 4000", &[]), Err(FileError::UnknownKey { key, .. }) if key == "prot"));
+        assert!(
+            matches!(parse_with("prot = 4000", &[]), Err(FileError::UnknownKey { key, .. }) if key == "prot")
+        );
         assert!(matches!(parse_with("config = \"x\"", &[]), Err(FileError::UnknownKey { .. })));
     }
 

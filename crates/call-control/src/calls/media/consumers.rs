@@ -54,7 +54,11 @@ impl CallMedia {
         Ok(MediaReply::done())
     }
 
-    pub(super) async fn close_consumers(&mut self, leg: LegId, ids: &[ConsumerId]) -> Result<MediaReply, Refusal> {
+    pub(super) async fn close_consumers(
+        &mut self,
+        leg: LegId,
+        ids: &[ConsumerId],
+    ) -> Result<MediaReply, Refusal> {
         self.own_consumers(leg, ids)?;
         for id in ids {
             self.router.close_consumer(*id).await?;
@@ -79,7 +83,11 @@ impl CallMedia {
         Ok(MediaReply::done())
     }
 
-    pub(super) async fn request_key_frame(&mut self, leg: LegId, id: ConsumerId) -> Result<MediaReply, Refusal> {
+    pub(super) async fn request_key_frame(
+        &mut self,
+        leg: LegId,
+        id: ConsumerId,
+    ) -> Result<MediaReply, Refusal> {
         self.own_consumers(leg, &[id])?;
         self.router.request_key_frame(id).await?;
         Ok(MediaReply::done())
@@ -130,7 +138,8 @@ impl CallMedia {
         producer_id: ProducerId,
         capabilities: &RtpCapabilities,
     ) -> Result<ConsumerView, Refusal> {
-        let producer = self.producers.get(&producer_id).ok_or_else(|| not_found("no such producer in this call"))?;
+        let producer =
+            self.producers.get(&producer_id).ok_or_else(|| not_found("no such producer in this call"))?;
         let producer = producer.clone();
         let owned = self.leg(leg)?;
         if owned.consumers.values().any(|consumed| *consumed == producer_id) {

@@ -16,7 +16,11 @@ use crate::signaling::hub::Audience;
 use crate::signaling::reply::{DataConsumerView, MediaReply};
 
 impl CallMedia {
-    pub(super) async fn produce_data(&mut self, leg: LegId, request: ProduceData) -> Result<MediaReply, Refusal> {
+    pub(super) async fn produce_data(
+        &mut self,
+        leg: LegId,
+        request: ProduceData,
+    ) -> Result<MediaReply, Refusal> {
         if self.own_transport(leg, request.transport_id)? != Direction::Send {
             return Err(Refusal::new(ErrorCode::BadRequest, "produce on the transport you send on"));
         }
@@ -34,7 +38,8 @@ impl CallMedia {
         owned.data_producers.insert(data_producer_id);
         let user_id = owned.user;
         let app_data = request.app_data;
-        let data_producer = DataProducerView { data_producer_id, user_id, leg_id: leg, label, protocol, app_data };
+        let data_producer =
+            DataProducerView { data_producer_id, user_id, leg_id: leg, label, protocol, app_data };
         self.data_producers.insert(data_producer_id, data_producer.clone());
         let event = ServerEvent::NewDataProducer(NewDataProducer { call_id: self.call, data_producer });
         self.notices.push(Notice::Observed(Audience::CallExcept(self.call, leg), event));
@@ -54,7 +59,11 @@ impl CallMedia {
         Ok(MediaReply::done())
     }
 
-    pub(super) async fn consume_data(&mut self, leg: LegId, request: ConsumeData) -> Result<MediaReply, Refusal> {
+    pub(super) async fn consume_data(
+        &mut self,
+        leg: LegId,
+        request: ConsumeData,
+    ) -> Result<MediaReply, Refusal> {
         if self.own_transport(leg, request.transport_id)? != Direction::Recv {
             return Err(Refusal::new(ErrorCode::BadRequest, "consume on the transport you receive on"));
         }
@@ -63,7 +72,8 @@ impl CallMedia {
         if self.leg(leg)?.data_consumers.len() >= MAX_DATA_CONSUMERS {
             return Err(limit_exceeded("a transport has at most 200 data consumers"));
         }
-        let (id, parameters) = self.router.consume_data(request.transport_id, request.data_producer_id).await?;
+        let (id, parameters) =
+            self.router.consume_data(request.transport_id, request.data_producer_id).await?;
         self.leg_by_data_consumer.insert(id, leg);
         self.leg_mut(leg)?.data_consumers.insert(id, request.data_producer_id);
         Ok(MediaReply::DataConsumer(DataConsumerView {
@@ -109,7 +119,11 @@ impl CallMedia {
     }
 
     /// The data consumer is closed; its leg is told unless it asked for it. Nothing happens the second time.
-    pub(super) fn forget_data_consumer(&mut self, id: DataConsumerId, reason: Option<DataConsumerCloseReason>) {
+    pub(super) fn forget_data_consumer(
+        &mut self,
+        id: DataConsumerId,
+        reason: Option<DataConsumerCloseReason>,
+    ) {
         let Some(leg) = self.leg_by_data_consumer.remove(&id) else { return };
         if let Some(owned) = self.legs.get_mut(&leg) {
             owned.data_consumers.remove(&id);

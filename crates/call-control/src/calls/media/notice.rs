@@ -37,9 +37,9 @@ impl MediaChange {
     pub fn leg(&self) -> LegId {
         match self {
             Self::ProducerOpened(producer) => producer.leg_id,
-            Self::ProducerClosed(producer) | Self::ProducerPaused(producer) | Self::ProducerResumed(producer) => {
-                producer.leg_id
-            }
+            Self::ProducerClosed(producer)
+            | Self::ProducerPaused(producer)
+            | Self::ProducerResumed(producer) => producer.leg_id,
         }
     }
 
@@ -53,7 +53,9 @@ impl MediaChange {
             leg_id: producer.leg_id,
         };
         match self {
-            Self::ProducerOpened(producer) => ServerEvent::NewProducer(NewProducer { call_id, stamp, producer }),
+            Self::ProducerOpened(producer) => {
+                ServerEvent::NewProducer(NewProducer { call_id, stamp, producer })
+            }
             Self::ProducerClosed(producer) => ServerEvent::ProducerClosed(change(producer)),
             Self::ProducerPaused(producer) => ServerEvent::ProducerPaused(change(producer)),
             Self::ProducerResumed(producer) => ServerEvent::ProducerResumed(change(producer)),

@@ -20,7 +20,8 @@ impl CallMedia {
         let owned = self.leg_mut(leg)?;
         owned.producers.insert(producer_id);
         let user_id = owned.user;
-        let producer = ProducerView { producer_id, user_id, leg_id: leg, kind, producer_kind, paused, app_data };
+        let producer =
+            ProducerView { producer_id, user_id, leg_id: leg, kind, producer_kind, paused, app_data };
         self.producers.insert(producer_id, producer.clone());
         self.notices.push(Notice::Recorded(MediaChange::ProducerOpened(producer)));
         Ok(MediaReply::Created { id: producer_id.0 })
@@ -42,8 +43,11 @@ impl CallMedia {
         if producer.paused != pause {
             producer.paused = pause;
             let producer = (&*producer).into();
-            let change =
-                if pause { MediaChange::ProducerPaused(producer) } else { MediaChange::ProducerResumed(producer) };
+            let change = if pause {
+                MediaChange::ProducerPaused(producer)
+            } else {
+                MediaChange::ProducerResumed(producer)
+            };
             self.notices.push(Notice::Recorded(change));
             self.tell_consumers_of_pause(id, pause);
         }
@@ -93,8 +97,11 @@ impl CallMedia {
     fn tell_consumers_of_pause(&mut self, id: ProducerId, pause: bool) {
         for (leg, consumer_id) in self.consumers_of(id) {
             let change = ConsumerPause { call_id: self.call, consumer_id, by: PausedBy::Producer };
-            let event =
-                if pause { ServerEvent::ConsumerPaused(change) } else { ServerEvent::ConsumerResumed(change) };
+            let event = if pause {
+                ServerEvent::ConsumerPaused(change)
+            } else {
+                ServerEvent::ConsumerResumed(change)
+            };
             self.notices.push(Notice::Observed(Audience::Leg(leg), event));
         }
     }

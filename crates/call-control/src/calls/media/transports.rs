@@ -46,14 +46,22 @@ impl CallMedia {
         Ok(MediaReply::IceRestarted { ice_parameters })
     }
 
-    pub(super) async fn close_transport(&mut self, leg: LegId, id: TransportId) -> Result<MediaReply, Refusal> {
+    pub(super) async fn close_transport(
+        &mut self,
+        leg: LegId,
+        id: TransportId,
+    ) -> Result<MediaReply, Refusal> {
         self.own_transport(leg, id)?;
         self.router.close_transport(id).await?;
         self.forget_transport(id);
         Ok(MediaReply::done())
     }
 
-    pub(super) async fn transport_stats(&mut self, leg: LegId, id: TransportId) -> Result<MediaReply, Refusal> {
+    pub(super) async fn transport_stats(
+        &mut self,
+        leg: LegId,
+        id: TransportId,
+    ) -> Result<MediaReply, Refusal> {
         self.own_transport(leg, id)?;
         let stats = self.router.transport_stats(id).await?;
         Ok(MediaReply::Stats { stats })

@@ -25,7 +25,8 @@ async fn a_socket_comes_in_with_a_valid_token_and_hears_of_its_calls() {
 #[tokio::test]
 async fn a_socket_without_a_valid_token_is_told_why_by_a_stable_code() {
     let world = World::new().await;
-    let expired = world.control.auth.mint("alice", None, Duration::from_secs(60), chrono::DateTime::UNIX_EPOCH);
+    let expired =
+        world.control.auth.mint("alice", None, Duration::from_secs(60), chrono::DateTime::UNIX_EPOCH);
     for (auth, code) in [
         (json!({}), "unauthorized: missing_token"),
         (json!({"token": 7}), "unauthorized: missing_token"),
@@ -72,9 +73,10 @@ async fn an_attachment_is_refused_rather_than_lost() {
     assert_eq!(socket.ack(9).await["error"]["code"], "bad_request");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_of_one_socket_are_handled_in_the_order_sent() {
-    let (mut alice, mut bob, call) = two_in_a_call().await;
+    let world = World::new().await;
+    let (mut alice, mut bob, call) = two_in_a_call(&world).await;
     for window in 0..50 {
         let mut ids = Vec::new();
         for number in window * 100..window * 100 + 100 {
@@ -87,9 +89,10 @@ async fn requests_of_one_socket_are_handled_in_the_order_sent() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_is_answered_to_the_last_request_and_what_is_accepted_stays_in_order() {
-    let (mut alice, mut bob, call) = two_in_a_call().await;
+    let world = World::new().await;
+    let (mut alice, mut bob, call) = two_in_a_call(&world).await;
     let mut ids = Vec::new();
     for number in 0..5000 {
         ids.push(alice.post("call:signal", &numbered(&call, number)).await);
@@ -134,7 +137,8 @@ async fn outsiders_are_refused_and_learn_nothing() {
 #[tokio::test]
 async fn a_signal_stays_inside_its_call_and_goes_to_whom_it_is_for() {
     let world = World::new().await;
-    let [alice, bob, carol] = [world.caller("Alice").await, world.caller("Bob").await, world.caller("Carol").await];
+    let [alice, bob, carol] =
+        [world.caller("Alice").await, world.caller("Bob").await, world.caller("Carol").await];
     let group = world.group(&alice, &[&bob, &carol]).await;
     let call = world.call(&alice, group, CallType::Video).await;
     let mut alices = world.connect(&alice).await;
@@ -196,21 +200,22 @@ async fn no_socket_id_reaches_anybody_else() {
 }
 
 #[tokio::test]
-async fn saying_goodbye_ends_the_leg_but_a_lost_connection_keeps_it() {
-    let (mut alice, bob, call) = two_in_a_call().await;
-    bob.vanish();
-    let mut carol_free = alice.ok("call:sync", &json!({"callId": call})).await;
-    assert_eq!(carol_free["participants"].as_array().map(Vec::len), Some(2));
-    carol_free["participants"].take();
-
-    let (mut alice, mut bob, _call) = two_in_a_call().await;
+async fn saying_goodbye_ends_the_leg_and_losing_the_connection_does_not() {
+    let world = World::new().await;
+    let (mut alice, mut bob, call) = two_in_a_call(&world).await;
     bob.send("41/calls,".to_owned()).await;
     let left = alice.event("participant-left").await;
     assert_eq!((&left["name"], &left["reason"]), (&json!("Bob"), &json!("left")));
+
+    let (mut alice, bob, call_of_two) = two_in_a_call(&world).await;
+    assert_ne!(call, call_of_two);
+    bob.vanish();
+    world.until_sockets(3).await;
+    let found = alice.ok("call:sync", &json!({"callId": call_of_two})).await;
+    assert_eq!(found["participants"].as_array().map(Vec::len), Some(2));
 }
 
-async fn two_in_a_call() -> (Client, Client, Value) {
-    let world = World::new().await;
+async fn two_in_a_call(world: &World) -> (Client, Client, Value) {
     let (alice, bob) = (world.caller("Alice").await, world.caller("Bob").await);
     let group = world.group(&alice, &[&bob]).await;
     let call = world.call(&alice, group, CallType::Video).await;
@@ -219,8 +224,6 @@ async fn two_in_a_call() -> (Client, Client, Value) {
         socket.ok("call:join", &json!({"callId": call})).await;
     }
     let [alice, bob] = sockets;
-    // The server lives as long as the test.
-    std::mem::forget(world);
     (alice, bob, call)
 }
 

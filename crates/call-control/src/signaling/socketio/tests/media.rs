@@ -42,7 +42,8 @@ async fn a_joining_leg_gets_transports_and_paused_consumers_in_one_round_trip() 
 
 #[tokio::test]
 async fn new_producers_are_announced_in_the_calls_order() {
-    let (mut alices, mut bobs, call) = sender_and_receiver(CallType::Video).await;
+    let world = World::new().await;
+    let (mut alices, mut bobs, call) = sender_and_receiver(&world, CallType::Video).await;
     let transport = transport(&mut alices, &call, "send").await;
     let mut last = 0;
     for source in ["mic", "camera", "screen"] {
@@ -64,7 +65,8 @@ async fn new_producers_are_announced_in_the_calls_order() {
 
 #[tokio::test]
 async fn a_leg_reaches_only_what_is_its_own() {
-    let (mut alices, mut bobs, call) = sender_and_receiver(CallType::Video).await;
+    let world = World::new().await;
+    let (mut alices, mut bobs, call) = sender_and_receiver(&world, CallType::Video).await;
     let send = transport(&mut alices, &call, "send").await;
     let producer = produce(&mut alices, &send, "mic").await;
     let recv = transport(&mut bobs, &call, "recv").await;
@@ -88,7 +90,8 @@ async fn a_leg_reaches_only_what_is_its_own() {
 
 #[tokio::test]
 async fn consuming_says_for_each_producer_whether_it_worked() {
-    let (mut alices, mut bobs, call) = sender_and_receiver(CallType::Video).await;
+    let world = World::new().await;
+    let (mut alices, mut bobs, call) = sender_and_receiver(&world, CallType::Video).await;
     let send = transport(&mut alices, &call, "send").await;
     let producer = produce(&mut alices, &send, "mic").await;
     let recv = transport(&mut bobs, &call, "recv").await;
@@ -109,7 +112,8 @@ async fn consuming_says_for_each_producer_whether_it_worked() {
 
 #[tokio::test]
 async fn a_call_carries_the_sources_of_its_type_and_no_more_than_its_limits() {
-    let (mut alices, _bobs, call) = sender_and_receiver(CallType::Audio).await;
+    let world = World::new().await;
+    let (mut alices, _bobs, call) = sender_and_receiver(&world, CallType::Audio).await;
     let send = transport(&mut alices, &call, "send").await;
     let create = json!({"callId": call, "direction": "send"});
     assert_eq!(alices.refused("media:create-transport", &create).await, "limit_exceeded");
@@ -120,7 +124,8 @@ async fn a_call_carries_the_sources_of_its_type_and_no_more_than_its_limits() {
 
 #[tokio::test]
 async fn data_producers_are_announced_and_consumed() {
-    let (mut alices, mut bobs, call) = sender_and_receiver(CallType::Video).await;
+    let world = World::new().await;
+    let (mut alices, mut bobs, call) = sender_and_receiver(&world, CallType::Video).await;
     let send = transport(&mut alices, &call, "send").await;
     let produce = json!({
         "transportId": send, "sctpStreamParameters": {"streamId": 0, "ordered": true},
@@ -138,8 +143,7 @@ async fn data_producers_are_announced_and_consumed() {
     assert_eq!(bobs.event("media:data-consumer-closed").await["dataConsumerId"], consumer["id"]);
 }
 
-async fn sender_and_receiver(call_type: CallType) -> (Client, Client, Value) {
-    let world = World::new().await;
+async fn sender_and_receiver(world: &World, call_type: CallType) -> (Client, Client, Value) {
     let (alice, bob) = (world.caller("Alice").await, world.caller("Bob").await);
     let group = world.group(&alice, &[&bob]).await;
     let call = world.call(&alice, group, call_type).await;
@@ -148,8 +152,6 @@ async fn sender_and_receiver(call_type: CallType) -> (Client, Client, Value) {
         socket.ok("call:join", &json!({"callId": call})).await;
     }
     let [alice, bob] = sockets;
-    // The server lives as long as the test.
-    std::mem::forget(world);
     (alice, bob, call)
 }
 
@@ -177,7 +179,7 @@ fn mic_on(transport: &Value) -> Value {
 
 /// Each source has its own SSRC and mid, as each has its own m-section.
 fn video_on(transport: &Value, source: &str) -> Value {
-    let ssrc = 2000 + source.len();
+    let ssrc = if source == "camera" { 2000 } else { 3000 };
     json!({
         "transportId": transport, "kind": "video", "appData": {"source": source},
         "rtpParameters": {

@@ -86,6 +86,13 @@ impl World {
         Value::String(call.id.to_string())
     }
 
+    /// Waits until the server knows that sockets have gone.
+    pub(super) async fn until_sockets(&self, count: usize) {
+        while self.control.hub.socket_count() != count {
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub(super) async fn connect(&self, caller: &Caller) -> Client {
         Client::connect(self.address, &caller.token).await
     }
