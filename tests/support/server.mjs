@@ -62,7 +62,7 @@ export class Server {
   }
 
   /** Asks the server to stop, and fails unless it stopped cleanly and nothing in it ever panicked. */
-  async stop() {
+  async close() {
     this.process.kill('SIGTERM');
     const patience = setTimeout(() => this.process.kill('SIGKILL'), STOP_MS);
     const exit = await this.exit;

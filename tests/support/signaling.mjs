@@ -1,5 +1,4 @@
 // @ts-check
-import { once } from 'node:events';
 import { io } from 'socket.io-client';
 import { Refused } from './people.mjs';
 import { until } from './until.mjs';
@@ -70,6 +69,14 @@ export class Signaling {
     return event.payload;
   }
 
+  /**
+   * @param {string} name
+   * @returns {any} the payload of an event of this name that nobody has taken yet
+   */
+  heardSoFar(name) {
+    return this.events.find((event) => event.name === name)?.payload;
+  }
+
   /** Goes without a word, as when a tab crashes. */
   vanish() {
     this.socket.io.engine.close();
@@ -77,10 +84,6 @@ export class Signaling {
 
   close() {
     this.socket.disconnect();
-  }
-
-  async disconnected() {
-    if (this.socket.connected) await once(/** @type {any} */ (this.socket), 'disconnect');
   }
 }
 

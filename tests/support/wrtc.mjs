@@ -33,7 +33,7 @@ export class Camera {
     }, 1000 / fps);
   }
 
-  stop() {
+  close() {
     clearInterval(this.timer);
     this.track.stop();
   }
@@ -77,7 +77,7 @@ export class Microphone {
     }, 10);
   }
 
-  stop() {
+  close() {
     clearInterval(this.timer);
     this.track.stop();
   }
@@ -125,6 +125,16 @@ export class Eyes {
     );
   }
 
+  /** Waits until no picture has come for a while. */
+  async seeNothingNew() {
+    let frames = this.frames;
+    await lasting('no more pictures come', () => {
+      const isStill = this.frames === frames;
+      frames = this.frames;
+      return isStill;
+    });
+  }
+
   describe() {
     return `so far ${this.frames} of ${this.width}x${this.height}, hue ${this.hue}`;
   }
@@ -161,10 +171,7 @@ export class Ears {
   }
 
   async hearNothing() {
-    await until(
-      () => `silence; ${this.describe()}`,
-      () => this.loudness < QUIET,
-    );
+    await lasting('there is silence', () => this.loudness < QUIET);
   }
 
   describe() {
@@ -186,7 +193,33 @@ export class Ears {
   }
 }
 
+/**
+ * Waits until something has been so for a while.
+ * @param {string} what
+ * @param {() => boolean} isSo
+ */
+async function lasting(what, isSo) {
+  let since = performance.now();
+  await until(what, () => {
+    const now = performance.now();
+    if (!isSo()) since = now;
+    return now - since > LASTING_MS;
+  });
+}
+
+/** Three sizes of one picture, as `produce` takes them. */
+export const SIMULCAST = {
+  encodings: [
+    { scaleResolutionDownBy: 4, maxBitrate: 150_000 },
+    { scaleResolutionDownBy: 2, maxBitrate: 400_000 },
+    { scaleResolutionDownBy: 1, maxBitrate: 1_000_000 },
+  ],
+  codecOptions: { videoGoogleStartBitrate: 1500 },
+};
+
 const BAR_PX = 64;
 const SAMPLE_RATE = 48_000;
 const SAMPLES_PER_10_MS = SAMPLE_RATE / 100;
 const QUIET = 200;
+/** Many times longer than a picture or a packet of sound. */
+const LASTING_MS = 800;
