@@ -1,0 +1,294 @@
+// @ts-check
+/** What unmodified socket.io-client sends and gets: the established events, the answers, the refusals. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { test } from 'node:test';
+import { serverForThisFile } from './support/fixture.mjs';
+import { createGroup, signIn, startCallOf } from './support/people.mjs';
+import { assertShape, count, text, time, uuid } from './support/shape.mjs';
+import { Signaling } from './support/signaling.mjs';
+
+const fixture = serverForThisFile();
+const { use } = fixture;
+
+for (const transport of ['polling', 'websocket']) {
+  test(`the established events keep their shapes over ${transport}`, async () => {
+    const connect = async (/** @type {import('./support/people.mjs').Person} */ person) =>
+      use(await Signaling.connect(person, { transports: [transport] }));
+    const alice = await signIn(fixture.server, `Alice by ${transport}`);
+    const bob = await signIn(fixture.server, `Bob by ${transport}`);
+    const groupId = await createGroup(alice, bob);
+    const early = await connect(bob);
+    assert.deepEqual(await early.heard('active-calls'), []);
+
+    const call = await alice.startCall(groupId);
+    const waiting = {
+      id: call.id,
+      groupId,
+      initiatedById: alice.id,
+      type: 'video',
+      status: 'waiting',
+      webrtcRoomId: nullOr(uuid),
+      participants: { 0: alice.id },
+      startedAt: null,
+      endedAt: null,
+      durationSeconds: null,
+      duration: null,
+      maxParticipants: 1,
+      metadata: {},
+      endReason: null,
+      errorMessage: null,
+      createdAt: time,
+      updatedAt: time,
+      epoch: count,
+      seq: count,
+    };
+    assertShape(await early.heard('call:created'), waiting);
+    const caller = await connect(alice);
+    assertShape(await caller.heard('active-calls'), { 0: waiting });
+
+    const first = await caller.request('call:join', { callId: call.id });
+    const second = await early.request('call:join', { callId: call.id });
+    assertShape(second, {
+      callId: call.id,
+      userId: bob.id,
+      legId: uuid,
+      participants: {
+        0: { userId: alice.id, name: alice.name, legs: { 0: first.legId } },
+        1: { userId: bob.id, name: bob.name, legs: { 0: second.legId } },
+      },
+      producers: [],
+      dataProducers: [],
+      routerRtpCapabilities: { codecs: Array.isArray, headerExtensions: Array.isArray },
+      iceServers: [],
+      resumeToken: text,
+      resumeWindowMs: count,
+      epoch: count,
+      seq: count,
+      call: {
+        ...waiting,
+        status: 'active',
+        webrtcRoomId: uuid,
+        participants: { 0: alice.id, 1: bob.id },
+        startedAt: time,
+        durationSeconds: count,
+        duration: text,
+        maxParticipants: 2,
+      },
+    });
+    assertShape(await caller.heard('participant-joined', ({ userId }) => userId === bob.id), {
+      callId: call.id,
+      userId: bob.id,
+      name: bob.name,
+      participants: { 0: alice.id, 1: bob.id },
+      epoch: count,
+      seq: count,
+    });
+
+    await early.request('call:signal', {
+      callId: call.id,
+      type: 'offer',
+      payload: { sdp: 'v=0', list: [1, null] },
+      targetUserId: alice.id,
+    });
+    assertShape(await caller.heard('call:signal'), {
+      callId: call.id,
+      type: 'offer',
+      payload: { sdp: 'v=0', list: { 0: 1, 1: null } },
+      fromUserId: bob.id,
+      fromLegId: second.legId,
+    });
+
+    await early.request('call:leave', { callId: call.id });
+    assertShape(await caller.heard('participant-left'), {
+      callId: call.id,
+      userId: bob.id,
+      name: bob.name,
+      participants: { 0: alice.id },
+      epoch: count,
+      seq: count,
+      reason: 'left',
+    });
+    await caller.request('call:leave', { callId: call.id });
+    for (const socket of [caller, early]) {
+      assertShape(await socket.heard('call:ended'), {
+        callId: call.id,
+        groupId,
+        reason: 'last-left',
+        durationSeconds: count,
+        epoch: count,
+        seq: count,
+      });
+    }
+    assert.equal(caller.socket.io.engine.transport.name, transport);
+  });
+}
+
+test('the default client starts with polling and upgrades', async () => {
+  const person = await signIn(fixture.server, 'Upgrading');
+  const { socket } = use(await Signaling.connect(person));
+  if (socket.io.engine.transport.name !== 'websocket') {
+    await new Promise((resolve) => socket.io.engine.once('upgrade', resolve));
+  }
+  assert.equal(socket.io.engine.transport.name, 'websocket');
+});
+
+test('a recorded event has the next number, so that a client sees what it missed', async () => {
+  const { people, call } = await startCallOf(fixture.server, ['Counting', 'Counted']);
+  const counting = use(await Signaling.connect(people[0]));
+  const joined = await counting.request('call:join', { callId: call.id });
+  for (let turn = 1; turn <= 3; turn += 1) {
+    const guest = use(await Signaling.connect(people[1]));
+    await guest.request('call:join', { callId: call.id });
+    await guest.request('call:leave', { callId: call.id });
+  }
+  const numbers = [];
+  for (let turn = 1; turn <= 3; turn += 1) {
+    numbers.push((await counting.heard('participant-joined', isAbout(people[1]))).seq);
+    numbers.push((await counting.heard('participant-left', isAbout(people[1]))).seq);
+  }
+  assert.deepEqual(
+    numbers,
+    numbers.toSorted((a, b) => a - b),
+  );
+  const snapshot = await counting.request('call:sync', { callId: call.id });
+  assert(joined.seq < numbers[0], 'what happened before the join is in its answer');
+  assert(snapshot.seq >= numbers[5]);
+  assert.equal(snapshot.participants.length, 1);
+});
+
+test('requests of one socket are answered in the order they were sent', async () => {
+  const { people, call } = await startCallOf(fixture.server, ['Orderly']);
+  const socket = use(await Signaling.connect(people[0]));
+  /** @type {number[]} */
+  const answers = [];
+  await Promise.all(
+    Array.from({ length: 40 }, async (_, index) => {
+      const name = index % 2 ? 'call:leave' : 'call:join';
+      await socket.request(name, { callId: call.id }).catch(() => undefined);
+      answers.push(index);
+    }),
+  );
+  assert.deepEqual(
+    answers,
+    answers.toSorted((a, b) => a - b),
+  );
+});
+
+test('whatever is asked is answered, with a code that says why not', async () => {
+  const { people, call } = await startCallOf(fixture.server, ['Asker', 'Other']);
+  const outsider = await signIn(fixture.server, 'Outsider');
+  const member = use(await Signaling.connect(people[0]));
+  const stranger = use(await Signaling.connect(outsider));
+  const callId = call.id;
+  await member.request('call:join', { callId, media: { send: true } });
+  const nothing = randomUUID();
+
+  for (const [socket, name, payload, code] of /** @type {[Signaling, string, any, string][]} */ ([
+    [member, 'call:dance', {}, 'unknown_event'],
+    [member, 'media:', {}, 'unknown_event'],
+    [member, 'call:join', {}, 'bad_request'],
+    [member, 'call:join', 'just a text', 'bad_request'],
+    [member, 'call:join', null, 'bad_request'],
+    [member, 'call:join', undefined, 'bad_request'],
+    [member, 'call:join', [[[]]], 'bad_request'],
+    [member, 'call:join', { callId: 7 }, 'bad_request'],
+    [member, 'call:join', { callId: 'not-a-uuid' }, 'bad_request'],
+    [member, 'call:join', { callId, media: { send: 'yes' } }, 'bad_request'],
+    [member, 'call:join', { callId, device: 'x'.repeat(10_000) }, 'bad_request'],
+    [member, 'call:join', { callId: nothing }, 'not_found'],
+    [member, 'call:leave', { callId: nothing }, 'not_in_call'],
+    [member, 'call:signal', { callId, type: 'x'.repeat(33), payload: 1 }, 'bad_request'],
+    [member, 'call:signal', { callId, type: 'x', payload: 'x'.repeat(70_000) }, 'too_large'],
+    [member, 'call:signal', { callId, type: 'x', payload: 1, targetUserId: nothing }, 'not_found'],
+    [member, 'media:connect-transport', { transportId: nothing }, 'bad_request'],
+    [member, 'media:restart-ice', { transportId: nothing }, 'not_found'],
+    [member, 'media:create-transport', { callId, direction: 'sideways' }, 'bad_request'],
+    [member, 'media:create-transport', { callId, direction: 'send' }, 'limit_exceeded'],
+    [member, 'media:pause-producer', { producerId: nothing }, 'not_found'],
+    [member, 'media:resume-consumer', { consumerId: nothing }, 'not_found'],
+    [stranger, 'call:join', { callId }, 'forbidden'],
+    [stranger, 'call:end', { callId }, 'forbidden'],
+    [stranger, 'call:leave', { callId }, 'not_in_call'],
+    [stranger, 'call:signal', { callId, type: 'x', payload: 1 }, 'not_in_call'],
+    [stranger, 'call:sync', { callId }, 'not_in_call'],
+    [stranger, 'media:create-transport', { callId, direction: 'recv' }, 'not_in_call'],
+  ])) {
+    const asked = `${name} ${JSON.stringify(payload)?.slice(0, 60)}`;
+    await assert.rejects(socket.request(name, payload), { code }, asked);
+  }
+  assert.equal((await people[0].call(callId)).status, 'waiting');
+});
+
+test('transports, producers and consumers of others cannot be touched', async () => {
+  const { people, call } = await startCallOf(fixture.server, ['Owner', 'Meddler']);
+  const callId = call.id;
+  const owner = use(await Signaling.connect(people[0]));
+  const meddler = use(await Signaling.connect(people[1]));
+  const { transports } = await owner.request('call:join', { callId, media: { send: true } });
+  await meddler.request('call:join', { callId });
+  const transportId = transports.send.id;
+  for (const [name, payload] of /** @type {[string, object][]} */ ([
+    ['media:restart-ice', { transportId }],
+    ['media:close-transport', { transportId }],
+    ['media:get-stats', { transportId }],
+  ])) {
+    await assert.rejects(meddler.request(name, payload), { code: 'not_found' }, name);
+  }
+  await owner.request('media:get-stats', { transportId });
+});
+
+test('a source that the type of call does not carry is refused', async () => {
+  const { people, call } = await startCallOf(fixture.server, ['Speaker'], 'audio');
+  const socket = use(await Signaling.connect(people[0]));
+  const joined = await socket.request('call:join', { callId: call.id, media: { send: true } });
+  const request = {
+    transportId: joined.transports.send.id,
+    kind: 'video',
+    rtpParameters: {
+      codecs: [{ mimeType: 'video/VP8', payloadType: 96, clockRate: 90000 }],
+      encodings: [{ ssrc: 1000 }],
+    },
+    appData: { source: 'camera' },
+  };
+  await assert.rejects(socket.request('media:produce', request), { code: 'unsupported' });
+});
+
+test('a socket without a good token is not let in, and is told why', async () => {
+  const { url } = fixture.server;
+  for (const [token, message] of /** @type {[string | undefined, string][]} */ ([
+    [undefined, 'unauthorized: missing_token'],
+    ['', 'unauthorized: invalid_token'],
+    ['not.a.token', 'unauthorized: invalid_token'],
+  ])) {
+    const signaling = use(new Signaling(url, token));
+    await assert.rejects(signaling.connected(), { message });
+  }
+});
+
+test('socket ids never reach other people', async () => {
+  const { people, call } = await startCallOf(fixture.server, ['Seen', 'Seeing']);
+  const seen = use(await Signaling.connect(people[0]));
+  const seeing = use(await Signaling.connect(people[1]));
+  const callId = call.id;
+  const answers = [
+    await seen.request('call:join', { callId }),
+    await seeing.request('call:join', { callId }),
+  ];
+  await seen.request('call:signal', { callId, type: 'hello', payload: {} });
+  await seeing.heard('call:signal');
+  const everything = JSON.stringify([answers, seeing.events, seen.events]);
+  for (const { socket } of [seen, seeing]) {
+    for (const id of [socket.id, socket.io.engine.id]) assert(id && !everything.includes(id));
+  }
+});
+
+/** @param {{ id: string }} person */
+function isAbout({ id }) {
+  return (/** @type {any} */ { userId }) => userId === id;
+}
+
+/** @param {(value: any) => boolean} fits */
+function nullOr(fits) {
+  return (/** @type {any} */ value) => value === null || fits(value);
+}
