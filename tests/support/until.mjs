@@ -27,4 +27,19 @@ export async function until(what, check, { seconds = 15 } = {}) {
   throw new Error(`Waited ${seconds} s in vain until: ${sentence}`, { cause: last });
 }
 
+/**
+ * Waits until something has been so for a while.
+ * @param {string} what
+ * @param {() => boolean | Promise<boolean>} isSo
+ */
+export async function lasting(what, isSo) {
+  let since = performance.now();
+  await until(what, async () => {
+    if (!(await isSo())) since = performance.now();
+    return performance.now() - since > LASTING_MS;
+  });
+}
+
+/** Many times longer than a picture or a packet of sound. */
+const LASTING_MS = 800;
 const POLL_MS = 50;

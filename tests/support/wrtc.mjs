@@ -1,7 +1,7 @@
 // @ts-check
 /** libwebrtc inside Node: made-up cameras and microphones, and eyes and ears for what arrives. */
 import wrtc from '@roamhq/wrtc';
-import { until } from './until.mjs';
+import { lasting, until } from './until.mjs';
 
 const { RTCVideoSource, RTCVideoSink, RTCAudioSource, RTCAudioSink } = wrtc.nonstandard;
 
@@ -193,20 +193,6 @@ export class Ears {
   }
 }
 
-/**
- * Waits until something has been so for a while.
- * @param {string} what
- * @param {() => boolean} isSo
- */
-async function lasting(what, isSo) {
-  let since = performance.now();
-  await until(what, () => {
-    const now = performance.now();
-    if (!isSo()) since = now;
-    return now - since > LASTING_MS;
-  });
-}
-
 /** Three sizes of one picture, as `produce` takes them. */
 export const SIMULCAST = {
   encodings: [
@@ -221,5 +207,3 @@ const BAR_PX = 64;
 const SAMPLE_RATE = 48_000;
 const SAMPLES_PER_10_MS = SAMPLE_RATE / 100;
 const QUIET = 200;
-/** Many times longer than a picture or a packet of sound. */
-const LASTING_MS = 800;

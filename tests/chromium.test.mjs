@@ -1,0 +1,142 @@
+// @ts-check
+/** The demo page in Chromium, with a made-up camera and microphone. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { launchChromium } from './support/browsers.mjs';
+import { DemoPage } from './support/demo-page.mjs';
+import { serverForThisFile } from './support/fixture.mjs';
+import { startCallOf } from './support/people.mjs';
+import { startServer } from './support/server.mjs';
+import { until } from './support/until.mjs';
+
+const fixture = serverForThisFile();
+const { use } = fixture;
+/** @type {import('puppeteer-core').Browser} */
+let browser;
+
+before(async () => {
+  browser = await launchChromium();
+});
+after(() => browser?.close());
+
+test('two people sign in, form a group, call, share a screen, mute, reload, and leave', async () => {
+  const { url } = fixture.server;
+  const alice = use(await DemoPage.signIn(browser, url, 'Alice Liddell'));
+  const bob = use(await DemoPage.signIn(browser, url, 'Bob Dodgson'));
+
+  await alice.type('new-group-name', 'Tea party');
+  await alice.click('create-group');
+  await alice.untilShown('group-page');
+  await alice.type('add-member-input', bob.name);
+  await alice.click('add-member');
+  await until('Bob is listed', async () =>
+    alice.shows(`[data-testid="member-item"][data-user-id="${await bob.userId()}"]`),
+  );
+
+  await alice.click('start-video');
+  await alice.screenshot('chromium-preview');
+  await alice.join();
+  await bob.click('incoming-join');
+  await bob.join();
+  await bob.seesMoving(alice);
+  await alice.seesMoving(bob);
+  await alice.seesThat(bob, 'speaking', true);
+  await alice.screenshot('chromium-call');
+
+  await alice.click('screen');
+  await bob.seesMoving(alice, 'screen');
+  await bob.screenshot('chromium-screen');
+  await alice.click('screen');
+  await until('the screen is gone', async () => !(await bob.shows('[data-source="screen"]')));
+
+  await alice.click('mic');
+  await bob.seesThat(alice, 'muted', true);
+  await bob.hearsNothingOf(alice);
+  await bob.screenshot('chromium-muted');
+  await alice.click('mic');
+  await bob.seesThat(alice, 'muted', false);
+
+  await bob.page.reload();
+  await bob.untilInCall();
+  await bob.seesMoving(alice);
+  await alice.seesMoving(bob);
+
+  await bob.click('leave');
+  await until(
+    'Bob is gone',
+    async () => !(await alice.shows(`[data-testid="tile-${await bob.userId()}-camera"]`)),
+  );
+  await alice.click('leave');
+  for (const person of [alice, bob]) await person.untilShown('history-item');
+  await alice.screenshot('chromium-history');
+  for (const person of [alice, bob]) assert.deepEqual(person.complaints, []);
+});
+
+test('the end of a call is told to everyone in it', async () => {
+  const { alice, bob } = await twoInACall(fixture.server);
+  await alice.click('end');
+  await alice.click('end-confirm');
+  for (const person of [alice, bob]) await person.untilShown('call-ended');
+  await bob.screenshot('chromium-ended');
+});
+
+test('simulcast: all three layers are sent, and the pictures go on through an ICE restart', async () => {
+  const { alice, bob } = await twoInACall(fixture.server);
+  await bob.seesMoving(alice);
+  await until(
+    'three layers are sent',
+    async () => {
+      const layers = await alice.outgoing('camera');
+      return layers.length === 3 && layers.every(({ framesEncoded = 0 }) => framesEncoded > 10);
+    },
+    { seconds: 40 },
+  );
+  await Promise.all([alice.restartIce(), bob.restartIce()]);
+  await bob.seesMoving(alice);
+  await alice.seesMoving(bob);
+  for (const person of [alice, bob]) {
+    const { transports } = await person.state();
+    assert.deepEqual(transports, { send: 'connected', recv: 'connected' });
+  }
+});
+
+for (const { query, codec, scalabilityMode } of [
+  { query: '?codec=vp9&svc=L3T3', codec: 'video/VP9', scalabilityMode: 'L3T3' },
+  { query: '?codec=av1&svc=L3T3', codec: 'video/AV1', scalabilityMode: 'L3T3' },
+  { query: '?codec=h264', codec: 'video/H264' },
+]) {
+  test(`both see each other in ${codec} ${scalabilityMode ?? 'simulcast'}`, async () => {
+    const { alice, bob } = await twoInACall(fixture.server, query);
+    await bob.seesMoving(alice);
+    await alice.seesMoving(bob);
+    const [sent] = await alice.outgoing('camera');
+    assert.equal(sent.codec, codec);
+    if (scalabilityMode) assert.equal(sent.scalabilityMode, scalabilityMode);
+    assert.equal((await bob.incoming(await alice.userId(), 'camera'))?.codec, codec);
+    await bob.screenshot(`chromium-${codec.slice('video/'.length).toLowerCase()}`);
+  });
+}
+
+test('both see each other over IPv6', async () => {
+  const server = use(await startServer({ HOST: '::1', MEDIA_HOST: '::1' }));
+  const { alice, bob } = await twoInACall(server);
+  await bob.seesMoving(alice);
+  await alice.seesMoving(bob);
+});
+
+/**
+ * @param {{ url: string }} server
+ * @param {string} [query] how the page sends video
+ */
+async function twoInACall(server, query = '') {
+  const { people, call } = await startCallOf(server, ['Alice', 'Bob']);
+  const address = `${server.url}/call/${call.id}${query}`;
+  const pages = [];
+  for (const { name } of people) {
+    const page = use(await DemoPage.signIn(browser, address, name));
+    await page.join();
+    pages.push(page);
+  }
+  const [alice, bob] = pages;
+  return { alice, bob };
+}

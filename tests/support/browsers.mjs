@@ -1,0 +1,66 @@
+// @ts-check
+import assert from 'node:assert/strict';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { launch } from 'puppeteer-core';
+
+/** Chromium with a made-up camera and microphone, and a screen that is shared without asking. */
+export function launchChromium() {
+  return launch({
+    browser: 'chrome',
+    executablePath: find('chromium', 'chromium-browser', 'google-chrome'),
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--use-fake-device-for-media-stream=fps=15,display-media-type=monitor',
+      '--use-fake-ui-for-media-stream',
+      '--autoplay-policy=no-user-gesture-required',
+      // The server listens on loopback only, in IPv6 as well.
+      '--allow-loopback-in-peer-connection',
+      // Everybody in a test is looked at, though only one window can be in front.
+      '--disable-background-timer-throttling',
+      '--disable-backgrounding-occluded-windows',
+      '--disable-renderer-backgrounding',
+    ],
+    defaultViewport: VIEWPORT,
+  });
+}
+
+/** Firefox with a made-up camera and microphone. */
+export function launchFirefox() {
+  return launch({
+    browser: 'firefox',
+    executablePath: find('firefox-esr', 'firefox'),
+    extraPrefsFirefox: {
+      'media.navigator.streams.fake': true,
+      'media.navigator.permission.disabled': true,
+      'media.autoplay.default': 0,
+      'media.peerconnection.ice.obfuscate_host_addresses': false,
+      'media.peerconnection.ice.loopback': true,
+    },
+    defaultViewport: VIEWPORT,
+  });
+}
+
+/** @param {...string} names */
+function find(...names) {
+  for (const name of names) {
+    for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+      const path = join(folder, name);
+      if (isExecutable(path)) return path;
+    }
+  }
+  assert.fail(`${names[0]} is not installed: run tests/install`);
+}
+
+/** @param {string} path */
+function isExecutable(path) {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const VIEWPORT = { width: 1000, height: 640 };

@@ -1,0 +1,199 @@
+// @ts-check
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { lasting, until } from './until.mjs';
+
+/**
+ * @typedef {'mic' | 'camera' | 'screen' | 'screen-audio'} Source
+ * @typedef {import('puppeteer-core').Browser} Browser
+ * @typedef {import('puppeteer-core').Page} Page
+ */
+
+/** One person's window on the demo page, used as people use it: by what is on the screen. */
+export class DemoPage {
+  /**
+   * @param {Page} page
+   * @param {string} name
+   */
+  constructor(page, name) {
+    this.page = page;
+    this.name = name;
+    /** @type {string[]} what the page complained about */
+    this.complaints = [];
+    page.on('pageerror', (error) => this.complaints.push(String(error)));
+    page.on('console', (message) => {
+      if (message.type() === 'error') this.complaints.push(message.text());
+    });
+  }
+
+  /**
+   * Opens an address in a window of its own, and signs in there.
+   * @param {Browser} browser
+   * @param {string} address
+   * @param {string} name
+   */
+  static async signIn(browser, address, name) {
+    const context = await browser.createBrowserContext();
+    const demo = new DemoPage(await context.newPage(), name);
+    await demo.page.goto(address);
+    await demo.type('name-input', name);
+    await demo.click('sign-in');
+    await until(`${name} is signed in`, () => demo.userId());
+    return demo;
+  }
+
+  /** @param {string} testId */
+  async click(testId) {
+    await this.page.locator(`[data-testid="${testId}"]`).click();
+  }
+
+  /**
+   * @param {string} testId
+   * @param {string} words
+   */
+  async type(testId, words) {
+    await this.page.locator(`[data-testid="${testId}"]`).fill(words);
+  }
+
+  /** @param {string} selector */
+  async shows(selector) {
+    return (await this.page.$(selector)) !== null;
+  }
+
+  /** @param {string} testId */
+  async untilShown(testId) {
+    await until(`${this.name} is shown ${testId}`, () => this.shows(`[data-testid="${testId}"]`));
+  }
+
+  /** @returns {Promise<string>} */
+  async userId() {
+    const { userId } = await this.state();
+    return userId;
+  }
+
+  /** @returns {Promise<any>} where the page itself says it stands */
+  state() {
+    return this.page.evaluate(() => Reflect.get(window, '__switchyard').state());
+  }
+
+  /** From the preview into the call. */
+  async join() {
+    await this.untilShown('preview');
+    await this.click('join');
+    await this.untilInCall();
+  }
+
+  /** Until media can flow both ways. */
+  async untilInCall() {
+    await until(
+      `${this.name} is in the call`,
+      async () => (await this.state()).phase === 'joined',
+      { seconds: 30 },
+    );
+  }
+
+  /**
+   * Until a picture of somebody moves: new frames are decoded, and what is painted changes.
+   * @param {DemoPage} other
+   * @param {Source} [source]
+   */
+  async seesMoving(other, source = 'camera') {
+    const userId = await other.userId();
+    const selector = `[data-testid="tile-${userId}-${source}"] video`;
+    const begin = await this.framesDecoded(userId, source);
+    const pictures = new Set();
+    await until(
+      `${this.name} sees the ${source} of ${other.name} move`,
+      async () => {
+        pictures.add(await this.page.$eval(selector, paintedPicture));
+        return pictures.size > 4 && (await this.framesDecoded(userId, source)) > begin + 20;
+      },
+      { seconds: 45 },
+    );
+  }
+
+  /**
+   * Until the microphone of somebody sends nothing any more.
+   * @param {DemoPage} other
+   */
+  async hearsNothingOf(other) {
+    const userId = await other.userId();
+    let packets = -1;
+    await lasting(`${this.name} hears nothing of ${other.name}`, async () => {
+      const before = packets;
+      packets = (await this.incoming(userId, 'mic'))?.packetsReceived ?? 0;
+      return packets === before;
+    });
+  }
+
+  /**
+   * Until a tile says something of itself: `data-muted`, `data-speaking`.
+   * @param {DemoPage} other
+   * @param {'muted' | 'speaking'} what
+   * @param {boolean} value
+   */
+  async seesThat(other, what, value) {
+    const tile = `[data-testid="tile-${await other.userId()}-camera"][data-${what}="${value}"]`;
+    await until(`${this.name} sees that ${other.name} is ${what}: ${value}`, () =>
+      this.shows(tile),
+    );
+  }
+
+  /**
+   * @param {string} userId
+   * @param {Source} source
+   */
+  async framesDecoded(userId, source) {
+    return (await this.incoming(userId, source))?.framesDecoded ?? 0;
+  }
+
+  /**
+   * The browser's own counters of what comes in.
+   * @param {string} userId
+   * @param {Source} source
+   * @returns {Promise<{ codec: string, framesDecoded?: number, packetsReceived: number } | undefined>}
+   */
+  async incoming(userId, source) {
+    const all = await this.page.evaluate(() => Reflect.get(window, '__switchyard').incoming());
+    return all.find((/** @type {any} */ row) => row.userId === userId && row.source === source);
+  }
+
+  /**
+   * The browser's own counters of what goes out, one for each encoding.
+   * @param {Source} source
+   * @returns {Promise<{ codec: string, scalabilityMode?: string, rid?: string, framesEncoded?: number }[]>}
+   */
+  async outgoing(source) {
+    const all = await this.page.evaluate(() => Reflect.get(window, '__switchyard').outgoing());
+    return all.filter((/** @type {any} */ row) => row.source === source);
+  }
+
+  restartIce() {
+    return this.page.evaluate(() => Reflect.get(window, '__switchyard').restartIce());
+  }
+
+  /** @param {string} title */
+  async screenshot(title) {
+    mkdirSync(ARTIFACTS, { recursive: true });
+    await this.page.screenshot({ path: join(ARTIFACTS, `${title}.png`) });
+  }
+
+  async close() {
+    await this.page.browserContext().close();
+  }
+}
+
+/**
+ * Runs in the page: what a video element shows right now, small.
+ * @param {Element} element
+ */
+function paintedPicture(element) {
+  const canvas = document.createElement('canvas');
+  canvas.width = 32;
+  canvas.height = 18;
+  const context = canvas.getContext('2d', { willReadFrequently: true });
+  context?.drawImage(/** @type {HTMLVideoElement} */ (element), 0, 0, canvas.width, canvas.height);
+  return context?.getImageData(0, 0, canvas.width, canvas.height).data.join();
+}
+
+const ARTIFACTS = join(import.meta.dirname, '../artifacts');
