@@ -155,3 +155,60 @@ const OFFERED_PROFILES: [(SrtpProtectionProfile, ProtectionProfile); 2] = [
     (SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80, ProtectionProfile::Aes128CmHmacSha1_80),
 ];
 const FLIGHT_INTERVAL: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rtc_dtls::config::ClientAuthType;
+
+    #[test]
+    fn both_ends_of_a_handshake_can_read_each_others_media() {
+        let (server, client) = (Identity::generate().unwrap(), Identity::generate().unwrap());
+        let keys = handshake(&client, &server, &server.dtls_parameters()).unwrap();
+        let (mut from_client, mut to_server) = (keys.client.outbound, keys.server.inbound);
+        let packet = [0x80, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 7, 42];
+        let sealed = from_client.encrypt_rtp(&packet).unwrap();
+        assert_eq!(to_server.decrypt_rtp(&sealed).unwrap()[..], packet);
+    }
+
+    #[test]
+    fn a_server_with_another_certificate_than_it_signalled_is_refused() {
+        let identity = || Identity::generate().unwrap();
+        let (server, client, another) = (identity(), identity(), identity());
+        assert!(handshake(&client, &server, &another.dtls_parameters()).is_err());
+    }
+
+    struct Keys {
+        client: SrtpPair,
+        server: SrtpPair,
+    }
+
+    /// Passes flights until both ends have keys or the client gives up.
+    fn handshake(client: &Identity, server: &Identity, signalled: &DtlsParameters) -> Result<Keys> {
+        let now = Instant::now();
+        let config = ConfigBuilder::default()
+            .with_crypto_provider(server.crypto.clone())
+            .with_certificates(vec![server.certificate.clone()])
+            .with_srtp_protection_profiles(vec![SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm])
+            .with_client_auth(ClientAuthType::RequireAnyClientCert)
+            .with_insecure_skip_verify(true)
+            .build(false, None)
+            .unwrap();
+        let endpoint = Endpoint::new(PEER, TransportProtocol::UDP, Some(Arc::new(config)));
+        let mut server_end = DtlsClient { endpoint };
+        let mut client_end = DtlsClient::connect(client, signalled, now)?;
+        let (mut client_keys, mut server_keys) = (None, None);
+        for _ in 0..10 {
+            while let Some(flight) = client_end.poll_transmit() {
+                let keys = server_end.handle(&flight, now, &*server.crypto)?;
+                server_keys = server_keys.or(keys);
+            }
+            while let Some(flight) = server_end.poll_transmit() {
+                let keys = client_end.handle(&flight, now, &*client.crypto)?;
+                client_keys = client_keys.or(keys);
+            }
+        }
+        let (client, server) = client_keys.zip(server_keys).context("no keys")?;
+        Ok(Keys { client, server: SrtpPair { outbound: server.inbound, inbound: server.outbound } })
+    }
+}

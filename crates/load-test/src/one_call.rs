@@ -6,7 +6,7 @@ use crate::dtls::Identity;
 use crate::peer::{CallContext, Milestone, PeerSummary, Traffic};
 use crate::report::{MediaReport, Report, ServerReport, Spread};
 use crate::server_process::Process;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Arc;
@@ -24,8 +24,7 @@ pub(crate) async fn run(options: &Options) -> Result<Report> {
     progress.set_message("signing in");
     let users = sign_in(&api, options.publishers + options.subscribers).await?;
     progress.set_message("creating the call");
-    let (owner, others) = users.split_at(1);
-    let owner = &owner[0];
+    let (owner, others) = users.split_first().context("nobody to make the call")?;
     let group = api.create_group("Load test", owner, others).await?;
     let call_id = api.create_call(&group, owner).await?;
     let report = Run::new(options, &api, call_id.clone()).await?.measure(users.clone(), progress).await;
@@ -47,6 +46,7 @@ struct Run {
     milestones: mpsc::Receiver<Milestone>,
     peers: JoinSet<PeerSummary>,
     joins: Vec<Duration>,
+    connects: Vec<Duration>,
     first_packets: Vec<Duration>,
     failures: Vec<String>,
 }
@@ -79,6 +79,7 @@ impl Run {
             milestones: reached,
             peers: JoinSet::new(),
             joins: Vec::new(),
+            connects: Vec::new(),
             first_packets: Vec::new(),
             failures: Vec::new(),
         })
@@ -92,7 +93,7 @@ impl Run {
             self.peers.spawn(self.call.clone().publish(user));
         }
         let connected =
-            self.await_milestones(options.publishers, |m| matches!(m, Milestone::Connected)).await;
+            self.await_milestones(options.publishers, |m| matches!(m, Milestone::Connected(_))).await;
         ensure!(connected > 0, "no publisher could connect: {}", self.failures.join("; "));
         progress.set_message("connecting subscribers");
         for user in subscribers {
@@ -128,7 +129,7 @@ impl Run {
     fn note(&mut self, milestone: Milestone) {
         match milestone {
             Milestone::Joined(after) => self.joins.push(after),
-            Milestone::Connected => {}
+            Milestone::Connected(after) => self.connects.push(after),
             Milestone::FirstPacket(after) => self.first_packets.push(after),
             Milestone::Failed(reason) => self.failures.push(reason),
         }
@@ -197,6 +198,7 @@ impl Run {
             first_failure: self.failures.first().cloned(),
             window_seconds: seconds,
             join_ms: Spread::of(&self.joins),
+            connect_ms: Spread::of(&self.connects),
             first_packet_ms: Spread::of(&self.first_packets),
             media: MediaReport {
                 sent_per_second: (after.sent - before.sent) as f64 / seconds,

@@ -40,8 +40,8 @@ pub(crate) struct Traffic {
 pub(crate) enum Milestone {
     /// `call:join` was answered, this long after it was asked.
     Joined(Duration),
-    /// The transport is up.
-    Connected,
+    /// The transport is up, this long after `call:join` was asked.
+    Connected(Duration),
     /// The first media packet came, this long after `call:join` was asked.
     FirstPacket(Duration),
     Failed(String),
@@ -105,7 +105,7 @@ impl CallContext {
         produce(StreamKind::Video, &publisher.video).await?;
         let mut link = Link::open(&self.identity, &transport, self.options.is_loopback()).await?;
         link.connect().await?;
-        self.reached(Milestone::Connected).await;
+        self.reached(Milestone::Connected(asked.elapsed())).await;
         self.until_stopped(publisher.run(&mut link, &self.traffic)).await?;
         leave(&signaling, &mut link).await;
         Ok(PeerSummary {
@@ -129,7 +129,7 @@ impl CallContext {
         let mut link = Link::open(&self.identity, &transport, self.options.is_loopback()).await?;
         signaling.resume_consumers(&joined.consumers).await?;
         link.connect().await?;
-        self.reached(Milestone::Connected).await;
+        self.reached(Milestone::Connected(asked.elapsed())).await;
         let report_first = async {
             if let Ok(at) = first.await {
                 self.reached(Milestone::FirstPacket(at.saturating_duration_since(asked))).await;

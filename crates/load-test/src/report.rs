@@ -13,7 +13,9 @@ pub(crate) struct Report {
     pub(crate) failed: usize,
     pub(crate) first_failure: Option<String>,
     pub(crate) window_seconds: f64,
+    /// From asking to join until: the answer, the transport being up, the first media packet (of subscribers).
     pub(crate) join_ms: Option<Spread>,
+    pub(crate) connect_ms: Option<Spread>,
     pub(crate) first_packet_ms: Option<Spread>,
     pub(crate) media: MediaReport,
     /// Absent if the server's process cannot be seen from here.
@@ -78,6 +80,7 @@ impl fmt::Display for Report {
         }
         row("measured for", format!("{:.1} s", self.window_seconds))?;
         row("join, p50 / p95 / max", spread(self.join_ms.as_ref()))?;
+        row("time to transport, p50 / p95 / max", spread(self.connect_ms.as_ref()))?;
         row("time to first packet, p50 / p95 / max", spread(self.first_packet_ms.as_ref()))?;
         let media = &self.media;
         row("packets sent", format!("{:.0} /s", media.sent_per_second))?;
@@ -150,6 +153,7 @@ mod tests {
             first_failure: None,
             window_seconds: 1.0,
             join_ms: None,
+            connect_ms: None,
             first_packet_ms: None,
             media,
             server: None,
