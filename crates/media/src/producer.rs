@@ -13,7 +13,7 @@ use crate::ortc::{MediaKind, ProducerKind, RtpParameters};
 use crate::router::{ConsumerKey, TransportKey};
 use crate::rtp::{Header, PayloadType, Rid, Ssrc};
 pub(crate) use arrival::{Arrival, SenderClock};
-pub(crate) use history::{Carried, MAX_PAYLOAD, Stored};
+pub(crate) use history::{Carried, Content, MAX_PAYLOAD, Stored};
 use std::time::Instant;
 pub(crate) use stream::{INACTIVE_AFTER, Media, RtxStream, Stream};
 
@@ -148,9 +148,12 @@ impl Producer {
         self.encodings.iter_mut().filter_map(|encoding| encoding.stream.as_mut())
     }
 
-    /// A bit for each encoding that is being sent.
+    /// A bit for each encoding that is being sent. An only one counts even while it is silent, as a screen is on
+    /// which nothing moves: there is nothing to replace it by, and its sender still answers key-frame requests.
     pub(crate) fn active(&self, now: Instant) -> u8 {
-        let fresh = |stream: &&Stream| now.saturating_duration_since(stream.last_arrival()) < INACTIVE_AFTER;
+        let fresh = |stream: &&Stream| {
+            !self.is_simulcast() || now.saturating_duration_since(stream.last_arrival()) < INACTIVE_AFTER
+        };
         self.streams()
             .filter(fresh)
             .fold(0, |mask, stream| mask | 1u8.wrapping_shl(u32::from(stream.source.encoding)))
