@@ -113,8 +113,11 @@ impl Consumer {
         }
     }
 
-    pub(crate) fn is_paused(&self) -> bool {
-        self.flow == Flow::Paused
+    /// Goes on only where a receiver that missed something can: at the next packet that can be begun at.
+    pub(crate) fn start_over(&mut self) {
+        if self.flow != Flow::Paused {
+            self.flow = Flow::Waiting;
+        }
     }
 
     pub(crate) fn prefer(&mut self, layers: Layers) {

@@ -87,6 +87,11 @@ impl Transport {
         }
     }
 
+    /// There are keys to seal with and an address to send to.
+    pub(crate) fn can_send(&self) -> bool {
+        self.srtp.is_some() && self.ice.selected().is_some()
+    }
+
     /// The last measured round-trip time to the client, or a guess.
     pub(crate) fn rtt(&self) -> Duration {
         self.measured_rtt().unwrap_or(DEFAULT_RTT)

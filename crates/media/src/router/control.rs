@@ -133,10 +133,8 @@ impl Router {
         producer.paused = false;
         // What was not forwarded meanwhile is missing from every receiver's picture.
         for &consumer in &producer.consumers {
-            if let Some(consumer) = self.consumers.get_mut(consumer).filter(|consumer| !consumer.is_paused())
-            {
-                consumer.pause();
-                consumer.resume();
+            if let Some(consumer) = self.consumers.get_mut(consumer) {
+                consumer.start_over();
             }
         }
         self.retarget(key, ctx);

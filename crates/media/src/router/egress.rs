@@ -6,8 +6,8 @@ use crate::clock::NtpTime;
 use crate::codec::patch;
 use crate::consumer::{Consumer, Plan, Record, Shift};
 use crate::event::Sealed;
-use crate::producer::{MAX_PAYLOAD, Producer, Stored};
-use crate::rtp::{FixedHeader, HeaderWriter, TransportSequence};
+use crate::producer::{Content, MAX_PAYLOAD, Producer, Stored};
+use crate::rtp::{ExtensionForm, FixedHeader, HeaderWriter, TransportSequence};
 use crate::srtp::Outbound;
 use crate::transport::{Due, DueKind, Side};
 
@@ -57,7 +57,7 @@ struct Sealer<'a> {
 /// What differs from packet to packet in a rewritten header.
 struct Header<'a> {
     fixed: FixedHeader,
-    stored: Option<&'a Stored>,
+    packet: Option<&'a Packet<'a>>,
     sent: u32,
     transport_sequence: u16,
 }
@@ -77,8 +77,8 @@ impl Sealer<'_> {
         let record = *consumer.record(due.outgoing)?;
         let segment = *consumer.segment(&record)?;
         let stream = producer.stream(segment.source).filter(|stream| stream.source == segment.source)?;
-        let (stored, payload) = stream.history.get(stream.extend(record.incoming))?;
-        let packet = Packet { record, shift: segment.shift, stored, payload };
+        let (stored, content) = stream.history.get(stream.extend(record.incoming))?;
+        let packet = Packet { record, shift: segment.shift, stored, content };
         match (due.kind, consumer.output.rtx.is_some()) {
             (DueKind::Again, true) => self.seal_rtx(&packet, consumer, room),
             (DueKind::Again, false) => self.seal_again(&packet, consumer, room),
@@ -93,19 +93,21 @@ impl Sealer<'_> {
             record.transport_sequence = transport_sequence;
         }
         let fixed = packet.media_header(&consumer.plan);
-        let header = Header { fixed, stored: Some(packet.stored), sent, transport_sequence };
+        let header = Header { fixed, packet: Some(packet), sent, transport_sequence };
         let header_len = header.write(&consumer.plan, room)?;
-        let end = header_len + packet.payload.len();
+        let end = header_len + packet.content.payload.len();
         let sealed = room.get_mut(..end + self.outbound.profile().rtp_overhead())?;
         let (stream, sequence_number) = (&mut consumer.output.media, fixed.sequence_number);
         if packet.is_patched() {
             packet.write_payload(sealed.get_mut(header_len..end)?);
             self.outbound.seal_rtp(stream, sealed, header_len, sequence_number).ok()?;
         } else {
-            self.outbound.seal_rtp_from(stream, packet.payload, sealed, header_len, sequence_number).ok()?;
+            self.outbound
+                .seal_rtp_from(stream, packet.content.payload, sealed, header_len, sequence_number)
+                .ok()?;
         }
         consumer.output.packets = consumer.output.packets.wrapping_add(1);
-        consumer.output.octets = consumer.output.octets.wrapping_add(packet.payload.len() as u32);
+        consumer.output.octets = consumer.output.octets.wrapping_add(packet.content.payload.len() as u32);
         Some(sealed.len())
     }
 
@@ -119,9 +121,9 @@ impl Sealer<'_> {
             FixedHeader { payload_type: rtx.payload_type, ssrc: rtx.ssrc, sequence_number, ..original };
         let (sent, transport_sequence) = self.stamp(plan);
         let header_len =
-            Header { fixed, stored: Some(packet.stored), sent, transport_sequence }.write(plan, room)?;
+            Header { fixed, packet: Some(packet), sent, transport_sequence }.write(plan, room)?;
         let start = header_len + 2;
-        let end = start + packet.payload.len();
+        let end = start + packet.content.payload.len();
         let sealed = room.get_mut(..end + self.outbound.profile().rtp_overhead())?;
         sealed.get_mut(header_len..start)?.copy_from_slice(&original.sequence_number.to_be_bytes());
         packet.write_payload(sealed.get_mut(start..end)?);
@@ -138,9 +140,9 @@ impl Sealer<'_> {
     fn seal_again(&self, packet: &Packet<'_>, consumer: &Consumer, room: &mut [u8]) -> Option<usize> {
         let fixed = packet.media_header(&consumer.plan);
         let Record { sent, transport_sequence, .. } = packet.record;
-        let header_len = Header { fixed, stored: Some(packet.stored), sent, transport_sequence }
-            .write(&consumer.plan, room)?;
-        let end = header_len + packet.payload.len();
+        let header_len =
+            Header { fixed, packet: Some(packet), sent, transport_sequence }.write(&consumer.plan, room)?;
+        let end = header_len + packet.content.payload.len();
         let sealed = room.get_mut(..end + self.outbound.profile().rtp_overhead())?;
         packet.write_payload(sealed.get_mut(header_len..end)?);
         self.outbound
@@ -160,7 +162,7 @@ impl Sealer<'_> {
             ssrc: plan.ssrc,
         };
         let (sent, transport_sequence) = self.stamp(plan);
-        let header_len = Header { fixed, stored: None, sent, transport_sequence }.write(plan, room)?;
+        let header_len = Header { fixed, packet: None, sent, transport_sequence }.write(plan, room)?;
         let end = header_len + 1;
         let sealed = room.get_mut(..end + self.outbound.profile().rtp_overhead())?;
         sealed[0] |= PADDING_FLAG;
@@ -184,7 +186,7 @@ struct Packet<'a> {
     record: Record,
     shift: Shift,
     stored: &'a Stored,
-    payload: &'a [u8],
+    content: Content<'a>,
 }
 
 impl Packet<'_> {
@@ -202,8 +204,13 @@ impl Packet<'_> {
         self.stored.descriptor.picture.is_some() && (self.shift.picture_id, self.shift.tl0_pic_idx) != (0, 0)
     }
 
+    /// The number in the dependency descriptor: bytes 1 and 2 (AV1 RTP specification, appendix A.8.2).
+    fn frame_number(&self) -> Option<u16> {
+        Some(self.stored.descriptor.frame_number?.wrapping_sub(self.shift.picture_id))
+    }
+
     fn write_payload(&self, to: &mut [u8]) {
-        to.copy_from_slice(self.payload);
+        to.copy_from_slice(self.content.payload);
         let descriptor = &self.stored.descriptor;
         if let Some(picture) = descriptor.picture {
             let picture_id = picture.value.wrapping_sub(self.shift.picture_id);
@@ -216,7 +223,7 @@ impl Packet<'_> {
 impl Header<'_> {
     fn write(&self, plan: &Plan, room: &mut [u8]) -> Option<usize> {
         let ids = &plan.extensions;
-        let mut writer = HeaderWriter::new(room, self.fixed, ids.form).ok()?;
+        let mut writer = HeaderWriter::new(room, self.fixed, self.form(plan)).ok()?;
         if let Some(id) = ids.mid {
             writer.extension(id, plan.mid.as_bytes()).ok()?;
         }
@@ -226,20 +233,40 @@ impl Header<'_> {
         if let Some(id) = ids.abs_send_time {
             writer.extension(id, &self.sent.to_be_bytes()[1..]).ok()?;
         }
-        let Some(stored) = self.stored else { return Some(writer.finish()) };
-        if let (Some(id), Some(level)) = (ids.audio_level, stored.carried.audio_level) {
+        let Some(packet) = self.packet else { return Some(writer.finish()) };
+        let carried = &packet.stored.carried;
+        if let (Some(id), Some(level)) = (ids.audio_level, carried.audio_level) {
             writer.extension(id, &[level]).ok()?;
         }
-        if let (Some(id), Some(orientation)) = (ids.video_orientation, stored.carried.video_orientation) {
+        if let (Some(id), Some(orientation)) = (ids.video_orientation, carried.video_orientation) {
             writer.extension(id, &[orientation]).ok()?;
         }
-        if let (Some(id), Some(delay)) = (ids.playout_delay, stored.carried.playout_delay) {
+        if let (Some(id), Some(delay)) = (ids.playout_delay, carried.playout_delay) {
             writer.extension(id, &delay).ok()?;
         }
-        Some(writer.finish())
+        let Some(id) = ids.dependency.filter(|_| !packet.content.dependency.is_empty()) else {
+            return Some(writer.finish());
+        };
+        let at = writer.extension(id, packet.content.dependency).ok()?;
+        let len = writer.finish();
+        if let (Some(number), Some(field)) = (packet.frame_number(), room.get_mut(at + 1..at + 3)) {
+            field.copy_from_slice(&number.to_be_bytes());
+        }
+        Some(len)
+    }
+
+    /// Key pictures' dependency descriptors bring the template structure, which no one-byte element holds.
+    fn form(&self, plan: &Plan) -> ExtensionForm {
+        let dependency = self.packet.map_or(0, |packet| packet.content.dependency.len());
+        match plan.extensions.dependency {
+            Some(_) if dependency > MAX_ONE_BYTE_LEN => ExtensionForm::TwoByte,
+            _ => plan.extensions.form,
+        }
     }
 }
 
+/// RFC 8285 §4.2.
+const MAX_ONE_BYTE_LEN: usize = 16;
 const PADDING_FLAG: u8 = 0x20;
 /// Everything written around a payload fits the room a batch makes for a packet.
 const _: () = assert!(MAX_PAYLOAD + 2 + 12 + 4 + 60 + 16 <= crate::batch::MAX_PACKET);

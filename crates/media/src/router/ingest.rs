@@ -6,7 +6,7 @@ use crate::event::Event;
 use crate::producer::{Arrival, Format, Media, Stream};
 use crate::rtp::{AudioLevel, Header};
 use crate::timer::Timer;
-use crate::transport::{Due, DueKind, ReceivedExtensions, Route, Side};
+use crate::transport::{Due, DueKind, ReceivedExtensions, Route, Side, Transport};
 
 impl Router {
     /// Takes an SRTP packet that came for a transport.
@@ -93,6 +93,10 @@ impl Router {
         let mut key_frame_needed = false;
         for &consumer_key in &producer.consumers {
             let Some(consumer) = self.consumers.get_mut(consumer_key) else { continue };
+            let Some(transport) = self.transports.get_mut(consumer.transport) else { continue };
+            if !transport.can_send() {
+                continue;
+            }
             let (outgoing, kind) = match consumer.offer(arrival, clock) {
                 Offer::Send { outgoing } => (outgoing, DueKind::Media),
                 Offer::Fill { outgoing } => (outgoing, DueKind::Fill),
@@ -109,7 +113,6 @@ impl Router {
                     .events
                     .push_back((self.id, Event::ConsumerLayers { consumer: consumer.id, layers }));
             }
-            let Some(transport) = self.transports.get_mut(consumer.transport) else { continue };
             let due = Due { consumer: consumer_key, outgoing: outgoing as u32, kind };
             if transport.queue(due, ctx.counters) {
                 ctx.outbox.due.push_back((self.key, consumer.transport));
@@ -166,7 +169,9 @@ impl Router {
         for &consumer in &producer.consumers {
             let Some(consumer) = self.consumers.get_mut(consumer) else { continue };
             consumer.retarget(active);
-            awaited |= consumer.awaited_encoding().map_or(0, |encoding| 1 << encoding);
+            if self.transports.get(consumer.transport).is_some_and(Transport::can_send) {
+                awaited |= consumer.awaited_encoding().map_or(0, |encoding| 1 << encoding);
+            }
         }
         (0..8)
             .filter(|bit| awaited & (1 << bit) != 0)

@@ -69,12 +69,30 @@ impl Router {
                     if let Some(transport) = self.transports.get(key) {
                         ctx.outbox.events.push_back((self.id, transport.state_event()));
                     }
+                    self.note_reachability(key, ctx);
                 }
                 Happened::Data(message) => self.receive_data(key, &message, ctx),
                 Happened::StreamClosed(stream) => self.close_stream(key, stream, ctx),
                 Happened::Closed(reason) => self.remove_transport(key, Some(reason), ctx),
             }
         }
+    }
+
+    /// Forwarding begins when a client can be reached, and begins anew after it could not: numbers given to packets
+    /// that never left would be a gap to it, and after 2^15 of them another rollover count.
+    fn note_reachability(&mut self, key: TransportKey, ctx: &mut Context<'_>) {
+        let Some(transport) = self.transports.get(key) else { return };
+        let Side::Downlink(downlink) = &transport.side else { return };
+        let reachable = transport.can_send();
+        let mut producers = Vec::new();
+        for &consumer in &downlink.consumers {
+            let Some(consumer) = self.consumers.get_mut(consumer) else { continue };
+            if !reachable {
+                consumer.start_over();
+            }
+            producers.push(consumer.producer);
+        }
+        producers.into_iter().for_each(|producer| self.retarget(producer, ctx));
     }
 
     fn request_missing(&mut self, key: TransportKey, ctx: &mut Context<'_>) {
