@@ -3,5 +3,7 @@
 #![expect(unreachable_pub, reason = "a test binary exports nothing")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "webrtc-rs's enums are open")]
 
+mod late_join;
+mod simulcast;
 mod two_party;
 mod world;

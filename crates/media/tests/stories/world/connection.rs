@@ -95,12 +95,8 @@ impl Connection {
         self.outbox.pop_front().or_else(|| self.dtls.poll_transmit())
     }
 
-    /// Seals and sends an RTP packet; returns what was sent.
-    pub fn send_rtp(&mut self, packet: &[u8]) -> Vec<u8> {
-        let Some(srtp) = &mut self.srtp else { return Vec::new() };
-        let sealed = srtp.seal_rtp(packet);
-        self.outbox.push_back(sealed.clone());
-        sealed
+    pub fn seal_rtp(&mut self, packet: &[u8]) -> Vec<u8> {
+        self.srtp.as_mut().expect("media before the handshake").seal_rtp(packet)
     }
 
     pub fn send_rtcp(&mut self, packets: &[Box<dyn rtcp::Packet>]) {

@@ -72,6 +72,10 @@ impl Encoder {
         self.key_wanted = true;
     }
 
+    pub fn wants_key_frame(&self) -> bool {
+        self.key_wanted
+    }
+
     /// Encodes what was captured at this time: one picture, or one packet of sound.
     pub fn encode(&mut self, captured: Duration) -> Vec<Payload> {
         let key = std::mem::take(&mut self.key_wanted) && self.codec != Codec::Opus;

@@ -3,6 +3,7 @@
 use super::connection::Connection;
 use super::encoder::{Encoder, Payload};
 use super::packet::{self, Fixed};
+use super::stamp::Stamp;
 use super::track::{Identity, Track, ids, rid};
 use super::wall_clock::WallClock;
 use rtcp::extended_report::{DLRRReport, DLRRReportBlock, ExtendedReport, ReceiverReferenceTimeReportBlock};
@@ -26,9 +27,22 @@ pub struct Publisher {
     /// Encoded, to be sent then.
     encoded: BTreeMap<(Instant, u64), Encoded>,
     encodings_done: u64,
+    fate: FateOf,
+    /// Sealed packets that take longer.
+    delayed: BTreeMap<(Instant, u64), Vec<u8>>,
     next_report: Option<Instant>,
     reference_time: Option<(u32, u32, Instant)>,
 }
+
+/// What happens to a media packet when it is first sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Sent,
+    Lost,
+    Delayed(Duration),
+}
+
+type FateOf = Box<dyn FnMut(&Stamp) -> Fate>;
 
 /// What the server had to say.
 #[derive(Default)]
@@ -51,6 +65,8 @@ pub struct LiveTrack {
     pub encodings: Vec<LiveEncoding>,
     /// Captures nothing while muted.
     pub muted: bool,
+    /// Nothing moves: pictures are sent only when asked for.
+    pub still: bool,
     /// Loudness of sound, in -dBov.
     pub level: u8,
     next_capture: Option<Instant>,
@@ -94,6 +110,8 @@ impl Publisher {
             transport_sequence: 65_000,
             encoded: BTreeMap::new(),
             encodings_done: 0,
+            fate: Box::new(|_| Fate::Sent),
+            delayed: BTreeMap::new(),
             next_report: None,
             reference_time: None,
         }
@@ -115,15 +133,16 @@ impl Publisher {
         };
         let encodings = identity.ssrcs.iter().enumerate().map(encoding).collect();
         let (mid, level) = (identity.mid.clone(), track.level);
-        let live = LiveTrack { track, producer, mid, encodings, muted: false, level, next_capture: None };
+        let live = LiveTrack { track, producer, mid, encodings, muted: false, still: false, level, next_capture: None };
         self.tracks.push(live);
         self.tracks.len() - 1
     }
 
     pub fn next_timeout(&self) -> Option<Instant> {
         let encoded = self.encoded.first_key_value().map(|((at, _), _)| *at);
+        let delayed = self.delayed.first_key_value().map(|((at, _), _)| *at);
         let captures = self.tracks.iter().filter_map(|track| track.next_capture);
-        captures.chain(encoded).chain(self.next_report).min()
+        captures.chain(encoded).chain(delayed).chain(self.next_report).min()
     }
 
     pub fn handle_timeout(&mut self, now: Instant, connection: &mut Connection) {
@@ -136,7 +155,10 @@ impl Publisher {
         }
         while let Some(first) = self.encoded.first_entry().filter(|first| first.key().0 <= now) {
             let Encoded { track, encoding, timestamp, payload } = first.remove();
-            self.send(track, encoding, timestamp, payload, connection);
+            self.send(now, track, encoding, timestamp, payload, connection);
+        }
+        while let Some(first) = self.delayed.first_entry().filter(|first| first.key().0 <= now) {
+            connection.send_raw(first.remove());
         }
         if self.next_report.is_some_and(|at| at <= now) {
             self.next_report = Some(now + REPORT_INTERVAL);
@@ -178,32 +200,41 @@ impl Publisher {
         }
     }
 
+    /// Decides about each media packet from here on.
+    pub fn decide_fates(&mut self, fate: impl FnMut(&Stamp) -> Fate + 'static) {
+        self.fate = Box::new(fate);
+    }
+
     /// Sends a packet of padding alone, as bandwidth probes are.
-    pub fn pad(&mut self, track: usize, encoding: usize, connection: &mut Connection) {
+    pub fn pad(&mut self, now: Instant, track: usize, encoding: usize, connection: &mut Connection) {
         let live = &mut self.tracks[track].encodings[encoding];
         let timestamp = live.timestamp;
         let payload = Payload { bytes: Vec::new(), marker: false, dependency: None };
-        self.send(track, encoding, timestamp, payload, connection);
+        self.send(now, track, encoding, timestamp, payload, connection);
     }
 
     /// Sends padding in the RTX stream, as Chromium's probes are.
     pub fn pad_with_rtx(&mut self, track: usize, encoding: usize, connection: &mut Connection) {
         let payload = Payload { bytes: Vec::new(), marker: false, dependency: None };
         let fixed = self.rtx_header(track, encoding, 0, false).expect("no RTX");
-        self.transmit(track, encoding, fixed, &payload, true, connection);
+        let sealed = self.seal(track, encoding, fixed, &payload, true, connection);
+        connection.send_raw(sealed);
     }
 
     fn capture(&mut self, index: usize, now: Instant) {
         let live = &mut self.tracks[index];
-        if live.next_capture.get_or_insert(now) > &mut now.clone() {
+        if live.next_capture.get_or_insert(now) > &mut { now } {
             return;
         }
-        live.next_capture = Some(now + Duration::from_secs(1) / live.track.rate);
+        live.next_capture = Some(now + live.track.interval());
         if live.muted {
             return;
         }
         let captured = now - self.clock.origin;
         for (encoding, it) in live.encodings.iter_mut().enumerate().filter(|(_, it)| it.active) {
+            if live.still && !it.encoder.wants_key_frame() {
+                continue;
+            }
             let timestamp = it.timestamp_at(captured, live.track.codec.clock_rate());
             for payload in it.encoder.encode(captured) {
                 self.encodings_done += 1;
@@ -215,6 +246,7 @@ impl Publisher {
 
     fn send(
         &mut self,
+        now: Instant,
         track: usize,
         encoding: usize,
         timestamp: u32,
@@ -229,7 +261,13 @@ impl Publisher {
         it.packets += 1;
         it.octets += payload.bytes.len() as u32;
         let fixed = Fixed { payload_type, ssrc: it.ssrc, sequence_number, timestamp, marker: payload.marker };
-        let sealed = self.transmit(track, encoding, fixed, &payload, false, connection);
+        let sealed = self.seal(track, encoding, fixed, &payload, false, connection);
+        let fate = if payload.bytes.is_empty() { Fate::Sent } else { (self.fate)(&Stamp::of(&payload.bytes)) };
+        match fate {
+            Fate::Sent => connection.send_raw(sealed.clone()),
+            Fate::Lost => {}
+            Fate::Delayed(by) => drop(self.delayed.insert((now + by, u64::from(sequence_number)), sealed.clone())),
+        }
         let history = &mut self.tracks[track].encodings[encoding].history;
         if !payload.bytes.is_empty() {
             history.insert(sequence_number, Sent { timestamp, payload, sealed });
@@ -249,7 +287,8 @@ impl Publisher {
                     let original = [&number.to_be_bytes(), &payload.bytes[..]].concat();
                     let Payload { marker, ref dependency, .. } = payload;
                     let rtx = Payload { bytes: original, marker, dependency: dependency.clone() };
-                    self.transmit(track, encoding, fixed, &rtx, true, connection);
+                    let sealed = self.seal(track, encoding, fixed, &rtx, true, connection);
+                    connection.send_raw(sealed);
                 }
             }
             let live = &mut self.tracks[track].encodings[encoding];
@@ -267,7 +306,7 @@ impl Publisher {
     }
 
     /// MID and RID go with packets until a receiver report shows that they arrived, with RTX always.
-    fn transmit(
+    fn seal(
         &mut self,
         track: usize,
         encoding: usize,
@@ -293,7 +332,7 @@ impl Publisher {
             }
         }
         extensions.extend(payload.dependency.clone().map(|value| (ids::DEPENDENCY_DESCRIPTOR, value)));
-        connection.send_rtp(&packet::write(fixed, &extensions, &payload.bytes))
+        connection.seal_rtp(&packet::write(fixed, &extensions, &payload.bytes))
     }
 
     fn report(&mut self, now: Instant, connection: &mut Connection) {

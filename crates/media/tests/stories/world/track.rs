@@ -2,6 +2,7 @@
 
 use super::encoder::Codec;
 use serde_json::{Value, json};
+use std::time::Duration;
 use switchyard_media::ortc::{HeaderExtensionUri, MediaKind, RtpParameters};
 
 /// A track to be published.
@@ -69,6 +70,11 @@ impl Track {
 
     pub fn kind(&self) -> MediaKind {
         if self.codec == Codec::Opus { MediaKind::Audio } else { MediaKind::Video }
+    }
+
+    /// From one picture to the next.
+    pub fn interval(&self) -> Duration {
+        Duration::from_secs(1) / self.rate
     }
 
     pub fn payload_types(&self) -> (u8, u8) {
