@@ -4,7 +4,7 @@ import { Receiver, type RemoteTrack } from './receiver';
 import { Sender } from './sender';
 import type { Signaling } from './signaling';
 import { TransportLink } from './transport-link';
-import type { JoinReply } from './wire';
+import type { JoinReply, Source } from './wire';
 
 export interface MediaSessionOptions {
   device: Device;
@@ -12,7 +12,7 @@ export interface MediaSessionOptions {
   choice: VideoChoice;
   onTracks: (tracks: RemoteTrack[]) => void;
   /** Something could not be sent. */
-  onError: (error: unknown) => void;
+  onSendError: (source: Source, error: unknown) => void;
   /** Media stopped flowing on a transport, or flows again. */
   onInterrupted: (interrupted: boolean) => void;
   /** A transport is lost for good: the leg must join again. */
@@ -48,7 +48,7 @@ export class MediaSession {
       signaling,
       device,
       choice,
-      onError: options.onError,
+      onError: options.onSendError,
     });
     this.receiver = new Receiver(this.#transports.recv, signaling, options.onTracks);
   }

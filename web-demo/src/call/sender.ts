@@ -16,7 +16,7 @@ export class Sender {
   readonly #signaling: Signaling;
   readonly #device: Device;
   readonly #choice: VideoChoice;
-  readonly #onError: (error: unknown) => void;
+  readonly #onError: (source: Source, error: unknown) => void;
   readonly #producers = new Map<Source, Producer>();
   readonly #wanted = new Map<Source, Outgoing>();
   #work: Promise<void> = Promise.resolve();
@@ -26,7 +26,7 @@ export class Sender {
     signaling: Signaling;
     device: Device;
     choice: VideoChoice;
-    onError: (error: unknown) => void;
+    onError: (source: Source, error: unknown) => void;
   }) {
     this.#transport = options.transport;
     this.#signaling = options.signaling;
@@ -43,13 +43,15 @@ export class Sender {
     });
   }
 
-  /** Says what a source should be doing from here on. The latest word wins. */
+  /** Says what a source should be doing from here on. The latest word wins; a repeated one is ignored. */
   set(source: Source, outgoing: Outgoing): void {
+    const before = this.#wanted.get(source);
+    if (before?.track === outgoing.track && before.muted === outgoing.muted) return;
     this.#wanted.set(source, outgoing);
     this.#work = this.#work
       .then(() => this.#settle(source))
       .catch((error: unknown) => {
-        if (!this.#transport.closed) this.#onError(error);
+        if (!this.#transport.closed) this.#onError(source, error);
       });
   }
 

@@ -9,7 +9,7 @@ import type { Signaling } from '../call/signaling';
 import type { JoinReply } from '../call/wire';
 import { forgetCall, rememberCall, tabDevice } from './call-memory';
 import { signaling, status } from './connection';
-import { camera, mic, muted, screenAudioTrack, screenTrack } from './local-media';
+import { camera, mic, muted, screenAudioTrack, screenTrack, stopScreen } from './local-media';
 import { describe } from './messages';
 import { announce, notify } from './notices';
 import { followRoom } from './room-events';
@@ -144,7 +144,10 @@ export class CallRoom {
       onTracks: (tracks) => {
         this.tracks.value = tracks;
       },
-      onError: report,
+      onSendError: (source, error) => {
+        if (source === 'screen') stopScreen();
+        report(error);
+      },
       onInterrupted: (interrupted) => {
         this.mediaInterrupted.value = interrupted;
       },
