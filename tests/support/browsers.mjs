@@ -33,7 +33,9 @@ export function launchFirefox() {
     executablePath: find('firefox-esr', 'firefox'),
     extraPrefsFirefox: {
       'media.navigator.streams.fake': true,
-      'media.navigator.permission.disabled': true,
+      // Granted for good: Firefox shows loopback addresses only to pages that it trusts with a camera.
+      'permissions.default.camera': 1,
+      'permissions.default.microphone': 1,
       'media.autoplay.default': 0,
       'media.peerconnection.ice.obfuscate_host_addresses': false,
       'media.peerconnection.ice.loopback': true,

@@ -34,7 +34,7 @@ export class DemoPage {
    */
   static async signIn(browser, address, name) {
     const context = await browser.createBrowserContext();
-    const demo = new DemoPage(await context.newPage(), name);
+    const demo = new DemoPage(await context.newPage({ type: 'window' }), name);
     await demo.page.goto(address);
     await demo.type('name-input', name);
     await demo.click('sign-in');
@@ -44,7 +44,7 @@ export class DemoPage {
 
   /** @param {string} testId */
   async click(testId) {
-    await this.page.locator(`[data-testid="${testId}"]`).click();
+    await this.#find(testId, (locator) => locator.click());
   }
 
   /**
@@ -52,7 +52,21 @@ export class DemoPage {
    * @param {string} words
    */
   async type(testId, words) {
-    await this.page.locator(`[data-testid="${testId}"]`).fill(words);
+    await this.#find(testId, (locator) => locator.fill(words));
+  }
+
+  /**
+   * @param {string} testId
+   * @param {(locator: import('puppeteer-core').Locator<Element>) => Promise<void>} act
+   */
+  async #find(testId, act) {
+    // Nothing moves here, and a window that is not in front would be waited for in vain.
+    const locator = this.page
+      .locator(`[data-testid="${testId}"]`)
+      .setWaitForStableBoundingBox(false);
+    await act(locator).catch((cause) => {
+      throw new Error(`${this.name} cannot use ${testId}`, { cause });
+    });
   }
 
   /** @param {string} selector */
@@ -101,12 +115,16 @@ export class DemoPage {
     const userId = await other.userId();
     const selector = `[data-testid="tile-${userId}-${source}"] video`;
     const begin = await this.framesDecoded(userId, source);
+    let frames = 0;
     const pictures = new Set();
     await until(
-      `${this.name} sees the ${source} of ${other.name} move`,
+      () =>
+        `${this.name} sees the ${source} of ${other.name} move; so far ${frames} frames were decoded ` +
+        `and ${pictures.size} pictures painted; ${this.complaints.join('; ')}`,
       async () => {
+        frames = (await this.framesDecoded(userId, source)) - begin;
         pictures.add(await this.page.$eval(selector, paintedPicture));
-        return pictures.size > 4 && (await this.framesDecoded(userId, source)) > begin + 20;
+        return pictures.size > 4 && frames > 20;
       },
       { seconds: 45 },
     );
@@ -172,6 +190,12 @@ export class DemoPage {
     return this.page.evaluate(() => Reflect.get(window, '__switchyard').restartIce());
   }
 
+  /** Lets a moving drawing be shared instead of a screen, where there is no screen. */
+  async drawInsteadOfScreen() {
+    await this.page.evaluateOnNewDocument(offerDrawing);
+    await this.page.evaluate(offerDrawing);
+  }
+
   /** @param {string} title */
   async screenshot(title) {
     mkdirSync(ARTIFACTS, { recursive: true });
@@ -194,6 +218,26 @@ function paintedPicture(element) {
   const context = canvas.getContext('2d', { willReadFrequently: true });
   context?.drawImage(/** @type {HTMLVideoElement} */ (element), 0, 0, canvas.width, canvas.height);
   return context?.getImageData(0, 0, canvas.width, canvas.height).data.join();
+}
+
+/** Runs in the page: gives it a drawing when it asks for a screen. */
+function offerDrawing() {
+  navigator.mediaDevices.getDisplayMedia = async () => {
+    const canvas = document.createElement('canvas');
+    canvas.width = 640;
+    canvas.height = 360;
+    const context = canvas.getContext('2d');
+    let step = 0;
+    setInterval(() => {
+      step += 1;
+      if (!context) return;
+      context.fillStyle = 'white';
+      context.fillRect(0, 0, canvas.width, canvas.height);
+      context.fillStyle = 'navy';
+      context.fillRect((step * 8) % canvas.width, 120, 120, 120);
+    }, 66);
+    return canvas.captureStream(15);
+  };
 }
 
 const ARTIFACTS = join(import.meta.dirname, '../artifacts');
