@@ -40,7 +40,7 @@ fmt: web-demo/node_modules/.package-lock.json
 .PHONY: clean
 clean:
 	cargo clean
-	rm -rf web-demo/dist {web-demo,tests}/node_modules tests/artifacts
+	rm -rf web-demo/dist {web-demo,tests}/node_modules tests/artifacts tests/.venv
 
 ## help: list the targets
 .PHONY: help
@@ -120,9 +120,15 @@ test-rust: web-demo/dist/index.html
 	cargo test --workspace --locked
 
 .PHONY: test-e2e
-test-e2e: web-demo/dist/index.html $(addsuffix /node_modules/.package-lock.json,$(filter tests,$(NODE_PACKAGES)))
+test-e2e: web-demo/dist/index.html tests/node_modules/.package-lock.json tests/.venv/installed
 	cargo build --workspace --bins --locked
 	SWITCHYARD_BIN=$(abspath $(TARGET_DIR))/debug/switchyard npm --prefix tests test
+
+# Another WebRTC stack, to have in a call.
+tests/.venv/installed: tests/python/requirements.txt
+	python3 -m venv --clear tests/.venv
+	tests/.venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
 
 # ---- generate ----
 

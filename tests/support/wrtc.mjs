@@ -107,7 +107,7 @@ export class Eyes {
 
   /**
    * Waits for pictures from here on, of this camera's colour, with its bar moving.
-   * @param {Camera} camera
+   * @param {{ hue: number }} camera
    * @param {{ frames?: number, width?: number, seconds?: number }} [options]
    */
   async see(camera, { frames = 10, width, seconds = 20 } = {}) {
@@ -160,7 +160,7 @@ export class Ears {
 
   /**
    * Waits until this microphone is heard.
-   * @param {Microphone} microphone
+   * @param {{ hertz: number }} microphone
    */
   async hear({ hertz }) {
     await until(
