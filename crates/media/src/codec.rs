@@ -82,6 +82,8 @@ pub(crate) struct Descriptor {
     pub(crate) inter_layer_predicted: bool,
     /// VP8, VP9: the picture's id.
     pub(crate) picture: Option<PictureId>,
+    /// With a dependency descriptor: the number of the frame, over all layers.
+    pub(crate) frame_number: Option<u16>,
     /// VP8, VP9: the running index of temporal base layer pictures.
     pub(crate) tl0_pic_idx: Option<u8>,
     /// Where the ids stand in the payload; meaningless for an id that is absent.
@@ -157,6 +159,7 @@ impl Descriptor {
             spatial: frame.spatial,
             temporal: frame.temporal,
             switching_up: self.keyframe || frame.switching_up,
+            frame_number: Some(frame.frame_number),
             ..self
         }
     }

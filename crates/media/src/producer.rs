@@ -140,6 +140,11 @@ impl Producer {
         self.encodings.get(usize::from(source.encoding))?.stream.as_ref()
     }
 
+    /// The packets of the same source that came before this one but follow it.
+    pub(crate) fn arrived_after(&self, arrival: &Arrival) -> impl Iterator<Item = Arrival> {
+        self.stream(arrival.source).into_iter().flat_map(|stream| stream.arrived_after(arrival))
+    }
+
     pub(crate) fn streams(&self) -> impl Iterator<Item = &Stream> {
         self.encodings.iter().filter_map(|encoding| encoding.stream.as_ref())
     }

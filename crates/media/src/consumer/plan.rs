@@ -26,7 +26,7 @@ pub(crate) struct RtxPlan {
 /// The receiver's ids of the header extensions written; `None` is not written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OutgoingExtensions {
-    /// The form that every element fits.
+    /// The form that every element fits, but for long dependency descriptors.
     pub(crate) form: ExtensionForm,
     pub(crate) mid: Option<u8>,
     pub(crate) abs_send_time: Option<u8>,
@@ -34,6 +34,7 @@ pub(crate) struct OutgoingExtensions {
     pub(crate) audio_level: Option<u8>,
     pub(crate) video_orientation: Option<u8>,
     pub(crate) playout_delay: Option<u8>,
+    pub(crate) dependency: Option<u8>,
 }
 
 impl Plan {
@@ -69,6 +70,7 @@ impl OutgoingExtensions {
         let audio_level = id(HeaderExtensionUri::AudioLevel);
         let video_orientation = id(HeaderExtensionUri::VideoOrientation);
         let playout_delay = id(HeaderExtensionUri::PlayoutDelay);
+        let dependency = id(HeaderExtensionUri::DependencyDescriptor);
         let elements = [
             (mid, value.as_bytes().len()),
             (abs_send_time, 3),
@@ -76,8 +78,18 @@ impl OutgoingExtensions {
             (audio_level, 1),
             (video_orientation, 1),
             (playout_delay, 3),
+            (dependency, 3),
         ];
         let form = ExtensionForm::holding(elements.into_iter().filter_map(|(id, len)| Some((id?, len))));
-        Self { form, mid, abs_send_time, transport_cc, audio_level, video_orientation, playout_delay }
+        Self {
+            form,
+            mid,
+            abs_send_time,
+            transport_cc,
+            audio_level,
+            video_orientation,
+            playout_delay,
+            dependency,
+        }
     }
 }

@@ -122,6 +122,11 @@ impl IceLite {
         self.previous.get_or_insert(replaced);
     }
 
+    /// Whether checks may carry this local username fragment.
+    pub(crate) fn accepts(&self, username_fragment: &str) -> bool {
+        self.accepted(username_fragment).is_some()
+    }
+
     /// Where to send; `None` while there is no consent to send anywhere.
     pub(crate) fn selected(&self) -> Option<Tuple> {
         match self.selection {

@@ -119,11 +119,14 @@ fn receivable_extensions(
     consumable: &RtpParameters,
     receiver: &RtpCapabilities,
 ) -> Vec<RtpHeaderExtensionParameters> {
+    // Browsers understand the dependency descriptor without listing it.
+    let unlisted = HeaderExtensionUri::DependencyDescriptor.uri();
     let known = |extension: &&RtpHeaderExtensionParameters| {
-        receiver
-            .header_extensions
-            .iter()
-            .any(|listed| listed.preferred_id == extension.id && listed.uri == extension.uri)
+        extension.uri == unlisted
+            || receiver
+                .header_extensions
+                .iter()
+                .any(|listed| listed.preferred_id == extension.id && listed.uri == extension.uri)
     };
     consumable.header_extensions.iter().filter(known).cloned().collect()
 }

@@ -1,7 +1,7 @@
 //! From what a client sends to what others may consume.
 
 use super::{
-    HeaderExtensionUri, MediaKind, OrtcError, RtcpParameters, RtpCapabilities, RtpCodecCapability,
+    Codec, HeaderExtensionUri, MediaKind, OrtcError, RtcpParameters, RtpCapabilities, RtpCodecCapability,
     RtpCodecParameters, RtpEncodingParameters, RtpHeaderExtensionParameters, RtpParameters, ScalabilityMode,
     match_codecs,
 };
@@ -206,13 +206,21 @@ fn consumable_extensions(
     rtp_parameters: &RtpParameters,
     router: &RtpCapabilities,
 ) -> Vec<RtpHeaderExtensionParameters> {
-    let capture_time = HeaderExtensionUri::AbsCaptureTime;
-    let stamps_capture_time = rtp_parameters.has_extension(capture_time);
+    // Receivers put an AV1 picture of several layers together by its descriptors; other codecs' layers they know
+    // from the payload.
+    let describes = rtp_parameters.has_extension(HeaderExtensionUri::DependencyDescriptor)
+        && rtp_parameters.codecs.iter().any(|codec| codec.mime_type.codec() == Some(Codec::Av1));
+    let stamps_capture_time = rtp_parameters.has_extension(HeaderExtensionUri::AbsCaptureTime);
+    let carried = |uri: &str| match HeaderExtensionUri::from_uri(uri) {
+        Some(HeaderExtensionUri::DependencyDescriptor) => describes,
+        Some(HeaderExtensionUri::AbsCaptureTime) => stamps_capture_time,
+        _ => true,
+    };
     router
         .header_extensions
         .iter()
         .filter(|extension| extension.kind == Some(kind) && extension.direction.sends())
-        .filter(|extension| stamps_capture_time || extension.uri != capture_time.uri())
+        .filter(|extension| carried(&extension.uri))
         .map(RtpHeaderExtensionParameters::from)
         .collect()
 }

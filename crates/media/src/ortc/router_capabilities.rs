@@ -102,7 +102,7 @@ const HEADER_EXTENSIONS: &[(u8, HeaderExtensionUri, MediaKind, ExtensionDirectio
         (5, Uri::TransportWideCc, Audio, Recvonly),
         (5, Uri::TransportWideCc, Video, Sendrecv),
         (6, Uri::AudioLevel, Audio, Sendrecv),
-        (7, Uri::DependencyDescriptor, Video, Recvonly),
+        (7, Uri::DependencyDescriptor, Video, Sendrecv),
         (8, Uri::VideoOrientation, Video, Sendrecv),
         (10, Uri::AbsCaptureTime, Audio, Sendrecv),
         (10, Uri::AbsCaptureTime, Video, Sendrecv),

@@ -22,8 +22,10 @@ impl Arrival {
         self.media.is_some_and(|media| media.keyframe)
     }
 
+    /// What numbers the pictures: the codec's own id, or the dependency descriptor's frame number.
     pub(crate) fn picture_id(&self) -> Option<u16> {
-        Some(self.media?.picture?.value)
+        let media = self.media?;
+        media.picture.map(|picture| picture.value).or(media.frame_number)
     }
 
     pub(crate) fn tl0_pic_idx(&self) -> Option<u8> {

@@ -25,7 +25,16 @@ pub(crate) struct Stored {
     pub(crate) descriptor: Descriptor,
     pub(crate) carried: Carried,
     position: u64,
-    length: u16,
+    /// Bytes of the dependency descriptor, which lies before the payload, and of the payload.
+    lengths: [u16; 2],
+}
+
+/// What is sent again and again of a stored packet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Content<'a> {
+    pub(crate) payload: &'a [u8],
+    /// Value of the dependency descriptor extension; empty if there was none.
+    pub(crate) dependency: &'a [u8],
 }
 
 /// Header extension values that travel from producer to consumers unchanged.
@@ -55,20 +64,25 @@ impl PacketHistory {
         self.slot(sequence).is_some_and(|stored| stored.sequence > sequence)
     }
 
-    pub(crate) fn get(&self, sequence: u64) -> Option<(&Stored, &[u8])> {
+    pub(crate) fn get(&self, sequence: u64) -> Option<(&Stored, Content<'_>)> {
         let stored = self.slot(sequence).filter(|stored| stored.sequence == sequence)?;
         let overwritten = self.head - stored.position > self.bytes.len() as u64;
         let start = (stored.position % self.bytes.len() as u64) as usize;
-        let payload = self.bytes.get(start..start + usize::from(stored.length))?;
-        (!overwritten).then_some((stored, payload))
+        let (dependency, payload) =
+            self.bytes.get(start..start + stored.length())?.split_at(usize::from(stored.lengths[0]));
+        (!overwritten).then_some((stored, Content { payload, dependency }))
     }
 
-    /// Stores a payload of at most [`MAX_PAYLOAD`] bytes, writing over the oldest.
-    pub(crate) fn store(&mut self, packet: Incoming, payload: &[u8], now: Instant) {
-        let position = self.make_room(payload.len(), now);
+    /// Stores a content of together at most [`MAX_PAYLOAD`] bytes, writing over the oldest.
+    pub(crate) fn store(&mut self, packet: Incoming, content: Content<'_>, now: Instant) {
+        let Content { payload, dependency } = content;
+        let length = dependency.len() + payload.len();
+        let position = self.make_room(length, now);
         let start = (position % self.bytes.len() as u64) as usize;
-        self.bytes[start..start + payload.len()].copy_from_slice(payload);
-        self.head = position + payload.len() as u64;
+        let (before, after) = self.bytes[start..start + length].split_at_mut(dependency.len());
+        before.copy_from_slice(dependency);
+        after.copy_from_slice(payload);
+        self.head = position + length as u64;
         let index = self.index(packet.sequence);
         self.slots[index] = Some(Stored {
             sequence: packet.sequence,
@@ -77,7 +91,7 @@ impl PacketHistory {
             descriptor: packet.descriptor,
             carried: packet.carried,
             position,
-            length: payload.len() as u16,
+            lengths: [dependency.len() as u16, payload.len() as u16],
         });
     }
 
@@ -111,7 +125,7 @@ impl PacketHistory {
             }
             let from = (stored.position % old.len() as u64) as usize;
             let to = (stored.position % self.bytes.len() as u64) as usize;
-            let length = usize::from(stored.length);
+            let length = stored.length();
             self.bytes[to..to + length].copy_from_slice(&old[from..from + length]);
         }
     }
@@ -122,6 +136,12 @@ impl PacketHistory {
 
     fn index(&self, sequence: u64) -> usize {
         sequence as usize & (self.slots.len() - 1)
+    }
+}
+
+impl Stored {
+    fn length(&self) -> usize {
+        self.lengths.into_iter().map(usize::from).sum()
     }
 }
 
@@ -151,9 +171,13 @@ mod tests {
         let start = Instant::now();
         let mut history = PacketHistory::new(64, 16 * 1024, start);
         for sequence in 100..200u64 {
-            history.store(packet(sequence), &[sequence as u8; 1000], start + Duration::from_secs(sequence));
+            history.store(
+                packet(sequence),
+                content(&[sequence as u8; 1000]),
+                start + Duration::from_secs(sequence),
+            );
         }
-        assert!(history.get(199).is_some_and(|(_, payload)| payload == [199; 1000]));
+        assert!(history.get(199).is_some_and(|(_, content)| content.payload == [199; 1000]));
         assert!(history.get(185).is_some());
         assert!(history.contains(140) && history.get(140).is_none(), "its slot is left, its bytes are gone");
         assert!(!history.contains(120) && history.is_past(120));
@@ -165,9 +189,9 @@ mod tests {
         let mut history = PacketHistory::new(512, 1 << 20, start);
         for sequence in 0..300u64 {
             let at = start + Duration::from_millis(sequence);
-            history.store(packet(sequence), &[sequence as u8; 777], at);
+            history.store(packet(sequence), content(&[sequence as u8; 777]), at);
             for earlier in (0..=sequence).rev().step_by(17) {
-                let (stored, payload) = history.get(earlier).unwrap();
+                let (stored, Content { payload, .. }) = history.get(earlier).unwrap();
                 assert_eq!(
                     (stored.sequence, payload[0], payload[776]),
                     (earlier, earlier as u8, earlier as u8)
@@ -181,9 +205,22 @@ mod tests {
     fn it_stays_within_its_limit() {
         let start = Instant::now();
         let mut history = PacketHistory::new(1024, 64 * 1024, start);
-        (0..1000).for_each(|sequence| history.store(packet(sequence), &[1; 1400], start));
+        (0..1000).for_each(|sequence| history.store(packet(sequence), content(&[1; 1400]), start));
         assert_eq!(history.stored_bytes(), 64 * 1024);
         assert!(history.get(999).is_some() && history.get(900).is_none());
+    }
+
+    #[test]
+    fn the_dependency_descriptor_lies_with_its_payload() {
+        let start = Instant::now();
+        let mut history = PacketHistory::new(16, 16 * 1024, start);
+        history.store(packet(7), Content { payload: &[1, 2, 3], dependency: &[9, 8] }, start);
+        let (_, Content { payload, dependency }) = history.get(7).unwrap();
+        assert_eq!((payload, dependency), (&[1, 2, 3][..], &[9, 8][..]));
+    }
+
+    fn content(payload: &[u8]) -> Content<'_> {
+        Content { payload, dependency: &[] }
     }
 
     fn packet(sequence: u64) -> Incoming {

@@ -7,7 +7,7 @@ use crate::counters::Counters;
 use crate::nack::NackGenerator;
 use crate::ortc::MediaKind;
 use crate::producer::arrival::{Arrival, SenderClock};
-use crate::producer::history::{Carried, Incoming, MAX_PAYLOAD, PacketHistory};
+use crate::producer::history::{Carried, Content, Incoming, MAX_PAYLOAD, PacketHistory};
 use crate::producer::key_frames::KeyFrameRequests;
 use crate::producer::reception::Reception;
 use crate::rtp::{Header, SequenceUnwrapper, Ssrc};
@@ -99,6 +99,15 @@ impl Stream {
         self.last.at
     }
 
+    /// The packets that came before this one but follow it.
+    pub(crate) fn arrived_after(&self, arrival: &Arrival) -> impl Iterator<Item = Arrival> {
+        (arrival.sequence + 1..=self.last.sequence).filter_map(|sequence| {
+            let (stored, _) = self.history.get(sequence)?;
+            let (timestamp, media) = (stored.timestamp, Some(stored.descriptor));
+            Some(Arrival { sequence, timestamp, media, ..*arrival })
+        })
+    }
+
     /// The newest packet's media time and when it came.
     pub(crate) fn media_time(&self) -> (u32, Instant) {
         (self.last.timestamp, self.last.at)
@@ -154,7 +163,7 @@ impl Stream {
         }
         let Header { timestamp, marker, .. } = media.header;
         let packet = Incoming { sequence, timestamp, marker, descriptor, carried: media.carried };
-        self.history.store(packet, media.payload, now);
+        self.history.store(packet, self.content(media), now);
         Some(self.arrival(sequence, media, Some(descriptor), now))
     }
 
@@ -195,7 +204,8 @@ impl Stream {
     }
 
     fn describe(&mut self, media: &Media<'_>, counters: &mut Counters) -> Option<Descriptor> {
-        if media.payload.len() > MAX_PAYLOAD {
+        let content = self.content(media);
+        if content.payload.len() + content.dependency.len() > MAX_PAYLOAD {
             counters.payload_oversized += 1;
             return None;
         }
@@ -205,6 +215,12 @@ impl Stream {
             counters.payload_malformed += 1;
         }
         descriptor
+    }
+
+    /// What is kept of a packet. Receivers want dependency descriptors of AV1 alone.
+    fn content<'a>(&self, media: &Media<'a>) -> Content<'a> {
+        let dependency = media.dependency.filter(|_| self.codec == Codec::Av1).unwrap_or_default();
+        Content { payload: media.payload, dependency }
     }
 
     fn arrival(&self, sequence: u64, packet: &Media<'_>, media: Option<Descriptor>, at: Instant) -> Arrival {

@@ -97,25 +97,32 @@ impl Router {
             if !transport.can_send() {
                 continue;
             }
-            let (outgoing, kind) = match consumer.offer(arrival, clock) {
-                Offer::Send { outgoing } => (outgoing, DueKind::Media),
-                Offer::Fill { outgoing } => (outgoing, DueKind::Fill),
-                Offer::NeedKeyFrame => {
-                    key_frame_needed = true;
-                    continue;
+            let consumer_transport = consumer.transport;
+            let mut take = |offer: Offer| {
+                let (outgoing, kind) = match offer {
+                    Offer::Send { outgoing } => (outgoing, DueKind::Media),
+                    Offer::Fill { outgoing } => (outgoing, DueKind::Fill),
+                    Offer::NeedKeyFrame | Offer::Ignore => return,
+                };
+                let due = Due { consumer: consumer_key, outgoing: outgoing as u32, kind };
+                if transport.queue(due, ctx.counters) {
+                    ctx.outbox.due.push_back((self.key, consumer_transport));
                 }
-                Offer::Ignore => continue,
             };
+            let before = consumer.source();
+            let offer = consumer.offer(arrival, clock);
+            key_frame_needed |= offer == Offer::NeedKeyFrame;
+            take(offer);
+            if consumer.source() != before {
+                // A key frame's first packet that had to be repaired comes after the rest of the key frame.
+                producer.arrived_after(arrival).for_each(|next| take(consumer.offer(&next, clock)));
+            }
             if arrival.is_key_frame()
                 && let Some(layers) = consumer.layers_change()
             {
                 ctx.outbox
                     .events
                     .push_back((self.id, Event::ConsumerLayers { consumer: consumer.id, layers }));
-            }
-            let due = Due { consumer: consumer_key, outgoing: outgoing as u32, kind };
-            if transport.queue(due, ctx.counters) {
-                ctx.outbox.due.push_back((self.key, consumer.transport));
             }
         }
         if key_frame_needed {

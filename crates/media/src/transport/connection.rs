@@ -54,9 +54,8 @@ impl Transport {
     /// before that lead here no more.
     pub(crate) fn restart_ice(&mut self, credentials: Credentials, ctx: &mut Context<'_>) {
         self.usernames.push(credentials.username_fragment.clone());
-        let retired = self.usernames.len().saturating_sub(2);
-        ctx.outbox.forgotten_usernames.extend(self.usernames.drain(..retired));
         self.ice.restart(credentials);
+        self.retire_usernames(ctx);
     }
 
     /// Handles a STUN datagram; tells whether ICE's state changed.
@@ -70,6 +69,7 @@ impl Transport {
         if let Some(reply) = handled.reply {
             ctx.outbox.transmits.push_back((tuple, reply));
         }
+        self.retire_usernames(ctx);
         let mut happened = Vec::new();
         self.after_ice(handled.changes, &mut happened, ctx);
         Ok(happened)
@@ -148,6 +148,12 @@ impl Transport {
                 ctx.outbox.transmits.push_back((tuple, compound.into()));
             }
         }
+    }
+
+    /// Lets go of usernames that ICE takes no more.
+    fn retire_usernames(&mut self, ctx: &mut Context<'_>) {
+        let retired = self.usernames.extract_if(.., |username| !self.ice.accepts(username));
+        ctx.outbox.forgotten_usernames.extend(retired);
     }
 
     fn after_ice(&mut self, changes: Changes, happened: &mut Vec<Happened>, ctx: &mut Context<'_>) {
