@@ -1,5 +1,7 @@
 //! Structured logs to standard error. `RUST_LOG` narrows or widens them.
 
+use std::io::{IsTerminal, stderr};
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -15,7 +17,10 @@ pub(crate) fn start(format: LogFormat) {
         Ok(quiet) => filter.add_directive(quiet),
         Err(_) => filter,
     };
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(stderr().is_terminal())
+        .with_writer(stderr);
     match format {
         LogFormat::Text => subscriber.init(),
         LogFormat::Json => subscriber.json().init(),

@@ -30,7 +30,8 @@ use crate::call::CallType;
 use crate::error::{ErrorCode, Refusal};
 use crate::ids::{CallId, LegId, UserId};
 use crate::signaling::command::{MediaCommand, MediaWish};
-use crate::signaling::event::{DataProducerView, ProducerView};
+use crate::signaling::event::{DataProducerView, ProducerView, ServerEvent};
+use crate::signaling::hub::Audience;
 use crate::signaling::reply::{Consumed, JoinTransports, MediaReply};
 
 /// The media of one call. Owned by the call's task, so nothing here is shared or locked.
@@ -199,6 +200,10 @@ impl CallMedia {
             let _ = self.close_transport(leg, stale).await;
         }
         self.create_transport(leg, direction).await
+    }
+
+    fn tell(&mut self, audience: Audience, event: ServerEvent) {
+        self.notices.push(Notice::Observed(audience, Box::new(event)));
     }
 
     fn leg(&self, leg: LegId) -> Result<&LegMedia, Refusal> {

@@ -97,10 +97,10 @@ impl Hub {
     pub fn unregister(&self, id: SocketId) -> Vec<(CallId, LegId)> {
         let mut sockets = self.lock();
         let Some(gone) = sockets.by_id.remove(&id) else { return Vec::new() };
-        remove_from(&mut sockets.by_user, gone.user, &id);
+        remove_from(&mut sockets.by_user, &gone.user, &id);
         for (call, leg) in &gone.leg_by_call {
             sockets.by_leg.remove(leg);
-            remove_from(&mut sockets.legs_by_call, *call, leg);
+            remove_from(&mut sockets.legs_by_call, call, leg);
         }
         gone.leg_by_call.into_iter().collect()
     }
@@ -116,7 +116,7 @@ impl Hub {
         let Some(socket) = sockets.by_id.get_mut(&id) else { return false };
         if let Some(previous) = socket.leg_by_call.insert(call, leg) {
             sockets.by_leg.remove(&previous);
-            remove_from(&mut sockets.legs_by_call, call, &previous);
+            remove_from(&mut sockets.legs_by_call, &call, &previous);
         }
         sockets.by_leg.insert(leg, id);
         sockets.legs_by_call.entry(call).or_default().insert(leg);
@@ -167,18 +167,6 @@ impl Hub {
         sent
     }
 
-    /// Closes every socket of a user, as when their sessions are revoked.
-    pub fn close_user(&self, user: UserId) {
-        let outlets: Vec<_> = {
-            let mut sockets = self.lock();
-            let ids: Vec<_> = sockets.by_user.get(&user).into_iter().flatten().copied().collect();
-            ids.iter().filter_map(|id| sockets.by_id.get_mut(id)?.outlet.take()).collect()
-        };
-        for outlet in outlets {
-            outlet.close();
-        }
-    }
-
     /// Connected sockets.
     pub fn socket_count(&self) -> usize {
         self.lock().by_id.len()
@@ -202,7 +190,7 @@ impl Sockets {
         {
             socket.leg_by_call.remove(&call);
         }
-        remove_from(&mut self.legs_by_call, call, &leg);
+        remove_from(&mut self.legs_by_call, &call, &leg);
     }
 
     fn deliver(&mut self, audience: &Audience, frame: &Frame) -> (usize, Vec<Box<dyn Outlet>>) {
@@ -260,13 +248,13 @@ impl fmt::Debug for Hub {
 
 fn remove_from<K: std::hash::Hash + Eq, V: std::hash::Hash + Eq>(
     sets: &mut HashMap<K, HashSet<V>>,
-    key: K,
+    key: &K,
     value: &V,
 ) {
-    if let Some(set) = sets.get_mut(&key) {
+    if let Some(set) = sets.get_mut(key) {
         set.remove(value);
         if set.is_empty() {
-            sets.remove(&key);
+            sets.remove(key);
         }
     }
 }

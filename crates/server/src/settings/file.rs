@@ -56,10 +56,10 @@ fn with_defaults(mut command: clap::Command, path: &Path) -> Result<clap::Comman
 }
 
 fn texts(value: Value) -> Option<Vec<OsStr>> {
-    match value {
-        Value::Array(items) => items.into_iter().map(text).collect(),
-        value => Some(vec![text(value)?]),
+    if let Value::Array(items) = value {
+        return items.into_iter().map(text).collect();
     }
+    text(value).map(|text| vec![text])
 }
 
 fn text(value: Value) -> Option<OsStr> {

@@ -3,7 +3,6 @@
 use switchyard_media_worker::media::ortc::{Layers, RtpCapabilities};
 use switchyard_media_worker::media::{ConsumeOptions, ConsumerId, Direction, ProducerId, TransportId};
 
-use super::notice::Notice;
 use super::{CallMedia, limit_exceeded, not_found};
 use crate::error::{ErrorCode, Refusal};
 use crate::ids::LegId;
@@ -108,7 +107,7 @@ impl CallMedia {
         let Some(producer_id) = owned.consumers.remove(&consumer_id) else { return };
         if let Some(reason) = reason {
             let closed = ConsumerClosed { call_id: self.call, consumer_id, producer_id, reason };
-            self.notices.push(Notice::Observed(Audience::Leg(leg), ServerEvent::ConsumerClosed(closed)));
+            self.tell(Audience::Leg(leg), ServerEvent::ConsumerClosed(closed));
         }
     }
 

@@ -4,7 +4,6 @@ use switchyard_media_worker::media::{
     DataConsumerCloseReason, DataConsumerId, DataProduceOptions, DataProducerId, Direction,
 };
 
-use super::notice::Notice;
 use super::{CallMedia, limit_exceeded, not_found};
 use crate::error::{ErrorCode, Refusal};
 use crate::ids::LegId;
@@ -42,7 +41,7 @@ impl CallMedia {
             DataProducerView { data_producer_id, user_id, leg_id: leg, label, protocol, app_data };
         self.data_producers.insert(data_producer_id, data_producer.clone());
         let event = ServerEvent::NewDataProducer(NewDataProducer { call_id: self.call, data_producer });
-        self.notices.push(Notice::Observed(Audience::CallExcept(self.call, leg), event));
+        self.tell(Audience::CallExcept(self.call, leg), event);
         Ok(MediaReply::Created { id: data_producer_id.0 })
     }
 
@@ -109,7 +108,7 @@ impl CallMedia {
         let closed =
             DataProducerClosed { call_id: self.call, data_producer_id, user_id: producer.user_id, leg_id };
         let event = ServerEvent::DataProducerClosed(closed);
-        self.notices.push(Notice::Observed(Audience::CallExcept(self.call, leg_id), event));
+        self.tell(Audience::CallExcept(self.call, leg_id), event);
         let consumers = self.legs.values().flat_map(|owned| &owned.data_consumers);
         let orphans: Vec<_> =
             consumers.filter(|(_, source)| **source == data_producer_id).map(|(id, _)| *id).collect();
@@ -130,7 +129,7 @@ impl CallMedia {
         }
         if let Some(reason) = reason {
             let closed = DataConsumerClosed { call_id: self.call, data_consumer_id: id, reason };
-            self.notices.push(Notice::Observed(Audience::Leg(leg), ServerEvent::DataConsumerClosed(closed)));
+            self.tell(Audience::Leg(leg), ServerEvent::DataConsumerClosed(closed));
         }
     }
 }

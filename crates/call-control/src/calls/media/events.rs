@@ -6,7 +6,6 @@ use switchyard_media_worker::media::{
 };
 
 use super::CallMedia;
-use super::notice::Notice;
 use crate::signaling::event::{
     ActiveSpeaker, AudioLevel, AudioLevels, CloseReason, ConsumerLayers, ServerEvent, TransportState,
 };
@@ -51,7 +50,7 @@ impl CallMedia {
     fn tell_state(&mut self, transport_id: TransportId, ice: IceState, dtls: DtlsState) {
         let Some(leg) = self.leg_by_transport.get(&transport_id) else { return };
         let state = TransportState { call_id: self.call, transport_id, ice, dtls };
-        self.notices.push(Notice::Observed(Audience::Leg(*leg), ServerEvent::TransportState(state)));
+        self.tell(Audience::Leg(*leg), ServerEvent::TransportState(state));
     }
 
     fn tell_layers(&mut self, consumer_id: ConsumerId, layers: Option<Layers>) {
@@ -62,7 +61,7 @@ impl CallMedia {
             spatial_layer: layers.map(|layers| layers.spatial),
             temporal_layer: layers.and_then(|layers| layers.temporal),
         };
-        self.notices.push(Notice::Observed(Audience::Leg(*leg), ServerEvent::ConsumerLayers(layers)));
+        self.tell(Audience::Leg(*leg), ServerEvent::ConsumerLayers(layers));
     }
 
     fn tell_speaker(&mut self, producer: Option<ProducerId>) {
@@ -72,7 +71,7 @@ impl CallMedia {
             user_id: speaker.map(|producer| producer.user_id),
             producer_id: speaker.map(|producer| producer.producer_id),
         });
-        self.notices.push(Notice::Observed(Audience::Call(self.call), event));
+        self.tell(Audience::Call(self.call), event);
     }
 
     fn tell_levels(&mut self, levels: Vec<(ProducerId, i8)>) {
@@ -82,6 +81,6 @@ impl CallMedia {
         };
         let levels = levels.into_iter().filter_map(level).collect();
         let event = ServerEvent::AudioLevels(AudioLevels { call_id: self.call, levels });
-        self.notices.push(Notice::Observed(Audience::Call(self.call), event));
+        self.tell(Audience::Call(self.call), event);
     }
 }

@@ -13,7 +13,7 @@ pub enum Notice {
     /// Part of the call's record: the owner stores it, numbers it and tells the call.
     Recorded(MediaChange),
     /// Latest wins, never stored: goes out as it is.
-    Observed(Audience, ServerEvent),
+    Observed(Audience, Box<ServerEvent>),
 }
 
 /// A recorded change of what a call's people send.

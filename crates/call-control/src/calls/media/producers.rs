@@ -102,7 +102,7 @@ impl CallMedia {
             } else {
                 ServerEvent::ConsumerResumed(change)
             };
-            self.notices.push(Notice::Observed(Audience::Leg(leg), event));
+            self.tell(Audience::Leg(leg), event);
         }
     }
 }

@@ -62,10 +62,7 @@ fn every_event_becomes_its_command() {
         .map(|(name, payload)| {
             let command = Command::parse(name, payload).unwrap_or_else(|error| panic!("{name}: {error}"));
             let shown = format!("{command:?}");
-            let variant = match &command {
-                Command::Media(_) => shown.trim_start_matches("Media(").split(['(', ' ', ')']).next(),
-                _ => shown.split(['(', ' ']).next(),
-            };
+            let variant = shown.trim_start_matches("Media(").split(['(', ' ', ')']).next();
             format!("{name} -> {}", variant.unwrap_or_default())
         })
         .collect();
