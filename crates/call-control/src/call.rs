@@ -344,3 +344,6 @@ fn after(time: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
         .and_then(|wait| time.checked_add_signed(wait))
         .unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
+
+#[cfg(test)]
+mod tests;

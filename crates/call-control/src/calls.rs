@@ -8,6 +8,7 @@ mod announce;
 mod ledger;
 mod live;
 pub mod media;
+mod orphan;
 mod presence;
 mod request;
 mod startup;
@@ -387,3 +388,6 @@ impl Calls {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

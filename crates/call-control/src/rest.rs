@@ -93,3 +93,6 @@ async fn method_not_allowed() -> Refusal {
 
 /// Metadata fills at most a quarter of it.
 const MAX_BODY: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests;

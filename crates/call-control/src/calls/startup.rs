@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Calls, media::CallMedia, task::CallTask};
@@ -14,7 +13,7 @@ use crate::{
 impl Calls {
     /// Rule 6: every call that was running gets an owner again.
     pub(super) async fn take_over(&self) -> Result<(), StoreError> {
-        for record in self.shared.store.running_calls_before(DateTime::<Utc>::MAX_UTC).await? {
+        for record in self.shared.store.running_calls().await? {
             let id = record.id;
             if let Err(error) = self.take_over_one(record).await {
                 tracing::error!(call = %id, %error, "a running call cannot be taken over");

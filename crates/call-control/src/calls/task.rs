@@ -4,13 +4,14 @@
 mod answer;
 mod effects;
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use switchyard_media_worker::media::Event as MediaEvent;
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
-    Shared, announce,
+    Calls, Shared, announce,
     ledger::Ledger,
     live::Live,
     media::{CallMedia, Notice},
@@ -52,8 +53,16 @@ impl CallTask {
             task.media.close().await;
             return Err(error);
         }
-        shared.tasks.spawn(task.run(mailbox, events));
+        shared.tasks.spawn(task.run_guarded(mailbox, events));
         Ok(())
+    }
+
+    /// A call must not stay behind without an owner when its task panics.
+    async fn run_guarded(self, mailbox: mpsc::Receiver<Request>, events: mpsc::Receiver<MediaEvent>) {
+        let (calls, id) = (Calls { shared: Arc::clone(&self.shared) }, self.id());
+        if AssertUnwindSafe(self.run(mailbox, events)).catch_unwind().await.is_err() {
+            calls.fail_orphan(id).await;
+        }
     }
 
     async fn run(mut self, mut mailbox: mpsc::Receiver<Request>, mut events: mpsc::Receiver<MediaEvent>) {

@@ -163,6 +163,18 @@ impl Store {
         self.with_participants(records).await
     }
 
+    /// Every running call.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn running_calls(&self) -> Result<Vec<CallRecord>, StoreError> {
+        Ok(on!(&self.db, |pool| sqlx::query_as(
+            "SELECT * FROM calls WHERE status IN ('waiting', 'active') ORDER BY created_at, id"
+        )
+        .fetch_all(pool)
+        .await)?)
+    }
+
     /// Every running call that was created before `before`.
     ///
     /// # Errors

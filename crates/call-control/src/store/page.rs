@@ -1,7 +1,7 @@
 //! Keyset paging: a cursor says after which row to go on, so that rows added meanwhile shift nothing.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -53,9 +53,14 @@ impl Cursor for TimeCursor {
     fn decode(text: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (micros, id) = bytes.split_first_chunk::<8>()?;
-        let at = DateTime::from_timestamp_micros(i64::from_be_bytes(*micros))?;
+        let at = DateTime::from_timestamp_micros(i64::from_be_bytes(*micros)).filter(is_ordinary)?;
         Some(Self { at, id: Uuid::from_slice(id).ok()? })
     }
+}
+
+/// SQLite compares times as text, which only years of four digits survive.
+fn is_ordinary(at: &DateTime<Utc>) -> bool {
+    (1970..=9999).contains(&at.year())
 }
 
 /// A position in a list that is ordered by number.
@@ -103,6 +108,8 @@ mod tests {
         for bad in ["", "x", "AAAA", &cursor.encode()[1..], &format!("{}AAAA", cursor.encode())] {
             assert_eq!(TimeCursor::decode(bad), None, "{bad}");
         }
+        let ancient = TimeCursor { at: DateTime::from_timestamp(-1, 0).unwrap(), id: Uuid::nil() };
+        assert_eq!(TimeCursor::decode(&ancient.encode()), None);
         assert_eq!(i64::decode("12"), Some(12));
         assert_eq!(i64::decode("-1"), None);
     }

@@ -238,7 +238,9 @@ on_both_engines! {
         assert_eq!(store.running_call(team).await.unwrap().unwrap().record.id, ids[0]);
         assert_eq!(store.running_calls_for(ada.id).await.unwrap().len(), 1);
         assert_eq!(store.running_calls_for(UserId::random()).await.unwrap().len(), 0);
+        assert_eq!(store.running_calls().await.unwrap().len(), 1);
         assert_eq!(store.running_calls_before(now()).await.unwrap().len(), 1);
+        assert_eq!(store.running_calls_before(now() - Duration::from_secs(60)).await.unwrap().len(), 0);
     }
 
     async fn a_group_is_deleted_with_its_history_but_not_while_a_call_runs(database) {

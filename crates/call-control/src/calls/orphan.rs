@@ -1,0 +1,41 @@
+//! A running call whose owner is gone for good.
+
+use super::{Calls, announce};
+use crate::{
+    call::{Call, Command, Effect},
+    error::Refusal,
+    ids::CallId,
+    signaling::hub::Audience,
+    store::{StoreError, now},
+};
+
+impl Calls {
+    /// Lets the call fail, and tells its members.
+    pub(super) async fn fail_orphan(&self, call: CallId) {
+        tracing::error!(%call, "the owner of a call broke; the call fails");
+        self.shared.live.remove(call);
+        if let Err(error) = self.record_failure(call).await {
+            tracing::error!(%call, %error, "a broken call could not be ended; the next start will take it over");
+        }
+        self.shared.hub.forget_call(call);
+    }
+
+    async fn record_failure(&self, id: CallId) -> Result<(), Refusal> {
+        let stored = self.stored(id).await?;
+        let legs = self.shared.store.all_legs(id).await?;
+        let mut call = Call::past(stored.record, legs, self.shared.config.rules).map_err(StoreError::from)?;
+        let message = "the server had an internal error".to_owned();
+        for effect in call.handle(Command::Fail { message }, now())? {
+            match effect {
+                Effect::Store(changes) => self.shared.store.commit(&changes).await?,
+                Effect::Announce(recorded) => {
+                    let members = self.shared.store.member_ids(call.origin().group_id).await?;
+                    self.shared.hub.send(&Audience::Users(members), &announce::server_event(&call, recorded));
+                }
+                Effect::Detach(leg) => self.shared.presence.went(leg),
+                Effect::Attach(_) | Effect::CloseLeg(_) | Effect::Replaced(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
