@@ -183,7 +183,7 @@ impl Consumer {
             Flow::Flowing(_) if self.layers.target() == Some(arrival.source.encoding) => {
                 self.offer_start(arrival, clock)
             }
-            Flow::Flowing(_) if self.numbering.is_previous(arrival.source) => self.offer_late(arrival),
+            Flow::Flowing(_) if self.numbering.is_previous(arrival) => self.offer_late(arrival),
             Flow::Flowing(_) => Offer::Ignore,
         }
     }
@@ -236,7 +236,7 @@ impl Consumer {
         }
     }
 
-    /// A packet of the source before the last switch.
+    /// A packet of a source before the last switches.
     fn offer_late(&mut self, arrival: &Arrival) -> Offer {
         match &arrival.media {
             Some(_) => self.take(arrival, false),

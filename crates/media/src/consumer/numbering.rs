@@ -1,6 +1,6 @@
 //! The numbers a consumer's packets go out with: one unbroken stream, whatever the sources do.
 
-use crate::clock::duration_ticks;
+use crate::clock::{NtpTime, duration_ticks, ticks};
 use crate::consumer::segments::{SegmentId, Segments, Shift, Source};
 use crate::producer::{Arrival, SenderClock};
 use std::time::Instant;
@@ -13,9 +13,11 @@ pub(crate) struct Numbering {
     renumber_pictures: bool,
     /// The source forwarded and the newest packet seen of it.
     newest: Option<(Source, u64)>,
-    /// What was forwarded before, for its late packets.
-    previous: Option<Source>,
+    /// What was forwarded before, the latest first, up to which number exclusive: late packets have their slots.
+    previous: [Option<(Source, u64)>; MAX_PREVIOUS],
     last: Option<Last>,
+    /// What media time is aligned by, so that one switch's rounding is not the next one's start.
+    anchor: Option<Anchor>,
     dropped_picture: Option<u16>,
     initial: u16,
 }
@@ -28,6 +30,13 @@ struct Last {
     at: Instant,
     picture_id: u16,
     tl0_pic_idx: u8,
+}
+
+/// Outgoing media time at a wall-clock time of the sender.
+#[derive(Debug, Clone, Copy)]
+struct Anchor {
+    ntp: NtpTime,
+    timestamp: u32,
 }
 
 /// What to do with the slot of a packet.
@@ -47,8 +56,9 @@ impl Numbering {
             clock_rate,
             renumber_pictures,
             newest: None,
-            previous: None,
+            previous: [None; MAX_PREVIOUS],
             last: None,
+            anchor: None,
             dropped_picture: None,
             initial: initial & 0x7fff,
         }
@@ -72,10 +82,10 @@ impl Numbering {
     /// Begins a source at `arrival`, which takes the next slot. `old` and `new` are the clocks of the source before
     /// and of this one, where sender reports told them.
     pub(crate) fn start(&mut self, arrival: &Arrival, old: Option<SenderClock>, new: Option<SenderClock>) {
-        let shift = match &self.last {
+        let shift = match self.last {
             None => Shift::default(),
             Some(last) => Shift {
-                timestamp: self.align(last, arrival, old, new),
+                timestamp: arrival.timestamp.wrapping_sub(self.align(&last, arrival, old, new)),
                 picture_id: arrival
                     .picture_id()
                     .map_or(0, |id| id.wrapping_sub(last.picture_id.wrapping_add(1))),
@@ -86,7 +96,8 @@ impl Numbering {
         };
         let outgoing = self.last.map_or(u64::from(self.initial), |last| last.outgoing + 1);
         let end = self.newest.map_or(0, |(_, newest)| newest + 1);
-        self.previous = self.newest.map(|(source, _)| source);
+        self.previous.rotate_right(1);
+        self.previous[0] = self.newest.map(|(source, _)| (source, end));
         self.segments.begin(arrival.source, arrival.sequence, outgoing, shift, end);
         // One before, so that the packet itself counts as newer.
         self.newest = Some((arrival.source, arrival.sequence.saturating_sub(1)));
@@ -128,9 +139,10 @@ impl Numbering {
         Slot::None
     }
 
-    /// Packets of the source before the last switch, still on their way, keep their slots.
-    pub(crate) fn is_previous(&self, source: Source) -> bool {
-        self.previous == Some(source)
+    /// Packets of the sources before the last switches, still on their way, keep their slots.
+    pub(crate) fn is_previous(&self, arrival: &Arrival) -> bool {
+        let is_late = |&(source, end): &(Source, u64)| source == arrival.source && arrival.sequence < end;
+        self.previous.iter().flatten().any(is_late)
     }
 
     fn advance(&mut self, arrival: &Arrival, outgoing: u64) {
@@ -151,37 +163,52 @@ impl Numbering {
         });
     }
 
-    /// The timestamp shift that lets media time run on from `last`: exact when both sources' clocks are known (or
+    /// The outgoing media time of a source's first packet: exact where sender reports tell when it was captured (or
     /// the source is the same), else by arrival times. A result that jumps is not believed.
     fn align(
-        &self,
+        &mut self,
         last: &Last,
         arrival: &Arrival,
         old: Option<SenderClock>,
         new: Option<SenderClock>,
     ) -> u32 {
         let current = self.segments.current();
-        let before = current.map_or(0, |segment| segment.shift.timestamp);
-        let exact = match (old, new) {
-            _ if current.is_some_and(|segment| segment.source == arrival.source) => Some(before),
-            (Some(old), Some(new)) => {
-                let same_moment = old.timestamp_at(new.ntp_at(arrival.timestamp));
-                Some(arrival.timestamp.wrapping_sub(same_moment.wrapping_sub(before)))
-            }
-            _ => None,
+        let shift = current.map_or(0, |segment| segment.shift.timestamp);
+        let captured = new.map(|clock| clock.ntp_at(arrival.timestamp));
+        let anchor = self.anchor.or(old.map(|clock| Anchor {
+            ntp: clock.ntp,
+            timestamp: clock.timestamp.wrapping_sub(shift),
+        }));
+        let exact = if current.is_some_and(|segment| segment.source == arrival.source) {
+            Some(arrival.timestamp.wrapping_sub(shift))
+        } else {
+            anchor.zip(captured).map(|(anchor, captured)| anchor.timestamp_at(captured, self.clock_rate))
         };
         let elapsed = duration_ticks(arrival.at.saturating_duration_since(last.at), self.clock_rate);
         let estimate = last.timestamp.wrapping_add(elapsed.max(1));
-        let plausible = |shift: &u32| {
-            let outgoing = arrival.timestamp.wrapping_sub(*shift);
-            let ahead = outgoing.wrapping_sub(last.timestamp) as i32;
-            let off = outgoing.wrapping_sub(estimate) as i32;
-            ahead > 0 && off.unsigned_abs() < self.clock_rate * MAX_SKEW_SECONDS
-        };
-        exact.filter(plausible).unwrap_or_else(|| arrival.timestamp.wrapping_sub(estimate))
+        let off = |time: &u32| (time.wrapping_sub(estimate) as i32).unsigned_abs();
+        match exact.filter(|time| off(time) < self.clock_rate * MAX_SKEW_SECONDS) {
+            Some(time) => {
+                self.anchor = anchor;
+                // The layer switched from may have sent the same moment already.
+                if time.wrapping_sub(last.timestamp) as i32 > 0 { time } else { last.timestamp.wrapping_add(1) }
+            }
+            None => {
+                self.anchor = captured.map(|ntp| Anchor { ntp, timestamp: estimate });
+                estimate
+            }
+        }
     }
 }
 
+impl Anchor {
+    fn timestamp_at(&self, ntp: NtpTime, rate: u32) -> u32 {
+        self.timestamp.wrapping_add(ticks(ntp.since(self.ntp), rate) as u32)
+    }
+}
+
+/// When all layers of a camera begin at once, a consumer climbs through them within one round trip.
+const MAX_PREVIOUS: usize = 4;
 /// How far clocks told by sender reports may lead away from what arrival times suggest: more than any jitter
 /// buffer bridges is a broken report.
 const MAX_SKEW_SECONDS: u32 = 2;
@@ -189,7 +216,6 @@ const MAX_SKEW_SECONDS: u32 = 2;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::NtpTime;
     use crate::codec::{Codec, describe};
     use std::time::Duration;
 
@@ -219,6 +245,24 @@ mod tests {
         let shift = numbering.segments().get(segment).unwrap().shift;
         assert_eq!(300 - shift.picture_id, 8);
         assert_eq!((300u16 as u8).wrapping_sub(shift.tl0_pic_idx), 8);
+    }
+
+    #[test]
+    fn many_switches_to_moments_already_sent_do_not_add_up() {
+        let start = Instant::now();
+        let mut numbering = Numbering::new(90_000, true, 0);
+        let low = SenderClock { ntp: NtpTime(10 << 32), timestamp: 50_000, rate: 90_000 };
+        let high = SenderClock { ntp: NtpTime(10 << 32), timestamp: 7_000, rate: 90_000 };
+        let mut clocks = [(LOW, low), (HIGH, high)].into_iter().cycle();
+        for step in 0..100u32 {
+            let (source, clock) = clocks.next().unwrap();
+            let ticks = 90_000 * (step / 2);
+            let at = start + Duration::from_secs(1) * (step / 2) + Duration::from_millis(5) * (step % 2);
+            let key = arrival(source, step.into(), clock.timestamp.wrapping_add(ticks), 7, at);
+            numbering.start(&key, Some(clocks.clone().next().unwrap().1), Some(clock));
+            numbering.take(&key);
+        }
+        assert_eq!(numbering.last_timestamp(), Some(50_000 + 49 * 90_000 + 1));
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl Router {
     /// Offers a packet to every consumer of its producer and queues it where it is taken.
     fn forward(&mut self, key: ProducerKey, arrival: &Arrival, ctx: &mut Context<'_>) {
         let Some(producer) = self.producers.get(key).filter(|producer| !producer.paused) else { return };
-        let clock = |source| producer.stream(source).and_then(Stream::clock);
+        let clock = |source| producer.stream(source).filter(|it| it.source == source).and_then(Stream::clock);
         let mut key_frame_needed = false;
         for &consumer_key in &producer.consumers {
             let Some(consumer) = self.consumers.get_mut(consumer_key) else { continue };
