@@ -4,6 +4,9 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "webrtc-rs's enums are open")]
 
 mod late_join;
+mod loss;
+mod paths;
+mod restarts;
 mod simulcast;
 mod two_party;
 mod world;

@@ -3,6 +3,7 @@
 use super::data::DataChannels;
 use super::ice::Ice;
 use super::secure::{Dtls, Srtp};
+use rtc_shared::error::Error;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -65,7 +66,12 @@ impl Connection {
                 Some(Received::Rtcp(rtcp::packet::unmarshal(&mut plain).expect("malformed RTCP")))
             }
             (128..=191, _) => {
-                let mut plain = self.srtp.as_mut()?.open_rtp(datagram).expect("SRTP that does not open");
+                let mut plain = match self.srtp.as_mut()?.open_rtp(datagram) {
+                    Ok(plain) => plain,
+                    // The same packet was sent again, which came after all.
+                    Err(Error::SrtpSsrcDuplicated(..)) => return None,
+                    Err(error) => panic!("SRTP that does not open: {error}"),
+                };
                 let packet = rtc_shared::marshal::Unmarshal::unmarshal(&mut plain).expect("malformed RTP");
                 Some(Received::Rtp(packet))
             }

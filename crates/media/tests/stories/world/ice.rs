@@ -44,6 +44,11 @@ impl Ice {
         self.next_check = None;
     }
 
+    /// The server's credentials, as far as the client knows.
+    pub fn remote(&self) -> &IceParameters {
+        &self.remote
+    }
+
     pub fn is_connected(&self) -> bool {
         self.connected
     }

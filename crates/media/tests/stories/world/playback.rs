@@ -95,6 +95,10 @@ impl Playback {
                     decoded.clear();
                 }
                 let whole = frame.iter().map(|stamp| stamp.packet).eq(0..stamp.packets);
+                let cut_off = stamp.packet == 0 && frame.last().is_some_and(|last| self.ends_at_a_switch(last));
+                if cut_off {
+                    continue;
+                }
                 if whole && stamp.references.iter().all(|id| *id == 0 || decoded.contains(id)) {
                     decoded.insert(stamp.frame);
                 } else {
@@ -103,6 +107,13 @@ impl Playback {
             }
         }
         broken
+    }
+
+    /// The rest of a frame is not sent when a key frame of another encoding follows, for which nobody needs it.
+    fn ends_at_a_switch(&self, last: &Stamp) -> bool {
+        let next = self.pictures.iter().map(|picture| &picture.stamps);
+        let next = next.skip_while(|stamps| stamps.last() != Some(last)).nth(1).and_then(|stamps| stamps.first());
+        next.is_some_and(|next| next.key && next.encoding != last.encoding)
     }
 
     /// Media time runs on with capture time: each picture later than the one before, the whole without drift.
@@ -190,5 +201,5 @@ impl Picture {
     }
 }
 
-/// Alignment by arrival times is as exact as the network's jitter.
-const MAX_SKEW: Duration = Duration::from_millis(60);
+/// What a switch can be late by: a picture interval, and a repair's round trip where there is loss.
+const MAX_SKEW: Duration = Duration::from_millis(100);

@@ -393,6 +393,7 @@ impl LiveEncoding {
         self.sequence_number = ssrc as u16 & 0x7fff;
         self.timestamp = ssrc.wrapping_mul(11);
         self.history.clear();
+        self.reported = false;
         self.encoder.want_key_frame();
     }
 }

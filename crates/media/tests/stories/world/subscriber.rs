@@ -80,8 +80,8 @@ impl Subscriber {
         let mut packets: Vec<Box<dyn rtcp::Packet>> = Vec::new();
         for view in &mut self.views {
             let (missing, hopeless) = view.requests(now);
-            if !missing.is_empty() {
-                let nacks = nack_pairs_from_sequence_numbers(&missing);
+            for missing in missing.chunks(MAX_NACKS) {
+                let nacks = nack_pairs_from_sequence_numbers(missing);
                 packets.push(Box::new(TransportLayerNack {
                     sender_ssrc: OWN_SSRC,
                     media_ssrc: view.ssrc,
@@ -125,5 +125,7 @@ pub fn picture_loss(media_ssrc: u32) -> Box<dyn rtcp::Packet> {
 
 /// Browsers report from 1 when they send nothing.
 const OWN_SSRC: u32 = 1;
+/// In one packet, whose pairs have a count of 8 bits.
+const MAX_NACKS: usize = 200;
 const FIRST_REPORT: Duration = Duration::from_millis(100);
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);

@@ -192,6 +192,15 @@ impl World {
         &mut self.clients[client.0]
     }
 
+    pub fn parties_mut(&mut self) -> impl Iterator<Item = &mut Party> {
+        self.clients.iter_mut()
+    }
+
+    /// Since the world began.
+    pub fn age(&self) -> Duration {
+        self.now - self.origin
+    }
+
     pub fn transport(&self, client: Client) -> TransportId {
         self.clients[client.0].transport
     }

@@ -105,8 +105,13 @@ impl View {
             }
         };
         self.missing.remove(&sequence);
-        for lost in highest.map_or(sequence, |highest| highest + 1)..sequence {
-            self.missing.insert(lost, Missing { tries: 0, ask_at: now + PATIENCE });
+        let lost = highest.map_or(sequence, |highest| highest + 1)..sequence;
+        if lost.end.saturating_sub(lost.start) > TOO_MANY {
+            self.hopeless = true;
+            self.missing.clear();
+        } else {
+            let missing = || Missing { tries: 0, ask_at: now + PATIENCE };
+            self.missing.extend(lost.map(|lost| (lost, missing())));
         }
         let stamp = (!payload.is_empty()).then(|| Stamp::of(&payload));
         let ids = stamp.and_then(|_| ids(self.codec, &payload));
@@ -195,3 +200,5 @@ fn ids(codec: Codec, payload: &Bytes) -> Option<Ids> {
 const PATIENCE: Duration = Duration::from_millis(10);
 const RETRY: Duration = Duration::from_millis(60);
 const MAX_TRIES: u8 = 10;
+/// More than can be asked for.
+const TOO_MANY: u64 = 1_000;
