@@ -217,10 +217,9 @@ test('whoever makes sound is told to be the active speaker', async () => {
   const birgit = use(await Peer.join(people[1], call));
   const producer = await alf.produce('mic', use(new Microphone()).track);
 
-  const { levels } = await birgit.signaling.heard('media:audio-levels');
+  const { levels } = await birgit.signaling.heard('media:audio-levels', isLoud);
   assert.equal(levels[0].producerId, producer.id);
   assert.equal(levels[0].userId, alf.userId);
-  assert(levels[0].dBov > -40 && levels[0].dBov <= 0, `a hum of ${levels[0].dBov} dBov`);
   const speaker = await birgit.signaling.heard('media:active-speaker', ({ userId }) => userId);
   assert.deepEqual(speaker, { callId: call.id, userId: alf.userId, producerId: producer.id });
 });
@@ -276,6 +275,11 @@ test('the caller ends the call for everyone', async () => {
     code: 'call_ended',
   });
 });
+
+/** @param {{ levels: { dBov: number }[] }} event */
+function isLoud({ levels }) {
+  return levels.some(({ dBov }) => dBov > -40 && dBov <= 0);
+}
 
 /** @param {import('mediasoup-client').types.DataProducer | import('mediasoup-client').types.DataConsumer} channel */
 function opened(channel) {

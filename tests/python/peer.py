@@ -89,7 +89,7 @@ class Peer:
         self.arguments = arguments
         self.socket = socketio.AsyncClient()
         self.device = Device(handlerFactory=AiortcHandler.createFactory())
-        self.consumers = set()
+        self.consumers = {}
         self.consuming = asyncio.Lock()
         self.tasks = set()
 
@@ -102,11 +102,11 @@ class Peer:
         await self.device.load(RtpCapabilities.model_validate(offered["routerRtpCapabilities"]))
         capabilities = plain(self.device.recvRtpCapabilities)
         media = {"send": True, "recv": True, "consume": True}
-        joined = await self.request("call:join", {**call, "rtpCapabilities": capabilities, "media": media})
-        say("joined", userId=joined["userId"], legId=joined["legId"])
-        self.send_transport = self.adopt("send", joined["transports"]["send"])
-        self.recv_transport = self.adopt("recv", joined["transports"]["recv"])
         async with self.consuming:
+            joined = await self.request("call:join", {**call, "rtpCapabilities": capabilities, "media": media})
+            self.leg = joined["legId"]
+            self.send_transport = self.adopt("send", joined["transports"]["send"])
+            self.recv_transport = self.adopt("recv", joined["transports"]["recv"])
             await self.accept(joined["consumers"])
         await self.send_transport.produce(Microphone(arguments.hertz), appData={"source": "mic"})
         await self.send_transport.produce(Camera(arguments.hue), appData={"source": "camera"})
@@ -162,6 +162,8 @@ class Peer:
 
     async def on_new_producer(self, event):
         async with self.consuming:
+            if event["legId"] == self.leg or event["producerId"] in self.consumers:
+                return
             request = {"transportId": self.recv_transport.id, "producerIds": [event["producerId"]]}
             await self.accept((await self.request("media:consume", request))["consumers"])
 
@@ -174,7 +176,7 @@ class Peer:
                 rtpParameters=RtpParameters.model_validate(consumer["rtpParameters"]),
                 streamId=consumer["streamId"],
             )
-            self.consumers.add(received)
+            self.consumers[consumer["producerId"]] = received
             sense = self.watch if consumer["kind"] == "video" else self.listen
             self.start(sense(consumer["userId"], received.track))
         if offered:

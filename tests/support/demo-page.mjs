@@ -38,8 +38,19 @@ export class DemoPage {
     await demo.page.goto(address);
     await demo.type('name-input', name);
     await demo.click('sign-in');
-    await until(`${name} is signed in`, () => demo.userId());
+    await demo.until(`${name} is signed in`, () => demo.userId());
     return demo;
+  }
+
+  /**
+   * Waits, and keeps a picture of what was there instead.
+   * @param {Parameters<typeof until>} wait
+   */
+  async until(...wait) {
+    await until(...wait).catch(async (error) => {
+      await this.screenshot(`failed-${this.name}`).catch(() => undefined);
+      throw error;
+    });
   }
 
   /** @param {string} testId */
@@ -76,7 +87,9 @@ export class DemoPage {
 
   /** @param {string} testId */
   async untilShown(testId) {
-    await until(`${this.name} is shown ${testId}`, () => this.shows(`[data-testid="${testId}"]`));
+    await this.until(`${this.name} is shown ${testId}`, () =>
+      this.shows(`[data-testid="${testId}"]`),
+    );
   }
 
   /** @returns {Promise<string>} */
@@ -99,7 +112,7 @@ export class DemoPage {
 
   /** Until media can flow both ways. */
   async untilInCall() {
-    await until(
+    await this.until(
       `${this.name} is in the call`,
       async () => (await this.state()).phase === 'joined',
       { seconds: 30 },
@@ -117,7 +130,7 @@ export class DemoPage {
     const begin = await this.framesDecoded(userId, source);
     let frames = 0;
     const pictures = new Set();
-    await until(
+    await this.until(
       () =>
         `${this.name} sees the ${source} of ${other.name} move; so far ${frames} frames were decoded ` +
         `and ${pictures.size} pictures painted; ${this.complaints.join('; ')}`,
@@ -152,7 +165,7 @@ export class DemoPage {
    */
   async seesThat(other, what, value) {
     const tile = `[data-testid="tile-${await other.userId()}-camera"][data-${what}="${value}"]`;
-    await until(`${this.name} sees that ${other.name} is ${what}: ${value}`, () =>
+    await this.until(`${this.name} sees that ${other.name} is ${what}: ${value}`, () =>
       this.shows(tile),
     );
   }

@@ -210,8 +210,13 @@ export class Peer {
   /** From here on, takes what others begin to send and drops what they stop to send. */
   #follow() {
     const { socket, events } = this.signaling;
-    const begin = (/** @type {{ producerId: string }} */ { producerId }) => {
-      this.#consuming = this.#consuming.then(() => this.#consume([producerId]));
+    const begin = (/** @type {{ producerId: string, legId: string }} */ { producerId, legId }) => {
+      if (legId === this.legId) return;
+      this.#consuming = this.#consuming
+        .then(() => this.#consume([producerId]))
+        .catch((error) => {
+          if (socket.connected) throw error;
+        });
     };
     const end = (/** @type {{ producerId: string }} */ { producerId }) => this.#drop(producerId);
     for (const { name, payload } of events) if (name === 'media:new-producer') begin(payload);
