@@ -59,6 +59,15 @@ pub(crate) enum Format {
     Rtx,
 }
 
+impl Encoding {
+    fn announced(&self, format: Format) -> Option<Ssrc> {
+        match format {
+            Format::Media => self.ssrc,
+            Format::Rtx => self.rtx_ssrc,
+        }
+    }
+}
+
 impl Producer {
     pub(crate) fn new(id: ProducerId, transport: TransportKey, kind: MediaKind, offer: Offered) -> Self {
         Self {
@@ -87,17 +96,19 @@ impl Producer {
         self.encodings.len() > 1
     }
 
-    /// The encoding a packet with an SSRC not seen before belongs to: by its RID (of RTX: the repaired one), by the
-    /// announced SSRC, or because there is only one that announced neither.
+    /// The encoding a packet with an SSRC not seen before belongs to: by its RID (of RTX: the repaired one) or by the
+    /// announced SSRC.
     pub(crate) fn encoding_for(&self, header: &Header, format: Format, rid: Option<Rid>) -> Option<usize> {
         let by_rid = rid.and_then(|rid| self.encodings.iter().position(|encoding| encoding.rid == Some(rid)));
-        let announced = |encoding: &Encoding| match format {
-            Format::Media => encoding.ssrc == Some(header.ssrc),
-            Format::Rtx => encoding.rtx_ssrc == Some(header.ssrc),
-        };
-        let by_ssrc = || self.encodings.iter().position(announced);
-        let only = || (self.encodings.len() == 1 && self.encodings[0].rid.is_none()).then_some(0);
-        by_rid.or_else(by_ssrc).or_else(only)
+        let announced = |encoding: &Encoding| encoding.announced(format) == Some(header.ssrc);
+        by_rid.or_else(|| self.encodings.iter().position(announced))
+    }
+
+    /// The only encoding, if it has no RID. A packet that does not name the producer is told by nothing else, so it
+    /// is taken for this one's only if no SSRC was announced.
+    pub(crate) fn only_encoding(&self, format: Format, named: bool) -> Option<usize> {
+        let [only] = &self.encodings[..] else { return None };
+        (only.rid.is_none() && (named || only.announced(format).is_none())).then_some(0)
     }
 
     /// Gives an encoding the SSRC of this packet. One it had before began anew elsewhere: its SSRC is returned.

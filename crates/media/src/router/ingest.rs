@@ -59,14 +59,16 @@ impl Router {
             if let Some(rtx) = &mut encoding.rtx {
                 rtx.receive(&media.header, ctx.now);
             }
-            let Some(stream) = &encoding.stream else { return };
-            let Some(unwrapped) = unwrap_rtx(&media, stream) else {
+            let Some(original) = unwrap_rtx(&media) else {
                 ctx.counters.padding_received += 1;
                 return;
             };
-            media = unwrapped;
+            media = original;
         }
-        let Some(stream) = &mut encoding.stream else { return };
+        let Some(stream) = &mut encoding.stream else {
+            ctx.counters.rtp_unknown_stream += 1;
+            return;
+        };
         let arrival = stream.receive(&media, ctx.now, ctx.counters);
         ctx.counters.packets_recovered += u64::from(media.recovered && arrival.is_some());
         let missing = stream.nack.as_ref().and_then(|nack| nack.next_timeout());
@@ -145,16 +147,24 @@ impl Router {
             Some((_, producer)) => std::slice::from_ref(producer),
             None => &uplink.producers,
         };
-        let found = candidates.iter().find_map(|&key| {
+        let route = |key, encoding: usize, format| Route { producer: key, encoding: encoding as u8, format };
+        let told = candidates.iter().find_map(|&key| {
             let producer = self.producers.get(key)?;
             let format = producer.format(header.payload_type)?;
             let rid = match format {
                 Format::Media => extensions.rid,
                 Format::Rtx => extensions.repaired_rid.or(extensions.rid),
             };
-            let encoding = producer.encoding_for(header, format, rid)?;
-            Some(Route { producer: key, encoding: encoding as u8, format })
-        })?;
+            Some(route(key, producer.encoding_for(header, format, rid)?, format))
+        });
+        let left_over = || {
+            candidates.iter().filter(|_| extensions.mid.is_none() || by_mid.is_some()).find_map(|&key| {
+                let producer = self.producers.get(key)?;
+                let format = producer.format(header.payload_type)?;
+                Some(route(key, producer.only_encoding(format, by_mid.is_some())?, format))
+            })
+        };
+        let found = told.or_else(left_over)?;
         let producer = self.producers.get_mut(found.producer)?;
         let old = producer.latch(usize::from(found.encoding), found.format, header, ctx.now);
         if let Some(old) = old {
@@ -186,11 +196,10 @@ impl Router {
     }
 }
 
-/// The media packet inside an RTX packet (RFC 4588 §4); `None` when there is none, as in probes.
-fn unwrap_rtx<'a>(rtx: &Media<'a>, stream: &Stream) -> Option<Media<'a>> {
+/// The media packet inside an RTX packet (RFC 4588 §4), but for its SSRC; `None` when there is none, as in probes.
+fn unwrap_rtx<'a>(rtx: &Media<'a>) -> Option<Media<'a>> {
     let (original, payload) = rtx.payload.split_first_chunk()?;
-    let sequence_number = u16::from_be_bytes(*original);
     let mut header = rtx.header;
-    (header.sequence_number, header.ssrc) = (sequence_number, stream.ssrc);
+    header.sequence_number = u16::from_be_bytes(*original);
     (!payload.is_empty()).then_some(Media { header, payload, recovered: true, ..*rtx })
 }
