@@ -3,9 +3,13 @@
 #![expect(unreachable_pub, reason = "a test binary exports nothing")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "webrtc-rs's enums are open")]
 
+mod handshakes;
+mod identity;
 mod late_join;
+mod layers;
 mod loss;
 mod paths;
+mod pauses;
 mod restarts;
 mod simulcast;
 mod two_party;

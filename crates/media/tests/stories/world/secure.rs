@@ -14,6 +14,7 @@ use rtc_srtp::config::{Config, LABEL_EXTRACTOR_DTLS_SRTP};
 use rtc_srtp::context::Context;
 use rtc_srtp::option::{srtcp_replay_protection, srtp_replay_protection};
 use rtc_srtp::protection_profile::ProtectionProfile;
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -31,7 +32,11 @@ pub struct Dtls {
     endpoint: Endpoint,
     config: Arc<HandshakeConfig>,
     is_client: bool,
-    started: bool,
+    /// The library repeats flights with fresh record numbers, but stops too soon; from then on these are repeated.
+    flight: Vec<Vec<u8>>,
+    repeat_at: Option<Instant>,
+    done: bool,
+    outbox: VecDeque<Vec<u8>>,
     /// The server said goodbye.
     pub closed: bool,
 }
@@ -48,7 +53,16 @@ impl Dtls {
         let config = config(is_client, profiles, server.fingerprints.clone());
         let accepting = (!is_client).then(|| config.clone());
         let endpoint = Endpoint::new(LOCAL, TransportProtocol::UDP, accepting);
-        Self { endpoint, config, is_client, started: false, closed: false }
+        Self {
+            endpoint,
+            config,
+            is_client,
+            flight: Vec::new(),
+            repeat_at: None,
+            done: false,
+            outbox: VecDeque::new(),
+            closed: false,
+        }
     }
 
     /// What the client tells the server about itself.
@@ -58,8 +72,9 @@ impl Dtls {
     }
 
     pub fn start(&mut self, now: Instant) {
-        if self.is_client && !std::mem::replace(&mut self.started, true) {
+        if self.is_client && self.flight.is_empty() {
             self.endpoint.connect(now, PEER, self.config.clone(), None).unwrap();
+            self.note_flight(now);
         }
     }
 
@@ -67,35 +82,73 @@ impl Dtls {
         let mut secured = Secured::default();
         for event in self.endpoint.read(now, PEER, None, BytesMut::from(datagram)).unwrap_or_default() {
             match event {
-                EndpointEvent::HandshakeComplete => secured.keys = Some(self.keys()),
+                EndpointEvent::HandshakeComplete => {
+                    secured.keys = Some(self.keys());
+                    self.done = true;
+                }
                 EndpointEvent::ApplicationData(data) => secured.data.push(data),
                 EndpointEvent::PeerClosed => self.closed = true,
                 _ => {}
+            }
+        }
+        let answered = self.note_flight(now);
+        if self.done {
+            self.repeat_at = None;
+            // The last flight was lost, or the server would not repeat its own.
+            if !answered && datagram[0] == HANDSHAKE {
+                self.outbox.extend(self.flight.iter().cloned());
             }
         }
         secured
     }
 
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.endpoint.poll_timeout(&PEER)
+        self.repeat_at.into_iter().chain(self.endpoint.poll_timeout(&PEER)).min()
     }
 
     pub fn handle_timeout(&mut self, now: Instant) {
-        if self.next_timeout().is_some_and(|at| at <= now) {
-            self.endpoint.handle_timeout(PEER, now).unwrap();
+        if self.endpoint.poll_timeout(&PEER).is_some_and(|at| at <= now) {
+            // It fails, and ends the timer, once it has gone off too often.
+            let _ = self.endpoint.handle_timeout(PEER, now);
+            let again = self.drain();
+            self.outbox.extend(again);
+        }
+        if self.repeat_at.is_some_and(|at| at <= now) {
+            self.repeat_at = Some(now + REPEAT_INTERVAL);
+            self.outbox.extend(self.flight.iter().cloned());
         }
     }
 
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        self.endpoint.poll_transmit().map(|transmit| transmit.message.to_vec())
+        self.outbox.pop_front()
     }
 
     pub fn write(&mut self, now: Instant, data: &[u8]) {
         self.endpoint.write(now, PEER, data).unwrap();
+        let records = self.drain();
+        self.outbox.extend(records);
     }
 
     pub fn close(&mut self, now: Instant) {
         self.endpoint.close(now).unwrap();
+        let records = self.drain();
+        self.outbox.extend(records);
+    }
+
+    /// Keeps what the handshake wants to send, to be repeated until it is answered.
+    fn note_flight(&mut self, now: Instant) -> bool {
+        let flight = self.drain();
+        if flight.is_empty() {
+            return false;
+        }
+        self.outbox.extend(flight.iter().cloned());
+        self.flight = flight;
+        self.repeat_at = Some(now + REPEAT_INTERVAL);
+        true
+    }
+
+    fn drain(&mut self) -> Vec<Vec<u8>> {
+        std::iter::from_fn(|| self.endpoint.poll_transmit()).map(|transmit| transmit.message.to_vec()).collect()
     }
 
     fn keys(&self) -> Srtp {
@@ -121,12 +174,16 @@ impl Dtls {
 }
 
 pub struct Srtp {
-    pub profile: ProtectionProfile,
+    profile: ProtectionProfile,
     sealing: Context,
     opening: Context,
 }
 
 impl Srtp {
+    pub fn is_gcm(&self) -> bool {
+        matches!(self.profile, ProtectionProfile::AeadAes128Gcm)
+    }
+
     pub fn seal_rtp(&mut self, packet: &[u8]) -> Vec<u8> {
         self.sealing.encrypt_rtp(packet).unwrap().to_vec()
     }
@@ -184,5 +241,8 @@ static CERTIFICATE: LazyLock<Certificate> = LazyLock::new(|| {
     let provider = AwsLcRsProvider::new();
     Certificate::generate_self_signed(["client".to_owned()], provider.crypto()).unwrap()
 });
+const REPEAT_INTERVAL: Duration = Duration::from_millis(100);
+/// The first byte of a handshake record.
+const HANDSHAKE: u8 = 22;
 const PEER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 1));
 const LOCAL: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));

@@ -106,23 +106,56 @@ impl World {
     }
 
     pub fn produce(&mut self, client: Client, track: Track) -> Produced {
-        let number = self.clients[..client.0].iter().map(Party::track_count).sum::<usize>() * 16;
-        let base: u32 = self.rng.random_range(0x1000_0000..0x7000_0000);
-        let publisher = self.publisher_mut(client);
-        let mid = track.mid.then(|| publisher.tracks.len().to_string());
-        let encodings = 0..u32::from(track.encodings);
-        let ssrcs =
-            encodings.map(|index| (base + 2 * index, track.rtx.then_some(base + 2 * index + 1))).collect();
-        let identity = Identity { mid, ssrcs };
+        let mid = self.publisher_ref(client).tracks.len().to_string();
+        self.produce_as(client, track, &mid)
+    }
+
+    /// Produces in the m-section of this MID.
+    pub fn produce_as(&mut self, client: Client, track: Track, mid: &str) -> Produced {
+        let identity = self.identity(&track, mid);
         let rtp_parameters = track.rtp_parameters(&identity);
         let id = ProducerId(self.uuid());
         let options = ProduceOptions { kind: track.kind(), rtp_parameters, paused: false };
         self.sfu.produce(self.now, self.clients[client.0].transport, id, options).unwrap();
-        let publisher = self.publisher_mut(client);
-        let number = (number + publisher.tracks.len()) as u16;
-        let index = publisher.add(track, id, &identity, number);
+        self.begin(client, track, id, &identity)
+    }
+
+    /// Sends a track that the server is not told of.
+    pub fn add_unannounced(&mut self, client: Client, track: Track) -> Produced {
+        let identity = self.identity(&track, "?");
+        let id = ProducerId(self.uuid());
+        self.begin(client, track, id, &identity)
+    }
+
+    fn identity(&mut self, track: &Track, mid: &str) -> Identity {
+        let base: u32 = self.rng.random_range(0x1000_0000..0x7000_0000);
+        let encodings = 0..u32::from(track.encodings);
+        let ssrcs = encodings.map(|index| (base + 2 * index, track.rtx.then_some(base + 2 * index + 1))).collect();
+        Identity { mid: track.mid.then(|| mid.to_owned()), ssrcs }
+    }
+
+    fn begin(&mut self, client: Client, track: Track, id: ProducerId, identity: &Identity) -> Produced {
+        let number = self.clients.iter().map(Party::track_count).sum::<usize>() as u16;
+        let index = self.publisher_mut(client).add(track, id, identity, number);
         self.kick(client);
         Produced { client, track: index, id }
+    }
+
+    /// Sends a packet of padding alone.
+    pub fn probe(&mut self, produced: Produced, encoding: usize) {
+        let now = self.now;
+        let Party { role: Role::Publisher(publisher), connection, .. } = &mut self.clients[produced.client.0] else {
+            panic!("a subscriber")
+        };
+        publisher.pad(now, produced.track, encoding, connection);
+    }
+
+    /// Sends a packet of padding alone in the RTX stream.
+    pub fn probe_with_rtx(&mut self, produced: Produced, encoding: usize) {
+        let Party { role: Role::Publisher(publisher), connection, .. } = &mut self.clients[produced.client.0] else {
+            panic!("a subscriber")
+        };
+        publisher.pad_with_rtx(produced.track, encoding, connection);
     }
 
     /// Consumes as clients do: paused at first, resumed when they are ready.
