@@ -1,4 +1,5 @@
 // @ts-check
+import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { lasting, until } from './until.mjs';
@@ -18,7 +19,7 @@ export class DemoPage {
   constructor(page, name) {
     this.page = page;
     this.name = name;
-    /** @type {string[]} what the page complained about */
+    /** @type {string[]} errors in the page, and errors that it shows */
     this.complaints = [];
     page.on('pageerror', (error) => this.complaints.push(String(error)));
     page.on('console', (message) => {
@@ -35,6 +36,7 @@ export class DemoPage {
   static async signIn(browser, address, name) {
     const context = await browser.createBrowserContext();
     const demo = new DemoPage(await context.newPage({ type: 'window' }), name);
+    await demo.page.evaluateOnNewDocument(complainOfAlerts);
     await demo.page.goto(address);
     await demo.type('name-input', name);
     await demo.click('sign-in');
@@ -55,7 +57,8 @@ export class DemoPage {
 
   /** @param {string} testId */
   async click(testId) {
-    await this.#find(testId, (locator) => locator.click());
+    await this.untilStill(testId);
+    await this.#find(testId).click();
   }
 
   /**
@@ -63,20 +66,24 @@ export class DemoPage {
    * @param {string} words
    */
   async type(testId, words) {
-    await this.#find(testId, (locator) => locator.fill(words));
+    await this.untilShown(testId);
+    await this.#find(testId).fill(words);
   }
 
-  /**
-   * @param {string} testId
-   * @param {(locator: import('puppeteer-core').Locator<Element>) => Promise<void>} act
-   */
-  async #find(testId, act) {
-    // Nothing moves here, and a window that is not in front would be waited for in vain.
-    const locator = this.page
-      .locator(`[data-testid="${testId}"]`)
-      .setWaitForStableBoundingBox(false);
-    await act(locator).catch((cause) => {
-      throw new Error(`${this.name} cannot use ${testId}`, { cause });
+  /** @param {string} testId */
+  #find(testId) {
+    // The library would wait for an animation frame, which a window that is not in front may never get.
+    return this.page.locator(`[data-testid="${testId}"]`).setWaitForStableBoundingBox(false);
+  }
+
+  /** @param {string} testId */
+  async untilStill(testId) {
+    let last = '';
+    await this.until(`${this.name} is shown ${testId}, and it stands still`, async () => {
+      const element = await this.page.$(`[data-testid="${testId}"]`);
+      const before = last;
+      last = JSON.stringify(await element?.boundingBox()) ?? '';
+      return last !== '' && last === before;
     });
   }
 
@@ -105,7 +112,8 @@ export class DemoPage {
 
   /** From the preview into the call. */
   async join() {
-    await this.untilShown('preview');
+    // The lists of devices come last, and move what is below them.
+    await this.untilShown('device-videoinput');
     await this.click('join');
     await this.untilInCall();
   }
@@ -158,16 +166,13 @@ export class DemoPage {
   }
 
   /**
-   * Until a tile says something of itself: `data-muted`, `data-speaking`.
+   * Until the tile of somebody says that they are muted, or not.
    * @param {DemoPage} other
-   * @param {'muted' | 'speaking'} what
-   * @param {boolean} value
+   * @param {boolean} muted
    */
-  async seesThat(other, what, value) {
-    const tile = `[data-testid="tile-${await other.userId()}-camera"][data-${what}="${value}"]`;
-    await this.until(`${this.name} sees that ${other.name} is ${what}: ${value}`, () =>
-      this.shows(tile),
-    );
+  async seesMuted(other, muted) {
+    const tile = `[data-testid="tile-${await other.userId()}-camera"][data-muted="${muted}"]`;
+    await this.until(`${this.name} sees ${other.name} muted: ${muted}`, () => this.shows(tile));
   }
 
   /**
@@ -215,8 +220,10 @@ export class DemoPage {
     await this.page.screenshot({ path: join(ARTIFACTS, `${title}.png`) });
   }
 
+  /** Fails if anything ever went wrong in this window. */
   async close() {
     await this.page.browserContext().close();
+    assert.deepEqual(this.complaints, [], `what went wrong for ${this.name}`);
   }
 }
 
@@ -231,6 +238,17 @@ function paintedPicture(element) {
   const context = canvas.getContext('2d', { willReadFrequently: true });
   context?.drawImage(/** @type {HTMLVideoElement} */ (element), 0, 0, canvas.width, canvas.height);
   return context?.getImageData(0, 0, canvas.width, canvas.height).data.join();
+}
+
+/** Runs in the page: tells of every alert that is shown, however soon it goes away. */
+function complainOfAlerts() {
+  new MutationObserver((changes) => {
+    for (const node of changes.flatMap(({ addedNodes }) => [...addedNodes])) {
+      if (node instanceof Element && node.matches('[role="alert"]')) {
+        console.error(node.textContent);
+      }
+    }
+  }).observe(document, { childList: true, subtree: true });
 }
 
 /** Runs in the page: gives it a drawing when it asks for a screen. */
