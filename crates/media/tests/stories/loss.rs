@@ -74,9 +74,9 @@ fn a_repaired_first_packet_of_a_key_frame_shows_the_whole_key_frame_to_a_late_jo
     let (alice, bob) = (world.publisher(), world.subscriber());
     let camera = world.produce(alice, Track::vp8());
     world.run(Duration::from_secs(2));
-    world.publisher_mut(alice).decide_fates(|stamp| {
-        if stamp.key && stamp.packet == 0 { Fate::Lost } else { Fate::Sent }
-    });
+    world
+        .publisher_mut(alice)
+        .decide_fates(|stamp| if stamp.key && stamp.packet == 0 { Fate::Lost } else { Fate::Sent });
     let seen = world.consume(bob, camera);
     let waited = world.run_to("a picture", |world| !world.view(seen).playback().finished().is_empty());
     assert!(waited < Duration::from_millis(250), "waited {waited:?}");
@@ -142,7 +142,8 @@ fn a_receiver_that_asks_for_everything_again_and_again_gets_it_a_bounded_number_
     let (ssrc, last) = (world.view(seen).ssrc, world.view(seen).playback().last as u16);
     let sent = world.sfu.counters().packets_sent;
     for _ in 0..200 {
-        let pairs = (0..60).map(|pair| NackPair { packet_id: last.wrapping_sub(17 * pair), lost_packets: 0xffff });
+        let pairs =
+            (0..60).map(|pair| NackPair { packet_id: last.wrapping_sub(17 * pair), lost_packets: 0xffff });
         let nack = TransportLayerNack { sender_ssrc: 1, media_ssrc: ssrc, nacks: pairs.collect() };
         world.party_mut(seen.client).connection.send_rtcp(&[Box::new(nack)]);
         world.run(Duration::from_millis(5));

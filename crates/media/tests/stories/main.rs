@@ -3,14 +3,19 @@
 #![expect(unreachable_pub, reason = "a test binary exports nothing")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "webrtc-rs's enums are open")]
 
+mod data_channels;
 mod handshakes;
+mod hostile;
 mod identity;
 mod late_join;
 mod layers;
 mod loss;
 mod paths;
 mod pauses;
+mod reports;
 mod restarts;
 mod simulcast;
+mod speakers;
+mod teardown;
 mod two_party;
 mod world;

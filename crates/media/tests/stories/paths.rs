@@ -57,7 +57,10 @@ fn after_an_ice_restart_both_credentials_work_until_the_first_check_with_the_new
         world.party_mut(client).connection.ice.restart(restarted, now);
         world.run(Duration::from_secs(1));
         assert!(world.party(client).connection.ice.is_connected());
-        assert!(!is_answered(&mut world, client, old), "a check after the restart is known is of another time");
+        assert!(
+            !is_answered(&mut world, client, old),
+            "a check after the restart is known is of another time"
+        );
         let new = world.party(client).connection.ice.check();
         assert!(is_answered(&mut world, client, new));
     }
@@ -74,7 +77,11 @@ fn an_ice_restart_that_the_client_never_learnt_of_does_not_lock_it_out() {
         world.sfu.restart_ice(world.now, world.transport(bob)).unwrap();
         assert!(is_answered(&mut world, bob, old.clone()));
     }
-    assert_eq!(world.sfu.population().demux_entries, before + 1, "only the newest one is kept beside the one in use");
+    assert_eq!(
+        world.sfu.population().demux_entries,
+        before + 1,
+        "only the newest one is kept beside the one in use"
+    );
     world.run(Duration::from_secs(40));
     world.view(seen).playback().assert_flawless();
     let restarted = world.sfu.restart_ice(world.now, world.transport(bob)).unwrap();

@@ -72,6 +72,7 @@ fn assert_goes_on(world: &World, seen: Viewed) {
     playback.assert_flawless();
     let last = playback.pictures.last().unwrap().captured();
     assert!(last + Duration::from_millis(300) > world.age(), "nothing came since {last:?}");
-    let longest = playback.pictures.windows(2).map(|pair| pair[1].captured() - pair[0].captured()).max().unwrap();
+    let longest =
+        playback.pictures.windows(2).map(|pair| pair[1].captured() - pair[0].captured()).max().unwrap();
     assert!(longest < Duration::from_millis(250), "nothing came for {longest:?}");
 }

@@ -102,7 +102,7 @@ impl Connection {
     }
 
     pub fn seal_rtp(&mut self, packet: &[u8]) -> Vec<u8> {
-        self.srtp.as_mut().expect("media before the handshake").seal_rtp(packet)
+        self.srtp.as_mut().expect("media before the handshake").seal_rtp(packet).unwrap()
     }
 
     pub fn send_rtcp(&mut self, packets: &[Box<dyn rtcp::Packet>]) {

@@ -95,7 +95,8 @@ impl Playback {
                     decoded.clear();
                 }
                 let whole = frame.iter().map(|stamp| stamp.packet).eq(0..stamp.packets);
-                let cut_off = stamp.packet == 0 && frame.last().is_some_and(|last| self.ends_at_a_switch(last));
+                let cut_off =
+                    stamp.packet == 0 && frame.last().is_some_and(|last| self.ends_at_a_switch(last));
                 if cut_off {
                     continue;
                 }
@@ -112,7 +113,8 @@ impl Playback {
     /// The rest of a frame is not sent when a key frame of another encoding follows, for which nobody needs it.
     fn ends_at_a_switch(&self, last: &Stamp) -> bool {
         let next = self.pictures.iter().map(|picture| &picture.stamps);
-        let next = next.skip_while(|stamps| stamps.last() != Some(last)).nth(1).and_then(|stamps| stamps.first());
+        let next =
+            next.skip_while(|stamps| stamps.last() != Some(last)).nth(1).and_then(|stamps| stamps.first());
         next.is_some_and(|next| next.key && next.encoding != last.encoding)
     }
 

@@ -30,6 +30,7 @@ pub struct Publisher {
     fate: FateOf,
     /// Sealed packets that take longer.
     delayed: BTreeMap<(Instant, u64), Vec<u8>>,
+    reporting: bool,
     next_report: Option<Instant>,
     reference_time: Option<(u32, u32, Instant)>,
 }
@@ -112,6 +113,7 @@ impl Publisher {
             encodings_done: 0,
             fate: Box::new(|_| Fate::Sent),
             delayed: BTreeMap::new(),
+            reporting: true,
             next_report: None,
             reference_time: None,
         }
@@ -133,7 +135,16 @@ impl Publisher {
         };
         let encodings = identity.ssrcs.iter().enumerate().map(encoding).collect();
         let (mid, level) = (identity.mid.clone(), track.level);
-        let live = LiveTrack { track, producer, mid, encodings, muted: false, still: false, level, next_capture: None };
+        let live = LiveTrack {
+            track,
+            producer,
+            mid,
+            encodings,
+            muted: false,
+            still: false,
+            level,
+            next_capture: None,
+        };
         self.tracks.push(live);
         self.tracks.len() - 1
     }
@@ -162,7 +173,9 @@ impl Publisher {
         }
         if self.next_report.is_some_and(|at| at <= now) {
             self.next_report = Some(now + REPORT_INTERVAL);
-            self.report(now, connection);
+            if self.reporting {
+                self.report(now, connection);
+            }
         }
     }
 
@@ -198,6 +211,12 @@ impl Publisher {
                 self.note_reference_time(now, extended);
             }
         }
+    }
+
+    /// Sends nothing more.
+    pub fn stop(&mut self) {
+        self.tracks.iter_mut().for_each(|track| track.muted = true);
+        self.reporting = false;
     }
 
     /// Decides about each media packet from here on.
@@ -262,11 +281,14 @@ impl Publisher {
         it.octets += payload.bytes.len() as u32;
         let fixed = Fixed { payload_type, ssrc: it.ssrc, sequence_number, timestamp, marker: payload.marker };
         let sealed = self.seal(track, encoding, fixed, &payload, false, connection);
-        let fate = if payload.bytes.is_empty() { Fate::Sent } else { (self.fate)(&Stamp::of(&payload.bytes)) };
+        let fate =
+            if payload.bytes.is_empty() { Fate::Sent } else { (self.fate)(&Stamp::of(&payload.bytes)) };
         match fate {
             Fate::Sent => connection.send_raw(sealed.clone()),
             Fate::Lost => {}
-            Fate::Delayed(by) => drop(self.delayed.insert((now + by, u64::from(sequence_number)), sealed.clone())),
+            Fate::Delayed(by) => {
+                drop(self.delayed.insert((now + by, u64::from(sequence_number)), sealed.clone()))
+            }
         }
         let history = &mut self.tracks[track].encodings[encoding].history;
         if !payload.bytes.is_empty() {

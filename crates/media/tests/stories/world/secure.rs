@@ -148,7 +148,9 @@ impl Dtls {
     }
 
     fn drain(&mut self) -> Vec<Vec<u8>> {
-        std::iter::from_fn(|| self.endpoint.poll_transmit()).map(|transmit| transmit.message.to_vec()).collect()
+        std::iter::from_fn(|| self.endpoint.poll_transmit())
+            .map(|transmit| transmit.message.to_vec())
+            .collect()
     }
 
     fn keys(&self) -> Srtp {
@@ -184,8 +186,9 @@ impl Srtp {
         matches!(self.profile, ProtectionProfile::AeadAes128Gcm)
     }
 
-    pub fn seal_rtp(&mut self, packet: &[u8]) -> Vec<u8> {
-        self.sealing.encrypt_rtp(packet).unwrap().to_vec()
+    /// Fails for what webrtc-rs does not take for RTP.
+    pub fn seal_rtp(&mut self, packet: &[u8]) -> Result<Vec<u8>, Error> {
+        self.sealing.encrypt_rtp(packet).map(|sealed| sealed.to_vec())
     }
 
     pub fn seal_rtcp(&mut self, packet: &[u8]) -> Vec<u8> {

@@ -21,6 +21,7 @@ pub struct Subscriber {
     pub cnames: Vec<(u32, String)>,
     /// Answers to our reference times.
     pub delays_since: usize,
+    reporting: bool,
     next_report: Option<Instant>,
 }
 
@@ -33,8 +34,14 @@ impl Subscriber {
             strays: 0,
             cnames: Vec::new(),
             delays_since: 0,
+            reporting: true,
             next_report: None,
         }
+    }
+
+    /// Sends nothing more.
+    pub fn stop(&mut self) {
+        self.reporting = false;
     }
 
     pub fn next_timeout(&self) -> Option<Instant> {
@@ -96,7 +103,9 @@ impl Subscriber {
             self.next_report = Some(now + REPORT_INTERVAL);
             packets.extend(self.report(now));
         }
-        connection.send_rtcp(&packets);
+        if self.reporting {
+            connection.send_rtcp(&packets);
+        }
     }
 
     fn report(&self, now: Instant) -> [Box<dyn rtcp::Packet>; 2] {

@@ -12,7 +12,7 @@ use super::wall_clock::WallClock;
 use super::{IPV4_SERVER, Party, Role, UNIX, World};
 use rand::RngExt;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use switchyard_media::ortc::{FingerprintAlgorithm, Layers, router_rtp_capabilities};
 use switchyard_media::{
     ConsumeOptions, ConsumerId, Direction, Event, ProduceOptions, ProducerId, TransportId, TransportOptions,
@@ -130,7 +130,8 @@ impl World {
     fn identity(&mut self, track: &Track, mid: &str) -> Identity {
         let base: u32 = self.rng.random_range(0x1000_0000..0x7000_0000);
         let encodings = 0..u32::from(track.encodings);
-        let ssrcs = encodings.map(|index| (base + 2 * index, track.rtx.then_some(base + 2 * index + 1))).collect();
+        let ssrcs =
+            encodings.map(|index| (base + 2 * index, track.rtx.then_some(base + 2 * index + 1))).collect();
         Identity { mid: track.mid.then(|| mid.to_owned()), ssrcs }
     }
 
@@ -144,7 +145,8 @@ impl World {
     /// Sends a packet of padding alone.
     pub fn probe(&mut self, produced: Produced, encoding: usize) {
         let now = self.now;
-        let Party { role: Role::Publisher(publisher), connection, .. } = &mut self.clients[produced.client.0] else {
+        let Party { role: Role::Publisher(publisher), connection, .. } = &mut self.clients[produced.client.0]
+        else {
             panic!("a subscriber")
         };
         publisher.pad(now, produced.track, encoding, connection);
@@ -152,7 +154,8 @@ impl World {
 
     /// Sends a packet of padding alone in the RTX stream.
     pub fn probe_with_rtx(&mut self, produced: Produced, encoding: usize) {
-        let Party { role: Role::Publisher(publisher), connection, .. } = &mut self.clients[produced.client.0] else {
+        let Party { role: Role::Publisher(publisher), connection, .. } = &mut self.clients[produced.client.0]
+        else {
             panic!("a subscriber")
         };
         publisher.pad_with_rtx(produced.track, encoding, connection);
@@ -195,6 +198,17 @@ impl World {
         let subscriber = self.subscriber_mut(client);
         subscriber.views.push(View::new(id, codec, &parameters));
         Viewed { client, view: subscriber.views.len() - 1, id }
+    }
+
+    /// Ends a client and its transport.
+    pub fn close(&mut self, client: Client) {
+        self.sfu.close_transport(self.now, self.clients[client.0].transport).unwrap();
+        self.clients[client.0].fall_silent();
+    }
+
+    /// When the SFU wants to be woken next.
+    pub fn wakeup(&self) -> Option<Instant> {
+        self.wakeup
     }
 
     pub fn prefer(&mut self, viewed: Viewed, spatial: u8, temporal: Option<u8>) {
@@ -303,6 +317,15 @@ impl World {
 }
 
 impl Party {
+    /// Sends neither media nor checks any more.
+    pub fn fall_silent(&mut self) {
+        self.connection.ice.fall_silent();
+        match &mut self.role {
+            Role::Publisher(publisher) => publisher.stop(),
+            Role::Subscriber(subscriber) => subscriber.stop(),
+        }
+    }
+
     fn track_count(&self) -> usize {
         match &self.role {
             Role::Publisher(publisher) => publisher.tracks.len(),

@@ -1,0 +1,119 @@
+//! Data channels: messages from one client to those who consume them.
+
+use crate::world::network::Path;
+use crate::world::{Client, World};
+use std::time::Duration;
+use switchyard_media::ortc::SctpStreamParameters;
+use switchyard_media::{
+    DataConsumerCloseReason, DataConsumerId, DataProduceOptions, DataProducerId, Direction, Event,
+};
+
+#[test]
+fn messages_reach_everybody_who_consumes_them_in_order() {
+    let (mut world, alice, readers) = call(2);
+    let chat = produce(&mut world, alice, 7);
+    let streams: Vec<_> = readers.iter().map(|reader| consume(&mut world, *reader, chat).1).collect();
+    for number in 0..50 {
+        say(&mut world, alice, 7, &format!("message {number}"));
+        world.run(Duration::from_millis(10));
+    }
+    world.run(Duration::from_secs(1));
+    for (reader, stream) in readers.iter().zip(streams) {
+        let received = &world.party(*reader).connection.data.received;
+        let expected: Vec<_> =
+            (0..50).map(|number| (stream, format!("message {number}").into_bytes())).collect();
+        assert_eq!(*received, expected);
+    }
+}
+
+#[test]
+fn messages_survive_loss() {
+    let (mut world, alice, readers) = call(1);
+    let chat = produce(&mut world, alice, 0);
+    consume(&mut world, readers[0], chat);
+    for party in world.parties_mut() {
+        (party.up.path, party.down.path) = (Path::losing(0.1), Path::losing(0.1));
+    }
+    for number in 0..100 {
+        say(&mut world, alice, 0, &format!("{number}"));
+        world.run(Duration::from_millis(20));
+    }
+    world.run(Duration::from_secs(20));
+    let received = &world.party(readers[0]).connection.data.received;
+    assert_eq!(received.len(), 100);
+    assert!(received.iter().enumerate().all(|(number, (_, text))| *text == number.to_string().into_bytes()));
+}
+
+#[test]
+fn closing_a_producer_closes_its_consumers_and_tells_why() {
+    let (mut world, alice, readers) = call(1);
+    let chat = produce(&mut world, alice, 3);
+    let (consumer, _) = consume(&mut world, readers[0], chat);
+    say(&mut world, alice, 3, "hello");
+    world.run(Duration::from_secs(1));
+    world.sfu.close_data_producer(world.now, chat).unwrap();
+    world.run(Duration::from_secs(1));
+    let closed = Event::DataConsumerClosed {
+        data_consumer: consumer,
+        reason: DataConsumerCloseReason::ProducerClosed,
+    };
+    assert!(world.has_event(|event| *event == closed));
+    assert_eq!((world.sfu.population().data_producers, world.sfu.population().data_consumers), (0, 0));
+    say(&mut world, alice, 3, "is anybody there?");
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.party(readers[0]).connection.data.received.len(), 1);
+}
+
+#[test]
+fn a_stream_id_is_taken_once() {
+    let (mut world, alice, _) = call(0);
+    produce(&mut world, alice, 3);
+    let options = options(3);
+    let id = DataProducerId(world.uuid());
+    let refused = world.sfu.produce_data(world.now, world.transport(alice), id, options);
+    assert!(refused.is_err());
+    assert_eq!(world.sfu.population().data_producers, 1);
+}
+
+/// A writer and some readers, all with an association.
+fn call(readers: usize) -> (World, Client, Vec<Client>) {
+    let mut world = World::new(1);
+    let alice = world.publisher();
+    let readers: Vec<_> = (0..readers).map(|_| world.subscriber()).collect();
+    world.run(Duration::from_secs(1));
+    let now = world.now;
+    for party in world.parties_mut() {
+        party.connection.data.open(now);
+    }
+    world.run(Duration::from_secs(1));
+    assert!(world.parties_mut().all(|party| party.connection.data.connected));
+    (world, alice, readers)
+}
+
+fn produce(world: &mut World, client: Client, stream: u16) -> DataProducerId {
+    let id = DataProducerId(world.uuid());
+    world.sfu.produce_data(world.now, world.transport(client), id, options(stream)).unwrap();
+    id
+}
+
+fn options(stream_id: u16) -> DataProduceOptions {
+    let sctp_stream_parameters = SctpStreamParameters {
+        stream_id,
+        ordered: Some(true),
+        max_packet_life_time: None,
+        max_retransmits: None,
+    };
+    DataProduceOptions { sctp_stream_parameters, label: "chat".to_owned(), protocol: String::new() }
+}
+
+fn consume(world: &mut World, client: Client, producer: DataProducerId) -> (DataConsumerId, u16) {
+    let id = DataConsumerId(world.uuid());
+    let parameters = world.sfu.consume_data(world.now, world.transport(client), id, producer).unwrap();
+    assert_eq!(parameters.label, "chat");
+    (id, parameters.sctp_stream_parameters.stream_id)
+}
+
+fn say(world: &mut World, client: Client, stream: u16, text: &str) {
+    let now = world.now;
+    world.party_mut(client).connection.data.send(now, stream, text);
+}
