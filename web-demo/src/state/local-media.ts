@@ -19,8 +19,8 @@ export const chosenDevices = signal<Partial<Record<DeviceKind, string>>>(
   recall(localStorage, 'devices') ?? {},
 );
 
-/** Everything that could be picked. Empty until permission is given. */
-export const devices = signal<MediaDeviceInfo[]>([]);
+/** Everything that could be picked; undefined until the browser was asked, empty without permission. */
+export const devices = signal<MediaDeviceInfo[] | undefined>(undefined);
 
 export const mic = new CaptureSlot(() => openMicrophone(chosenDevices.peek().audioinput));
 export const camera = new CaptureSlot(() => openCamera(chosenDevices.peek().videoinput));

@@ -35,7 +35,8 @@ interface DeviceSelectProps {
 }
 
 function DeviceSelect({ kind, label, using }: DeviceSelectProps) {
-  const options = devices.value.filter((device) => device.kind === kind);
+  const options = devices.value?.filter((device) => device.kind === kind);
+  if (!options) return <DevicePlaceholder label={label} />;
   if (options.length === 0) return null;
   const wanted = using?.getSettings().deviceId ?? chosenDevices.value[kind];
   const chosen = options.find(({ deviceId }) => deviceId === wanted) ?? options[0];
@@ -57,6 +58,18 @@ function DeviceSelect({ kind, label, using }: DeviceSelectProps) {
   );
 }
 
+/** Holds the place of a list that is on its way, so that nothing below it moves. */
+function DevicePlaceholder({ label }: { label: string }) {
+  return (
+    <label class="device">
+      <span>{label}</span>
+      <select disabled>
+        <option>Waiting for the browser…</option>
+      </select>
+    </label>
+  );
+}
+
 /** Shows that the microphone hears something, before the others do. */
 function MicLevel() {
   const level = useSignal(0);
@@ -68,7 +81,7 @@ function MicLevel() {
       level.value = measured;
     });
   }, [track]);
-  if (!track) return null;
+  if (!track && devices.value) return null;
   return (
     <meter
       class="mic-level"
