@@ -4,6 +4,7 @@
 //! ([`task`]), in order; a call is live from its creation until it is over.
 
 mod access;
+mod amend;
 mod announce;
 mod ledger;
 mod live;
@@ -11,18 +12,13 @@ pub mod media;
 mod orphan;
 mod presence;
 mod request;
+mod sockets;
 mod startup;
 mod task;
 
 use std::{sync::Arc, time::Duration};
 
-use switchyard_media_worker::{
-    Media,
-    media::{
-        Direction,
-        ortc::{RtpCapabilities, TransportParameters},
-    },
-};
+use switchyard_media_worker::Media;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use request::NewCall;
@@ -30,23 +26,17 @@ pub use request::NewCall;
 use live::Registry;
 use media::CallMedia;
 use presence::Presence;
-use request::{Attach, Request};
 use task::CallTask;
 
 use crate::{
     call::{
-        Call, CallView, Command, Effect, EndReason, Ending, LegReason, LegView, Metadata, Origin, Person,
-        Rules, Via,
+        Call, CallView, Command, EndReason, Ending, LegReason, LegView, Metadata, Origin, Person, Rules, Via,
     },
     error::{ErrorCode, Refusal},
     ice::IceServers,
     ids::{CallId, GroupId, LegId, UserId},
-    signaling::{
-        command::{Join, MediaCommand},
-        hub::{Hub, SocketId},
-        reply::{Joined, MediaReply, Snapshot},
-    },
-    store::{CallFilter, Page, PageRequest, Store, StoreError, StoredCall, StoredEvent, TimeCursor, now},
+    signaling::hub::Hub,
+    store::{CallFilter, Page, PageRequest, Store, StoreError, StoredEvent, TimeCursor, now},
 };
 
 /// Cheap to clone; all clones are one service.
@@ -293,91 +283,6 @@ impl Calls {
     /// `unavailable`.
     pub async fn end_with_group(&self, call: CallId) -> Result<(), Refusal> {
         self.command(call, Command::End(Ending::GroupDeleted)).await.map(drop)
-    }
-
-    /// Brings a socket into a call. Joining again on the same socket returns the same leg.
-    ///
-    /// # Errors
-    /// `not_found`, `forbidden`, `call_ended`, `unavailable`, and what the wished-for media can run into.
-    pub async fn attach(&self, by: &Person, socket: SocketId, join: Join) -> Result<Joined, Refusal> {
-        let call = join.call_id;
-        self.readable(by.id, call).await?;
-        let attach = Box::new(Attach { person: by.clone(), socket, join });
-        self.ask(call, |reply| Request::Attach { attach, reply }).await
-    }
-
-    /// The call as this leg finds it.
-    ///
-    /// # Errors
-    /// `not_in_call`, `unavailable`.
-    pub async fn sync(&self, call: CallId, leg: LegId) -> Result<Snapshot, Refusal> {
-        self.ask(call, |reply| Request::Sync { leg, reply }).await
-    }
-
-    /// The leg's socket is gone without a word: it has the resume window to come back.
-    pub async fn connection_lost(&self, call: CallId, leg: LegId) {
-        // A call that is over has no legs left to lose.
-        let _ = self.ask(call, |reply| Request::Lost { leg, reply }).await;
-    }
-
-    /// # Errors
-    /// `not_in_call`, and whatever the command itself runs into.
-    pub async fn media(
-        &self,
-        call: CallId,
-        leg: LegId,
-        command: MediaCommand,
-    ) -> Result<MediaReply, Refusal> {
-        self.ask(call, |reply| Request::Media { leg, command, reply }).await
-    }
-
-    /// # Errors
-    /// `not_in_call`, `limit_exceeded`, `node_overloaded`.
-    pub async fn create_transport(
-        &self,
-        call: CallId,
-        leg: LegId,
-        direction: Direction,
-    ) -> Result<TransportParameters, Refusal> {
-        self.ask(call, |reply| Request::CreateTransport { leg, direction, reply }).await
-    }
-
-    /// # Errors
-    /// `not_in_call`.
-    pub async fn set_rtp_capabilities(
-        &self,
-        call: CallId,
-        leg: LegId,
-        capabilities: RtpCapabilities,
-    ) -> Result<(), Refusal> {
-        self.ask(call, |reply| Request::SetCapabilities { leg, capabilities, reply }).await
-    }
-
-    /// Hands a command to the call's owner; a call that is over has none, and is changed in the store alone.
-    async fn command(&self, call: CallId, command: Command) -> Result<CallView, Refusal> {
-        if let Some(live) = self.shared.live.get(call) {
-            let command = command.clone();
-            if let Some(answer) = live.ask(|reply| Request::Command { command, reply }).await {
-                return answer;
-            }
-        }
-        let stored = self.stored(call).await?;
-        if stored.record.status.is_running() {
-            return Err(Refusal::new(ErrorCode::Unavailable, "the call is starting or moving; try again"));
-        }
-        self.amend(stored, command).await
-    }
-
-    /// Applies a command to the record of a call that is over.
-    async fn amend(&self, stored: StoredCall, command: Command) -> Result<CallView, Refusal> {
-        let legs = self.shared.store.all_legs(stored.record.id).await?;
-        let mut call = Call::past(stored.record, legs, self.shared.config.rules).map_err(StoreError::from)?;
-        for effect in call.handle(command, now())? {
-            if let Effect::Store(changes) = effect {
-                self.shared.store.commit(&changes).await?;
-            }
-        }
-        Ok(call.view(now()))
     }
 
     async fn running_call_exists(&self, group: GroupId) -> Refusal {

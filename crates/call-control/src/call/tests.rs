@@ -82,7 +82,8 @@ impl Story {
     fn join(&mut self, who: u8, device: &str) -> LegId {
         let leg = self.next_leg();
         let device = (!device.is_empty()).then(|| DeviceId::try_from(device.to_owned()).unwrap());
-        let effects = self.handle(Command::Join { leg, person: person(who), via: Via::Socket { device } }).unwrap();
+        let effects =
+            self.handle(Command::Join { leg, person: person(who), via: Via::Socket { device } }).unwrap();
         effects.iter().find_map(Effect::attached).unwrap()
     }
 
@@ -134,7 +135,10 @@ fn leg(number: u32) -> LegId {
 fn a_new_call_waits_with_its_creator_listed() {
     let story = Story::begin();
     let view = story.call.view(story.now);
-    assert_eq!((view.status, view.participants, view.max_participants), (CallStatus::Waiting, vec![user(ADA)], 1));
+    assert_eq!(
+        (view.status, view.participants, view.max_participants),
+        (CallStatus::Waiting, vec![user(ADA)], 1)
+    );
     assert_eq!((view.started_at, view.duration, view.epoch, view.seq), (None, None, 1, 1));
     assert_eq!(story.kinds(), ["call-created"]);
 }
@@ -302,7 +306,8 @@ fn what_is_over_stays_as_it_is() {
     assert!(story.tick().is_empty());
     assert_eq!(story.join_rest(EVE).unwrap_err(), CallError::Ended);
     assert_eq!(story.handle(Command::Record(Vec::new())).unwrap_err(), CallError::Ended);
-    let (before, after) = (serde_json::to_value(before).unwrap(), serde_json::to_value(story.call.view(story.now)).unwrap());
+    let (before, after) =
+        (serde_json::to_value(before).unwrap(), serde_json::to_value(story.call.view(story.now)).unwrap());
     assert_eq!(before, after);
 }
 
@@ -356,14 +361,21 @@ fn after_a_restart_legs_have_the_resume_window_to_come_back() {
     let (mut call, effects) = restart(&story, restarted);
     assert_eq!((call.stamp().epoch, call.stamp().seq), (2, 4));
     assert_eq!(call.view(restarted).webrtc_room_id, Some(Uuid::from_u128(99)));
-    assert!(effects.iter().any(|effect| matches!(effect, Effect::Announce(r) if r.event.kind() == "room-changed")));
+    assert!(
+        effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Announce(r) if r.event.kind() == "room-changed"))
+    );
     assert_eq!(call.participants().len(), 2);
 
     let via = Via::Socket { device: call.leg(laptop).unwrap().device.clone() };
     call.handle(Command::Join { leg: leg(50), person: person(ADA), via }, restarted).unwrap();
     call.handle(Command::Tick, restarted + RESUME).unwrap();
     assert_eq!(call.participants(), [user(ADA)]);
-    assert_eq!(call.leg(phone).unwrap().state, LegState::Ended { at: seen, reason: LegReason::ServerRestart });
+    assert_eq!(
+        call.leg(phone).unwrap().state,
+        LegState::Ended { at: seen, reason: LegReason::ServerRestart }
+    );
     assert!(!call.is_over());
 }
 
@@ -384,10 +396,9 @@ fn a_call_that_nobody_returns_to_ended_when_it_was_last_seen() {
 #[test]
 fn a_row_that_contradicts_itself_is_refused() {
     let record = Story::begin().call.to_record();
-    for (status, what) in [
-        (CallStatus::Active, "active but never started"),
-        (CallStatus::Ended, "over but never ended"),
-    ] {
+    for (status, what) in
+        [(CallStatus::Active, "active but never started"), (CallStatus::Ended, "over but never ended")]
+    {
         let corrupt = CallRecord { status, ..record.clone() };
         assert_eq!(Call::from_record(corrupt, RULES).unwrap_err().what, what);
     }
@@ -463,14 +474,19 @@ impl Story {
         let view = self.call.view(self.now);
         let participants: BTreeSet<_> = view.participants.iter().collect();
         assert_eq!(participants.len(), view.participants.len(), "nobody is listed twice");
-        assert_eq!(self.call.is_over(), self.call.open_legs().next().is_none(), "running means somebody is there");
+        assert_eq!(
+            self.call.is_over(),
+            self.call.open_legs().next().is_none(),
+            "running means somebody is there"
+        );
         assert!(view.max_participants >= participants.len() as i64);
         assert_eq!(view.status.is_running(), view.ended_at.is_none());
         assert_eq!(view.end_reason.is_some(), view.ended_at.is_some());
         if let (Some(started), Some(ended)) = (view.started_at, view.ended_at) {
             assert_eq!(view.duration_seconds, Some((ended - started).num_seconds().max(0)));
         }
-        let devices: Vec<_> = self.call.open_legs().filter_map(|l| Some((l.person.id, l.device.as_ref()?))).collect();
+        let devices: Vec<_> =
+            self.call.open_legs().filter_map(|l| Some((l.person.id, l.device.as_ref()?))).collect();
         assert_eq!(devices.iter().collect::<BTreeSet<_>>().len(), devices.len(), "one open leg per device");
         for leg in self.call.legs.values() {
             assert!(leg.left_at().is_none_or(|left| left >= leg.joined_at));
@@ -489,7 +505,8 @@ impl Story {
         assert!(self.recorded.is_sorted_by_key(|recorded| recorded.stamp.epoch));
         let versions: Vec<i64> = self.stored.iter().map(|changes| changes.call.version).collect();
         assert_eq!(versions, (1..=self.call.version).collect::<Vec<_>>(), "every version is stored once");
-        let stored: Vec<i64> = self.stored.iter().flat_map(|c| &c.events).map(|event| event.stamp.seq).collect();
+        let stored: Vec<i64> =
+            self.stored.iter().flat_map(|c| &c.events).map(|event| event.stamp.seq).collect();
         assert_eq!(stored, numbers, "what is told is what is stored");
 
         let mut here: HashMap<UserId, i64> = HashMap::from([(user(ADA), 1)]);
@@ -511,10 +528,15 @@ impl Story {
                     assert_eq!(participants.len(), here.values().filter(|legs| **legs > 0).count());
                 }
                 Event::CallEnded { .. } => here.clear(),
-                Event::CallCreated | Event::CallStarted | Event::RoomChanged | Event::MetadataChanged | Event::Media(_) => {}
+                Event::CallCreated
+                | Event::CallStarted
+                | Event::RoomChanged
+                | Event::MetadataChanged
+                | Event::Media(_) => {}
             }
         }
-        let present: BTreeSet<_> = here.iter().filter(|(_, legs)| **legs > 0).map(|(user, _)| *user).collect();
+        let present: BTreeSet<_> =
+            here.iter().filter(|(_, legs)| **legs > 0).map(|(user, _)| *user).collect();
         assert_eq!(present, self.call.participants().into_iter().collect());
         assert_eq!(self.call.max_participants(), peak as i64);
     }

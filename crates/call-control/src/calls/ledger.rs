@@ -69,3 +69,49 @@ impl Ledger {
 /// Some hours of an ordinary call, some minutes of a lively one.
 const MOST_WAITING: usize = 1_000;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        call::{Call, CallType, Effect, Metadata, Origin, Person, Rules},
+        ids::{CallId, GroupId, LegId, UserId},
+        store::now,
+        testing::TestStore,
+    };
+    use switchyard_media_worker::media::RouterId;
+
+    fn changes() -> Changes {
+        let origin = Origin {
+            id: CallId::random(),
+            group_id: GroupId::random(),
+            initiated_by: UserId::random(),
+            call_type: CallType::Video,
+            created_at: now(),
+        };
+        let creator = Person { id: origin.initiated_by, name: "Ada".to_owned() };
+        let rules = Rules { ring: None, unattached: None, resume_window: RETRY_AFTER };
+        let room = RouterId(Uuid::new_v4());
+        let (_, effects) = Call::create(origin, creator, LegId::random(), room, Metadata::default(), rules);
+        let store = |effect| if let Effect::Store(changes) = effect { Some(*changes) } else { None };
+        effects.into_iter().find_map(store).unwrap()
+    }
+
+    #[tokio::test]
+    async fn while_the_database_is_away_changes_wait_and_their_number_is_bounded() {
+        let store = TestStore::sqlite().await.open().await;
+        store.close().await;
+        let mut ledger = Ledger::new(store);
+        assert!(matches!(ledger.write(&changes()).await, Err(StoreError::Unavailable(_))));
+        assert_eq!(ledger.retry_at(), None, "what was refused does not wait");
+        for _ in 0..MOST_WAITING {
+            ledger.write_or_keep(changes()).await.unwrap();
+        }
+        assert!(ledger.retry_at().is_some());
+        assert!(matches!(ledger.write_or_keep(changes()).await, Err(StoreError::Unavailable(_))));
+        assert!(matches!(ledger.flush().await, Err(StoreError::Unavailable(_))));
+        assert_eq!(ledger.waiting.len(), MOST_WAITING);
+    }
+}

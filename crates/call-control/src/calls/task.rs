@@ -6,7 +6,9 @@ mod effects;
 
 use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
+use effects::Durability;
 use futures_util::FutureExt;
+
 use switchyard_media_worker::media::Event as MediaEvent;
 use tokio::{sync::mpsc, time::Instant};
 
@@ -48,7 +50,7 @@ impl CallTask {
         let mut task = Self { shared: Arc::clone(shared), call, media, ledger, fenced: false };
         // Registered before it is announced, so that whoever hears of it finds it.
         shared.live.insert(id, live);
-        if let Err(error) = task.carry_out(effects, None).await {
+        if let Err(error) = task.carry_out(effects, Durability::First, None).await {
             shared.live.remove(id);
             task.media.close().await;
             return Err(error);
@@ -91,7 +93,7 @@ impl CallTask {
         let mut next = self.call.clone();
         let Ok(effects) = next.handle(command, now()) else { return };
         self.call = next;
-        if let Err(error) = self.carry_out_or_keep(effects, None).await {
+        if let Err(error) = self.carry_out(effects, Durability::Eventual, None).await {
             tracing::error!(call = %self.id(), %error, "a change of the call is lost");
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::*;
+use super::{request::Request, *};
 use crate::{
     call::{CallStatus, CallType},
     error::ErrorCode,

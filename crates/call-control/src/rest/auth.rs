@@ -2,7 +2,7 @@
 
 mod local;
 
-use axum::{extract::State, http::StatusCode};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -55,12 +55,12 @@ pub(in crate::rest) async fn dev_token(
     State(control): State<Control>,
     _local: Local,
     Json(body): Json<SignIn>,
-) -> Result<(StatusCode, Json<SignedIn>), Refusal> {
+) -> Result<Json<SignedIn>, Refusal> {
     if !control.auth.is_dev() {
         return Err(Refusal::new(ErrorCode::NotFound, "this server takes the app's own tokens"));
     }
     let (token, identity) = control.auth.dev_token(body.name.as_str(), now())?;
     control.remember(&identity).await?;
     let user = SignedInUser { id: identity.user_id, name: identity.name };
-    Ok((StatusCode::OK, Json(SignedIn { token, user })))
+    Ok(Json(SignedIn { token, user }))
 }

@@ -2,8 +2,10 @@
 
 use axum::{extract::State, http::StatusCode};
 
-use super::problems::Signed;
-use crate::{control::Control, error::Refusal};
+use crate::{
+    control::Control,
+    error::{Problem, Refusal},
+};
 
 /// The process runs
 #[utoipa::path(
@@ -17,7 +19,11 @@ pub(in crate::rest) async fn live() -> StatusCode {
 /// The server can take requests
 #[utoipa::path(
     get, path = "/health/ready", tag = "operations",
-    responses((status = 204, description = "It can"), Signed)
+    responses(
+        (status = 204, description = "It can"),
+        (status = 503, description = "The database cannot be reached", body = Problem,
+            content_type = "application/problem+json"),
+    )
 )]
 pub(in crate::rest) async fn ready(State(control): State<Control>) -> Result<StatusCode, Refusal> {
     control.store.ping().await?;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    call::{Call, CallStatus, CallType, Changes, Command, Effect, Ending, Metadata, Origin, Person, Rules, Via},
+    call::{
+        Call, CallStatus, CallType, Changes, Command, Effect, Ending, Metadata, Origin, Person, Rules, Via,
+    },
     ids::{CallId, GroupId, LegId, UserId},
     testing::on_both_engines,
 };
@@ -32,7 +34,14 @@ fn call(group: GroupId, by: &Person) -> (Call, Vec<Effect>) {
         created_at: now(),
     };
     let rules = Rules { ring: None, unattached: None, resume_window: Duration::from_secs(30) };
-    Call::create(origin, by.clone(), LegId::random(), RouterId(uuid::Uuid::new_v4()), Metadata::default(), rules)
+    Call::create(
+        origin,
+        by.clone(),
+        LegId::random(),
+        RouterId(uuid::Uuid::new_v4()),
+        Metadata::default(),
+        rules,
+    )
 }
 
 fn changes(effects: Vec<Effect>) -> Box<Changes> {

@@ -13,7 +13,8 @@ use tokio::sync::OnceCell;
 /// The server's address. The first call starts it.
 pub(super) async fn url() -> String {
     static SERVER: OnceCell<Server> = OnceCell::const_new();
-    let server = SERVER.get_or_init(|| async { tokio::task::spawn_blocking(Server::start).await.unwrap() }).await;
+    let server =
+        SERVER.get_or_init(|| async { tokio::task::spawn_blocking(Server::start).await.unwrap() }).await;
     format!("postgres://switchyard@localhost/postgres?host={}", server.directory.display())
 }
 
@@ -33,14 +34,24 @@ impl Server {
         }
         let data = directory.join("data");
         let mut initdb = Command::new(binaries.join("initdb"));
-        initdb.args(["--username=switchyard", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C", "-D"]);
+        initdb.args([
+            "--username=switchyard",
+            "--auth=trust",
+            "--no-sync",
+            "--encoding=UTF8",
+            "--locale=C",
+            "-D",
+        ]);
         let made = Account::run_as(account.as_ref(), initdb.arg(&data)).output().unwrap();
         assert!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
 
         let mut guard = Command::new("sh");
         guard.args(["-c", GUARD, "guard"]).arg(binaries.join("postgres")).arg(&directory);
-        let mut guard =
-            Account::run_as(account.as_ref(), &mut guard).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut guard = Account::run_as(account.as_ref(), &mut guard)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         let lifeline = guard.stdin.take().unwrap();
         wait_for(&directory, &binaries);
         Self { directory, _lifeline: lifeline }
@@ -61,7 +72,8 @@ impl Account {
         }
         let accounts = fs::read_to_string("/etc/passwd").unwrap();
         let line = accounts.lines().find(|line| line.starts_with("postgres:"));
-        let fields: Vec<_> = line.expect("the PostgreSQL package makes the account `postgres`").split(':').collect();
+        let fields: Vec<_> =
+            line.expect("the PostgreSQL package makes the account `postgres`").split(':').collect();
         Some(Self { uid: fields[2].parse().unwrap(), gid: fields[3].parse().unwrap() })
     }
 

@@ -75,7 +75,8 @@ impl World {
 
     pub(crate) async fn group(&self, owner: &Person, members: &[&Person]) -> GroupId {
         let now = now();
-        let group = Group { id: GroupId::random(), name: "Team".to_owned(), created_at: now, updated_at: now };
+        let group =
+            Group { id: GroupId::random(), name: "Team".to_owned(), created_at: now, updated_at: now };
         self.control.store.create_group(&group, owner.id).await.unwrap();
         for member in members {
             self.control.store.add_member(group.id, member.id, Role::Member, now).await.unwrap();
@@ -145,7 +146,9 @@ impl Heard {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap_or_else(|_| panic!("{name} never came"))
+        tokio::time::timeout(Duration::from_secs(20), wait)
+            .await
+            .unwrap_or_else(|_| panic!("{name} never came"))
     }
 
     /// What has come so far.

@@ -2,7 +2,7 @@
 
 use switchyard_media_worker::media::ortc::router_rtp_capabilities;
 
-use super::CallTask;
+use super::{CallTask, effects::Durability};
 use crate::{
     call::{Command, Effect, Via},
     calls::request::{Attach, Request},
@@ -48,17 +48,12 @@ impl CallTask {
 
     /// Does what somebody asks, and returns the leg that it attached. A refused command changes nothing.
     async fn obey(&mut self, command: Command, socket: Option<SocketId>) -> Result<Option<LegId>, Refusal> {
-        let refusable = self.is_refusable(&command);
+        let durability = self.durability(&command);
         let mut next = self.call.clone();
         let effects = next.handle(command, now())?;
         let attached = effects.iter().find_map(Effect::attached);
         let before = std::mem::replace(&mut self.call, next);
-        let done = if refusable {
-            self.carry_out(effects, socket).await
-        } else {
-            self.carry_out_or_keep(effects, socket).await
-        };
-        match done {
+        match self.carry_out(effects, durability, socket).await {
             Ok(()) => Ok(attached),
             Err(error) => {
                 self.call = before;
@@ -68,16 +63,17 @@ impl CallTask {
     }
 
     /// When the database is away, people already in the call carry on; whoever asks for more is refused.
-    fn is_refusable(&self, command: &Command) -> bool {
+    fn durability(&self, command: &Command) -> Durability {
         match command {
-            Command::Join { person, .. } => !self.is_here(person.id),
-            Command::MergeMetadata(_) => true,
-            Command::Leave { .. }
+            Command::Join { person, .. } if !self.is_here(person.id) => Durability::First,
+            Command::MergeMetadata(_) => Durability::First,
+            Command::Join { .. }
+            | Command::Leave { .. }
             | Command::ConnectionLost { .. }
             | Command::End(_)
             | Command::Fail { .. }
             | Command::Record(_)
-            | Command::Tick => false,
+            | Command::Tick => Durability::Eventual,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{CallTask, announce};
 use crate::{
-    call::{Command, Effect, RecordedEvent},
+    call::{Changes, Command, Effect, RecordedEvent},
     ids::LegId,
     signaling::{
         event::{CallReplaced, ServerEvent},
@@ -11,64 +11,49 @@ use crate::{
     store::{StoreError, now},
 };
 
+/// What a command asks of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// Stored first; if that fails, nothing is done.
+    First,
+    /// It already happened, or must not be refused: when the database is away, storing waits.
+    Eventual,
+}
+
 impl CallTask {
-    /// Carries out effects whose changes must be in the store first; if they cannot be, nothing is done.
     /// `socket` is the one that is joining, if one is.
     pub(super) async fn carry_out(
         &mut self,
         effects: Vec<Effect>,
+        durability: Durability,
         socket: Option<SocketId>,
     ) -> Result<(), StoreError> {
         for effect in effects {
             match effect {
-                Effect::Store(changes) => {
-                    let written = self.ledger.write(&changes).await;
-                    self.heed_fence(written)?;
+                Effect::Store(changes) => self.store(*changes, durability).await?,
+                Effect::Attach(leg) => self.admit(leg, socket),
+                Effect::CloseLeg(leg) => self.media.close_leg(leg).await,
+                Effect::Announce(recorded) => self.announce(recorded).await,
+                Effect::Replaced(leg_id) => {
+                    let replaced = CallReplaced { call_id: self.id(), leg_id };
+                    self.shared.hub.send(&Audience::Leg(leg_id), &ServerEvent::CallReplaced(replaced));
                 }
-                other => self.perform(other, socket).await,
+                Effect::Detach(leg) => {
+                    self.shared.presence.went(leg);
+                    self.shared.hub.detach(self.id(), leg);
+                }
             }
         }
         Ok(())
     }
 
-    /// Carries out effects of what already happened; the store may follow later.
-    pub(super) async fn carry_out_or_keep(
-        &mut self,
-        effects: Vec<Effect>,
-        socket: Option<SocketId>,
-    ) -> Result<(), StoreError> {
-        for effect in effects {
-            match effect {
-                Effect::Store(changes) => {
-                    let written = self.ledger.write_or_keep(*changes).await;
-                    self.heed_fence(written)?;
-                }
-                other => self.perform(other, socket).await,
-            }
-        }
-        Ok(())
-    }
-
-    fn heed_fence(&mut self, written: Result<(), StoreError>) -> Result<(), StoreError> {
+    async fn store(&mut self, changes: Changes, durability: Durability) -> Result<(), StoreError> {
+        let written = match durability {
+            Durability::First => self.ledger.write(&changes).await,
+            Durability::Eventual => self.ledger.write_or_keep(changes).await,
+        };
         self.fenced |= matches!(written, Err(StoreError::Fenced));
         written
-    }
-
-    async fn perform(&mut self, effect: Effect, socket: Option<SocketId>) {
-        match effect {
-            Effect::Store(_) => {}
-            Effect::Attach(leg) => self.admit(leg, socket),
-            Effect::CloseLeg(leg) => self.media.close_leg(leg).await,
-            Effect::Announce(recorded) => self.announce(recorded).await,
-            Effect::Replaced(leg_id) => {
-                let replaced = ServerEvent::CallReplaced(CallReplaced { call_id: self.id(), leg_id });
-                self.shared.hub.send(&Audience::Leg(leg_id), &replaced);
-            }
-            Effect::Detach(leg) => {
-                self.shared.presence.went(leg);
-                self.shared.hub.detach(self.id(), leg);
-            }
-        }
     }
 
     /// From here on the leg hears its call, so that nothing between now and its snapshot is missed.

@@ -1,0 +1,38 @@
+//! Changing a call, live or over.
+
+use super::{Calls, request::Request};
+use crate::{
+    call::{Call, CallView, Command, Effect},
+    error::{ErrorCode, Refusal},
+    ids::CallId,
+    store::{StoreError, StoredCall, now},
+};
+
+impl Calls {
+    /// Hands a command to the call's owner; a call that is over has none, and is changed in the store alone.
+    pub(super) async fn command(&self, call: CallId, command: Command) -> Result<CallView, Refusal> {
+        if let Some(live) = self.shared.live.get(call) {
+            let command = command.clone();
+            if let Some(answer) = live.ask(|reply| Request::Command { command, reply }).await {
+                return answer;
+            }
+        }
+        let stored = self.stored(call).await?;
+        if stored.record.status.is_running() {
+            return Err(Refusal::new(ErrorCode::Unavailable, "the call is starting or moving; try again"));
+        }
+        self.amend(stored, command).await
+    }
+
+    /// Applies a command to the record of a call that is over.
+    async fn amend(&self, stored: StoredCall, command: Command) -> Result<CallView, Refusal> {
+        let legs = self.shared.store.all_legs(stored.record.id).await?;
+        let mut call = Call::past(stored.record, legs, self.shared.config.rules).map_err(StoreError::from)?;
+        for effect in call.handle(command, now())? {
+            if let Effect::Store(changes) = effect {
+                self.shared.store.commit(&changes).await?;
+            }
+        }
+        Ok(call.view(now()))
+    }
+}
