@@ -15,9 +15,8 @@ import { until } from './until.mjs';
  * @returns {Promise<Server>}
  */
 export async function startServer(settings = {}) {
-  const dataDir = await mkdtemp(join(tmpdir(), 'switchyard-test-'));
   const server = new Server({
-    DATA_DIR: dataDir,
+    DATA_DIR: settings.DATA_DIR ?? (await mkdtemp(join(tmpdir(), 'switchyard-test-'))),
     HOST: '127.0.0.1',
     PORT: String(await freePort(settings.HOST)),
     MEDIA_HOST: '127.0.0.1',
@@ -59,6 +58,12 @@ export class Server {
       this.process.kill('SIGKILL');
       throw new Error(`The server did not start. Its log:\n${this.log}`, { cause: error });
     }
+  }
+
+  /** Takes the process down without a warning. What it wrote stays, for `startServer(server.settings)`. */
+  async crash() {
+    this.process.kill('SIGKILL');
+    await this.exit;
   }
 
   /** Asks the server to stop, and fails unless it stopped cleanly and nothing in it ever panicked. */
