@@ -9,11 +9,12 @@ use anyhow::Context;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderValue, header};
+use axum::serve::ListenerExt;
 use switchyard_call_control::auth::SignIn;
 use switchyard_call_control::signaling::SocketIoCarrier;
 use switchyard_call_control::{Control, rest};
 use switchyard_media_worker::Media;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +34,7 @@ pub(crate) async fn serve(config: Config, data_dir: &Path) -> anyhow::Result<()>
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr()?;
+    let listener = listener.tap_io(send_at_once);
     let dev_sign_in = matches!(config.control.auth.sign_in, SignIn::Dev { .. });
     let media = Media::start(config.media).await.context("cannot start media")?;
     let control = Control::start(config.control, media.clone()).await.context("cannot start call control")?;
@@ -79,6 +81,13 @@ fn app(control: Control) -> (Router, SocketIoCarrier) {
 /// The query stays out of the log: it may carry what only its sender should know.
 fn span(request: &Request) -> Span {
     tracing::info_span!("http", method = %request.method(), path = request.uri().path())
+}
+
+/// Signaling is small messages that somebody waits for: none is to wait for the acknowledgement of the one before.
+fn send_at_once(connection: &mut TcpStream) {
+    if let Err(error) = connection.set_nodelay(true) {
+        tracing::debug!(%error, "a connection keeps Nagle's algorithm");
+    }
 }
 
 fn announce(address: SocketAddr, dev_sign_in: bool) {

@@ -175,10 +175,9 @@ impl Numbering {
         let current = self.segments.current();
         let shift = current.map_or(0, |segment| segment.shift.timestamp);
         let captured = new.map(|clock| clock.ntp_at(arrival.timestamp));
-        let anchor = self.anchor.or(old.map(|clock| Anchor {
-            ntp: clock.ntp,
-            timestamp: clock.timestamp.wrapping_sub(shift),
-        }));
+        let anchor = self
+            .anchor
+            .or(old.map(|clock| Anchor { ntp: clock.ntp, timestamp: clock.timestamp.wrapping_sub(shift) }));
         let exact = if current.is_some_and(|segment| segment.source == arrival.source) {
             Some(arrival.timestamp.wrapping_sub(shift))
         } else {
@@ -191,7 +190,11 @@ impl Numbering {
             Some(time) => {
                 self.anchor = anchor;
                 // The layer switched from may have sent the same moment already.
-                if time.wrapping_sub(last.timestamp) as i32 > 0 { time } else { last.timestamp.wrapping_add(1) }
+                if time.wrapping_sub(last.timestamp) as i32 > 0 {
+                    time
+                } else {
+                    last.timestamp.wrapping_add(1)
+                }
             }
             None => {
                 self.anchor = captured.map(|ntp| Anchor { ntp, timestamp: estimate });
