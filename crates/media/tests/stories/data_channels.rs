@@ -4,9 +4,7 @@ use crate::world::network::Path;
 use crate::world::{Client, World};
 use std::time::Duration;
 use switchyard_media::ortc::SctpStreamParameters;
-use switchyard_media::{
-    DataConsumerCloseReason, DataConsumerId, DataProduceOptions, DataProducerId, Direction, Event,
-};
+use switchyard_media::{DataConsumerCloseReason, DataConsumerId, DataProduceOptions, DataProducerId, Event};
 
 #[test]
 fn messages_reach_everybody_who_consumes_them_in_order() {

@@ -59,7 +59,7 @@ struct Bits {
 impl Bits {
     fn push(&mut self, value: u32, width: u32) {
         for shift in (0..width).rev() {
-            if self.len % 8 == 0 {
+            if self.len.is_multiple_of(8) {
                 self.bytes.push(0);
             }
             let bit = (value.checked_shr(shift).unwrap_or(0) & 1) as u8;

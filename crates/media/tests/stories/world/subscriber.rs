@@ -77,8 +77,8 @@ impl Subscriber {
                 });
                 self.cnames.extend(names);
             } else if let Some(extended) = packet.downcast_ref::<ExtendedReport>() {
-                let is_answer = |block: &&Box<dyn rtcp::Packet>| block.as_any().is::<DLRRReportBlock>();
-                self.delays_since += extended.reports.iter().filter(is_answer).count();
+                let answers = extended.reports.iter().filter(|block| block.as_any().is::<DLRRReportBlock>());
+                self.delays_since += answers.count();
             }
         }
     }

@@ -196,7 +196,7 @@ impl World {
         let parameters = self.sfu.consume(self.now, transport, id, options).unwrap();
         let codec = self.track(produced).track.codec;
         let subscriber = self.subscriber_mut(client);
-        subscriber.views.push(View::new(id, codec, &parameters));
+        subscriber.views.push(View::new(codec, &parameters));
         Viewed { client, view: subscriber.views.len() - 1, id }
     }
 

@@ -11,11 +11,10 @@ use rtcp::reception_report::ReceptionReport;
 use rtcp::sender_report::SenderReport;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+use switchyard_media::ConsumerParameters;
 use switchyard_media::ortc::{HeaderExtensionUri, RtpParameters};
-use switchyard_media::{ConsumerId, ConsumerParameters};
 
 pub struct View {
-    pub consumer: ConsumerId,
     pub codec: Codec,
     pub ssrc: u32,
     pub parameters: RtpParameters,
@@ -54,10 +53,9 @@ struct Missing {
 }
 
 impl View {
-    pub fn new(consumer: ConsumerId, codec: Codec, parameters: &ConsumerParameters) -> Self {
+    pub fn new(codec: Codec, parameters: &ConsumerParameters) -> Self {
         let parameters = parameters.rtp_parameters.clone();
         Self {
-            consumer,
             codec,
             ssrc: parameters.encodings[0].ssrc.unwrap(),
             parameters,
@@ -90,12 +88,12 @@ impl View {
             (header.sequence_number, packet.payload.clone())
         };
         self.levels.extend(self.extension(packet, HeaderExtensionUri::AudioLevel).map(|value| value[0]));
-        self.take(now, header, number, payload, rtx);
+        self.take(now, header, number, &payload, rtx);
         let sequence = self.extension(packet, HeaderExtensionUri::TransportWideCc);
         sequence.map(|value| u16::from_be_bytes(value[..].try_into().unwrap()))
     }
 
-    fn take(&mut self, now: Instant, header: &rtc_rtp::Header, number: u16, payload: Bytes, rtx: bool) {
+    fn take(&mut self, now: Instant, header: &rtc_rtp::Header, number: u16, payload: &Bytes, rtx: bool) {
         let highest = self.packets.last_key_value().map(|(sequence, _)| *sequence);
         let sequence = match highest {
             None => (1 << 16) + u64::from(number),
@@ -113,8 +111,8 @@ impl View {
             let missing = || Missing { tries: 0, ask_at: now + PATIENCE };
             self.missing.extend(lost.map(|lost| (lost, missing())));
         }
-        let stamp = (!payload.is_empty()).then(|| Stamp::of(&payload));
-        let ids = stamp.and_then(|_| ids(self.codec, &payload));
+        let stamp = (!payload.is_empty()).then(|| Stamp::of(payload));
+        let ids = stamp.and_then(|_| ids(self.codec, payload));
         let (timestamp, marker) = (header.timestamp, header.marker);
         let arrived = Arrived { at: now, timestamp, marker, stamp, ids };
         match self.packets.get(&sequence) {
