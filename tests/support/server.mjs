@@ -42,6 +42,8 @@ export class Server {
         this.log += text;
       });
     }
+    // Should the test be cut short, nobody else would stop it.
+    process.once('exit', () => this.process.kill('SIGKILL'));
     this.exit = once(this.process, 'exit').then(([code, signal]) => ({ code, signal }));
   }
 
