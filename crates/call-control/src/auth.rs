@@ -6,7 +6,7 @@ mod dev;
 use std::{path::PathBuf, time::Duration};
 
 use chrono::{DateTime, Utc};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
@@ -119,9 +119,9 @@ impl Authenticator {
     /// [`AuthError`] for a token that is malformed, unsigned, expired, not yet valid, or somebody else's.
     pub fn verify(&self, token: &str) -> Result<Identity, AuthError> {
         let token = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation);
-        let claims = token.map_err(|error| match error.kind() {
-            jsonwebtoken::errors::ErrorKind::ExpiredSignature => AuthError::Expired,
-            _ => AuthError::Invalid,
+        let claims = token.map_err(|error| {
+            let expired = matches!(error.kind(), ErrorKind::ExpiredSignature);
+            if expired { AuthError::Expired } else { AuthError::Invalid }
         })?;
         claims.claims.identity().ok_or(AuthError::Invalid)
     }

@@ -1,7 +1,19 @@
 //! One call as a pure state machine: told what happens and when, it answers with what must be done.
 //!
 //! It never waits, reads no clock and draws no ids, so every rule of a call's life can be tested by itself.
-//! The seven rules are the comments in this file and in [`leg`].
+//!
+//! The rules:
+//! 1. A new call waits, with its creator in it. The first join by somebody else makes it active; if none comes
+//!    while it rings, it is cancelled.
+//! 2. Joining over REST opens an unattached leg, which the user's next device takes or which ends after a while.
+//!    Leaving over REST ends all of the user's legs. Others hear of a user's first and last leg only.
+//! 3. A leg whose connection is lost counts as open for the resume window.
+//! 4. The last leg to end ends an active call and cancels a waiting one. Only the server makes a call fail, and
+//!    ending a call that is over changes nothing.
+//! 5. A device that comes back gets its new leg before its old one is closed.
+//! 6. After a restart of the server legs have one resume window to return; those that don't ended when they were
+//!    last seen.
+//! 7. A call that runs too long is ended by [`crate::calls::Calls::sweep`].
 
 mod command;
 mod effect;

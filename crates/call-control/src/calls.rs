@@ -1,7 +1,7 @@
 //! The calls of this server, usable without HTTP: every public method is one operation of the service.
 //!
-//! Records are read from the store. What changes a live call goes through the one task that owns it
-//! ([`task`]), in order; a call is live from its creation until it is over.
+//! Records are read from the store. What changes a live call goes through the one task that owns it, in
+//! order; a call is live from its creation until it is over.
 
 mod access;
 mod amend;

@@ -48,7 +48,6 @@ pub fn openapi() -> Document {
 }
 
 /// Lets the pages of the allowed origins in. Tokens travel in a header, so no credentials mode is needed.
-#[must_use]
 pub fn cors(control: &Control) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(control.origins.iter().cloned()))

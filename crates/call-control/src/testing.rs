@@ -11,7 +11,6 @@ pub(crate) use world::{SECRET, World, fast_rules, slow_rules};
 macro_rules! on_both_engines {
     ($(async fn $name:ident($store:ident) $body:block)+) => {
         mod sqlite {
-            #[allow(unused_imports, reason = "each set of tests needs another part of its parent")]
             use super::*;
             $(
                 #[tokio::test]
@@ -22,7 +21,6 @@ macro_rules! on_both_engines {
             )+
         }
         mod postgres {
-            #[allow(unused_imports, reason = "each set of tests needs another part of its parent")]
             use super::*;
             $(
                 #[tokio::test]

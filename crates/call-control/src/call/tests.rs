@@ -107,7 +107,7 @@ impl Story {
     fn over(&self) -> &Over {
         match &self.call.state {
             State::Over(over) => over,
-            running => panic!("still {running:?}"),
+            running @ (State::Waiting | State::Active { .. }) => panic!("still {running:?}"),
         }
     }
 
@@ -405,7 +405,7 @@ fn a_row_that_contradicts_itself_is_refused() {
 }
 
 /// What may happen, in random order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Happening {
     JoinRest(u8),
     Join(u8, u8),

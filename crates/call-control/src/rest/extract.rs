@@ -139,12 +139,12 @@ pub(super) fn page_request<C: Cursor>(
 }
 
 fn refuse_json(rejection: &JsonRejection) -> Refusal {
-    match rejection {
-        JsonRejection::MissingJsonContentType(_) => {
-            Refusal::new(ErrorCode::UnsupportedMediaType, "the body has to be application/json")
-        }
-        JsonRejection::BytesRejection(rejection) => refuse_bytes(rejection),
-        _ => bad_request(rejection.body_text()),
+    if let JsonRejection::BytesRejection(rejection) = rejection {
+        refuse_bytes(rejection)
+    } else if matches!(rejection, JsonRejection::MissingJsonContentType(_)) {
+        Refusal::new(ErrorCode::UnsupportedMediaType, "the body has to be application/json")
+    } else {
+        bad_request(rejection.body_text())
     }
 }
 

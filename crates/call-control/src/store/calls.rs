@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sqlx::QueryBuilder;
+use sqlx::{QueryBuilder, error::DatabaseError};
 
 use super::{Page, PageRequest, Store, StoreError, TimeCursor, on, tx};
 use crate::{
@@ -60,9 +60,10 @@ impl Store {
                 .bind(call.created_at)
                 .execute(&mut *tx)
                 .await
-                .map_err(|error| match StoreError::from(error) {
-                    StoreError::Duplicate => StoreError::RunningCallExists,
-                    other => other,
+                .map_err(|error| {
+                    // The one other key is the call's own random id.
+                    let exists = error.as_database_error().is_some_and(DatabaseError::is_unique_violation);
+                    if exists { StoreError::RunningCallExists } else { error.into() }
                 })?;
             if written.rows_affected() == 0 {
                 return Err(StoreError::Fenced);

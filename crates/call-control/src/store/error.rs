@@ -32,16 +32,13 @@ pub enum StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        match &error {
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
-            sqlx::Error::Database(database) if database.is_unique_violation() => Self::Duplicate,
-            sqlx::Error::Database(database) if database.is_foreign_key_violation() => Self::MissingReference,
-            sqlx::Error::Database(database) if is_passing(database.as_ref()) => Self::Unavailable(error),
-            _ => Self::Database(error),
+        if is_away(&error) {
+            return Self::Unavailable(error);
+        }
+        match error.as_database_error() {
+            Some(refused) if refused.is_unique_violation() => Self::Duplicate,
+            Some(refused) if refused.is_foreign_key_violation() => Self::MissingReference,
+            Some(_) | None => Self::Database(error),
         }
     }
 }
@@ -70,10 +67,25 @@ impl From<StoreError> for Refusal {
     }
 }
 
-/// Faults that pass without anybody's doing: a lock held too long, a server starting, stopping or full.
-fn is_passing(error: &dyn sqlx::error::DatabaseError) -> bool {
+/// Faults that pass without anybody's doing: no connection, a lock held too long, a server starting, stopping or full.
+fn is_away(error: &sqlx::Error) -> bool {
     const SQLITE_BUSY: [&str; 3] = ["5", "261", "517"];
     const POSTGRES_CLASSES: [&str; 4] = ["08", "40", "53", "57"];
-    let Some(code) = error.code() else { return false };
-    SQLITE_BUSY.contains(&code.as_ref()) || (code.len() == 5 && POSTGRES_CLASSES.contains(&&code[..2]))
+    let disconnected = matches!(
+        error,
+        sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+    );
+    let code = error.as_database_error().and_then(|refused| refused.code());
+    disconnected
+        || code.is_some_and(|code| {
+            let class = code.get(..2).filter(|_| code.len() == SQLSTATE_LENGTH);
+            SQLITE_BUSY.contains(&code.as_ref())
+                || class.is_some_and(|class| POSTGRES_CLASSES.contains(&class))
+        })
 }
+
+const SQLSTATE_LENGTH: usize = 5;

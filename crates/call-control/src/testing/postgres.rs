@@ -4,7 +4,7 @@ use std::{
     fs,
     os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
-    process::{ChildStdin, Command, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -20,8 +20,8 @@ pub(super) async fn url() -> String {
 
 struct Server {
     directory: PathBuf,
-    /// The guard process ends the server when this closes, which happens however this process ends.
-    _lifeline: ChildStdin,
+    /// Ends the server when its standard input closes, which happens however this process ends.
+    _guard: Child,
 }
 
 impl Server {
@@ -47,14 +47,13 @@ impl Server {
 
         let mut guard = Command::new("sh");
         guard.args(["-c", GUARD, "guard"]).arg(binaries.join("postgres")).arg(&directory);
-        let mut guard = Account::run_as(account.as_ref(), &mut guard)
+        let guard = Account::run_as(account.as_ref(), &mut guard)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let lifeline = guard.stdin.take().unwrap();
         wait_for(&directory, &binaries);
-        Self { directory, _lifeline: lifeline }
+        Self { directory, _guard: guard }
     }
 }
 
