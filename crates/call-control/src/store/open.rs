@@ -82,7 +82,11 @@ async fn create_schema(pool: &PgPool, schema: &str) -> Result<(), StoreError> {
         .await?;
     if !exists {
         let create = format!("CREATE SCHEMA IF NOT EXISTS {schema}");
-        pool.execute(sqlx::AssertSqlSafe(create)).await?;
+        // Another server may be making it at the same moment; even IF NOT EXISTS then meets its row.
+        let made = pool.execute(sqlx::AssertSqlSafe(create)).await.map_err(StoreError::from);
+        if !matches!(made, Ok(_) | Err(StoreError::Duplicate)) {
+            made?;
+        }
     }
     Ok(())
 }

@@ -284,7 +284,8 @@ on_both_engines! {
     }
 
     async fn opening_twice_migrates_once(database) {
-        let (first, second) = tokio::join!(database.open(), database.open());
+        let first = database.open().await;
+        let second = database.open().await;
         let ada = person(&first, "Ada").await;
         assert!(second.user(ada.id).await.unwrap().is_some());
         second.ping().await.unwrap();
@@ -297,6 +298,14 @@ on_both_engines! {
 async fn an_address_of_no_known_engine_is_refused() {
     let refused = Store::open("mysql://localhost/x", "switchyard").await;
     assert!(matches!(refused, Err(StoreError::Config(_))));
+}
+
+#[tokio::test]
+async fn two_servers_that_start_together_on_postgres_take_turns_migrating() {
+    let database = crate::testing::TestStore::postgres().await;
+    let (first, second) = tokio::join!(database.open(), database.open());
+    let ada = person(&first, "Ada").await;
+    assert!(second.user(ada.id).await.unwrap().is_some());
 }
 
 #[tokio::test]
