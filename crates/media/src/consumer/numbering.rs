@@ -261,7 +261,7 @@ mod tests {
             let (source, clock) = clocks.next().unwrap();
             let ticks = 90_000 * (step / 2);
             let at = start + Duration::from_secs(1) * (step / 2) + Duration::from_millis(5) * (step % 2);
-            let key = arrival(source, step.into(), clock.timestamp.wrapping_add(ticks), 7, at);
+            let key = arrival(source, u64::from(step) + 1, clock.timestamp.wrapping_add(ticks), 7, at);
             numbering.start(&key, Some(clocks.clone().next().unwrap().1), Some(clock));
             numbering.take(&key);
         }
