@@ -104,7 +104,7 @@ pub(crate) struct RecordSettings {
     /// Where the server keeps what it needs between runs.
     #[arg(long, env = "DATA_DIR", default_value = "./data")]
     pub(crate) data_dir: PathBuf,
-    /// sqlite: or postgres: address of the database [default: sqlite://<data dir>/switchyard.db].
+    /// sqlite: or postgres: address of the database [default: sqlite://DATA_DIR/switchyard.db].
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: Option<String>,
     #[arg(long, env = "DATABASE_URL_FILE", hide = true)]

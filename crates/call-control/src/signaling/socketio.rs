@@ -1,7 +1,7 @@
 //! The Socket.IO carrier: namespace `/calls`, for unmodified socket.io-client 4.x.
 //!
 //! The library runs every event handler in a task of its own, so order would be lost; extractors, however, run
-//! in the order of arrival. [`Posted`] is an extractor that puts the event into its socket's bounded mailbox,
+//! in the order of arrival. `Posted` is an extractor that puts the event into its socket's bounded mailbox,
 //! which one task per socket empties. Handlers are registered while the socket is still being admitted: an event
 //! that arrives together with the connect packet is answered like any other.
 
