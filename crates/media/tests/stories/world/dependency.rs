@@ -37,6 +37,15 @@ pub fn descriptor(layers: (u8, u8), layer: (u8, u8), stamp: &Stamp, structure: b
     bits.bytes
 }
 
+/// The descriptor still stands before the packet it was written for.
+pub fn assert_describes(descriptor: &[u8], stamp: &Stamp) {
+    let (first, last) = (descriptor[0] & 0x80 != 0, descriptor[0] & 0x40 != 0);
+    assert_eq!((first, last), (stamp.packet == 0, stamp.is_last()));
+    assert_eq!(u32::from(u16::from_be_bytes([descriptor[1], descriptor[2]])), stamp.frame & 0xffff);
+    let opens = stamp.key && stamp.spatial == 0 && stamp.packet == 0;
+    assert_eq!(descriptor.len() > 3, opens, "only a key frame's first packet has the structure");
+}
+
 fn indication(template: (u8, u8), target: (u8, u8), temporal_layers: u8) -> u32 {
     let (not_present, discardable, switch, required) = (0, 1, 2, 3);
     if template.0 > target.0 || template.1 > target.1 {

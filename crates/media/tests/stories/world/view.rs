@@ -1,5 +1,6 @@
 //! One consumer's stream as it reaches its client.
 
+use super::dependency;
 use super::encoder::Codec;
 use super::playback::Playback;
 use super::stamp::Stamp;
@@ -88,6 +89,13 @@ impl View {
             (header.sequence_number, packet.payload.clone())
         };
         self.levels.extend(self.extension(packet, HeaderExtensionUri::AudioLevel).map(|value| value[0]));
+        if self.codec == Codec::Av1 && !payload.is_empty() {
+            let descriptor = self.extension(packet, HeaderExtensionUri::DependencyDescriptor);
+            dependency::assert_describes(
+                &descriptor.expect("AV1 without a descriptor"),
+                &Stamp::of(&payload),
+            );
+        }
         self.take(now, header, number, &payload, rtx);
         let sequence = self.extension(packet, HeaderExtensionUri::TransportWideCc);
         sequence.map(|value| u16::from_be_bytes(value[..].try_into().unwrap()))
