@@ -3,7 +3,7 @@
 mod claims;
 mod dev;
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
@@ -13,6 +13,7 @@ use uuid::Uuid;
 use claims::Claims;
 
 use crate::{
+    actor::{Actor, Who},
     call::Person,
     error::{ErrorCode, Refusal},
     ids::UserId,
@@ -42,6 +43,8 @@ pub struct Identity {
     pub user_id: UserId,
     pub name: String,
     pub expires_at: DateTime<Utc>,
+    /// Whether the app made this user an admin of the whole server.
+    pub admin: bool,
 }
 
 /// Checks tokens, and mints them for tests, first steps and dev sign-in.
@@ -81,9 +84,11 @@ impl From<AuthError> for Refusal {
 }
 
 impl Identity {
+    /// The user as one who does something, from this address.
     #[must_use]
-    pub fn person(&self) -> Person {
-        Person { id: self.user_id, name: self.name.clone() }
+    pub fn actor(&self, address: Option<IpAddr>) -> Actor {
+        let person = Person { id: self.user_id, name: self.name.clone() };
+        Actor { who: Who::User { person, admin: self.admin }, address }
     }
 }
 
@@ -159,7 +164,10 @@ impl Authenticator {
     pub fn dev_token(&self, name: &str, now: DateTime<Utc>) -> Result<(String, Identity), Refusal> {
         let user_id = UserId(Uuid::new_v5(&dev::USERS, name.as_bytes()));
         let token = self.mint(&user_id.to_string(), Some(name), dev::LIFETIME, now)?;
-        Ok((token, Identity { user_id, name: name.to_owned(), expires_at: now + dev::LIFETIME }))
+        Ok((
+            token,
+            Identity { user_id, name: name.to_owned(), expires_at: now + dev::LIFETIME, admin: false },
+        ))
     }
 }
 

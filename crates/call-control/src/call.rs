@@ -19,6 +19,7 @@ mod command;
 mod effect;
 mod leg;
 mod metadata;
+mod moderation;
 mod record;
 mod status;
 mod transition;
@@ -30,14 +31,18 @@ use chrono::{DateTime, TimeDelta, Utc};
 use switchyard_media_worker::media::RouterId;
 
 pub use command::{Command, Person, Via};
-pub use effect::{Changes, Effect, Event, MediaChange, RecordedEvent, Stamp};
-pub use leg::{Leg, LegReason, LegState, Loss};
+pub use effect::{Changes, Effect, Event, MediaChange, Receipt, RecordedEvent, Stamp};
+pub use leg::{Attachment, Leg, LegReason, LegState, Loss, ResumeHash};
 pub use metadata::{InvalidMetadata, Metadata};
+pub use moderation::{Admission, Moderation, Permissions, Standing, StandingChange};
 pub use record::{CallRecord, CorruptRecord, LegRecord, LegView};
 pub use status::{CallStatus, CallType, EndReason, Ending};
 pub use view::CallView;
 
-use crate::ids::{CallId, GroupId, LegId, UserId};
+use crate::{
+    actor::Actor,
+    ids::{CallId, GroupId, LegId, UserId},
+};
 
 /// One live call. Create it with [`Call::create`] or [`Call::restore`], change it with [`Call::handle`].
 #[derive(Clone, Debug)]
@@ -46,6 +51,7 @@ pub struct Call {
     state: State,
     room: Option<RouterId>,
     metadata: Metadata,
+    moderation: Moderation,
     legs: BTreeMap<LegId, Leg>,
     max_participants: i64,
     stamp: Stamp,
@@ -93,7 +99,7 @@ pub enum Outcome {
     },
 }
 
-/// The times a call lives by. `None` switches a timer off.
+/// The times and sizes a call lives by. `None` switches a timer off.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
     /// From creation until somebody else has to have joined.
@@ -102,6 +108,22 @@ pub struct Rules {
     pub unattached: Option<Duration>,
     /// How long a leg outlives its connection.
     pub resume_window: Duration,
+    /// How many people may be in the call at a time.
+    pub max_participants: usize,
+    /// How long the metadata's JSON text may be, in bytes.
+    pub max_metadata_bytes: usize,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            ring: Some(Duration::from_secs(60)),
+            unattached: Some(Duration::from_secs(300)),
+            resume_window: Duration::from_secs(30),
+            max_participants: 500,
+            max_metadata_bytes: 16 * 1024,
+        }
+    }
 }
 
 /// Why the machine refuses a command. A refused command changes nothing.
@@ -113,8 +135,14 @@ pub enum CallError {
     NotInCall,
     #[error("this user has no such leg in the call")]
     UnknownLeg,
-    #[error("metadata has more than {} bytes", metadata::MAX_BYTES)]
-    MetadataTooLarge,
+    #[error("the call is locked")]
+    Locked,
+    #[error("a moderator removed this user from the call")]
+    Removed,
+    #[error("the call has as many participants as it may")]
+    Full,
+    #[error("metadata has more than {limit} bytes")]
+    MetadataTooLarge { limit: usize },
 }
 
 impl Call {
@@ -126,6 +154,7 @@ impl Call {
         room: RouterId,
         metadata: Metadata,
         rules: Rules,
+        by: &Actor,
     ) -> (Self, Vec<Effect>) {
         let now = origin.created_at;
         let mut call = Self {
@@ -133,6 +162,7 @@ impl Call {
             state: State::Waiting,
             room: Some(room),
             metadata,
+            moderation: Moderation::default(),
             legs: BTreeMap::from([(leg, Leg::unattached(leg, creator, now))]),
             max_participants: 1,
             stamp: Stamp { epoch: 1, seq: 0 },
@@ -140,7 +170,7 @@ impl Call {
             updated_at: now,
             rules,
         };
-        let mut step = transition::Step::new(now);
+        let mut step = transition::Step::new(by, now);
         step.touch(leg);
         step.record(Event::CallCreated);
         let effects = step.finish(&mut call);
@@ -164,7 +194,7 @@ impl Call {
         call.room = Some(room);
         call.updated_at = now;
         call.legs.values_mut().for_each(|leg| leg.lose(now, Loss::Restart));
-        let mut step = transition::Step::new(now);
+        let mut step = transition::Step::new(&Actor::SERVER, now);
         step.record(Event::RoomChanged);
         call.end_if_deserted(&mut step, Ending::ServerRestart);
         let effects = step.finish(&mut call);
@@ -181,19 +211,31 @@ impl Call {
         Ok(call)
     }
 
-    /// Changes the call and says what has to be done about it, in order. Ids inside commands are the caller's choice.
+    /// Changes the call and says what has to be done about it, in order. Ids inside commands are the caller's choice;
+    /// `by` is who is behind it, for the log.
     ///
     /// # Errors
     /// [`CallError`]; the call is then unchanged.
-    pub fn handle(&mut self, command: Command, now: DateTime<Utc>) -> Result<Vec<Effect>, CallError> {
-        let mut step = transition::Step::new(now);
+    pub fn handle(
+        &mut self,
+        command: Command,
+        by: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Effect>, CallError> {
+        let mut step = transition::Step::new(by, now);
         match command {
-            Command::Join { leg, person, via } => self.join(&mut step, leg, person, via)?,
+            Command::Join { leg, person, via, privileged } => {
+                self.join(&mut step, leg, person, via, privileged)?;
+            }
             Command::Leave { user, leg, reason } => self.leave(&mut step, user, leg, reason)?,
             Command::ConnectionLost { leg } => self.connection_lost(leg, now),
             Command::End(ending) => self.end(&mut step, ending),
             Command::Fail { message } => self.fail(&mut step, message),
             Command::MergeMetadata(patch) => self.merge_metadata(&mut step, &patch)?,
+            Command::Lock(locked) => self.lock(&mut step, locked)?,
+            Command::Permit { user, change } => self.permit(&mut step, user, change)?,
+            Command::Remove { user } => self.remove(&mut step, user)?,
+            Command::Mute { producer, force } => self.mute(&mut step, producer, force)?,
             Command::Record(changes) => self.record_media(&mut step, changes)?,
             Command::Tick => self.tick(&mut step),
         }
@@ -252,6 +294,18 @@ impl Call {
             }
         }
         users
+    }
+
+    /// The open leg of this user that the token of this hash was given for.
+    #[must_use]
+    pub fn resumable(&self, user: UserId, resume: ResumeHash) -> Option<&Leg> {
+        self.open_legs().find(|leg| leg.person.id == user && leg.resume == Some(resume))
+    }
+
+    /// What a user may send and receive in it.
+    #[must_use]
+    pub fn permissions(&self, user: UserId) -> Permissions {
+        self.moderation.standing(user).permissions(self.origin.call_type)
     }
 
     /// The call as clients see it.

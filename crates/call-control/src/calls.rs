@@ -9,8 +9,10 @@ mod announce;
 mod ledger;
 mod live;
 pub mod media;
+mod moderation;
 mod orphan;
 mod presence;
+mod receipts;
 mod request;
 mod sockets;
 mod startup;
@@ -21,20 +23,25 @@ use std::{sync::Arc, time::Duration};
 use switchyard_media_worker::Media;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use request::NewCall;
+pub use receipts::Once;
+pub use request::{Created, NewCall};
 
+use access::Entry;
 use live::Registry;
-use media::CallMedia;
 use presence::Presence;
+use receipts::InProgress;
 use task::CallTask;
 
 use crate::{
+    actor::Actor,
     call::{
-        Call, CallView, Command, EndReason, Ending, LegReason, LegView, Metadata, Origin, Person, Rules, Via,
+        Call, CallError, CallView, Command, Effect, EndReason, Ending, LegReason, LegView, Metadata, Origin,
+        Rules, Via,
     },
     error::{ErrorCode, Refusal},
     ice::IceServers,
     ids::{CallId, GroupId, LegId, UserId},
+    limits::Limits,
     signaling::hub::Hub,
     store::{CallFilter, Page, PageRequest, Store, StoreError, StoredEvent, TimeCursor, now},
 };
@@ -48,6 +55,7 @@ pub struct Calls {
 #[derive(Clone, Debug)]
 pub struct CallsConfig {
     pub rules: Rules,
+    pub limits: Limits,
     /// Rule 7: running calls older than this are ended.
     pub max_call_age: Duration,
     pub ice_servers: IceServers,
@@ -61,6 +69,7 @@ struct Shared {
     hub: Hub,
     live: Registry,
     presence: Presence,
+    in_progress: InProgress,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -83,6 +92,7 @@ impl Calls {
             hub,
             live: Registry::default(),
             presence: Presence::default(),
+            in_progress: InProgress::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
@@ -102,42 +112,25 @@ impl Calls {
     /// Starts a call in a group that has none running. The caller is in it at once, through a leg without a device.
     ///
     /// # Errors
-    /// `forbidden` for outsiders, `call_exists` naming the running call, `too_large`, `node_overloaded`, `unavailable`.
-    pub async fn create(&self, by: &Person, new: NewCall) -> Result<CallView, Refusal> {
-        self.require_member(new.group_id, by.id).await?;
-        if new.metadata.is_too_large() {
-            return Err(Refusal::new(ErrorCode::TooLarge, "metadata is too large"));
-        }
-        if let Some(running) = self.shared.store.running_call(new.group_id).await? {
-            return Err(Refusal::call_exists(running.record.id));
-        }
-        let origin = Origin {
-            id: CallId::random(),
-            group_id: new.group_id,
-            initiated_by: by.id,
-            call_type: new.call_type,
-            created_at: now(),
+    /// `forbidden` for outsiders, `call_exists` naming the running call, `metadata_too_large`, `conflict` and
+    /// `idempotency_mismatch` for a key that is in use, `node_overloaded`, `unavailable`.
+    pub async fn create(&self, by: &Actor, new: NewCall) -> Result<Created, Refusal> {
+        let user = by.person()?.id;
+        let claim = match &new.once {
+            None => None,
+            Some(once) => match self.claim(user, once).await? {
+                Ok(claim) => Some(claim),
+                Err(answer) => return Ok(Created::Before(answer)),
+            },
         };
-        let (media, events) = CallMedia::open(&self.shared.media, origin.id, origin.call_type).await?;
-        let (call, effects) = Call::create(
-            origin,
-            by.clone(),
-            LegId::random(),
-            media.room(),
-            new.metadata,
-            self.shared.config.rules,
-        );
-        let view = call.view(origin.created_at);
-        match CallTask::launch(&self.shared, call, effects, media, events).await {
-            Ok(()) => Ok(view),
-            Err(StoreError::RunningCallExists) => Err(self.running_call_exists(new.group_id).await),
-            Err(error) => Err(error.into()),
-        }
+        let created = self.start_call(by, new).await;
+        drop(claim);
+        created.map(|call| Created::Now(Box::new(call)))
     }
 
     /// # Errors
     /// `not_found`, `forbidden`, `unavailable`.
-    pub async fn find_one(&self, by: UserId, call: CallId) -> Result<CallView, Refusal> {
+    pub async fn find_one(&self, by: &Actor, call: CallId) -> Result<CallView, Refusal> {
         Ok(self.readable(by, call).await?.view(now()))
     }
 
@@ -147,10 +140,10 @@ impl Calls {
     /// `forbidden`, `unavailable`.
     pub async fn find_active_by_group(
         &self,
-        by: UserId,
+        by: &Actor,
         group: GroupId,
     ) -> Result<Option<CallView>, Refusal> {
-        self.require_member(group, by).await?;
+        self.require_insight(group, by).await?;
         Ok(self.shared.store.running_call(group).await?.map(|call| call.view(now())))
     }
 
@@ -160,12 +153,12 @@ impl Calls {
     /// `forbidden`, `unavailable`.
     pub async fn find_by_group(
         &self,
-        by: UserId,
+        by: &Actor,
         group: GroupId,
         filter: CallFilter,
         page: PageRequest<TimeCursor>,
     ) -> Result<Page<CallView>, Refusal> {
-        self.require_member(group, by).await?;
+        self.require_insight(group, by).await?;
         let now = now();
         Ok(self.shared.store.calls_of_group(group, filter, page).await?.map(|call| call.view(now)))
     }
@@ -183,10 +176,12 @@ impl Calls {
     /// Joins without a device yet; joining twice changes nothing.
     ///
     /// # Errors
-    /// `not_found`, `forbidden`, `call_ended`, `unavailable`.
-    pub async fn join(&self, by: &Person, call: CallId) -> Result<CallView, Refusal> {
-        self.readable(by.id, call).await?;
-        self.command(call, Command::Join { leg: LegId::random(), person: by.clone(), via: Via::Rest }).await
+    /// `not_found`, `forbidden`, `call_ended`, `call_locked`, `removed`, `too_many_participants`, `unavailable`.
+    pub async fn join(&self, by: &Actor, call: CallId) -> Result<CallView, Refusal> {
+        let privileged = self.require_entry(by, call).await? == Entry::Privileged;
+        let person = by.person()?.clone();
+        let command = Command::Join { leg: LegId::random(), person, via: Via::Rest, privileged };
+        self.command(call, command, by).await
     }
 
     /// Ends one leg of the user, or all; leaving twice changes nothing. Whoever is in a call may leave it, member or
@@ -194,8 +189,9 @@ impl Calls {
     ///
     /// # Errors
     /// `not_found`, `forbidden`, `not_in_call`, `unavailable`.
-    pub async fn leave(&self, by: UserId, call: CallId, leg: Option<LegId>) -> Result<CallView, Refusal> {
-        let left = self.command(call, Command::Leave { user: by, leg, reason: LegReason::Left }).await;
+    pub async fn leave(&self, by: &Actor, call: CallId, leg: Option<LegId>) -> Result<CallView, Refusal> {
+        let user = by.person()?.id;
+        let left = self.command(call, Command::Leave { user, leg, reason: LegReason::Left }, by).await;
         if left.as_ref().is_err_and(|refusal| refusal.code == ErrorCode::NotInCall) {
             self.readable(by, call).await?;
         }
@@ -206,23 +202,24 @@ impl Calls {
     ///
     /// # Errors
     /// `not_found`, `forbidden` for all but the initiator and the group's admins, `unavailable`.
-    pub async fn end(&self, by: UserId, call: CallId, reason: EndReason) -> Result<CallView, Refusal> {
+    pub async fn end(&self, by: &Actor, call: CallId, reason: EndReason) -> Result<CallView, Refusal> {
         self.require_say(by, call).await?;
-        self.command(call, Command::End(reason.into())).await
+        self.command(call, Command::End(reason.into()), by).await
     }
 
     /// Merges by RFC 7396, also after the end.
     ///
     /// # Errors
-    /// `not_found`, `forbidden` for all but the initiator and the group's admins, `too_large`, `unavailable`.
+    /// `not_found`, `forbidden` for all but the initiator and the group's admins, `metadata_too_large`,
+    /// `unavailable`.
     pub async fn update_metadata(
         &self,
-        by: UserId,
+        by: &Actor,
         call: CallId,
         patch: Metadata,
     ) -> Result<CallView, Refusal> {
         self.require_say(by, call).await?;
-        self.command(call, Command::MergeMetadata(patch)).await
+        self.command(call, Command::MergeMetadata(patch), by).await
     }
 
     /// Who was there and when, in the order they came.
@@ -231,7 +228,7 @@ impl Calls {
     /// `not_found`, `forbidden`, `unavailable`.
     pub async fn legs(
         &self,
-        by: UserId,
+        by: &Actor,
         call: CallId,
         page: PageRequest<TimeCursor>,
     ) -> Result<Page<LegView>, Refusal> {
@@ -245,7 +242,7 @@ impl Calls {
     /// `not_found`, `forbidden`, `unavailable`.
     pub async fn events(
         &self,
-        by: UserId,
+        by: &Actor,
         call: CallId,
         page: PageRequest<i64>,
     ) -> Result<Page<StoredEvent>, Refusal> {
@@ -256,11 +253,12 @@ impl Calls {
     /// Rule 7: ends the running calls that are too old, and returns how many those were.
     ///
     /// # Errors
-    /// `unavailable`.
-    pub async fn sweep(&self) -> Result<usize, Refusal> {
+    /// `forbidden` for all but server admins, `unavailable`.
+    pub async fn cleanup_stale(&self, by: &Actor) -> Result<usize, Refusal> {
+        by.require_admin()?;
         let stale = self.shared.store.running_calls_before(now() - self.shared.config.max_call_age).await?;
         for call in &stale {
-            self.command(call.id, Command::End(Ending::Timeout)).await?;
+            self.command(call.id, Command::End(Ending::Timeout), by).await?;
         }
         Ok(stale.len())
     }
@@ -269,20 +267,80 @@ impl Calls {
     ///
     /// # Errors
     /// `unavailable`.
-    pub async fn expel(&self, group: GroupId, user: UserId) -> Result<(), Refusal> {
+    pub async fn expel(&self, by: &Actor, group: GroupId, user: UserId) -> Result<(), Refusal> {
         let Some(call) = self.shared.live.of_group(group) else { return Ok(()) };
-        match self.command(call, Command::Leave { user, leg: None, reason: LegReason::NotAMember }).await {
-            Err(refusal) if refusal.code == ErrorCode::NotInCall => Ok(()),
-            other => other.map(drop),
+        self.put_out(by, call, user, LegReason::NotAMember).await
+    }
+
+    /// Ends all legs of a user, in whichever calls they are.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn expel_everywhere(&self, by: &Actor, user: UserId) -> Result<(), Refusal> {
+        for call in self.shared.live.all() {
+            self.put_out(by, call, user, LegReason::Removed).await?;
         }
+        Ok(())
     }
 
     /// Ends a call whose group is about to be deleted.
     ///
     /// # Errors
     /// `unavailable`.
-    pub async fn end_with_group(&self, call: CallId) -> Result<(), Refusal> {
-        self.command(call, Command::End(Ending::GroupDeleted)).await.map(drop)
+    pub async fn end_with_group(&self, by: &Actor, call: CallId) -> Result<(), Refusal> {
+        self.command(call, Command::End(Ending::GroupDeleted), by).await.map(drop)
+    }
+
+    async fn put_out(
+        &self,
+        by: &Actor,
+        call: CallId,
+        user: UserId,
+        reason: LegReason,
+    ) -> Result<(), Refusal> {
+        match self.command(call, Command::Leave { user, leg: None, reason }, by).await {
+            Err(refusal) if refusal.code == ErrorCode::NotInCall => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    async fn start_call(&self, by: &Actor, new: NewCall) -> Result<CallView, Refusal> {
+        let creator = by.person()?.clone();
+        self.require_member(new.group_id, by).await?;
+        let limit = self.shared.config.rules.max_metadata_bytes;
+        if new.metadata.is_larger_than(limit) {
+            return Err(CallError::MetadataTooLarge { limit }.into());
+        }
+        if let Some(running) = self.shared.store.running_call(new.group_id).await? {
+            return Err(Refusal::call_exists(running.record.id));
+        }
+        let origin = Origin {
+            id: CallId::random(),
+            group_id: new.group_id,
+            initiated_by: creator.id,
+            call_type: new.call_type,
+            created_at: now(),
+        };
+        let (media, events) = self.open_media(origin.id, origin.call_type).await?;
+        let rules = self.shared.config.rules;
+        let room = media.room();
+        let user = creator.id;
+        let (call, mut effects) =
+            Call::create(origin, creator, LegId::random(), room, new.metadata, rules, by);
+        let view = call.view(origin.created_at);
+        if let Some(once) = new.once {
+            let answer = serde_json::to_value(&view).map_err(|error| Refusal::internal(&error))?;
+            let receipt = once.receipt(user, answer);
+            effects
+                .iter_mut()
+                .filter_map(Effect::changes_mut)
+                .for_each(|c| c.receipt = Some(receipt.clone()));
+        }
+        match CallTask::launch(&self.shared, call, effects, media, events).await {
+            Ok(()) => Ok(view),
+            Err(StoreError::RunningCallExists) => Err(self.running_call_exists(new.group_id).await),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn running_call_exists(&self, group: GroupId) -> Refusal {

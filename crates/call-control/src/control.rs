@@ -15,9 +15,10 @@ use crate::{
     call::Rules,
     calls::{Calls, CallsConfig},
     error::Refusal,
-    groups::Groups,
+    groups::{Groups, GroupsManagedBy},
     ice::IceServers,
     ids::UserId,
+    limits::Limits,
     signaling::hub::Hub,
     store::{Store, StoreError, now},
 };
@@ -31,6 +32,8 @@ pub struct ControlConfig {
     pub database_schema: String,
     pub auth: AuthConfig,
     pub rules: Rules,
+    pub limits: Limits,
+    pub groups_managed_by: GroupsManagedBy,
     /// Running calls older than this are ended.
     pub max_call_age: Duration,
     pub ice_servers: IceServers,
@@ -48,6 +51,7 @@ pub struct Control {
     pub hub: Hub,
     pub ice_servers: IceServers,
     pub origins: Arc<[HeaderValue]>,
+    pub limits: Limits,
     known: Arc<Mutex<HashMap<UserId, String>>>,
 }
 
@@ -76,18 +80,20 @@ impl Control {
         let hub = Hub::default();
         let calls_config = CallsConfig {
             rules: config.rules,
+            limits: config.limits,
             max_call_age: config.max_call_age,
             ice_servers: config.ice_servers.clone(),
         };
         let calls = Calls::start(calls_config, store.clone(), media, hub.clone()).await?;
         Ok(Self {
-            groups: Groups::new(store.clone(), calls.clone()),
+            groups: Groups::new(store.clone(), calls.clone(), config.limits, config.groups_managed_by),
             store,
             calls,
             auth,
             hub,
             ice_servers: config.ice_servers,
             origins: config.origins.into(),
+            limits: config.limits,
             known: Arc::default(),
         })
     }

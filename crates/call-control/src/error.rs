@@ -26,9 +26,18 @@ pub enum ErrorCode {
     Conflict,
     CallEnded,
     CallExists,
+    CallLocked,
+    Removed,
+    IdempotencyMismatch,
     Unsupported,
     LimitExceeded,
+    TooManyMembers,
+    TooManyParticipants,
+    TooManyProducers,
+    TooManyConsumers,
+    TooManySockets,
     TooLarge,
+    MetadataTooLarge,
     RateLimited,
     Timeout,
     Unavailable,
@@ -77,9 +86,25 @@ impl ErrorCode {
             Self::CallExists => {
                 (StatusCode::CONFLICT, "call-exists", "The group already has a running call", false)
             }
+            Self::CallLocked => (StatusCode::FORBIDDEN, "call-locked", "The call is locked", false),
+            Self::Removed => (StatusCode::FORBIDDEN, "removed", "Removed from this call", false),
+            Self::IdempotencyMismatch => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency-mismatch",
+                "The key belongs to another request",
+                false,
+            ),
             Self::Unsupported => (StatusCode::UNPROCESSABLE_ENTITY, "unsupported", "Not supported", false),
             Self::LimitExceeded => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "limit-exceeded", "A limit is reached", false)
+            }
+            Self::TooManyMembers => limit("too-many-members", "The group is full"),
+            Self::TooManyParticipants => limit("too-many-participants", "The call is full"),
+            Self::TooManyProducers => limit("too-many-producers", "This device sends all it may"),
+            Self::TooManyConsumers => limit("too-many-consumers", "This device receives all it may"),
+            Self::TooManySockets => limit("too-many-sockets", "This user has all the connections they may"),
+            Self::MetadataTooLarge => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "metadata-too-large", "The metadata is too large", false)
             }
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large", false),
             Self::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too many requests", true),
@@ -99,6 +124,10 @@ impl ErrorCode {
             }
         }
     }
+}
+
+const fn limit(slug: &'static str, title: &'static str) -> (StatusCode, &'static str, &'static str, bool) {
+    (StatusCode::UNPROCESSABLE_ENTITY, slug, title, false)
 }
 
 /// Why an operation was refused: a code to act on, and a sentence for people.
@@ -135,7 +164,10 @@ impl From<CallError> for Refusal {
             CallError::Ended => ErrorCode::CallEnded,
             CallError::NotInCall => ErrorCode::NotInCall,
             CallError::UnknownLeg => ErrorCode::NotFound,
-            CallError::MetadataTooLarge => ErrorCode::TooLarge,
+            CallError::Locked => ErrorCode::CallLocked,
+            CallError::Removed => ErrorCode::Removed,
+            CallError::Full => ErrorCode::TooManyParticipants,
+            CallError::MetadataTooLarge { .. } => ErrorCode::MetadataTooLarge,
         };
         Self::new(code, error.to_string())
     }

@@ -1,11 +1,13 @@
 //! Groups and their members, and who may change them.
 
 use crate::{
+    actor::Actor,
     calls::Calls,
     error::{ErrorCode, Refusal},
     ids::{GroupId, UserId},
+    limits::Limits,
     name::DisplayName,
-    store::{Group, Member, Page, PageRequest, Role, Store, TimeCursor, now},
+    store::{Group, Member, NewMember, Page, PageRequest, Role, Store, StoreError, TimeCursor, now},
 };
 
 /// Cheap to clone; all clones are one service.
@@ -13,29 +15,62 @@ use crate::{
 pub struct Groups {
     store: Store,
     calls: Calls,
+    limits: Limits,
+    managed_by: GroupsManagedBy,
+}
+
+/// Who makes groups and decides who is in them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GroupsManagedBy {
+    /// The app that embeds the server, with the service token.
+    Service,
+    /// People themselves, by their roles.
+    #[default]
+    Users,
 }
 
 impl Groups {
     #[must_use]
-    pub const fn new(store: Store, calls: Calls) -> Self {
-        Self { store, calls }
+    pub const fn new(store: Store, calls: Calls, limits: Limits, managed_by: GroupsManagedBy) -> Self {
+        Self { store, calls, limits, managed_by }
     }
 
     /// Makes a group with the caller as its owner.
     ///
     /// # Errors
-    /// `unavailable`.
-    pub async fn create(&self, by: UserId, name: &DisplayName) -> Result<Group, Refusal> {
-        let now = now();
-        let group =
-            Group { id: GroupId::random(), name: name.as_str().to_owned(), created_at: now, updated_at: now };
-        self.store.create_group(&group, by).await?;
+    /// `forbidden` where the app manages groups, `unavailable`.
+    pub async fn create(&self, by: &Actor, name: &DisplayName) -> Result<Group, Refusal> {
+        self.require_management(by)?;
+        let owner = by.person()?.id;
+        let group = new_group(GroupId::random(), name);
+        self.store.create_group(&group, Some(owner), by).await?;
         Ok(group)
+    }
+
+    /// Makes sure that the group exists under this name. Returns whether it is new.
+    ///
+    /// # Errors
+    /// `forbidden` for all but server admins, `unavailable`.
+    pub async fn put(&self, by: &Actor, id: GroupId, name: &DisplayName) -> Result<(Group, bool), Refusal> {
+        by.require_admin()?;
+        if let Some(group) = self.store.group(id).await? {
+            return Ok((self.renamed(by, group, name).await?, false));
+        }
+        let group = new_group(id, name);
+        match self.store.create_group(&group, None, by).await {
+            Ok(()) => Ok((group, true)),
+            // Somebody else has just made it.
+            Err(StoreError::Duplicate) => {
+                let made = self.existing(id).await?;
+                Ok((self.renamed(by, made, name).await?, false))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// # Errors
     /// `not_found`, `forbidden` for outsiders, `unavailable`.
-    pub async fn find(&self, by: UserId, group: GroupId) -> Result<Group, Refusal> {
+    pub async fn find(&self, by: &Actor, group: GroupId) -> Result<Group, Refusal> {
         let found = self.existing(group).await?;
         self.role(group, by).await?;
         Ok(found)
@@ -51,20 +86,22 @@ impl Groups {
 
     /// # Errors
     /// `not_found`, `forbidden` for all but owners, `unavailable`.
-    pub async fn rename(&self, by: UserId, group: GroupId, name: &DisplayName) -> Result<Group, Refusal> {
+    pub async fn rename(&self, by: &Actor, group: GroupId, name: &DisplayName) -> Result<Group, Refusal> {
+        self.require_management(by)?;
         self.require(by, group, Role::Owner).await?;
-        self.store.rename_group(group, name.as_str(), now()).await?.ok_or_else(no_such_group)
+        self.store.rename_group(group, name.as_str(), by, now()).await?.ok_or_else(no_such_group)
     }
 
-    /// Ends the group's running call and forgets the group with its whole history.
+    /// Ends the group's running call and forgets the group with its whole history; the audit log stays.
     ///
     /// # Errors
     /// `not_found`, `forbidden` for all but owners, `conflict` while members keep starting calls, `unavailable`.
-    pub async fn delete(&self, by: UserId, group: GroupId) -> Result<(), Refusal> {
+    pub async fn delete(&self, by: &Actor, group: GroupId) -> Result<(), Refusal> {
+        self.require_management(by)?;
         self.require(by, group, Role::Owner).await?;
         for _ in 0..DELETE_ATTEMPTS {
-            match self.store.delete_group(group).await? {
-                Some(running) => self.calls.end_with_group(running).await?,
+            match self.store.delete_group(group, by, now()).await? {
+                Some(running) => self.calls.end_with_group(by, running).await?,
                 None => return Ok(()),
             }
         }
@@ -75,7 +112,7 @@ impl Groups {
     /// `not_found`, `forbidden` for outsiders, `unavailable`.
     pub async fn members(
         &self,
-        by: UserId,
+        by: &Actor,
         group: GroupId,
         page: PageRequest<TimeCursor>,
     ) -> Result<Page<Member>, Refusal> {
@@ -87,20 +124,65 @@ impl Groups {
     ///
     /// # Errors
     /// `not_found` for an unknown group or user, `forbidden` for all but admins and owners, `conflict` for a member,
-    /// `unavailable`.
+    /// `too_many_members`, `unavailable`.
     pub async fn add_member(
         &self,
-        by: UserId,
+        by: &Actor,
         group: GroupId,
         user: UserId,
         role: Role,
     ) -> Result<Member, Refusal> {
+        self.require_management(by)?;
         self.require(by, group, role.max(Role::Admin)).await?;
-        let found = self.store.user(user).await?;
-        let found = found.ok_or_else(|| Refusal::new(ErrorCode::NotFound, "there is no such user"))?;
+        let name = self.name_of(user).await?;
         let now = now();
-        self.store.add_member(group, user, role, now).await?;
-        Ok(Member { user_id: user, name: found.name, role, created_at: now })
+        self.store.add_member(group, self.new_member(user, role), by, now).await?;
+        Ok(Member { user_id: user, name, role, created_at: now })
+    }
+
+    /// Makes sure that the user is a member in this role. A user not seen before is written down under `name`.
+    /// Returns whether the membership is new.
+    ///
+    /// # Errors
+    /// `not_found` for an unknown group, `forbidden` for all but server admins, `too_many_members`, `unavailable`.
+    pub async fn put_member(
+        &self,
+        by: &Actor,
+        group: GroupId,
+        user: UserId,
+        role: Role,
+        name: Option<&DisplayName>,
+    ) -> Result<(Member, bool), Refusal> {
+        by.require_admin()?;
+        self.existing(group).await?;
+        let name = match (name, self.store.user(user).await?) {
+            (None, Some(known)) => known.name,
+            (name, _) => {
+                let short: String = user.to_string().chars().take(8).collect();
+                let name = name.map_or(short, |name| name.as_str().to_owned());
+                self.store.put_user(user, &name, now()).await?;
+                name
+            }
+        };
+        let now = now();
+        let member = Member { user_id: user, name, role, created_at: now };
+        match self.store.role(group, user).await? {
+            Some(present) if present == role => return Ok((member, false)),
+            Some(_) => {
+                self.store.change_member(group, user, Some(role), by, now).await?;
+                return Ok((member, false));
+            }
+            None => {}
+        }
+        match self.store.add_member(group, self.new_member(user, role), by, now).await {
+            Ok(()) => Ok((member, true)),
+            // Somebody else has just added them.
+            Err(StoreError::Duplicate) => {
+                self.store.change_member(group, user, Some(role), by, now).await?;
+                Ok((member, false))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Nobody changes a role above their own, or gives one.
@@ -109,43 +191,68 @@ impl Groups {
     /// `not_found`, `forbidden`, `conflict` for the last owner, `unavailable`.
     pub async fn set_role(
         &self,
-        by: UserId,
+        by: &Actor,
         group: GroupId,
         user: UserId,
         role: Role,
     ) -> Result<Member, Refusal> {
+        self.require_management(by)?;
         let previous = self.member_role(by, group, user).await?;
         self.require(by, group, previous.max(role).max(Role::Admin)).await?;
         let now = now();
-        if !self.store.set_role(group, user, role, now).await? {
+        if !self.store.change_member(group, user, Some(role), by, now).await? {
             return Err(no_such_member());
         }
-        let name = self.store.user(user).await?.ok_or_else(no_such_member)?.name;
-        Ok(Member { user_id: user, name, role, created_at: now })
+        Ok(Member { user_id: user, name: self.name_of(user).await?, role, created_at: now })
     }
 
     /// Members may always leave. A member who goes is out of the group's running call at once.
     ///
     /// # Errors
     /// `not_found`, `forbidden`, `conflict` for the last owner, `unavailable`.
-    pub async fn remove_member(&self, by: UserId, group: GroupId, user: UserId) -> Result<(), Refusal> {
+    pub async fn remove_member(&self, by: &Actor, group: GroupId, user: UserId) -> Result<(), Refusal> {
+        self.require_management(by)?;
         let role = self.member_role(by, group, user).await?;
-        if by != user {
+        if by.user_id() != Some(user) {
             self.require(by, group, role.max(Role::Admin)).await?;
         }
-        if !self.store.remove_member(group, user, now()).await? {
+        if !self.store.change_member(group, user, None, by, now()).await? {
             return Err(no_such_member());
         }
-        self.calls.expel(group, user).await
+        self.calls.expel(by, group, user).await
+    }
+
+    async fn renamed(&self, by: &Actor, group: Group, name: &DisplayName) -> Result<Group, Refusal> {
+        if group.name == name.as_str() {
+            return Ok(group);
+        }
+        self.store.rename_group(group.id, name.as_str(), by, now()).await?.ok_or_else(no_such_group)
+    }
+
+    const fn new_member(&self, user: UserId, role: Role) -> NewMember {
+        NewMember { user, role, most: self.limits.members_per_group }
+    }
+
+    async fn name_of(&self, user: UserId) -> Result<String, Refusal> {
+        let found = self.store.user(user).await?;
+        Ok(found.ok_or_else(|| Refusal::new(ErrorCode::NotFound, "there is no such user"))?.name)
     }
 
     /// The role of a member, for another member.
-    async fn member_role(&self, by: UserId, group: GroupId, user: UserId) -> Result<Role, Refusal> {
+    async fn member_role(&self, by: &Actor, group: GroupId, user: UserId) -> Result<Role, Refusal> {
         self.find(by, group).await?;
         self.store.role(group, user).await?.ok_or_else(no_such_member)
     }
 
-    async fn require(&self, by: UserId, group: GroupId, least: Role) -> Result<(), Refusal> {
+    fn require_management(&self, by: &Actor) -> Result<(), Refusal> {
+        if self.managed_by == GroupsManagedBy::Users || by.is_admin() {
+            Ok(())
+        } else {
+            Err(Refusal::new(ErrorCode::Forbidden, "groups are managed by the app"))
+        }
+    }
+
+    async fn require(&self, by: &Actor, group: GroupId, least: Role) -> Result<(), Refusal> {
         self.existing(group).await?;
         if self.role(group, by).await? >= least {
             Ok(())
@@ -154,14 +261,22 @@ impl Groups {
         }
     }
 
-    async fn role(&self, group: GroupId, user: UserId) -> Result<Role, Refusal> {
-        let role = self.store.role(group, user).await?;
+    async fn role(&self, group: GroupId, by: &Actor) -> Result<Role, Refusal> {
+        if by.is_admin() {
+            return Ok(Role::Owner);
+        }
+        let role = self.store.role(group, by.person()?.id).await?;
         role.ok_or_else(|| Refusal::new(ErrorCode::Forbidden, "only members of the group may do this"))
     }
 
     async fn existing(&self, group: GroupId) -> Result<Group, Refusal> {
         self.store.group(group).await?.ok_or_else(no_such_group)
     }
+}
+
+fn new_group(id: GroupId, name: &DisplayName) -> Group {
+    let now = now();
+    Group { id, name: name.as_str().to_owned(), created_at: now, updated_at: now }
 }
 
 fn no_such_group() -> Refusal {

@@ -4,6 +4,9 @@
 //! the task that owns the call, [`call::Call`] decides, and the task carries out what it says: first the
 //! [`store::Store`], then media, then the sockets of the [`signaling::Hub`].
 
+pub mod actor;
+pub mod address;
+pub mod audit;
 pub mod auth;
 pub mod call;
 pub mod calls;
@@ -12,6 +15,7 @@ pub mod error;
 pub mod groups;
 pub mod ice;
 pub mod ids;
+pub mod limits;
 pub mod name;
 pub mod rest;
 pub mod signaling;

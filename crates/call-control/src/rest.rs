@@ -1,6 +1,7 @@
 //! The REST surface: one file per verb, each a thin edge around a service operation.
 //! Router and OpenAPI document come from the same declarations.
 
+mod admin;
 mod auth;
 mod calls;
 mod document;
@@ -8,6 +9,7 @@ mod extract;
 mod groups;
 mod health;
 mod ice_servers;
+mod once;
 mod problems;
 mod rtp_capabilities;
 mod users;
@@ -37,7 +39,7 @@ pub fn router(control: Control) -> Router {
         .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(DefaultBodyLimit::max(control.limits.body_bytes))
         .with_state(control)
 }
 
@@ -69,6 +71,10 @@ fn declared() -> OpenApiRouter<Control> {
         .routes(routes!(calls::metadata::update_metadata))
         .routes(routes!(calls::legs::legs_of_call))
         .routes(routes!(calls::events::events_of_call))
+        .routes(routes!(calls::participants::participants_of_call))
+        .routes(routes!(calls::permit::permit_participant, calls::remove::remove_participant))
+        .routes(routes!(calls::mute::mute_producer))
+        .routes(routes!(calls::lock::lock_call))
         .routes(routes!(groups::create::create_group, groups::list::list_groups))
         .routes(routes!(groups::get::get_group, groups::rename::rename_group, groups::delete::delete_group))
         .routes(routes!(groups::members::list_members, groups::add_member::add_member))
@@ -78,6 +84,8 @@ fn declared() -> OpenApiRouter<Control> {
         .routes(routes!(ice_servers::list_ice_servers))
         .routes(routes!(rtp_capabilities::get_rtp_capabilities))
         .routes(routes!(auth::dev_token))
+        .routes(routes!(admin::sweep::sweep))
+        .routes(routes!(admin::audit::list_audit))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
 }
@@ -89,9 +97,6 @@ async fn not_found() -> Refusal {
 async fn method_not_allowed() -> Refusal {
     Refusal::new(ErrorCode::MethodNotAllowed, "this path does not know the method")
 }
-
-/// Metadata fills at most a quarter of it.
-const MAX_BODY: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests;

@@ -1,19 +1,22 @@
 //! The database: one SQL text for SQLite and Postgres, checked by the compiler against both.
 
+mod audit;
 mod calls;
 mod error;
 mod groups;
 mod legs;
 mod open;
 mod page;
+mod receipts;
 mod users;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::{PgPool, SqlitePool};
 
+pub use audit::AuditFilter;
 pub use calls::{CallFilter, StoredCall};
 pub use error::StoreError;
-pub use groups::{Group, Member, Role};
+pub use groups::{Group, Member, NewMember, Role};
 pub use legs::StoredEvent;
 pub use page::{Cursor, Page, PageRequest, TimeCursor};
 pub use users::User;

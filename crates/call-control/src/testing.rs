@@ -3,7 +3,11 @@
 mod postgres;
 mod world;
 
-use crate::store::Store;
+use crate::{
+    actor::{Actor, Who},
+    call::Person,
+    store::Store,
+};
 
 pub(crate) use world::{SECRET, World, fast_rules, slow_rules};
 
@@ -34,6 +38,11 @@ macro_rules! on_both_engines {
 }
 
 pub(crate) use on_both_engines;
+
+/// This person as one who does something.
+pub(crate) fn by(person: &Person) -> Actor {
+    Actor { who: Who::User { person: person.clone(), admin: false }, address: None }
+}
 
 /// A database of its own, which can be opened more than once.
 pub(crate) struct TestStore {

@@ -25,7 +25,7 @@ impl Claims {
         #[expect(clippy::cast_possible_truncation, reason = "casting clamps, and no clock reaches that far")]
         let expires_at =
             DateTime::from_timestamp(self.exp as i64, 0).unwrap_or(DateTime::<chrono::Utc>::MAX_UTC);
-        Some(Identity { user_id, name: name.unwrap_or_else(|| short_id(user_id)), expires_at })
+        Some(Identity { user_id, name: name.unwrap_or_else(|| short_id(user_id)), expires_at, admin: false })
     }
 }
 

@@ -3,8 +3,13 @@ use serde_json::{Value, json};
 
 pub use crate::{calls::media::MediaChange, signaling::event::Stamp};
 
-use super::{CallRecord, Ending, LegReason, LegRecord, Person};
-use crate::ids::{CallId, LegId, UserId};
+use super::{Attachment, CallRecord, Ending, LegReason, LegRecord, Permissions, Person};
+use crate::{
+    actor::Actor,
+    audit::{Action, AuditEntry},
+    calls::media::ProducerRef,
+    ids::{CallId, LegId, UserId},
+};
 
 /// What has to be done, in the order given.
 #[derive(Clone, Debug)]
@@ -12,7 +17,9 @@ pub enum Effect {
     /// To be written in one transaction. If that fails, nothing of the command happened.
     Store(Box<Changes>),
     /// The leg now belongs to the socket that asked to join.
-    Attach(LegId),
+    Attach(LegId, Attachment),
+    /// What this user may send and receive has changed.
+    Restrict(UserId),
     /// The media of the leg has to go.
     CloseLeg(LegId),
     /// To be told to everybody concerned.
@@ -24,14 +31,30 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// What it has to store.
+    pub(crate) fn changes_mut(&mut self) -> Option<&mut Changes> {
+        match self {
+            Self::Store(changes) => Some(changes),
+            Self::Attach(..)
+            | Self::Restrict(_)
+            | Self::CloseLeg(_)
+            | Self::Announce(_)
+            | Self::Replaced(_)
+            | Self::Detach(_) => None,
+        }
+    }
+
     /// The leg that a joining socket got.
     #[must_use]
-    pub const fn attached(&self) -> Option<LegId> {
+    pub const fn attached(&self) -> Option<(LegId, Attachment)> {
         match self {
-            Self::Attach(leg) => Some(*leg),
-            Self::Store(_) | Self::CloseLeg(_) | Self::Announce(_) | Self::Replaced(_) | Self::Detach(_) => {
-                None
-            }
+            Self::Attach(leg, how) => Some((*leg, *how)),
+            Self::Store(_)
+            | Self::Restrict(_)
+            | Self::CloseLeg(_)
+            | Self::Announce(_)
+            | Self::Replaced(_)
+            | Self::Detach(_) => None,
         }
     }
 }
@@ -42,6 +65,38 @@ pub struct Changes {
     pub call: CallRecord,
     pub legs: Vec<LegRecord>,
     pub events: Vec<RecordedEvent>,
+    /// Who is behind it.
+    pub by: Actor,
+    /// For the answer to a create that may be repeated.
+    pub receipt: Option<Receipt>,
+}
+
+/// That a request was carried out, so that its repetition gets the same answer.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    pub user: UserId,
+    pub route: &'static str,
+    pub key: String,
+    pub body_hash: [u8; 32],
+    /// A JSON object.
+    pub response: Value,
+}
+
+impl Changes {
+    /// What the audit log has to tell of them.
+    pub fn audit_entries(&self) -> impl Iterator<Item = AuditEntry> {
+        self.events.iter().filter_map(|recorded| {
+            let (action, subject) = recorded.event.audited()?;
+            let entry = AuditEntry::new(action, &self.by, recorded.at)
+                .on_group(self.call.group_id)
+                .on_call(self.call.id)
+                .with(recorded.event.details(&self.call));
+            Some(match subject {
+                Some(user) => entry.on_user(user),
+                None => entry,
+            })
+        })
+    }
 }
 
 /// An event with its place in the call's order.
@@ -62,6 +117,21 @@ pub enum Event {
     /// The call's media moved to another router.
     RoomChanged,
     MetadataChanged,
+    LockChanged {
+        locked: bool,
+        by: Option<UserId>,
+    },
+    PermissionsChanged {
+        user: UserId,
+        permissions: Permissions,
+        by: Option<UserId>,
+    },
+    ProducerMuted {
+        producer: ProducerRef,
+        /// Whether it was paused; else its sender is only asked.
+        force: bool,
+        by: Option<UserId>,
+    },
     CallEnded {
         ending: Ending,
         /// Whole seconds since the first join; `None` if nobody but the creator was ever there.
@@ -96,6 +166,10 @@ impl Event {
             Self::CallStarted => "call-started",
             Self::RoomChanged => "room-changed",
             Self::MetadataChanged => "metadata-changed",
+            Self::LockChanged { .. } => "lock-changed",
+            Self::PermissionsChanged { .. } => "permissions-changed",
+            Self::ProducerMuted { force: true, .. } => "producer-muted",
+            Self::ProducerMuted { force: false, .. } => "mute-requested",
             Self::CallEnded { .. } => "call-ended",
             Self::LegJoined { .. } => "leg-joined",
             Self::LegLeft { .. } => "leg-left",
@@ -104,6 +178,30 @@ impl Event {
             Self::Media(MediaChange::ProducerPaused(_)) => "producer-paused",
             Self::Media(MediaChange::ProducerResumed(_)) => "producer-resumed",
         }
+    }
+
+    /// How it counts for the audit log, if it does, and whom it was done to.
+    const fn audited(&self) -> Option<(Action, Option<UserId>)> {
+        Some(match self {
+            Self::CallCreated => (Action::CallStarted, None),
+            Self::CallEnded { .. } => (Action::CallEnded, None),
+            Self::LegJoined { person, .. } => (Action::CallJoined, Some(person.id)),
+            Self::LegLeft { person, reason: LegReason::Removed, .. } => {
+                (Action::ParticipantRemoved, Some(person.id))
+            }
+            Self::LegLeft { person, .. } => (Action::CallLeft, Some(person.id)),
+            Self::MetadataChanged => (Action::MetadataChanged, None),
+            Self::LockChanged { locked: true, .. } => (Action::CallLocked, None),
+            Self::LockChanged { locked: false, .. } => (Action::CallUnlocked, None),
+            Self::PermissionsChanged { user, .. } => (Action::PermissionsChanged, Some(*user)),
+            Self::ProducerMuted { producer, force: true, .. } => {
+                (Action::ProducerMuted, Some(producer.user_id))
+            }
+            Self::ProducerMuted { producer, force: false, .. } => {
+                (Action::MuteRequested, Some(producer.user_id))
+            }
+            Self::CallStarted | Self::RoomChanged | Self::Media(_) => return None,
+        })
     }
 
     /// The details, as they are stored beside the kind: always an object.
@@ -116,6 +214,13 @@ impl Event {
             Self::CallStarted => json!({ "startedAt": call.started_at }),
             Self::RoomChanged => json!({ "webrtcRoomId": call.webrtc_room_id }),
             Self::MetadataChanged => json!({ "metadata": call.metadata.0 }),
+            Self::LockChanged { locked, by } => json!({ "locked": locked, "by": by }),
+            Self::PermissionsChanged { user, permissions, by } => {
+                json!({ "userId": user, "canPublish": permissions.can_publish, "canSubscribe": permissions.can_subscribe, "by": by })
+            }
+            Self::ProducerMuted { producer, force: _, by } => {
+                json!({ "producerId": producer.producer_id, "userId": producer.user_id, "legId": producer.leg_id, "by": by })
+            }
             Self::CallEnded { ending, duration_seconds } => {
                 json!({ "reason": ending, "durationSeconds": duration_seconds })
             }

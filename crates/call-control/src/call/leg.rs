@@ -15,6 +15,24 @@ pub struct Leg {
     pub attached_at: Option<DateTime<Utc>>,
     pub last_seen_at: DateTime<Utc>,
     pub state: LegState,
+    /// Whoever holds the token of this hash may take the leg up again.
+    pub resume: Option<ResumeHash>,
+}
+
+/// The SHA-256 of a leg's resume token, which itself is kept nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResumeHash(pub [u8; 32]);
+
+/// How a socket came to its leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attachment {
+    /// The leg is new to its client.
+    Joined,
+    /// The client had it before.
+    Resumed {
+        /// The server restarted meanwhile: the leg's transports are gone.
+        media_restart: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,12 +96,28 @@ impl LegReason {
 impl Leg {
     pub(super) fn unattached(id: LegId, person: Person, now: DateTime<Utc>) -> Self {
         let state = LegState::Unattached;
-        Self { id, person, device: None, joined_at: now, attached_at: None, last_seen_at: now, state }
+        Self {
+            id,
+            person,
+            device: None,
+            joined_at: now,
+            attached_at: None,
+            last_seen_at: now,
+            state,
+            resume: None,
+        }
     }
 
-    pub(super) fn open(id: LegId, person: Person, device: Option<DeviceId>, now: DateTime<Utc>) -> Self {
-        let state = LegState::Open;
-        Self { id, person, device, joined_at: now, attached_at: Some(now), last_seen_at: now, state }
+    pub(super) fn open(
+        id: LegId,
+        person: Person,
+        device: Option<DeviceId>,
+        resume: ResumeHash,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let mut leg = Self::unattached(id, person, now);
+        leg.claim(device, resume, now);
+        leg
     }
 
     pub(super) fn restore(record: LegRecord) -> Self {
@@ -100,14 +134,25 @@ impl Leg {
             attached_at: record.attached_at,
             last_seen_at: record.last_seen_at,
             state,
+            resume: record.resume_hash.and_then(|hash| hash.try_into().ok()).map(ResumeHash),
         }
     }
 
-    pub(super) fn claim(&mut self, device: Option<DeviceId>, now: DateTime<Utc>) {
+    pub(super) fn claim(&mut self, device: Option<DeviceId>, resume: ResumeHash, now: DateTime<Utc>) {
         self.device = device;
         self.attached_at = Some(now);
         self.last_seen_at = now;
         self.state = LegState::Open;
+        self.resume = Some(resume);
+    }
+
+    /// Takes it up again, on the same or another socket.
+    pub(super) fn take_up(&mut self, resume: ResumeHash, now: DateTime<Utc>) -> Attachment {
+        let media_restart = matches!(self.state, LegState::Lost { loss: Loss::Restart, .. });
+        self.last_seen_at = now;
+        self.state = LegState::Open;
+        self.resume = Some(resume);
+        Attachment::Resumed { media_restart }
     }
 
     /// Rule 3: its socket is gone.
@@ -126,6 +171,7 @@ impl Leg {
             self.last_seen_at = at;
         }
         self.state = LegState::Ended { at, reason };
+        self.resume = None;
     }
 
     #[must_use]
@@ -179,6 +225,7 @@ impl Leg {
             last_seen_at: self.last_seen_at,
             left_at,
             reason,
+            resume_hash: self.resume.map(|hash| hash.0.to_vec()),
         }
     }
 }

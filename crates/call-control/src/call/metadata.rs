@@ -30,10 +30,10 @@ impl Metadata {
         merge(&mut self.0, &patch.0);
     }
 
-    /// Whether its JSON text is longer than allowed.
+    /// Whether its JSON text has more bytes.
     #[must_use]
-    pub fn is_too_large(&self) -> bool {
-        serde_json::to_string(&self.0).map_or(true, |text| text.len() > MAX_BYTES)
+    pub fn is_larger_than(&self, bytes: usize) -> bool {
+        serde_json::to_string(&self.0).map_or(true, |text| text.len() > bytes)
     }
 }
 
@@ -67,9 +67,6 @@ fn has_nul(value: &Value) -> bool {
         Value::Object(members) => members.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
     }
 }
-
-/// Enough for titles, links and small forms; a call is not a document store.
-pub(super) const MAX_BYTES: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    Call, CallStatus, CallType, Ending, LegReason, Metadata, Origin, Outcome, Over, Rules, Stamp, State,
+    Call, CallStatus, CallType, Ending, LegReason, Metadata, Moderation, Origin, Outcome, Over, Rules, Stamp,
+    State,
 };
 use crate::ids::{CallId, DeviceId, GroupId, LegId, UserId};
 
@@ -27,6 +28,7 @@ pub struct CallRecord {
     pub duration_seconds: Option<i64>,
     pub max_participants: i64,
     pub metadata: Json<Metadata>,
+    pub moderation: Json<Moderation>,
     pub end_reason: Option<Ending>,
     pub error_message: Option<String>,
     pub created_at: DateTime<Utc>,
@@ -49,6 +51,7 @@ pub struct LegRecord {
     pub last_seen_at: DateTime<Utc>,
     pub left_at: Option<DateTime<Utc>>,
     pub reason: Option<LegReason>,
+    pub resume_hash: Option<Vec<u8>>,
 }
 
 /// One device's stay in a call, as clients see it.
@@ -108,6 +111,7 @@ impl Call {
             },
             room: record.webrtc_room_id.map(RouterId),
             metadata: record.metadata.0,
+            moderation: record.moderation.0,
             legs: std::collections::BTreeMap::new(),
             max_participants: record.max_participants,
             stamp: Stamp { epoch: record.epoch, seq: record.seq },
@@ -135,6 +139,7 @@ impl Call {
             duration_seconds: over.and_then(Over::duration_seconds),
             max_participants: self.max_participants,
             metadata: Json(self.metadata.clone()),
+            moderation: Json(self.moderation.clone()),
             end_reason: over.map(|over| over.ending),
             error_message: over.and_then(|over| over.outcome.message()),
             created_at: self.origin.created_at,

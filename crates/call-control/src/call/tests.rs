@@ -11,7 +11,13 @@ use uuid::Uuid;
 const RING: Duration = Duration::from_secs(60);
 const UNATTACHED: Duration = Duration::from_secs(300);
 const RESUME: Duration = Duration::from_secs(30);
-const RULES: Rules = Rules { ring: Some(RING), unattached: Some(UNATTACHED), resume_window: RESUME };
+const RULES: Rules = Rules {
+    ring: Some(RING),
+    unattached: Some(UNATTACHED),
+    resume_window: RESUME,
+    max_participants: 4,
+    max_metadata_bytes: 1024,
+};
 
 const ADA: u8 = 1;
 const BOB: u8 = 2;
@@ -41,7 +47,8 @@ impl Story {
             created_at: now,
         };
         let room = RouterId(Uuid::from_u128(9));
-        let (call, effects) = Call::create(origin, person(ADA), leg(0), room, Metadata::default(), rules);
+        let (call, effects) =
+            Call::create(origin, person(ADA), leg(0), room, Metadata::default(), rules, &Actor::SERVER);
         let mut story = Self { call, now, legs: 1, recorded: Vec::new(), stored: Vec::new() };
         story.note(&effects);
         story
@@ -53,7 +60,7 @@ impl Story {
     }
 
     fn handle(&mut self, command: Command) -> Result<Vec<Effect>, CallError> {
-        let effects = self.call.handle(command, self.now)?;
+        let effects = self.call.handle(command, &Actor::SERVER, self.now)?;
         self.note(&effects);
         Ok(effects)
     }
@@ -63,7 +70,11 @@ impl Story {
             match effect {
                 Effect::Store(changes) => self.stored.push((**changes).clone()),
                 Effect::Announce(recorded) => self.recorded.push(recorded.clone()),
-                Effect::Attach(_) | Effect::CloseLeg(_) | Effect::Replaced(_) | Effect::Detach(_) => {}
+                Effect::Attach(..)
+                | Effect::Restrict(_)
+                | Effect::CloseLeg(_)
+                | Effect::Replaced(_)
+                | Effect::Detach(_) => {}
             }
         }
     }
@@ -75,16 +86,15 @@ impl Story {
 
     fn join_rest(&mut self, who: u8) -> Result<Vec<Effect>, CallError> {
         let leg = self.next_leg();
-        self.handle(Command::Join { leg, person: person(who), via: Via::Rest })
+        self.handle(Command::Join { leg, person: person(who), via: Via::Rest, privileged: false })
     }
 
     /// Returns the leg that the device got.
     fn join(&mut self, who: u8, device: &str) -> LegId {
         let leg = self.next_leg();
         let device = (!device.is_empty()).then(|| DeviceId::try_from(device.to_owned()).unwrap());
-        let effects =
-            self.handle(Command::Join { leg, person: person(who), via: Via::Socket { device } }).unwrap();
-        effects.iter().find_map(Effect::attached).unwrap()
+        let effects = self.handle(join(who, leg, device, None)).unwrap();
+        effects.iter().find_map(Effect::attached).unwrap().0
     }
 
     fn leave(&mut self, who: u8) -> Result<Vec<Effect>, CallError> {
@@ -117,6 +127,18 @@ impl Story {
             LegState::Unattached | LegState::Open | LegState::Lost { .. } => None,
         }
     }
+}
+
+/// A device's join; its next resume token hashes to the number of the leg that it would open.
+fn join(who: u8, leg: LegId, device: Option<DeviceId>, resume: Option<ResumeHash>) -> Command {
+    let via = Via::Socket { device, resume, next: token(leg) };
+    Command::Join { leg, person: person(who), via, privileged: false }
+}
+
+fn token(leg: LegId) -> ResumeHash {
+    let mut hash = [0; 32];
+    hash[..16].copy_from_slice(leg.0.as_bytes());
+    ResumeHash(hash)
 }
 
 fn user(who: u8) -> UserId {
@@ -170,7 +192,7 @@ fn nobody_coming_while_it_rings_cancels_it() {
 
 #[test]
 fn a_call_may_ring_for_ever() {
-    let story = Story::with_rules(Rules { ring: None, unattached: None, resume_window: RESUME });
+    let story = Story::with_rules(Rules { ring: None, unattached: None, ..RULES });
     assert_eq!(story.call.next_deadline(), None);
 }
 
@@ -221,8 +243,8 @@ fn a_device_that_comes_back_supersedes_its_old_leg() {
     let other = story.join(BOB, "tablet");
     story.lose(old);
     let leg = story.next_leg();
-    let via = Via::Socket { device: story.call.leg(old).unwrap().device.clone() };
-    let effects = story.handle(Command::Join { leg, person: person(BOB), via }).unwrap();
+    let device = story.call.leg(old).unwrap().device.clone();
+    let effects = story.handle(join(BOB, leg, device, None)).unwrap();
     assert_eq!(story.reason(old), Some(LegReason::Replaced));
     assert_eq!((story.reason(other), story.reason(leg)), (None, None));
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Replaced(id) if *id == old)));
@@ -339,7 +361,7 @@ fn metadata_merges_and_stays_small() {
     story.handle(patch(r#"{"old":null}"#)).unwrap();
     assert!(story.handle(patch("{}")).unwrap().is_empty(), "nothing changed, nothing recorded");
     let huge = format!(r#"{{"x":"{}"}}"#, "y".repeat(16 * 1024));
-    assert_eq!(story.handle(patch(&huge)).unwrap_err(), CallError::MetadataTooLarge);
+    assert_eq!(story.handle(patch(&huge)).unwrap_err(), CallError::MetadataTooLarge { limit: 1024 });
     let metadata = serde_json::to_value(story.call.view(story.now).metadata).unwrap();
     assert_eq!(metadata, serde_json::json!({"title": "Standup"}));
     assert_eq!(story.call.stamp().seq, 3);
@@ -368,9 +390,9 @@ fn after_a_restart_legs_have_the_resume_window_to_come_back() {
     );
     assert_eq!(call.participants().len(), 2);
 
-    let via = Via::Socket { device: call.leg(laptop).unwrap().device.clone() };
-    call.handle(Command::Join { leg: leg(50), person: person(ADA), via }, restarted).unwrap();
-    call.handle(Command::Tick, restarted + RESUME).unwrap();
+    let device = call.leg(laptop).unwrap().device.clone();
+    call.handle(join(ADA, leg(50), device, None), &Actor::SERVER, restarted).unwrap();
+    call.handle(Command::Tick, &Actor::SERVER, restarted + RESUME).unwrap();
     assert_eq!(call.participants(), [user(ADA)]);
     assert_eq!(
         call.leg(phone).unwrap().state,
@@ -387,7 +409,7 @@ fn a_call_that_nobody_returns_to_ended_when_it_was_last_seen() {
     let seen = story.now;
     let restarted = seen + Duration::from_secs(600);
     let (mut call, _) = restart(&story, restarted);
-    call.handle(Command::Tick, restarted + RESUME).unwrap();
+    call.handle(Command::Tick, &Actor::SERVER, restarted + RESUME).unwrap();
     let view = call.view(restarted + RESUME);
     assert_eq!((view.status, view.end_reason), (CallStatus::Ended, Some(Ending::ServerRestart)));
     assert_eq!((view.ended_at, view.duration_seconds), (Some(seen), Some(0)));
@@ -439,7 +461,7 @@ impl Story {
             Happening::JoinRest(who) => Command::Join { leg: new, person: person(who), via: Via::Rest },
             Happening::Join(who, device) => {
                 let device = (device > 0).then(|| DeviceId::try_from(format!("device-{device}")).unwrap());
-                Command::Join { leg: new, person: person(who), via: Via::Socket { device } }
+                join(who, new, device, None)
             }
             Happening::Leave(who) => Command::Leave { user: user(who), leg: None, reason: LegReason::Left },
             Happening::LeaveLeg(who, number) => {
@@ -493,7 +515,7 @@ impl Story {
         }
         if let Some(deadline) = self.call.next_deadline() {
             let mut later = self.call.clone();
-            let effects = later.handle(Command::Tick, deadline.max(self.now)).unwrap();
+            let effects = later.handle(Command::Tick, &Actor::SERVER, deadline.max(self.now)).unwrap();
             assert!(!effects.is_empty(), "a deadline comes with something to do");
         }
     }
@@ -532,6 +554,9 @@ impl Story {
                 | Event::CallStarted
                 | Event::RoomChanged
                 | Event::MetadataChanged
+                | Event::LockChanged { .. }
+                | Event::PermissionsChanged { .. }
+                | Event::ProducerMuted { .. }
                 | Event::Media(_) => {}
             }
         }

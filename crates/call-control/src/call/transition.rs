@@ -5,23 +5,37 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use super::{
-    Call, CallError, Changes, Effect, Ending, Event, Leg, LegReason, LegState, Loss, MediaChange, Metadata,
-    Outcome, Over, Person, RecordedEvent, State, Via,
+    Admission, Attachment, Call, CallError, Changes, Effect, Ending, Event, Leg, LegReason, LegState, Loss,
+    MediaChange, Metadata, Outcome, Over, Person, RecordedEvent, ResumeHash, StandingChange, State, Via,
 };
-use crate::ids::{LegId, UserId};
+use crate::{
+    actor::Actor,
+    calls::media::ProducerRef,
+    ids::{DeviceId, LegId, UserId},
+};
 
 /// What one command changed, gathered until the command is through.
 pub(super) struct Step {
+    by: Actor,
     now: DateTime<Utc>,
     legs: BTreeSet<LegId>,
     events: Vec<Event>,
-    attached: Option<LegId>,
+    attached: Option<(LegId, Attachment)>,
+    restricted: Option<UserId>,
     ended: Vec<(LegId, LegReason)>,
 }
 
 impl Step {
-    pub(super) const fn new(now: DateTime<Utc>) -> Self {
-        Self { now, legs: BTreeSet::new(), events: Vec::new(), attached: None, ended: Vec::new() }
+    pub(super) fn new(by: &Actor, now: DateTime<Utc>) -> Self {
+        Self {
+            by: by.clone(),
+            now,
+            legs: BTreeSet::new(),
+            events: Vec::new(),
+            attached: None,
+            restricted: None,
+            ended: Vec::new(),
+        }
     }
 
     /// The leg's row has changed.
@@ -41,10 +55,17 @@ impl Step {
             call.version += 1;
             let legs =
                 self.legs.iter().filter_map(|id| call.legs.get(id)).map(|leg| leg.to_record(call.origin.id));
-            let changes = Changes { call: call.to_record(), legs: legs.collect(), events: events.clone() };
+            let changes = Changes {
+                call: call.to_record(),
+                legs: legs.collect(),
+                events: events.clone(),
+                by: self.by,
+                receipt: None,
+            };
             effects.push(Effect::Store(Box::new(changes)));
         }
-        effects.extend(self.attached.map(Effect::Attach));
+        effects.extend(self.attached.map(|(leg, how)| Effect::Attach(leg, how)));
+        effects.extend(self.restricted.map(Effect::Restrict));
         effects.extend(self.ended.iter().map(|(leg, _)| Effect::CloseLeg(*leg)));
         effects.extend(events.into_iter().map(Effect::Announce));
         for (leg, reason) in self.ended {
@@ -58,36 +79,24 @@ impl Step {
 }
 
 impl Call {
-    /// Rules 1, 2 and 5.
+    /// Rules 1, 2, 3 and 5.
     pub(super) fn join(
         &mut self,
         step: &mut Step,
         new: LegId,
         person: Person,
         via: Via,
+        privileged: bool,
     ) -> Result<(), CallError> {
         self.ensure_running()?;
         let user = person.id;
+        if !self.has_open_leg(user) {
+            self.ensure_admitted(user, privileged)?;
+        }
         match via {
             Via::Rest if self.has_open_leg(user) => return Ok(()),
             Via::Rest => self.open(step, Leg::unattached(new, person, step.now)),
-            Via::Socket { device } => {
-                let leg = match self.unattached_leg(user) {
-                    Some(leg) => {
-                        leg.claim(device.clone(), step.now);
-                        leg.id
-                    }
-                    None => {
-                        self.open(step, Leg::open(new, person, device.clone(), step.now));
-                        new
-                    }
-                };
-                step.touch(leg);
-                step.attached = Some(leg);
-                for old in self.legs_to_supersede(leg) {
-                    self.end_leg(step, old, step.now, LegReason::Replaced);
-                }
-            }
+            Via::Socket { device, resume, next } => self.attach(step, new, person, device, resume, next),
         }
         if self.state == State::Waiting && user != self.origin.initiated_by {
             self.state = State::Active { started_at: step.now };
@@ -95,6 +104,34 @@ impl Call {
             step.record(Event::CallStarted);
         }
         Ok(())
+    }
+
+    /// Gives a socket the leg that it had, else one that waits for a device, else a new one.
+    fn attach(
+        &mut self,
+        step: &mut Step,
+        new: LegId,
+        person: Person,
+        device: Option<DeviceId>,
+        resume: Option<ResumeHash>,
+        next: ResumeHash,
+    ) {
+        let user = person.id;
+        let resumed = resume.and_then(|hash| self.resumable(user, hash)).map(|leg| leg.id);
+        let (leg, how) = if let Some(leg) = resumed.and_then(|id| self.legs.get_mut(&id)) {
+            (leg.id, leg.take_up(next, step.now))
+        } else if let Some(leg) = self.unattached_leg(user) {
+            leg.claim(device, next, step.now);
+            (leg.id, Attachment::Joined)
+        } else {
+            self.open(step, Leg::open(new, person, device, next, step.now));
+            (new, Attachment::Joined)
+        };
+        step.touch(leg);
+        step.attached = Some((leg, how));
+        for old in self.legs_to_supersede(leg) {
+            self.end_leg(step, old, step.now, LegReason::Replaced);
+        }
     }
 
     /// Rule 2: leaving twice, or after the end, changes nothing.
@@ -140,14 +177,56 @@ impl Call {
     pub(super) fn merge_metadata(&mut self, step: &mut Step, patch: &Metadata) -> Result<(), CallError> {
         let mut merged = self.metadata.clone();
         merged.merge(patch);
-        if merged.is_too_large() {
-            return Err(CallError::MetadataTooLarge);
+        let limit = self.rules.max_metadata_bytes;
+        if merged.is_larger_than(limit) {
+            return Err(CallError::MetadataTooLarge { limit });
         }
         if merged != self.metadata {
             self.metadata = merged;
             self.updated_at = step.now;
             step.record(Event::MetadataChanged);
         }
+        Ok(())
+    }
+
+    pub(super) fn lock(&mut self, step: &mut Step, locked: bool) -> Result<(), CallError> {
+        self.ensure_running()?;
+        if self.moderation.locked != locked {
+            self.moderation.locked = locked;
+            self.updated_at = step.now;
+            step.record(Event::LockChanged { locked, by: step.by.user_id() });
+        }
+        Ok(())
+    }
+
+    pub(super) fn permit(
+        &mut self,
+        step: &mut Step,
+        user: UserId,
+        change: StandingChange,
+    ) -> Result<(), CallError> {
+        self.ensure_running()?;
+        if self.moderation.change(user, change) {
+            self.updated_at = step.now;
+            step.restricted = Some(user);
+            let permissions = self.permissions(user);
+            step.record(Event::PermissionsChanged { user, permissions, by: step.by.user_id() });
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, step: &mut Step, user: UserId) -> Result<(), CallError> {
+        self.ensure_running()?;
+        if !self.has_open_leg(user) {
+            return Err(CallError::NotInCall);
+        }
+        self.moderation.remove(user);
+        self.leave(step, user, None, LegReason::Removed)
+    }
+
+    pub(super) fn mute(&self, step: &mut Step, producer: ProducerRef, force: bool) -> Result<(), CallError> {
+        self.ensure_running()?;
+        step.record(Event::ProducerMuted { producer, force, by: step.by.user_id() });
         Ok(())
     }
 
@@ -240,6 +319,19 @@ impl Call {
 
     const fn ensure_running(&self) -> Result<(), CallError> {
         if self.is_over() { Err(CallError::Ended) } else { Ok(()) }
+    }
+
+    /// Whether somebody who is not in the call may come in.
+    fn ensure_admitted(&self, user: UserId, privileged: bool) -> Result<(), CallError> {
+        match self.moderation.standing(user).admission {
+            Admission::Removed => return Err(CallError::Removed),
+            Admission::Default if self.moderation.locked && !privileged => return Err(CallError::Locked),
+            Admission::Default | Admission::Admitted => {}
+        }
+        if self.participants().len() >= self.rules.max_participants {
+            return Err(CallError::Full);
+        }
+        Ok(())
     }
 
     fn has_open_leg(&self, user: UserId) -> bool {

@@ -32,6 +32,8 @@ pub struct CallView {
     /// The most participants it had at one time.
     pub max_participants: i64,
     pub metadata: Metadata,
+    /// Whether people who are not in it are kept out.
+    pub locked: bool,
     pub end_reason: Option<Ending>,
     pub error_message: Option<String>,
     pub created_at: DateTime<Utc>,
@@ -60,6 +62,7 @@ impl CallView {
             duration: duration_seconds.map(clock_time),
             max_participants: record.max_participants,
             metadata: record.metadata.0,
+            locked: record.moderation.0.locked,
             end_reason: record.end_reason,
             error_message: record.error_message,
             created_at: record.created_at,

@@ -2,6 +2,7 @@
 
 use super::{Calls, request::Request};
 use crate::{
+    actor::Actor,
     call::{Call, CallView, Command, Effect},
     error::{ErrorCode, Refusal},
     ids::CallId,
@@ -10,10 +11,15 @@ use crate::{
 
 impl Calls {
     /// Hands a command to the call's owner; a call that is over has none, and is changed in the store alone.
-    pub(super) async fn command(&self, call: CallId, command: Command) -> Result<CallView, Refusal> {
+    pub(super) async fn command(
+        &self,
+        call: CallId,
+        command: Command,
+        by: &Actor,
+    ) -> Result<CallView, Refusal> {
         if let Some(live) = self.shared.live.get(call) {
-            let command = command.clone();
-            if let Some(answer) = live.ask(|reply| Request::Command { command, reply }).await {
+            let (command, by) = (command.clone(), by.clone());
+            if let Some(answer) = live.ask(|reply| Request::Command { command, by, reply }).await {
                 return answer;
             }
         }
@@ -21,14 +27,14 @@ impl Calls {
         if stored.record.status.is_running() {
             return Err(Refusal::new(ErrorCode::Unavailable, "the call is starting or moving; try again"));
         }
-        self.amend(stored, command).await
+        self.amend(stored, command, by).await
     }
 
     /// Applies a command to the record of a call that is over.
-    async fn amend(&self, stored: StoredCall, command: Command) -> Result<CallView, Refusal> {
+    async fn amend(&self, stored: StoredCall, command: Command, by: &Actor) -> Result<CallView, Refusal> {
         let legs = self.shared.store.all_legs(stored.record.id).await?;
         let mut call = Call::past(stored.record, legs, self.shared.config.rules).map_err(StoreError::from)?;
-        for effect in call.handle(command, now())? {
+        for effect in call.handle(command, by, now())? {
             if let Effect::Store(changes) = effect {
                 self.shared.store.commit(&changes).await?;
             }

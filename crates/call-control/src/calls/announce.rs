@@ -2,7 +2,9 @@
 
 use crate::{
     call::{Call, CallView, Event, RecordedEvent},
-    signaling::event::{CallEnded, ParticipantChange, ServerEvent},
+    signaling::event::{
+        CallEnded, CallLocked, CallPermissions, MuteRequest, ParticipantChange, ProducerChange, ServerEvent,
+    },
     store::now,
 };
 
@@ -13,6 +15,9 @@ pub(super) const fn concerns_members(event: &Event) -> bool {
         Event::CallStarted
         | Event::RoomChanged
         | Event::MetadataChanged
+        | Event::LockChanged { .. }
+        | Event::PermissionsChanged { .. }
+        | Event::ProducerMuted { .. }
         | Event::LegJoined { .. }
         | Event::LegLeft { .. }
         | Event::Media(_) => false,
@@ -55,6 +60,19 @@ pub(super) fn server_event(call: &Call, recorded: RecordedEvent) -> ServerEvent 
         }
         Event::LegJoined { first: false, .. } | Event::LegLeft { last: false, .. } => {
             ServerEvent::CallUpdated(view())
+        }
+        Event::LockChanged { locked, by } => {
+            ServerEvent::CallLocked(CallLocked { call_id, locked, by, stamp })
+        }
+        Event::PermissionsChanged { user, permissions, by } => {
+            ServerEvent::CallPermissions(CallPermissions { call_id, user_id: user, permissions, by, stamp })
+        }
+        Event::ProducerMuted { producer, force: true, by } => ServerEvent::ProducerPaused(ProducerChange {
+            by,
+            ..ProducerChange::new(call_id, stamp, producer)
+        }),
+        Event::ProducerMuted { producer, force: false, by } => {
+            ServerEvent::MuteRequest(MuteRequest { call_id, producer, by, stamp })
         }
         Event::Media(change) => change.into_event(call_id, stamp),
     }

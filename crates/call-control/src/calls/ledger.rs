@@ -76,6 +76,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        actor::Actor,
         call::{Call, CallType, Effect, Metadata, Origin, Person, Rules},
         ids::{CallId, GroupId, LegId, UserId},
         store::now,
@@ -92,9 +93,11 @@ mod tests {
             created_at: now(),
         };
         let creator = Person { id: origin.initiated_by, name: "Ada".to_owned() };
-        let rules = Rules { ring: None, unattached: None, resume_window: RETRY_AFTER };
+        let rules = Rules::default();
         let room = RouterId(Uuid::new_v4());
-        let (_, effects) = Call::create(origin, creator, LegId::random(), room, Metadata::default(), rules);
+        let leg = LegId::random();
+        let (_, effects) =
+            Call::create(origin, creator, leg, room, Metadata::default(), rules, &Actor::SERVER);
         let store = |effect| if let Effect::Store(changes) = effect { Some(*changes) } else { None };
         effects.into_iter().find_map(store).unwrap()
     }

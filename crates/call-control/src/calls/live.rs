@@ -45,6 +45,10 @@ impl Registry {
         self.lock().iter().find(|(_, live)| live.group == group).map(|(call, _)| *call)
     }
 
+    pub(super) fn all(&self) -> Vec<CallId> {
+        self.lock().keys().copied().collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<CallId, Live>> {
         // Single inserts and removals leave nothing half-done behind.
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)

@@ -9,6 +9,7 @@ mod consumers;
 mod data;
 mod events;
 mod fault;
+mod moderation;
 mod notice;
 mod producers;
 mod source;
@@ -26,9 +27,10 @@ use tokio::sync::mpsc;
 pub use notice::{MediaChange, Notice, ProducerRef};
 pub use source::{AppData, Source};
 
-use crate::call::CallType;
+use crate::call::{CallType, Permissions};
 use crate::error::{ErrorCode, Refusal};
 use crate::ids::{CallId, LegId, UserId};
+use crate::limits::Limits;
 use crate::signaling::command::{MediaCommand, MediaWish};
 use crate::signaling::event::{DataProducerView, ProducerView, ServerEvent};
 use crate::signaling::hub::Audience;
@@ -37,6 +39,7 @@ use crate::signaling::reply::{Consumed, JoinTransports, MediaReply};
 /// The media of one call. Owned by the call's task, so nothing here is shared or locked.
 pub struct CallMedia {
     call: CallId,
+    limits: Limits,
     call_type: CallType,
     router: Router,
     legs: HashMap<LegId, LegMedia>,
@@ -51,6 +54,7 @@ pub struct CallMedia {
 /// What one leg owns.
 struct LegMedia {
     user: UserId,
+    permissions: Permissions,
     capabilities: Option<RtpCapabilities>,
     send: Option<TransportId>,
     recv: Option<TransportId>,
@@ -69,10 +73,12 @@ impl CallMedia {
         media: &Media,
         call: CallId,
         call_type: CallType,
+        limits: Limits,
     ) -> Result<(Self, mpsc::Receiver<Event>), MediaError> {
         let (router, events) = media.create_router().await?;
         let call_media = Self {
             call,
+            limits,
             call_type,
             router,
             legs: HashMap::new(),
@@ -107,8 +113,8 @@ impl CallMedia {
     }
 
     /// Lets a leg have media.
-    pub fn open_leg(&mut self, leg: LegId, user: UserId) {
-        self.legs.entry(leg).or_insert_with(|| LegMedia::new(user));
+    pub fn open_leg(&mut self, leg: LegId, user: UserId, permissions: Permissions) {
+        self.legs.entry(leg).or_insert_with(|| LegMedia::new(user, permissions));
     }
 
     /// Closes everything a leg owns.
@@ -216,9 +222,10 @@ impl CallMedia {
 }
 
 impl LegMedia {
-    fn new(user: UserId) -> Self {
+    fn new(user: UserId, permissions: Permissions) -> Self {
         Self {
             user,
+            permissions,
             capabilities: None,
             send: None,
             recv: None,

@@ -2,6 +2,7 @@
 
 use super::{Calls, announce};
 use crate::{
+    actor::Actor,
     call::{Call, Command, Effect},
     error::Refusal,
     ids::CallId,
@@ -25,7 +26,7 @@ impl Calls {
         let legs = self.shared.store.all_legs(id).await?;
         let mut call = Call::past(stored.record, legs, self.shared.config.rules).map_err(StoreError::from)?;
         let message = "the server had an internal error".to_owned();
-        for effect in call.handle(Command::Fail { message }, now())? {
+        for effect in call.handle(Command::Fail { message }, &Actor::SERVER, now())? {
             match effect {
                 Effect::Store(changes) => self.shared.store.commit(&changes).await?,
                 Effect::Announce(recorded) => {
@@ -33,7 +34,7 @@ impl Calls {
                     self.shared.hub.send(&Audience::Users(members), &announce::server_event(&call, recorded));
                 }
                 Effect::Detach(leg) => self.shared.presence.went(leg),
-                Effect::Attach(_) | Effect::CloseLeg(_) | Effect::Replaced(_) => {}
+                Effect::Attach(..) | Effect::Restrict(_) | Effect::CloseLeg(_) | Effect::Replaced(_) => {}
             }
         }
         Ok(())

@@ -1,19 +1,22 @@
 //! What the owner of a call can be asked. Every request is answered, unless the call ends first.
 
+use serde_json::Value;
 use switchyard_media_worker::media::{
-    Direction,
+    Direction, ProducerId,
     ortc::{RtpCapabilities, TransportParameters},
 };
 use tokio::sync::oneshot;
 
+use super::{access::Entry, media::ProducerRef, receipts::Once};
 use crate::{
+    actor::Actor,
     call::{CallType, CallView, Command, Metadata, Person},
     error::Refusal,
     ids::{GroupId, LegId},
     signaling::{
-        command::{Join, MediaCommand},
+        command::{Join, MediaCommand, Since},
         hub::SocketId,
-        reply::{Joined, MediaReply, Snapshot},
+        reply::{Joined, MediaReply, ParticipantView, Synced},
     },
 };
 
@@ -23,14 +26,27 @@ pub struct NewCall {
     pub group_id: GroupId,
     pub call_type: CallType,
     pub metadata: Metadata,
+    /// If it may be the repetition of another request.
+    pub once: Option<Once>,
+}
+
+/// What became of a create.
+#[derive(Clone, Debug)]
+pub enum Created {
+    Now(Box<CallView>),
+    /// The request was a repetition: the answer that it got the first time.
+    Before(Value),
 }
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
 
 pub(super) enum Request {
-    Command { command: Command, reply: Reply<CallView> },
+    Command { command: Command, by: Actor, reply: Reply<CallView> },
     Attach { attach: Box<Attach>, reply: Reply<Joined> },
-    Sync { leg: LegId, reply: Reply<Snapshot> },
+    Sync { leg: LegId, since: Option<Since>, reply: Reply<Synced> },
+    Participants { reply: Reply<Vec<ParticipantView>> },
+    Producer { producer: ProducerId, reply: Reply<ProducerRef> },
+    Mute { producer: ProducerRef, force: bool, by: Actor, reply: Reply<CallView> },
     Lost { leg: LegId, reply: Reply<()> },
     Media { leg: LegId, command: MediaCommand, reply: Reply<MediaReply> },
     CreateTransport { leg: LegId, direction: Direction, reply: Reply<TransportParameters> },
@@ -38,7 +54,9 @@ pub(super) enum Request {
 }
 
 pub(super) struct Attach {
+    pub(super) by: Actor,
     pub(super) person: Person,
+    pub(super) entry: Entry,
     pub(super) socket: SocketId,
     pub(super) join: Join,
 }

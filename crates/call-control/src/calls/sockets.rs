@@ -7,37 +7,46 @@ use switchyard_media_worker::media::{
 
 use super::{
     Calls,
+    access::Entry,
     request::{Attach, Request},
 };
 use crate::{
-    call::Person,
-    error::Refusal,
+    actor::Actor,
+    error::{ErrorCode, Refusal},
     ids::{CallId, LegId},
     signaling::{
-        command::{Join, MediaCommand},
+        command::{Join, MediaCommand, Since},
         hub::SocketId,
-        reply::{Joined, MediaReply, Snapshot},
+        reply::{Joined, MediaReply, Synced},
     },
 };
 
 impl Calls {
-    /// Brings a socket into a call. Joining again on the same socket returns the same leg.
+    /// Brings a socket into a call. Joining again on the same socket returns the same leg; with the resume token of
+    /// a leg that is still open the socket takes that leg up, even while the database is away.
     ///
     /// # Errors
-    /// `not_found`, `forbidden`, `call_ended`, `unavailable`, and what the wished-for media can run into.
-    pub async fn attach(&self, by: &Person, socket: SocketId, join: Join) -> Result<Joined, Refusal> {
+    /// `not_found`, `forbidden`, `call_ended`, `call_locked`, `removed`, `too_many_participants`, `unavailable`, and
+    /// what the wished-for media can run into.
+    pub async fn attach(&self, by: &Actor, socket: SocketId, join: Join) -> Result<Joined, Refusal> {
+        let person = by.person()?.clone();
         let call = join.call_id;
-        self.readable(by.id, call).await?;
-        let attach = Box::new(Attach { person: by.clone(), socket, join });
+        let entry = match self.require_entry(by, call).await {
+            Err(refusal) if refusal.code == ErrorCode::Unavailable && join.resume_token.is_some() => {
+                Entry::OnlyBack
+            }
+            entry => entry?,
+        };
+        let attach = Box::new(Attach { by: by.clone(), person, entry, socket, join });
         self.ask(call, |reply| Request::Attach { attach, reply }).await
     }
 
-    /// The call as this leg finds it.
+    /// What this leg missed, or where that is not at hand, the call as it is.
     ///
     /// # Errors
-    /// `not_in_call`, `unavailable`.
-    pub async fn sync(&self, call: CallId, leg: LegId) -> Result<Snapshot, Refusal> {
-        self.ask(call, |reply| Request::Sync { leg, reply }).await
+    /// `not_in_call`, `call_ended`.
+    pub async fn sync(&self, call: CallId, leg: LegId, since: Option<Since>) -> Result<Synced, Refusal> {
+        self.ask(call, |reply| Request::Sync { leg, since, reply }).await
     }
 
     /// The leg's socket is gone without a word: it has the resume window to come back.

@@ -4,9 +4,14 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
+use switchyard_media_worker::{MediaError, media::Event};
+use tokio::sync::mpsc;
+
 use super::{Calls, media::CallMedia, task::CallTask};
 use crate::{
-    call::{Call, CallRecord},
+    actor::Actor,
+    call::{Call, CallRecord, CallType},
+    ids::CallId,
     store::{StoreError, now},
 };
 
@@ -23,12 +28,21 @@ impl Calls {
     }
 
     async fn take_over_one(&self, record: CallRecord) -> Result<(), TakeOverError> {
-        let (media, events) = CallMedia::open(&self.shared.media, record.id, record.call_type).await?;
+        let (media, events) = self.open_media(record.id, record.call_type).await?;
         let legs = self.shared.store.all_legs(record.id).await?;
         let (call, effects) = Call::restore(record, legs, media.room(), self.shared.config.rules, now())
             .map_err(StoreError::from)?;
         CallTask::launch(&self.shared, call, effects, media, events).await?;
         Ok(())
+    }
+
+    /// A router for a call.
+    pub(super) async fn open_media(
+        &self,
+        call: CallId,
+        call_type: CallType,
+    ) -> Result<(CallMedia, mpsc::Receiver<Event>), MediaError> {
+        CallMedia::open(&self.shared.media, call, call_type, self.shared.config.limits).await
     }
 
     /// Starts the chores that repeat until [`Calls::shutdown`].
@@ -50,10 +64,13 @@ impl Calls {
             every.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 every.tick().await;
-                match calls.sweep().await {
+                match calls.cleanup_stale(&Actor::SERVER).await {
                     Ok(0) => {}
                     Ok(swept) => tracing::info!(swept, "stale calls were ended"),
                     Err(error) => tracing::warn!(%error, "stale calls could not be ended"),
+                }
+                if let Err(error) = calls.shared.store.forget_receipts(now() - RECEIPTS_KEPT).await {
+                    tracing::warn!(%error, "old answers could not be forgotten");
                 }
             }
         }));
@@ -63,10 +80,12 @@ impl Calls {
 #[derive(Debug, thiserror::Error)]
 enum TakeOverError {
     #[error(transparent)]
-    Media(#[from] switchyard_media_worker::MediaError),
+    Media(#[from] MediaError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 const PRESENCE_PERIOD: Duration = Duration::from_secs(5);
 const SWEEP_PERIOD: Duration = Duration::from_secs(60);
+/// How long the repetition of a request gets the answer of the first.
+const RECEIPTS_KEPT: Duration = Duration::from_secs(24 * 3600);

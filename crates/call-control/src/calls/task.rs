@@ -3,11 +3,13 @@
 
 mod answer;
 mod effects;
+mod recent;
 
 use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
 use effects::Durability;
 use futures_util::FutureExt;
+use recent::Recent;
 
 use switchyard_media_worker::media::Event as MediaEvent;
 use tokio::{sync::mpsc, time::Instant};
@@ -20,6 +22,7 @@ use super::{
     request::Request,
 };
 use crate::{
+    actor::Actor,
     call::{Call, Command, Effect},
     ids::CallId,
     store::{StoreError, now},
@@ -30,6 +33,7 @@ pub(super) struct CallTask {
     call: Call,
     media: CallMedia,
     ledger: Ledger,
+    recent: Recent,
     /// Another owner has taken the call over, or its group is gone: nothing may be written any more.
     fenced: bool,
 }
@@ -47,7 +51,14 @@ impl CallTask {
         let id = call.origin().id;
         let live = Live { group: call.origin().group_id, requests };
         let ledger = Ledger::new(shared.store.clone());
-        let mut task = Self { shared: Arc::clone(shared), call, media, ledger, fenced: false };
+        let mut task = Self {
+            shared: Arc::clone(shared),
+            call,
+            media,
+            ledger,
+            recent: Recent::default(),
+            fenced: false,
+        };
         // Registered before it is announced, so that whoever hears of it finds it.
         shared.live.insert(id, live);
         if let Err(error) = task.carry_out(effects, Durability::First, None).await {
@@ -91,7 +102,7 @@ impl CallTask {
     /// Nothing that happens by itself can be refused: what the database cannot take waits for it.
     async fn go_on(&mut self, command: Command) {
         let mut next = self.call.clone();
-        let Ok(effects) = next.handle(command, now()) else { return };
+        let Ok(effects) = next.handle(command, &Actor::SERVER, now()) else { return };
         self.call = next;
         if let Err(error) = self.carry_out(effects, Durability::Eventual, None).await {
             tracing::error!(call = %self.id(), %error, "a change of the call is lost");

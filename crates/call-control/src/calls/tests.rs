@@ -1,5 +1,9 @@
 //! The service on both engines: whole calls with real owner tasks, media routers and listening sockets.
 
+mod moderation;
+mod receipts;
+mod resume;
+
 use serde_json::json;
 
 use super::{request::Request, *};
@@ -7,7 +11,7 @@ use crate::{
     call::{CallStatus, CallType},
     error::ErrorCode,
     store::Role,
-    testing::{World, fast_rules, on_both_engines, slow_rules},
+    testing::{World, by, fast_rules, on_both_engines, slow_rules},
 };
 
 fn all<C>() -> PageRequest<C> {
@@ -22,14 +26,15 @@ on_both_engines! {
         let tries: Vec<_> = (0..64)
             .map(|_| {
                 let (calls, ada) = (world.control.calls.clone(), ada.clone());
-                let new = NewCall { group_id: team, call_type: CallType::Video, metadata: Metadata::default() };
-                tokio::spawn(async move { calls.create(&ada, new).await })
+                let new = NewCall { group_id: team, call_type: CallType::Video, metadata: Metadata::default(), once: None };
+                tokio::spawn(async move { calls.create(&by(&ada), new).await })
             })
             .collect();
         let (mut created, mut named) = (Vec::new(), Vec::new());
         for attempt in tries {
             match attempt.await.unwrap() {
-                Ok(call) => created.push(call.id),
+                Ok(Created::Now(call)) => created.push(call.id),
+                Ok(Created::Before(answer)) => panic!("nothing was repeated: {answer}"),
                 Err(refusal) => {
                     assert_eq!(refusal.code, ErrorCode::CallExists, "{refusal}");
                     named.push(refusal.call_id.unwrap());
@@ -38,7 +43,7 @@ on_both_engines! {
         }
         assert_eq!(created.len(), 1);
         assert!(named.iter().all(|call| *call == created[0]));
-        let history = world.control.calls.find_by_group(ada.id, team, CallFilter::default(), all()).await.unwrap();
+        let history = world.control.calls.find_by_group(&by(&ada), team, CallFilter::default(), all()).await.unwrap();
         assert_eq!(history.items.len(), 1);
     }
 
@@ -67,10 +72,10 @@ on_both_engines! {
         assert_eq!(heard["participants"], json!([ada.id, bob.id]));
         assert_eq!(ada_hears.next("call:updated").await["status"], "active");
 
-        world.control.calls.leave(bob.id, call.id, None).await.unwrap();
+        world.control.calls.leave(&by(&bob), call.id, None).await.unwrap();
         let heard = ada_hears.next("participant-left").await;
         assert_eq!((&heard["reason"], &heard["participants"]), (&json!("left"), &json!([ada.id])));
-        world.control.calls.leave(ada.id, call.id, None).await.unwrap();
+        world.control.calls.leave(&by(&ada), call.id, None).await.unwrap();
         for hears in [&mut ada_hears, &mut bob_hears, &mut cleo_hears] {
             let ended = hears.next("call:ended").await;
             assert_eq!((&ended["reason"], &ended["groupId"]), (&json!("last-left"), &json!(team)));
@@ -91,11 +96,11 @@ on_both_engines! {
             world.attach(&bob, socket, call.id, device).await.unwrap();
         }
         let patch = serde_json::from_value(json!({"title": "Standup"})).unwrap();
-        world.control.calls.update_metadata(ada.id, call.id, patch).await.unwrap();
-        world.control.calls.leave(bob.id, call.id, None).await.unwrap();
-        world.control.calls.end(ada.id, call.id, EndReason::Normal).await.unwrap();
+        world.control.calls.update_metadata(&by(&ada), call.id, patch).await.unwrap();
+        world.control.calls.leave(&by(&bob), call.id, None).await.unwrap();
+        world.control.calls.end(&by(&ada), call.id, EndReason::Normal).await.unwrap();
         let heard: Vec<i64> = hears.so_far().iter().filter_map(|(_, data)| data["seq"].as_i64()).filter(|seq| *seq > from).collect();
-        let stored = world.control.calls.events(ada.id, call.id, all()).await.unwrap().items;
+        let stored = world.control.calls.events(&by(&ada), call.id, all()).await.unwrap().items;
         let last = stored.last().unwrap().seq;
         assert_eq!(heard, (from + 1..=last).collect::<Vec<_>>());
         assert_eq!(stored.len() as i64, last);
@@ -110,21 +115,21 @@ on_both_engines! {
         let calls = &world.control.calls;
         let refusals = [
             world.call(&eve, team).await.unwrap_err(),
-            calls.find_one(eve.id, call).await.unwrap_err(),
-            calls.find_active_by_group(eve.id, team).await.unwrap_err(),
-            calls.find_by_group(eve.id, team, CallFilter::default(), all()).await.unwrap_err(),
-            calls.join(&eve, call).await.unwrap_err(),
-            calls.end(eve.id, call, EndReason::Normal).await.unwrap_err(),
-            calls.update_metadata(eve.id, call, Metadata::default()).await.unwrap_err(),
-            calls.legs(eve.id, call, all()).await.unwrap_err(),
-            calls.events(eve.id, call, all()).await.unwrap_err(),
-            calls.leave(eve.id, call, None).await.unwrap_err(),
+            calls.find_one(&by(&eve), call).await.unwrap_err(),
+            calls.find_active_by_group(&by(&eve), team).await.unwrap_err(),
+            calls.find_by_group(&by(&eve), team, CallFilter::default(), all()).await.unwrap_err(),
+            calls.join(&by(&eve), call).await.unwrap_err(),
+            calls.end(&by(&eve), call, EndReason::Normal).await.unwrap_err(),
+            calls.update_metadata(&by(&eve), call, Metadata::default()).await.unwrap_err(),
+            calls.legs(&by(&eve), call, all()).await.unwrap_err(),
+            calls.events(&by(&eve), call, all()).await.unwrap_err(),
+            calls.leave(&by(&eve), call, None).await.unwrap_err(),
             world.attach(&eve, socket, call, "phone").await.unwrap_err(),
         ];
         assert!(refusals.iter().all(|refusal| refusal.code == ErrorCode::Forbidden), "{refusals:?}");
-        assert_eq!(calls.find_one(ada.id, CallId::random()).await.unwrap_err().code, ErrorCode::NotFound);
-        assert_eq!(calls.leave(eve.id, CallId::random(), None).await.unwrap_err().code, ErrorCode::NotFound);
-        assert_eq!(calls.find_one(ada.id, call).await.unwrap().participants, [ada.id]);
+        assert_eq!(calls.find_one(&by(&ada), CallId::random()).await.unwrap_err().code, ErrorCode::NotFound);
+        assert_eq!(calls.leave(&by(&eve), CallId::random(), None).await.unwrap_err().code, ErrorCode::NotFound);
+        assert_eq!(calls.find_one(&by(&ada), call).await.unwrap().participants, [ada.id]);
         assert!(calls.find_active_for_user(eve.id).await.unwrap().is_empty());
     }
 
@@ -134,17 +139,17 @@ on_both_engines! {
         let team = world.group(&ada, &[&bob, &cleo]).await;
         let calls = &world.control.calls;
         let call = world.call(&bob, team).await.unwrap().id;
-        assert_eq!(calls.end(cleo.id, call, EndReason::Normal).await.unwrap_err().code, ErrorCode::Forbidden);
-        world.control.groups.set_role(ada.id, team, cleo.id, Role::Admin).await.unwrap();
-        let ended = calls.end(cleo.id, call, EndReason::Cancelled).await.unwrap();
+        assert_eq!(calls.end(&by(&cleo), call, EndReason::Normal).await.unwrap_err().code, ErrorCode::Forbidden);
+        world.control.groups.set_role(&by(&ada), team, cleo.id, Role::Admin).await.unwrap();
+        let ended = calls.end(&by(&cleo), call, EndReason::Cancelled).await.unwrap();
         assert_eq!(ended.status, CallStatus::Cancelled);
-        let again = calls.end(bob.id, call, EndReason::Error).await.unwrap();
+        let again = calls.end(&by(&bob), call, EndReason::Error).await.unwrap();
         assert_eq!(serde_json::to_value(again).unwrap(), serde_json::to_value(ended).unwrap());
-        assert_eq!(calls.join(&bob, call).await.unwrap_err().code, ErrorCode::CallEnded);
+        assert_eq!(calls.join(&by(&bob), call).await.unwrap_err().code, ErrorCode::CallEnded);
 
         let mine = world.call(&bob, team).await.unwrap().id;
-        world.control.groups.remove_member(ada.id, team, bob.id).await.unwrap();
-        let refused = calls.end(bob.id, mine, EndReason::Normal).await.unwrap_err();
+        world.control.groups.remove_member(&by(&ada), team, bob.id).await.unwrap();
+        let refused = calls.end(&by(&bob), mine, EndReason::Normal).await.unwrap_err();
         assert_eq!(refused.code, ErrorCode::Forbidden, "initiator rights need membership");
     }
 
@@ -154,11 +159,11 @@ on_both_engines! {
         let team = world.group(&ada, &[]).await;
         let call = world.call(&ada, team).await.unwrap().id;
         let calls = &world.control.calls;
-        calls.end(ada.id, call, EndReason::Normal).await.unwrap();
+        calls.end(&by(&ada), call, EndReason::Normal).await.unwrap();
         let patch = |value| serde_json::from_value(json!({"note": value})).unwrap();
-        calls.update_metadata(ada.id, call, patch("said")).await.unwrap();
-        let changed = calls.update_metadata(ada.id, call, patch("done")).await.unwrap();
-        let read = calls.find_one(ada.id, call).await.unwrap();
+        calls.update_metadata(&by(&ada), call, patch("said")).await.unwrap();
+        let changed = calls.update_metadata(&by(&ada), call, patch("done")).await.unwrap();
+        let read = calls.find_one(&by(&ada), call).await.unwrap();
         assert_eq!(serde_json::to_value(read.metadata).unwrap(), json!({"note": "done"}));
         assert_eq!((changed.seq, read.seq), (4, 4));
         assert_eq!(read.end_reason, Some(Ending::Normal));
@@ -177,9 +182,9 @@ on_both_engines! {
         let new = world.attach(&bob, new_socket, call, "tab").await.unwrap().snapshot;
         assert_eq!(old_hears.next("call:replaced").await, json!({"callId": call, "legId": old}));
         assert_eq!(new.participants.iter().map(|p| p.legs.len()).sum::<usize>(), 2);
-        let gone = world.control.calls.sync(call, old).await.unwrap_err();
+        let gone = world.control.calls.sync(call, old, None).await.unwrap_err();
         assert_eq!(gone.code, ErrorCode::NotInCall);
-        let legs = world.control.calls.legs(ada.id, call, all()).await.unwrap().items;
+        let legs = world.control.calls.legs(&by(&ada), call, all()).await.unwrap().items;
         let reasons: Vec<_> = legs.iter().map(|leg| leg.reason).collect();
         assert_eq!(reasons, [None, Some(LegReason::Replaced), None]);
     }
@@ -195,7 +200,7 @@ on_both_engines! {
         let leg = world.attach(&bob, bob_socket, call, "phone").await.unwrap().snapshot.leg_id;
         world.control.hub.unregister(bob_socket);
         world.control.calls.connection_lost(call, leg).await;
-        let still = world.control.calls.find_one(ada.id, call).await.unwrap();
+        let still = world.control.calls.find_one(&by(&ada), call).await.unwrap();
         assert_eq!(still.participants, [ada.id, bob.id]);
         assert_eq!(hears.next("participant-left").await["reason"], "connection-lost");
     }
@@ -208,7 +213,7 @@ on_both_engines! {
         let call = world.call(&ada, team).await.unwrap();
         let ended = hears.next("call:ended").await;
         assert_eq!(ended["callId"], json!(call.id));
-        let read = world.control.calls.find_one(bob.id, call.id).await.unwrap();
+        let read = world.control.calls.find_one(&by(&bob), call.id).await.unwrap();
         assert_eq!(read.status, CallStatus::Cancelled);
         assert!(world.call(&bob, team).await.is_ok(), "the group is free for another call");
     }
@@ -224,16 +229,16 @@ on_both_engines! {
         }
         first.control.shutdown().await;
 
-        let rules = Rules { ring: None, unattached: None, resume_window: Duration::from_millis(500) };
+        let rules = Rules { ring: None, unattached: None, resume_window: Duration::from_millis(500), ..slow_rules() };
         let second = World::with_rules(&database, rules).await;
-        let running = second.control.calls.find_one(ada.id, call.id).await.unwrap();
+        let running = second.control.calls.find_one(&by(&ada), call.id).await.unwrap();
         assert_eq!((running.status, running.epoch), (CallStatus::Active, 2));
         assert_ne!(running.webrtc_room_id, call.webrtc_room_id);
         let (socket, mut hears) = second.socket(&ada);
         second.attach(&ada, socket, call.id, "laptop").await.unwrap();
         let left = hears.next("participant-left").await;
         assert_eq!((&left["userId"], &left["reason"], &left["epoch"]), (&json!(bob.id), &json!("server-restart"), &json!(2)));
-        let still = second.control.calls.find_one(ada.id, call.id).await.unwrap();
+        let still = second.control.calls.find_one(&by(&ada), call.id).await.unwrap();
         assert_eq!(still.participants, [ada.id]);
     }
 
@@ -244,9 +249,9 @@ on_both_engines! {
         let (socket, mut hears) = world.socket(&bob);
         let call = world.call(&ada, team).await.unwrap().id;
         let leg = world.attach(&bob, socket, call, "phone").await.unwrap().snapshot.leg_id;
-        world.control.groups.remove_member(ada.id, team, bob.id).await.unwrap();
+        world.control.groups.remove_member(&by(&ada), team, bob.id).await.unwrap();
         assert_eq!(hears.next("participant-left").await["reason"], "not-a-member");
-        assert_eq!(world.control.calls.sync(call, leg).await.unwrap_err().code, ErrorCode::NotInCall);
+        assert_eq!(world.control.calls.sync(call, leg, None).await.unwrap_err().code, ErrorCode::NotInCall);
         let (socket, _) = world.socket(&bob);
         assert_eq!(world.attach(&bob, socket, call, "phone").await.unwrap_err().code, ErrorCode::Forbidden);
         assert_eq!(world.control.hub.leg(socket, call), None);
@@ -258,10 +263,10 @@ on_both_engines! {
         let team = world.group(&ada, &[&bob]).await;
         let (_, mut hears) = world.socket(&bob);
         let call = world.call(&ada, team).await.unwrap().id;
-        assert_eq!(world.control.groups.delete(bob.id, team).await.unwrap_err().code, ErrorCode::Forbidden);
-        world.control.groups.delete(ada.id, team).await.unwrap();
+        assert_eq!(world.control.groups.delete(&by(&bob), team).await.unwrap_err().code, ErrorCode::Forbidden);
+        world.control.groups.delete(&by(&ada), team).await.unwrap();
         assert_eq!(hears.next("call:ended").await["reason"], "group-deleted");
-        assert_eq!(world.control.calls.find_one(ada.id, call).await.unwrap_err().code, ErrorCode::NotFound);
+        assert_eq!(world.control.calls.find_one(&by(&ada), call).await.unwrap_err().code, ErrorCode::NotFound);
     }
 
     async fn a_call_whose_owner_broke_fails_and_stays_failed(database) {
@@ -275,14 +280,14 @@ on_both_engines! {
         calls.fail_orphan(call).await;
         assert_eq!(hears.next("call:ended").await["reason"], "error");
         let late = former_owner
-            .ask(|reply| Request::Command { command: Command::End(Ending::Normal), reply })
+            .ask(|reply| Request::Command { command: Command::End(Ending::Normal), by: Actor::SERVER, reply })
             .await
             .unwrap();
         assert_eq!(late.unwrap_err().code, ErrorCode::Unavailable, "whoever lost the call cannot change it");
-        let read = calls.find_one(ada.id, call).await.unwrap();
+        let read = calls.find_one(&by(&ada), call).await.unwrap();
         assert_eq!((read.status, read.end_reason), (CallStatus::Failed, Some(Ending::Error)));
         assert!(read.error_message.is_some());
-        assert_eq!(calls.join(&bob, call).await.unwrap_err().code, ErrorCode::CallEnded);
+        assert_eq!(calls.join(&by(&bob), call).await.unwrap_err().code, ErrorCode::CallEnded);
     }
 
     async fn calls_that_run_too_long_are_swept(database) {
@@ -290,10 +295,11 @@ on_both_engines! {
         let ada = world.person("Ada").await;
         let team = world.group(&ada, &[]).await;
         let call = world.call(&ada, team).await.unwrap().id;
-        assert_eq!(world.control.calls.sweep().await.unwrap(), 0);
+        assert_eq!(world.control.calls.cleanup_stale(&Actor::SERVER).await.unwrap(), 0);
         world.control.shutdown().await;
         let config = CallsConfig {
             rules: slow_rules(),
+            limits: Limits::default(),
             max_call_age: Duration::ZERO,
             ice_servers: IceServers::default(),
         };
@@ -301,8 +307,8 @@ on_both_engines! {
         let (hub, media) = (Hub::default(), world.control.calls.shared.media.clone());
         let calls = Calls::start(config, store, media, hub).await.unwrap();
         // The sweep that every start begins with may have come first.
-        calls.sweep().await.unwrap();
-        let swept = calls.find_one(ada.id, call).await.unwrap();
+        calls.cleanup_stale(&Actor::SERVER).await.unwrap();
+        let swept = calls.find_one(&by(&ada), call).await.unwrap();
         assert_eq!((swept.status, swept.end_reason), (CallStatus::Cancelled, Some(Ending::Timeout)));
     }
 }

@@ -9,14 +9,24 @@ pub(super) mod get;
 pub(super) mod join;
 pub(super) mod leave;
 pub(super) mod legs;
+pub(super) mod lock;
 pub(super) mod metadata;
+pub(super) mod mute;
 pub(super) mod of_group;
+pub(super) mod participants;
+pub(super) mod permit;
+pub(super) mod remove;
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::extract::bad_request;
-use crate::{call::CallStatus, error::Refusal, ids::CallId};
+use crate::{
+    call::{CallStatus, CallType},
+    error::Refusal,
+    ids::{CallId, UserId},
+};
 
 /// What of a group's history is wanted.
 #[derive(Deserialize, IntoParams)]
@@ -24,6 +34,15 @@ use crate::{call::CallStatus, error::Refusal, ids::CallId};
 pub(super) struct History {
     /// Only calls that are in this status.
     status: Option<CallStatus>,
+    /// Only calls of this type.
+    #[serde(rename = "type")]
+    call_type: Option<CallType>,
+    /// Only calls that this user was in.
+    member: Option<UserId>,
+    /// Only calls created at this time or later.
+    from: Option<DateTime<Utc>>,
+    /// Only calls created before this time.
+    to: Option<DateTime<Utc>>,
     /// How many items, 1 to 100.
     #[param(minimum = 1, maximum = 100, default = 50)]
     limit: Option<u8>,

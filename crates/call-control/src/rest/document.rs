@@ -13,9 +13,11 @@ use utoipa::{
     modifiers(&Bearer),
     tags(
         (name = "calls", description = "The durable record of calls"),
+        (name = "moderation", description = "Who may do what in a call"),
         (name = "groups", description = "The people who may take part"),
         (name = "users", description = "Who is who"),
         (name = "media", description = "What clients need to connect"),
+        (name = "admin", description = "For the app that embeds the server, and for admins"),
         (name = "operations", description = "Is it up?"),
     )
 )]

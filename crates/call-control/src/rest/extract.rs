@@ -13,28 +13,30 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::IntoParams;
 
 use crate::{
+    actor::Actor,
+    address::client_address,
     auth::Identity,
-    call::Person,
     control::Control,
     error::{ErrorCode, Refusal},
-    ids::UserId,
     store::{Cursor, PageRequest},
 };
 
-/// Who is asking, by their bearer token.
-pub(super) struct Caller(pub(super) Identity);
+/// Who is asking, by their bearer token: a user, or the app that embeds the server.
+pub(super) struct Caller(pub(super) Actor);
 
-impl Caller {
-    pub(super) const fn id(&self) -> UserId {
-        self.0.user_id
-    }
+/// The user who is asking, by their bearer token.
+pub(super) struct User(pub(super) Identity);
 
-    pub(super) fn person(&self) -> Person {
-        self.0.person()
+impl FromRequestParts<Control> for Caller {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Refusal> {
+        let User(identity) = User::from_request_parts(parts, control).await?;
+        Ok(Self(identity.actor(client_address(&parts.extensions))))
     }
 }
 
-impl FromRequestParts<Control> for Caller {
+impl FromRequestParts<Control> for User {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Refusal> {
@@ -148,7 +150,7 @@ fn refuse_json(rejection: &JsonRejection) -> Refusal {
     }
 }
 
-fn refuse_bytes(rejection: &BytesRejection) -> Refusal {
+pub(super) fn refuse_bytes(rejection: &BytesRejection) -> Refusal {
     if rejection.status() == ErrorCode::TooLarge.status() {
         Refusal::new(ErrorCode::TooLarge, "the body is too large")
     } else {

@@ -3,7 +3,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    extract::{Caller, Json},
+    extract::{Json, User},
     problems::Signed,
 };
 use crate::{control::Control, error::Refusal, ice::IceServer, store::now};
@@ -23,7 +23,7 @@ pub(in crate::rest) struct IceServerList {
 )]
 pub(in crate::rest) async fn list_ice_servers(
     State(control): State<Control>,
-    caller: Caller,
+    User(identity): User,
 ) -> Result<Json<IceServerList>, Refusal> {
-    Ok(Json(IceServerList { ice_servers: control.ice_servers.for_user(caller.id(), now()) }))
+    Ok(Json(IceServerList { ice_servers: control.ice_servers.for_user(identity.user_id, now()) }))
 }

@@ -31,6 +31,33 @@ pub(super) enum About {
     NotFound(Problem),
 }
 
+/// Besides [`Signed`], what only some people may ask.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only describes")]
+pub(super) enum Forbidden {
+    /// Only some may do this.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(Problem),
+}
+
+/// Besides [`Signed`], what a request about nothing but its parameters can meet.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only describes")]
+pub(super) enum BadQuery {
+    /// The request is malformed.
+    #[response(status = 400, content_type = "application/problem+json")]
+    BadRequest(Problem),
+}
+
+/// Besides [`About`], what a request about a running call can meet.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only describes")]
+pub(super) enum Over {
+    /// The call has ended, or whom it is about is not in it.
+    #[response(status = 409, content_type = "application/problem+json")]
+    Conflict(Problem),
+}
+
 /// Besides [`Signed`], what a request with a body can meet.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only describes")]

@@ -14,7 +14,7 @@ use switchyard_media_worker::media::{
 
 pub use fields::{Text, TooMany};
 
-use crate::call::EndReason;
+use crate::call::{EndReason, StandingChange};
 use crate::calls::media::AppData;
 use crate::error::{ErrorCode, Refusal};
 use crate::ids::{CallId, DeviceId, LegId, UserId};
@@ -27,6 +27,12 @@ pub enum Command {
     End(End),
     Signal(Signal),
     Sync(Sync),
+    Mute(Mute),
+    Remove(Remove),
+    Permit(Permit),
+    Lock(Lock),
+    /// Goes on with a newer token of the same user.
+    Refresh(Refresh),
     /// The router's abilities are the same for every call, so no call has to answer this.
     RouterCapabilities(InCall),
     SetRtpCapabilities(SetRtpCapabilities),
@@ -73,6 +79,11 @@ impl Command {
             "call:end" => Self::End(read(payload)?),
             "call:signal" => Self::Signal(read::<Signal>(payload)?.bounded()?),
             "call:sync" => Self::Sync(read(payload)?),
+            "call:mute" => Self::Mute(read(payload)?),
+            "call:remove" => Self::Remove(read(payload)?),
+            "call:permit" => Self::Permit(read(payload)?),
+            "call:lock" => Self::Lock(read(payload)?),
+            "auth:refresh" => Self::Refresh(read(payload)?),
             "media:router-capabilities" => Self::RouterCapabilities(read(payload)?),
             "media:set-rtp-capabilities" => Self::SetRtpCapabilities(read(payload)?),
             "media:create-transport" => Self::CreateTransport(read(payload)?),
@@ -192,7 +203,61 @@ impl Signal {
 #[serde(rename_all = "camelCase")]
 pub struct Sync {
     pub call_id: CallId,
-    pub since_seq: Option<u64>,
+    /// The last recorded event that the client has seen; without it, it wants the whole picture.
+    pub since_seq: Option<i64>,
+    /// The epoch of that event; if absent, the current one.
+    pub epoch: Option<i64>,
+}
+
+impl Sync {
+    pub(super) fn since(&self) -> Option<Since> {
+        self.since_seq.map(|seq| Since { seq, epoch: self.epoch })
+    }
+}
+
+/// The last recorded event that a client has seen.
+#[derive(Debug, Clone, Copy)]
+pub struct Since {
+    pub seq: i64,
+    pub epoch: Option<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Mute {
+    pub call_id: CallId,
+    pub producer_id: ProducerId,
+    /// Pause it rather than ask its sender to.
+    #[serde(default)]
+    pub force: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Remove {
+    pub call_id: CallId,
+    pub user_id: UserId,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Permit {
+    pub call_id: CallId,
+    pub user_id: UserId,
+    #[serde(flatten)]
+    pub change: StandingChange,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lock {
+    pub call_id: CallId,
+    pub locked: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Refresh {
+    pub token: String,
 }
 
 #[derive(Debug, Deserialize)]

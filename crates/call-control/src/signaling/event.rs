@@ -8,8 +8,8 @@ use switchyard_media_worker::media::{
     TransportId,
 };
 
-use crate::call::CallView;
-use crate::calls::media::AppData;
+use crate::call::{CallView, Permissions};
+use crate::calls::media::{AppData, ProducerRef};
 use crate::ids::{CallId, GroupId, LegId, UserId};
 
 /// One event for one or more sockets. Serialises as its payload alone.
@@ -21,6 +21,8 @@ pub enum ServerEvent {
     CallUpdated(CallView),
     CallEnded(CallEnded),
     CallReplaced(CallReplaced),
+    CallLocked(CallLocked),
+    CallPermissions(CallPermissions),
     CallSignal(CallSignal),
     ParticipantJoined(ParticipantChange),
     ParticipantLeft(ParticipantChange),
@@ -28,6 +30,7 @@ pub enum ServerEvent {
     ProducerClosed(ProducerChange),
     ProducerPaused(ProducerChange),
     ProducerResumed(ProducerChange),
+    MuteRequest(MuteRequest),
     ConsumerClosed(ConsumerClosed),
     ConsumerPaused(ConsumerPause),
     ConsumerResumed(ConsumerPause),
@@ -49,6 +52,8 @@ impl ServerEvent {
             Self::CallUpdated(_) => "call:updated",
             Self::CallEnded(_) => "call:ended",
             Self::CallReplaced(_) => "call:replaced",
+            Self::CallLocked(_) => "call:locked",
+            Self::CallPermissions(_) => "call:permissions",
             Self::CallSignal(_) => "call:signal",
             Self::ParticipantJoined(_) => "participant-joined",
             Self::ParticipantLeft(_) => "participant-left",
@@ -56,6 +61,7 @@ impl ServerEvent {
             Self::ProducerClosed(_) => "media:producer-closed",
             Self::ProducerPaused(_) => "media:producer-paused",
             Self::ProducerResumed(_) => "media:producer-resumed",
+            Self::MuteRequest(_) => "media:mute-request",
             Self::ConsumerClosed(_) => "media:consumer-closed",
             Self::ConsumerPaused(_) => "media:consumer-paused",
             Self::ConsumerResumed(_) => "media:consumer-resumed",
@@ -95,6 +101,45 @@ pub struct CallEnded {
 pub struct CallReplaced {
     pub call_id: CallId,
     pub leg_id: LegId,
+}
+
+/// Whether people who are not in the call are kept out.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallLocked {
+    pub call_id: CallId,
+    pub locked: bool,
+    /// The moderator; null if it was the app.
+    pub by: Option<UserId>,
+    #[serde(flatten)]
+    pub stamp: Stamp,
+}
+
+/// What somebody may send and receive from here on.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallPermissions {
+    pub call_id: CallId,
+    pub user_id: UserId,
+    #[serde(flatten)]
+    pub permissions: Permissions,
+    /// The moderator; null if it was the app.
+    pub by: Option<UserId>,
+    #[serde(flatten)]
+    pub stamp: Stamp,
+}
+
+/// A moderator asks the sender to pause the producer.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MuteRequest {
+    pub call_id: CallId,
+    #[serde(flatten)]
+    pub producer: ProducerRef,
+    /// The moderator; null if it was the app.
+    pub by: Option<UserId>,
+    #[serde(flatten)]
+    pub stamp: Stamp,
 }
 
 /// A message between participants that the server passes on unread.
@@ -154,9 +199,17 @@ pub struct ProducerChange {
     pub call_id: CallId,
     #[serde(flatten)]
     pub stamp: Stamp,
-    pub producer_id: ProducerId,
-    pub user_id: UserId,
-    pub leg_id: LegId,
+    #[serde(flatten)]
+    pub producer: ProducerRef,
+    /// The moderator who paused it, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<UserId>,
+}
+
+impl ProducerChange {
+    pub(crate) fn new(call_id: CallId, stamp: Stamp, producer: ProducerRef) -> Self {
+        Self { call_id, stamp, producer, by: None }
+    }
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -174,6 +227,8 @@ pub struct ConsumerClosed {
 pub enum CloseReason {
     ProducerClosed,
     TransportClosed,
+    /// A moderator withdrew the right to receive.
+    NotPermitted,
 }
 
 #[derive(Debug, Clone, Serialize)]

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::event::ServerEvent;
@@ -41,10 +42,24 @@ pub trait Outlet: Send + Sync {
 }
 
 /// An event serialised once for all its readers.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Frame {
+    #[serde(rename = "event")]
     pub name: &'static str,
-    pub data: Box<RawValue>,
+    #[serde(serialize_with = "as_it_is")]
+    pub data: Arc<RawValue>,
+}
+
+impl Frame {
+    /// # Errors
+    /// [`serde_json::Error`] for what has no JSON form, such as a map with keys that are no text.
+    pub fn new(event: &ServerEvent) -> Result<Self, serde_json::Error> {
+        Ok(Self { name: event.name(), data: serde_json::value::to_raw_value(event)?.into() })
+    }
+}
+
+fn as_it_is<S: Serializer>(data: &Arc<RawValue>, serializer: S) -> Result<S::Ok, S::Error> {
+    data.as_ref().serialize(serializer)
 }
 
 /// The reader cannot keep up: losing one event would desynchronise it, so it loses the socket.
@@ -141,6 +156,11 @@ impl Hub {
         self.lock().by_id.get(&id)?.leg_by_call.get(&call).copied()
     }
 
+    /// Whether the leg hears its call through this socket, or through none.
+    pub fn carries(&self, id: SocketId, leg: LegId) -> bool {
+        self.lock().by_leg.get(&leg).is_none_or(|carrier| *carrier == id)
+    }
+
     /// Every leg this socket carries.
     pub fn legs(&self, id: SocketId) -> Vec<(CallId, LegId)> {
         let sockets = self.lock();
@@ -151,15 +171,18 @@ impl Hub {
     /// Queues the event for its audience and returns how many sockets it is on its way to.
     /// A socket whose queue is full is closed rather than left with a gap.
     pub fn send(&self, audience: &Audience, event: &ServerEvent) -> usize {
-        let data = match serde_json::value::to_raw_value(event) {
-            Ok(data) => data,
+        match Frame::new(event) {
+            Ok(frame) => self.post(audience, &frame),
             Err(error) => {
                 tracing::error!(event = event.name(), %error, "an event cannot be written as JSON");
-                return 0;
+                0
             }
-        };
-        let frame = Frame { name: event.name(), data };
-        let (sent, slow) = self.lock().deliver(audience, &frame);
+        }
+    }
+
+    /// The same for an event that is serialised already.
+    pub fn post(&self, audience: &Audience, frame: &Frame) -> usize {
+        let (sent, slow) = self.lock().deliver(audience, frame);
         self.shared.slow_sockets.fetch_add(slow.len() as u64, Ordering::Relaxed);
         for outlet in slow {
             outlet.close();

@@ -1,5 +1,6 @@
 //! What a client gets back: one acknowledgement for every request, always.
 
+use chrono::{DateTime, Utc};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use switchyard_media_worker::media::ortc::{
@@ -9,10 +10,12 @@ use switchyard_media_worker::media::ortc::{
 use switchyard_media_worker::media::{
     ConsumerId, DataConsumerId, DataProducerId, ProducerId, TransportStats,
 };
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::event::{DataProducerView, ProducerView, Stamp};
-use crate::call::CallView;
+use super::hub::Frame;
+use crate::call::{CallView, Permissions};
 use crate::calls::media::AppData;
 use crate::error::{ErrorCode, Refusal};
 use crate::ice::IceServer;
@@ -28,13 +31,17 @@ pub struct Ack(pub Result<Reply, Refusal>);
 pub enum Reply {
     Done {},
     Joined(Box<Joined>),
-    Snapshot(Box<Snapshot>),
+    Synced(Synced),
     Call {
         call: Box<CallView>,
     },
     #[serde(rename_all = "camelCase")]
     RouterCapabilities {
         router_rtp_capabilities: &'static RtpCapabilities,
+    },
+    #[serde(rename_all = "camelCase")]
+    Refreshed {
+        expires_at: DateTime<Utc>,
     },
     Transport(Box<TransportParameters>),
     Media(Box<MediaReply>),
@@ -65,6 +72,24 @@ impl MediaReply {
     }
 }
 
+/// What a client missed, or the call as it is.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Synced {
+    Events(Missed),
+    Snapshot(Box<Snapshot>),
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Missed {
+    pub call_id: CallId,
+    /// In their order, as they were sent to others.
+    pub events: Vec<Frame>,
+    #[serde(flatten)]
+    pub stamp: Stamp,
+}
+
 /// A call as one of its legs finds it. Events up to `stamp` are in it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -82,12 +107,15 @@ pub struct Snapshot {
     pub call: CallView,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Participant)]
 pub struct ParticipantView {
     pub user_id: UserId,
     pub name: String,
     pub legs: Vec<LegId>,
+    #[serde(flatten)]
+    pub permissions: Permissions,
 }
 
 #[derive(Debug, Serialize)]
@@ -98,6 +126,10 @@ pub struct Joined {
     /// Proves, after a lost connection, that the leg is this client's.
     pub resume_token: String,
     pub resume_window_ms: u64,
+    /// The leg is the one that the resume token was given for.
+    pub resumed: bool,
+    /// The server restarted meanwhile: the leg's transports are gone.
+    pub media_restart: bool,
     #[serde(skip_serializing_if = "JoinTransports::is_empty")]
     pub transports: JoinTransports,
     #[serde(flatten)]

@@ -1,5 +1,7 @@
 //! One signed-in socket, whatever carries it: its commands, answered one after another.
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, Utc};
 use switchyard_media_worker::media::ortc::router_rtp_capabilities;
 
@@ -8,6 +10,7 @@ use super::event::{CallSignal, ServerEvent};
 use super::hub::{Audience, Outlet, SocketId};
 use super::reply::Reply;
 use crate::Control;
+use crate::actor::Actor;
 use crate::auth::{AuthError, Identity};
 use crate::error::{ErrorCode, Refusal};
 use crate::ids::{CallId, LegId};
@@ -16,6 +19,7 @@ use crate::ids::{CallId, LegId};
 pub struct Session {
     control: Control,
     identity: Identity,
+    address: Option<IpAddr>,
     socket: SocketId,
 }
 
@@ -30,9 +34,14 @@ pub enum Farewell {
 
 impl Session {
     /// Registers a socket; it hears events from here on.
-    pub fn open(control: Control, identity: Identity, outlet: Box<dyn Outlet>) -> Self {
+    pub fn open(
+        control: Control,
+        identity: Identity,
+        address: Option<IpAddr>,
+        outlet: Box<dyn Outlet>,
+    ) -> Self {
         let socket = control.hub.register(identity.user_id, outlet);
-        Self { control, identity, socket }
+        Self { control, identity, address, socket }
     }
 
     /// Tells a new socket which calls it could join.
@@ -49,9 +58,9 @@ impl Session {
     ///
     /// # Errors
     /// A [`Refusal`], to be acknowledged like a success.
-    pub async fn answer(&self, event: &str, payload: &str, now: DateTime<Utc>) -> Result<Reply, Refusal> {
+    pub async fn answer(&mut self, event: &str, payload: &str, now: DateTime<Utc>) -> Result<Reply, Refusal> {
         let command = Command::parse(event, payload)?;
-        if self.identity.expires_at <= now && !matches!(command, Command::Leave(_)) {
+        if self.identity.expires_at <= now && !matches!(command, Command::Leave(_) | Command::Refresh(_)) {
             return Err(AuthError::Expired.into());
         }
         self.perform(command).await
@@ -59,11 +68,11 @@ impl Session {
 
     /// The socket is gone.
     pub async fn close(self, farewell: Farewell) {
+        let actor = self.actor();
         for (call, leg) in self.control.hub.unregister(self.socket) {
             match farewell {
                 Farewell::Left => {
-                    if let Err(error) = self.control.calls.leave(self.identity.user_id, call, Some(leg)).await
-                    {
+                    if let Err(error) = self.control.calls.leave(&actor, call, Some(leg)).await {
                         tracing::debug!(%call, %leg, %error, "a leg had ended before it left");
                     }
                 }
@@ -72,26 +81,43 @@ impl Session {
         }
     }
 
-    async fn perform(&self, command: Command) -> Result<Reply, Refusal> {
-        let (calls, user) = (&self.control.calls, self.identity.user_id);
+    async fn perform(&mut self, command: Command) -> Result<Reply, Refusal> {
+        let (calls, actor) = (&self.control.calls, &self.actor());
         match command {
             Command::Join(join) => {
-                let joined = calls.attach(&self.identity.person(), self.socket, *join).await?;
+                let joined = calls.attach(actor, self.socket, *join).await?;
                 Ok(Reply::Joined(Box::new(joined)))
             }
             Command::Leave(leave) => {
-                calls.leave(user, leave.call_id, Some(self.leg(leave.call_id)?)).await?;
+                calls.leave(actor, leave.call_id, Some(self.leg(leave.call_id)?)).await?;
                 Ok(Reply::Done {})
             }
             Command::End(end) => {
-                let call = calls.end(user, end.call_id, end.reason.unwrap_or_default()).await?;
+                let call = calls.end(actor, end.call_id, end.reason.unwrap_or_default()).await?;
                 Ok(Reply::Call { call: Box::new(call) })
             }
             Command::Signal(signal) => self.pass_on(signal),
             Command::Sync(sync) => {
-                let snapshot = calls.sync(sync.call_id, self.leg(sync.call_id)?).await?;
-                Ok(Reply::Snapshot(Box::new(snapshot)))
+                let leg = self.leg(sync.call_id)?;
+                calls.sync(sync.call_id, leg, sync.since()).await.map(Reply::Synced)
             }
+            Command::Mute(mute) => {
+                calls.mute(actor, mute.call_id, mute.producer_id, mute.force).await?;
+                Ok(Reply::Done {})
+            }
+            Command::Remove(remove) => {
+                calls.remove(actor, remove.call_id, remove.user_id).await?;
+                Ok(Reply::Done {})
+            }
+            Command::Permit(permit) => {
+                calls.permit(actor, permit.call_id, permit.user_id, permit.change).await?;
+                Ok(Reply::Done {})
+            }
+            Command::Lock(lock) => {
+                let call = calls.lock(actor, lock.call_id, lock.locked).await?;
+                Ok(Reply::Call { call: Box::new(call) })
+            }
+            Command::Refresh(refresh) => self.refresh(&refresh.token).await,
             Command::RouterCapabilities(_) => {
                 Ok(Reply::RouterCapabilities { router_rtp_capabilities: router_rtp_capabilities() })
             }
@@ -108,6 +134,16 @@ impl Session {
             Command::Media(command) => self.media(command).await,
             Command::ClientStats => Ok(Reply::Done {}),
         }
+    }
+
+    /// Goes on with a newer token; it has to be the same user's.
+    async fn refresh(&mut self, token: &str) -> Result<Reply, Refusal> {
+        let identity = self.control.authenticate(token).await?;
+        if identity.user_id != self.identity.user_id {
+            return Err(Refusal::new(ErrorCode::Forbidden, "this token is somebody else's"));
+        }
+        self.identity = identity;
+        Ok(Reply::Refreshed { expires_at: self.identity.expires_at })
     }
 
     /// Ids of transports, producers and consumers do not name their call. Few sockets are in more than one, so
@@ -145,6 +181,10 @@ impl Session {
             return Err(Refusal::new(ErrorCode::NotFound, "whom this is for is not connected to the call"));
         }
         Ok(Reply::Done {})
+    }
+
+    fn actor(&self) -> Actor {
+        self.identity.actor(self.address)
     }
 
     fn leg(&self, call: CallId) -> Result<LegId, Refusal> {

@@ -25,6 +25,7 @@ use super::hub::{Frame, Outlet, SlowSocket};
 use super::reply::Ack;
 use super::session::{Farewell, Session};
 use crate::Control;
+use crate::address::client_address;
 use crate::auth::{AuthError, Identity};
 use crate::error::{ErrorCode, Refusal};
 use crate::store::now;
@@ -89,21 +90,22 @@ async fn serve(
 ) {
     let Some(admitted) = admission.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
     let Admitted { identity, mut letters, mut farewell } = admitted;
-    let session = Session::open(control, identity, Box::new(SocketOutlet(socket)));
+    let address = client_address(&socket.req_parts().extensions);
+    let mut session = Session::open(control, identity, address, Box::new(SocketOutlet(socket)));
     session.greet().await;
     loop {
         tokio::select! {
             biased;
             _ = farewell.changed() => break,
             letter = letters.recv() => match letter {
-                Some(letter) => letter.answer(&session).await,
+                Some(letter) => letter.answer(&mut session).await,
                 None => break,
             },
         }
     }
     letters.close();
     while let Some(letter) = letters.recv().await {
-        letter.answer(&session).await;
+        letter.answer(&mut session).await;
     }
     let reason = *farewell.borrow();
     session.close(farewell_of(reason)).await;
@@ -155,7 +157,7 @@ struct Letter {
 }
 
 impl Letter {
-    async fn answer(self, session: &Session) {
+    async fn answer(self, session: &mut Session) {
         let answer = AssertUnwindSafe(async {
             let (name, payload) = open_packet(&self.packet)?;
             session.answer(&name, payload.get(), now()).await

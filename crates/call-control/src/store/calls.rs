@@ -3,9 +3,9 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use sqlx::{QueryBuilder, error::DatabaseError};
 
-use super::{Page, PageRequest, Store, StoreError, TimeCursor, on, tx};
+use super::{Page, PageRequest, Store, StoreError, TimeCursor, audit::log, on, tx};
 use crate::{
-    call::{CallRecord, CallStatus, CallView, Changes},
+    call::{CallRecord, CallStatus, CallType, CallView, Changes},
     ids::{CallId, GroupId, UserId},
 };
 
@@ -20,6 +20,13 @@ pub struct StoredCall {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CallFilter {
     pub status: Option<CallStatus>,
+    pub call_type: Option<CallType>,
+    /// Somebody who was in the call.
+    pub member: Option<UserId>,
+    /// Created at this time or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Created before.
+    pub to: Option<DateTime<Utc>>,
 }
 
 impl StoredCall {
@@ -48,6 +55,7 @@ impl Store {
                 .bind(call.duration_seconds)
                 .bind(call.max_participants)
                 .bind(&call.metadata)
+                .bind(&call.moderation)
                 .bind(call.end_reason)
                 .bind(&call.error_message)
                 .bind(call.updated_at)
@@ -79,6 +87,7 @@ impl Store {
                     .bind(leg.last_seen_at)
                     .bind(leg.left_at)
                     .bind(leg.reason)
+                    .bind(&leg.resume_hash)
                     .execute(&mut *tx)
                     .await?;
             }
@@ -90,6 +99,20 @@ impl Store {
                     .bind(recorded.event.kind())
                     .bind(recorded.event.details(call))
                     .bind(recorded.at)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            for entry in changes.audit_entries() {
+                log!(tx, entry);
+            }
+            if let Some(receipt) = &changes.receipt {
+                sqlx::query(INSERT_RECEIPT)
+                    .bind(receipt.user)
+                    .bind(receipt.route)
+                    .bind(&receipt.key)
+                    .bind(receipt.body_hash.as_slice())
+                    .bind(&receipt.response)
+                    .bind(call.created_at)
                     .execute(&mut *tx)
                     .await?;
             }
@@ -136,6 +159,19 @@ impl Store {
             query.push_bind(group);
             if let Some(status) = filter.status {
                 query.push(" AND status = ").push_bind(status);
+            }
+            if let Some(call_type) = filter.call_type {
+                query.push(" AND type = ").push_bind(call_type);
+            }
+            if let Some(member) = filter.member {
+                query.push(" AND id IN (SELECT call_id FROM call_legs WHERE user_id = ").push_bind(member);
+                query.push(")");
+            }
+            if let Some(from) = filter.from {
+                query.push(" AND created_at >= ").push_bind(from);
+            }
+            if let Some(to) = filter.to {
+                query.push(" AND created_at < ").push_bind(to);
             }
             if let Some(after) = request.after {
                 query.push(" AND (created_at, id) < (").push_bind(after.at);
@@ -232,22 +268,29 @@ const FIRST_VERSION: i64 = 1;
 
 const INSERT_CALL: &str = "
     INSERT INTO calls (id, status, webrtc_room_id, started_at, ended_at, duration_seconds, max_participants, metadata,
-        end_reason, error_message, updated_at, version, epoch, seq, group_id, initiated_by_id, type, created_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+        moderation, end_reason, error_message, updated_at, version, epoch, seq, group_id, initiated_by_id, type,
+        created_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
 
 /// The conditions on what never changes also give both statements the same parameters.
 const UPDATE_CALL: &str = "
     UPDATE calls SET status = $2, webrtc_room_id = $3, started_at = $4, ended_at = $5, duration_seconds = $6,
-        max_participants = $7, metadata = $8, end_reason = $9, error_message = $10, updated_at = $11,
-        version = $12, epoch = $13, seq = $14
-    WHERE id = $1 AND version = $12 - 1
-        AND group_id = $15 AND initiated_by_id = $16 AND type = $17 AND created_at = $18";
+        max_participants = $7, metadata = $8, moderation = $9, end_reason = $10, error_message = $11,
+        updated_at = $12, version = $13, epoch = $14, seq = $15
+    WHERE id = $1 AND version = $13 - 1
+        AND group_id = $16 AND initiated_by_id = $17 AND type = $18 AND created_at = $19";
 
 const UPSERT_LEG: &str = "
-    INSERT INTO call_legs (id, call_id, user_id, device_id, joined_at, attached_at, last_seen_at, left_at, reason)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    INSERT INTO call_legs
+        (id, call_id, user_id, device_id, joined_at, attached_at, last_seen_at, left_at, reason, resume_hash)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
     ON CONFLICT (id) DO UPDATE SET device_id = excluded.device_id, attached_at = excluded.attached_at,
-        last_seen_at = excluded.last_seen_at, left_at = excluded.left_at, reason = excluded.reason";
+        last_seen_at = excluded.last_seen_at, left_at = excluded.left_at, reason = excluded.reason,
+        resume_hash = excluded.resume_hash";
+
+const INSERT_RECEIPT: &str = "
+    INSERT INTO idempotency_keys (user_id, route, key, body_hash, response, created_at)
+    VALUES ($1, $2, $3, $4, $5, $6)";
 
 const INSERT_EVENT: &str = "
     INSERT INTO call_events (call_id, seq, epoch, kind, details, created_at) VALUES ($1, $2, $3, $4, $5, $6)";

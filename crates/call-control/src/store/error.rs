@@ -20,6 +20,8 @@ pub enum StoreError {
     MissingReference,
     #[error("a group keeps at least one owner")]
     LastOwner,
+    #[error("the group has as many members as it may")]
+    GroupFull,
     #[error(transparent)]
     Corrupt(#[from] CorruptRecord),
     #[error("the database refused: {0}")]
@@ -59,6 +61,9 @@ impl From<StoreError> for Refusal {
                 Self::new(ErrorCode::NotFound, "what it refers to does not exist")
             }
             StoreError::LastOwner => Self::new(ErrorCode::Conflict, "a group keeps at least one owner"),
+            StoreError::GroupFull => {
+                Self::new(ErrorCode::TooManyMembers, "the group has as many members as it may")
+            }
             StoreError::Corrupt(_)
             | StoreError::Database(_)
             | StoreError::Migration(_)

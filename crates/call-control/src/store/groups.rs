@@ -1,10 +1,15 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sqlx::FromRow;
 use utoipa::ToSchema;
 
-use super::{Page, PageRequest, Store, StoreError, TimeCursor, on, tx};
-use crate::ids::{CallId, GroupId, UserId};
+use super::{Page, PageRequest, Store, StoreError, TimeCursor, audit::log, on, tx};
+use crate::{
+    actor::Actor,
+    audit::{Action, AuditEntry},
+    ids::{CallId, GroupId, UserId},
+};
 
 /// A row of `groups`.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow, Serialize, ToSchema)]
@@ -56,11 +61,16 @@ pub enum Role {
 }
 
 impl Store {
-    /// Creates the group with its first owner.
+    /// Creates the group with its first owner, if it has one.
     ///
     /// # Errors
     /// [`StoreError::MissingReference`] for an unknown owner, or [`StoreError::Unavailable`].
-    pub async fn create_group(&self, group: &Group, owner: UserId) -> Result<(), StoreError> {
+    pub async fn create_group(
+        &self,
+        group: &Group,
+        owner: Option<UserId>,
+        by: &Actor,
+    ) -> Result<(), StoreError> {
         tx!(&self.db, |tx| {
             sqlx::query("INSERT INTO groups (id, name, created_at, updated_at) VALUES ($1, $2, $3, $3)")
                 .bind(group.id)
@@ -68,13 +78,17 @@ impl Store {
                 .bind(group.created_at)
                 .execute(&mut *tx)
                 .await?;
-            sqlx::query(INSERT_MEMBER)
-                .bind(group.id)
-                .bind(owner)
-                .bind(Role::Owner)
-                .bind(group.created_at)
-                .execute(&mut *tx)
-                .await?;
+            if let Some(owner) = owner {
+                sqlx::query(INSERT_MEMBER)
+                    .bind(group.id)
+                    .bind(owner)
+                    .bind(Role::Owner)
+                    .bind(group.created_at)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            let entry = AuditEntry::new(Action::GroupCreated, by, group.created_at).on_group(group.id);
+            log!(tx, entry.with(json!({ "name": group.name })));
         });
         Ok(())
     }
@@ -120,23 +134,35 @@ impl Store {
         &self,
         id: GroupId,
         name: &str,
+        by: &Actor,
         now: DateTime<Utc>,
     ) -> Result<Option<Group>, StoreError> {
-        Ok(on!(&self.db, |pool| sqlx::query_as(
-            "UPDATE groups SET name = $2, updated_at = $3 WHERE id = $1 RETURNING *"
-        )
-        .bind(id)
-        .bind(name)
-        .bind(now)
-        .fetch_optional(pool)
-        .await)?)
+        Ok(tx!(&self.db, |tx| {
+            let group: Option<Group> =
+                sqlx::query_as("UPDATE groups SET name = $2, updated_at = $3 WHERE id = $1 RETURNING *")
+                    .bind(id)
+                    .bind(name)
+                    .bind(now)
+                    .fetch_optional(&mut *tx)
+                    .await?;
+            if group.is_some() {
+                let entry = AuditEntry::new(Action::GroupRenamed, by, now).on_group(id);
+                log!(tx, entry.with(json!({ "name": name })));
+            }
+            group
+        }))
     }
 
     /// Deletes the group, its members and its history, unless a call is running in it: that call is returned.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn delete_group(&self, id: GroupId) -> Result<Option<CallId>, StoreError> {
+    pub async fn delete_group(
+        &self,
+        id: GroupId,
+        by: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<Option<CallId>, StoreError> {
         Ok(tx!(&self.db, |tx| {
             let running: Option<CallId> = sqlx::query_scalar(
                 "SELECT id FROM calls WHERE group_id = $1 AND status IN ('waiting', 'active')",
@@ -145,7 +171,10 @@ impl Store {
             .fetch_optional(&mut *tx)
             .await?;
             if running.is_none() {
-                sqlx::query("DELETE FROM groups WHERE id = $1").bind(id).execute(&mut *tx).await?;
+                let gone = sqlx::query("DELETE FROM groups WHERE id = $1").bind(id).execute(&mut *tx).await?;
+                if gone.rows_affected() > 0 {
+                    log!(tx, AuditEntry::new(Action::GroupDeleted, by, now).on_group(id));
+                }
             }
             running
         }))
@@ -201,81 +230,79 @@ impl Store {
     }
 
     /// # Errors
-    /// [`StoreError::Duplicate`] for a member, [`StoreError::MissingReference`] for an unknown user or group, or
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::Duplicate`] for a member, [`StoreError::MissingReference`] for an unknown user or group,
+    /// [`StoreError::GroupFull`] for one member more than `most`, or [`StoreError::Unavailable`].
     pub async fn add_member(
         &self,
         group: GroupId,
-        user: UserId,
-        role: Role,
+        member: NewMember,
+        by: &Actor,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        on!(&self.db, |pool| sqlx::query(INSERT_MEMBER)
-            .bind(group)
-            .bind(user)
-            .bind(role)
-            .bind(now)
-            .execute(pool)
-            .await
-            .map(drop))?;
+        let NewMember { user, role, most } = member;
+        tx!(&self.db, |tx| {
+            sqlx::query(LOCK_GROUP).bind(group).bind(now).execute(&mut *tx).await?;
+            sqlx::query(INSERT_MEMBER).bind(group).bind(user).bind(role).bind(now).execute(&mut *tx).await?;
+            let members: i64 = sqlx::query_scalar(COUNT_MEMBERS).bind(group).fetch_one(&mut *tx).await?;
+            if usize::try_from(members).is_ok_and(|members| members > most) {
+                return Err(StoreError::GroupFull);
+            }
+            let entry = AuditEntry::new(Action::MemberAdded, by, now).on_group(group).on_user(user);
+            log!(tx, entry.with(json!({ "role": role })));
+        });
         Ok(())
     }
 
-    /// Returns whether there was such a member.
+    /// Gives a member another role, or with `None` removes them. Returns whether there was such a member.
     ///
     /// # Errors
-    /// [`StoreError::LastOwner`] when the group would have no owner, or [`StoreError::Unavailable`].
-    pub async fn set_role(
+    /// [`StoreError::LastOwner`] when a user leaves the group without an owner (the service may), or
+    /// [`StoreError::Unavailable`].
+    pub async fn change_member(
         &self,
         group: GroupId,
         user: UserId,
-        role: Role,
+        role: Option<Role>,
+        by: &Actor,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
+        let (statement, action) = match role {
+            Some(_) => (UPDATE_ROLE, Action::MemberRoleChanged),
+            None => (DELETE_MEMBER, Action::MemberRemoved),
+        };
         Ok(tx!(&self.db, |tx| {
             sqlx::query(LOCK_GROUP).bind(group).bind(now).execute(&mut *tx).await?;
-            let done = sqlx::query("UPDATE group_members SET role = $3 WHERE group_id = $1 AND user_id = $2")
-                .bind(group)
-                .bind(user)
-                .bind(role)
-                .execute(&mut *tx)
-                .await?;
+            let done = sqlx::query(statement).bind(group).bind(user).bind(role).execute(&mut *tx).await?;
+            let found = done.rows_affected() > 0;
             let owners: i64 = sqlx::query_scalar(COUNT_OWNERS).bind(group).fetch_one(&mut *tx).await?;
-            if done.rows_affected() > 0 && owners == 0 {
+            if found && owners == 0 && by.user_id().is_some() {
                 return Err(StoreError::LastOwner);
             }
-            done.rows_affected() > 0
-        }))
-    }
-
-    /// Returns whether there was such a member.
-    ///
-    /// # Errors
-    /// [`StoreError::LastOwner`] when the group would have no owner, or [`StoreError::Unavailable`].
-    pub async fn remove_member(
-        &self,
-        group: GroupId,
-        user: UserId,
-        now: DateTime<Utc>,
-    ) -> Result<bool, StoreError> {
-        Ok(tx!(&self.db, |tx| {
-            sqlx::query(LOCK_GROUP).bind(group).bind(now).execute(&mut *tx).await?;
-            let done = sqlx::query("DELETE FROM group_members WHERE group_id = $1 AND user_id = $2")
-                .bind(group)
-                .bind(user)
-                .execute(&mut *tx)
-                .await?;
-            let owners: i64 = sqlx::query_scalar(COUNT_OWNERS).bind(group).fetch_one(&mut *tx).await?;
-            if done.rows_affected() > 0 && owners == 0 {
-                return Err(StoreError::LastOwner);
+            if found {
+                let entry = AuditEntry::new(action, by, now).on_group(group).on_user(user);
+                log!(tx, entry.with(json!({ "role": role })));
             }
-            done.rows_affected() > 0
+            found
         }))
     }
 }
 
+/// Somebody to be added to a group.
+#[derive(Clone, Copy, Debug)]
+pub struct NewMember {
+    pub user: UserId,
+    pub role: Role,
+    /// How many members the group may have.
+    pub most: usize,
+}
+
 const INSERT_MEMBER: &str =
     "INSERT INTO group_members (group_id, user_id, role, created_at) VALUES ($1, $2, $3, $4)";
+const UPDATE_ROLE: &str = "UPDATE group_members SET role = $3 WHERE group_id = $1 AND user_id = $2";
+/// The condition that always holds gives both statements the same parameters.
+const DELETE_MEMBER: &str =
+    "DELETE FROM group_members WHERE group_id = $1 AND user_id = $2 AND CAST($3 AS TEXT) IS NULL";
 /// Two owners who remove each other at the same time must take turns.
 const LOCK_GROUP: &str = "UPDATE groups SET updated_at = $2 WHERE id = $1";
 const COUNT_OWNERS: &str = "SELECT count(*) FROM group_members WHERE group_id = $1 AND role = 'owner'";
+const COUNT_MEMBERS: &str = "SELECT count(*) FROM group_members WHERE group_id = $1";

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
+    actor::Actor,
     call::{
         Call, CallStatus, CallType, Changes, Command, Effect, Ending, Metadata, Origin, Person, Rules, Via,
     },
     ids::{CallId, GroupId, LegId, UserId},
-    testing::on_both_engines,
+    testing::{by, on_both_engines},
 };
 use switchyard_media_worker::media::RouterId;
 
@@ -21,26 +22,28 @@ async fn person(store: &Store, name: &str) -> Person {
 async fn group(store: &Store, owner: &Person) -> GroupId {
     let now = now();
     let group = Group { id: GroupId::random(), name: "Team".to_owned(), created_at: now, updated_at: now };
-    store.create_group(&group, owner.id).await.unwrap();
+    store.create_group(&group, Some(owner.id), &by(owner)).await.unwrap();
     group.id
 }
 
-fn call(group: GroupId, by: &Person) -> (Call, Vec<Effect>) {
+fn call(group: GroupId, creator: &Person) -> (Call, Vec<Effect>) {
     let origin = Origin {
         id: CallId::random(),
         group_id: group,
-        initiated_by: by.id,
+        initiated_by: creator.id,
         call_type: CallType::Video,
         created_at: now(),
     };
-    let rules = Rules { ring: None, unattached: None, resume_window: Duration::from_secs(30) };
+    let rules =
+        Rules { ring: None, unattached: None, resume_window: Duration::from_secs(30), ..Rules::default() };
     Call::create(
         origin,
-        by.clone(),
+        creator.clone(),
         LegId::random(),
         RouterId(uuid::Uuid::new_v4()),
         Metadata::default(),
         rules,
+        &by(creator),
     )
 }
 
@@ -49,8 +52,8 @@ fn changes(effects: Vec<Effect>) -> Box<Changes> {
     effects.into_iter().find_map(store).unwrap()
 }
 
-async fn stored_call(store: &Store, group: GroupId, by: &Person) -> Call {
-    let (call, effects) = call(group, by);
+async fn stored_call(store: &Store, group: GroupId, creator: &Person) -> Call {
+    let (call, effects) = call(group, creator);
     store.commit(&changes(effects)).await.unwrap();
     call
 }
@@ -90,7 +93,7 @@ on_both_engines! {
         let store = database.open().await;
         let (ada, bob) = (person(&store, "Ada").await, person(&store, "Bob").await);
         let team = group(&store, &ada).await;
-        store.add_member(team, bob.id, Role::Admin, now()).await.unwrap();
+        store.add_member(team, NewMember { user: bob.id, role: Role::Admin, most: 10 }, &Actor::SERVER, now()).await.unwrap();
 
         assert_eq!(store.role(team, ada.id).await.unwrap(), Some(Role::Owner));
         assert_eq!(store.role(team, bob.id).await.unwrap(), Some(Role::Admin));
@@ -99,7 +102,7 @@ on_both_engines! {
         let listed: Vec<_> = members.iter().map(|member| (member.name.as_str(), member.role)).collect();
         assert_eq!(listed, [("Ada", Role::Owner), ("Bob", Role::Admin)]);
         assert_eq!(store.groups_of(bob.id, first(10)).await.unwrap().items[0].id, team);
-        assert_eq!(store.rename_group(team, "Crew", now()).await.unwrap().unwrap().name, "Crew");
+        assert_eq!(store.rename_group(team, "Crew", &by(&ada), now()).await.unwrap().unwrap().name, "Crew");
         assert_eq!(store.group(team).await.unwrap().unwrap().name, "Crew");
     }
 
@@ -107,9 +110,9 @@ on_both_engines! {
         let store = database.open().await;
         let ada = person(&store, "Ada").await;
         let team = group(&store, &ada).await;
-        let twice = store.add_member(team, ada.id, Role::Member, now()).await;
+        let twice = store.add_member(team, NewMember { user: ada.id, role: Role::Member, most: 10 }, &Actor::SERVER, now()).await;
         assert!(matches!(twice, Err(StoreError::Duplicate)));
-        let unknown = store.add_member(team, UserId::random(), Role::Member, now()).await;
+        let unknown = store.add_member(team, NewMember { user: UserId::random(), role: Role::Member, most: 10 }, &Actor::SERVER, now()).await;
         assert!(matches!(unknown, Err(StoreError::MissingReference)));
     }
 
@@ -117,17 +120,17 @@ on_both_engines! {
         let store = database.open().await;
         let (ada, bob) = (person(&store, "Ada").await, person(&store, "Bob").await);
         let team = group(&store, &ada).await;
-        assert!(matches!(store.remove_member(team, ada.id, now()).await, Err(StoreError::LastOwner)));
-        assert!(matches!(store.set_role(team, ada.id, Role::Admin, now()).await, Err(StoreError::LastOwner)));
+        assert!(matches!(store.change_member(team, ada.id, None, &by(&ada), now()).await, Err(StoreError::LastOwner)));
+        assert!(matches!(store.change_member(team, ada.id, Some(Role::Admin), &by(&ada), now()).await, Err(StoreError::LastOwner)));
         assert_eq!(store.role(team, ada.id).await.unwrap(), Some(Role::Owner));
 
-        store.add_member(team, bob.id, Role::Owner, now()).await.unwrap();
+        store.add_member(team, NewMember { user: bob.id, role: Role::Owner, most: 10 }, &Actor::SERVER, now()).await.unwrap();
         let both = tokio::join!(
-            store.remove_member(team, ada.id, now()),
-            store.remove_member(team, bob.id, now()),
+            store.change_member(team, ada.id, None, &by(&ada), now()),
+            store.change_member(team, bob.id, None, &by(&ada), now()),
         );
         assert_eq!([both.0.is_ok(), both.1.is_ok()].iter().filter(|ok| **ok).count(), 1, "{both:?}");
-        assert!(!store.remove_member(team, UserId::random(), now()).await.unwrap());
+        assert!(!store.change_member(team, UserId::random(), None, &by(&ada), now()).await.unwrap());
     }
 
     async fn a_call_is_read_as_it_was_written(database) {
@@ -140,7 +143,7 @@ on_both_engines! {
             Command::Join { leg: LegId::random(), person: bob.clone(), via: Via::Rest },
             Command::MergeMetadata(metadata),
         ] {
-            store.commit(&changes(call.handle(command, now()).unwrap())).await.unwrap();
+            store.commit(&changes(call.handle(command, &Actor::SERVER, now()).unwrap())).await.unwrap();
         }
 
         let read = store.call(call.origin().id).await.unwrap().unwrap();
@@ -162,7 +165,7 @@ on_both_engines! {
         let mut call = stored_call(&store, team, &ada).await;
         let join = Command::Join { leg: LegId::random(), person: bob.clone(), via: Via::Rest };
         for command in [join, Command::End(Ending::Normal)] {
-            store.commit(&changes(call.handle(command, now()).unwrap())).await.unwrap();
+            store.commit(&changes(call.handle(command, &Actor::SERVER, now()).unwrap())).await.unwrap();
         }
         let page = store.events(call.origin().id, first(2)).await.unwrap();
         let rest = store.events(call.origin().id, after(2, page.next_cursor.as_ref())).await.unwrap();
@@ -181,8 +184,8 @@ on_both_engines! {
         let mut call = stored_call(&store, team, &ada).await;
         let mut other = call.clone();
         let metadata: Metadata = serde_json::from_str(r#"{"a":1}"#).unwrap();
-        store.commit(&changes(call.handle(Command::MergeMetadata(metadata), now()).unwrap())).await.unwrap();
-        let late = store.commit(&changes(other.handle(Command::End(Ending::Normal), now()).unwrap())).await;
+        store.commit(&changes(call.handle(Command::MergeMetadata(metadata), &Actor::SERVER, now()).unwrap())).await.unwrap();
+        let late = store.commit(&changes(other.handle(Command::End(Ending::Normal), &Actor::SERVER, now()).unwrap())).await;
         assert!(matches!(late, Err(StoreError::Fenced)));
         assert_eq!(store.call(call.origin().id).await.unwrap().unwrap().record.status, CallStatus::Waiting);
         assert_eq!(store.events(call.origin().id, first(10)).await.unwrap().items.len(), 2);
@@ -226,7 +229,7 @@ on_both_engines! {
             let mut call = stored_call(&store, team, &ada).await;
             ids.push(call.origin().id);
             if ids.len() < 5 {
-                store.commit(&changes(call.handle(Command::End(Ending::Normal), now()).unwrap())).await.unwrap();
+                store.commit(&changes(call.handle(Command::End(Ending::Normal), &Actor::SERVER, now()).unwrap())).await.unwrap();
             }
         }
         ids.reverse();
@@ -258,9 +261,9 @@ on_both_engines! {
         let team = group(&store, &ada).await;
         let mut call = stored_call(&store, team, &ada).await;
         let id = call.origin().id;
-        assert_eq!(store.delete_group(team).await.unwrap(), Some(id));
-        store.commit(&changes(call.handle(Command::End(Ending::GroupDeleted), now()).unwrap())).await.unwrap();
-        assert_eq!(store.delete_group(team).await.unwrap(), None);
+        assert_eq!(store.delete_group(team, &Actor::SERVER, now()).await.unwrap(), Some(id));
+        store.commit(&changes(call.handle(Command::End(Ending::GroupDeleted), &Actor::SERVER, now()).unwrap())).await.unwrap();
+        assert_eq!(store.delete_group(team, &Actor::SERVER, now()).await.unwrap(), None);
         assert!(store.group(team).await.unwrap().is_none());
         assert!(store.call(id).await.unwrap().is_none());
         assert!(store.events(id, first(10)).await.unwrap().items.is_empty());
@@ -276,7 +279,7 @@ on_both_engines! {
         store.saw_legs(&[leg, LegId::random()], later).await.unwrap();
         assert_eq!(store.all_legs(call.origin().id).await.unwrap()[0].last_seen_at, later);
 
-        store.commit(&changes(call.handle(Command::End(Ending::Normal), now()).unwrap())).await.unwrap();
+        store.commit(&changes(call.handle(Command::End(Ending::Normal), &Actor::SERVER, now()).unwrap())).await.unwrap();
         let ended = store.all_legs(call.origin().id).await.unwrap()[0].last_seen_at;
         store.saw_legs(&[leg], later + Duration::from_secs(60)).await.unwrap();
         assert_eq!(store.all_legs(call.origin().id).await.unwrap()[0].last_seen_at, ended);

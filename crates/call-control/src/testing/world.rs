@@ -12,34 +12,46 @@ use tokio::sync::mpsc;
 use super::TestStore;
 use crate::{
     Control, ControlConfig,
+    actor::Actor,
     auth::{AuthConfig, SignIn},
     call::{CallType, CallView, Metadata, Person, Rules},
-    calls::NewCall,
+    calls::{Created, NewCall},
     error::Refusal,
+    groups::GroupsManagedBy,
     ice::IceServers,
     ids::{CallId, DeviceId, GroupId, UserId},
+    limits::Limits,
     signaling::{
         command::Join,
         hub::{Frame, Outlet, SlowSocket, SocketId},
         reply::Joined,
     },
-    store::{Group, Role, now},
+    store::{Group, NewMember, Role, now},
 };
 
 pub(crate) struct World {
     pub(crate) control: Control,
 }
 
+/// [`Rules::default`], where a constant is needed.
+const STANDARD_RULES: Rules = Rules {
+    ring: None,
+    unattached: None,
+    resume_window: Duration::from_secs(30),
+    max_participants: 500,
+    max_metadata_bytes: 16 * 1024,
+};
+
 /// Long enough for nothing to time out during a test.
 pub(crate) const fn slow_rules() -> Rules {
     let long = Duration::from_secs(600);
-    Rules { ring: Some(long), unattached: Some(long), resume_window: long }
+    Rules { ring: Some(long), unattached: Some(long), resume_window: long, ..STANDARD_RULES }
 }
 
 /// Everything times out at once.
 pub(crate) const fn fast_rules() -> Rules {
     let short = Duration::from_millis(50);
-    Rules { ring: Some(short), unattached: Some(short), resume_window: short }
+    Rules { ring: Some(short), unattached: Some(short), resume_window: short, ..STANDARD_RULES }
 }
 
 impl World {
@@ -59,6 +71,8 @@ impl World {
             database_schema: store.schema.clone(),
             auth: AuthConfig { sign_in, issuer: None, audience: None },
             rules,
+            limits: Limits::default(),
+            groups_managed_by: GroupsManagedBy::Users,
             max_call_age: Duration::from_secs(24 * 3600),
             ice_servers: IceServers::default(),
             origins: vec!["http://localhost:5173".parse().unwrap()],
@@ -77,16 +91,20 @@ impl World {
         let now = now();
         let group =
             Group { id: GroupId::random(), name: "Team".to_owned(), created_at: now, updated_at: now };
-        self.control.store.create_group(&group, owner.id).await.unwrap();
+        self.control.store.create_group(&group, Some(owner.id), &Actor::SERVER).await.unwrap();
         for member in members {
-            self.control.store.add_member(group.id, member.id, Role::Member, now).await.unwrap();
+            let member = NewMember { user: member.id, role: Role::Member, most: 1_000 };
+            self.control.store.add_member(group.id, member, &Actor::SERVER, now).await.unwrap();
         }
         group.id
     }
 
     pub(crate) async fn call(&self, by: &Person, group_id: GroupId) -> Result<CallView, Refusal> {
-        let new = NewCall { group_id, call_type: CallType::Video, metadata: Metadata::default() };
-        self.control.calls.create(by, new).await
+        let new = NewCall { group_id, call_type: CallType::Video, metadata: Metadata::default(), once: None };
+        match self.control.calls.create(&super::by(by), new).await? {
+            Created::Now(call) => Ok(*call),
+            Created::Before(answer) => panic!("nothing was repeated: {answer}"),
+        }
     }
 
     /// A connected socket of this user.
@@ -109,7 +127,7 @@ impl World {
             media: Default::default(),
             resume_token: None,
         };
-        self.control.calls.attach(by, socket, join).await
+        self.control.calls.attach(&super::by(by), socket, join).await
     }
 }
 

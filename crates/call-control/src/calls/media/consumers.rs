@@ -3,7 +3,7 @@
 use switchyard_media_worker::media::ortc::{Layers, RtpCapabilities};
 use switchyard_media_worker::media::{ConsumeOptions, ConsumerId, Direction, ProducerId, TransportId};
 
-use super::{CallMedia, limit_exceeded, not_found};
+use super::{CallMedia, not_found};
 use crate::error::{ErrorCode, Refusal};
 use crate::ids::LegId;
 use crate::signaling::command::{Consume, SetPreferredLayers, SetPriority};
@@ -117,6 +117,9 @@ impl CallMedia {
         order: &Order,
         producers: Vec<ProducerId>,
     ) -> Result<Consumed, Refusal> {
+        if !self.leg(leg)?.permissions.can_subscribe {
+            return Err(Refusal::new(ErrorCode::Forbidden, "a moderator does not let you receive"));
+        }
         let Some(capabilities) = self.leg(leg)?.capabilities.clone() else {
             return Err(Refusal::new(ErrorCode::BadRequest, "say what you can decode: `rtpCapabilities`"));
         };
@@ -144,8 +147,8 @@ impl CallMedia {
         if owned.consumers.values().any(|consumed| *consumed == producer_id) {
             return Err(Refusal::new(ErrorCode::Conflict, "you consume this producer already"));
         }
-        if owned.consumers.len() >= MAX_CONSUMERS {
-            return Err(limit_exceeded("a transport has at most 200 consumers"));
+        if owned.consumers.len() >= self.limits.consumers_per_transport {
+            return Err(Refusal::new(ErrorCode::TooManyConsumers, "this transport receives all it may"));
         }
         let options = ConsumeOptions {
             producer: producer_id,
@@ -195,5 +198,3 @@ fn view(
         app_data: producer.app_data,
     }
 }
-
-const MAX_CONSUMERS: usize = 200;

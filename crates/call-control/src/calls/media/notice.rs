@@ -45,13 +45,7 @@ impl MediaChange {
 
     /// The event that tells of this change, once it has its place in the call's order.
     pub fn into_event(self, call_id: CallId, stamp: Stamp) -> ServerEvent {
-        let change = |producer: ProducerRef| ProducerChange {
-            call_id,
-            stamp,
-            producer_id: producer.producer_id,
-            user_id: producer.user_id,
-            leg_id: producer.leg_id,
-        };
+        let change = |producer| ProducerChange::new(call_id, stamp, producer);
         match self {
             Self::ProducerOpened(producer) => {
                 ServerEvent::NewProducer(NewProducer { call_id, stamp, producer })

@@ -3,7 +3,7 @@
 use switchyard_media_worker::media::{Direction, ProduceOptions, ProducerId};
 
 use super::notice::{MediaChange, Notice};
-use super::{CallMedia, limit_exceeded, not_found};
+use super::{CallMedia, not_found};
 use crate::error::{ErrorCode, Refusal};
 use crate::ids::LegId;
 use crate::signaling::command::Produce;
@@ -84,8 +84,12 @@ impl CallMedia {
         if !source.is_allowed_in(self.call_type) {
             return Err(Refusal::new(ErrorCode::Unsupported, "this type of call does not carry that source"));
         }
-        if self.leg(leg)?.producers.len() >= MAX_PRODUCERS {
-            return Err(limit_exceeded("a leg has at most 8 producers"));
+        let owned = self.leg(leg)?;
+        if !owned.permissions.can_publish.contains(&source) {
+            return Err(Refusal::new(ErrorCode::Forbidden, "a moderator does not let you send this"));
+        }
+        if owned.producers.len() >= self.limits.producers_per_leg {
+            return Err(Refusal::new(ErrorCode::TooManyProducers, "this leg sends all it may"));
         }
         Ok(())
     }
@@ -94,7 +98,7 @@ impl CallMedia {
         if self.leg(leg)?.producers.contains(&id) { Ok(()) } else { Err(not_found(NO_PRODUCER)) }
     }
 
-    fn tell_consumers_of_pause(&mut self, id: ProducerId, pause: bool) {
+    pub(super) fn tell_consumers_of_pause(&mut self, id: ProducerId, pause: bool) {
         for (leg, consumer_id) in self.consumers_of(id) {
             let change = ConsumerPause { call_id: self.call, consumer_id, by: PausedBy::Producer };
             let event = if pause {
@@ -108,4 +112,3 @@ impl CallMedia {
 }
 
 const NO_PRODUCER: &str = "no such producer of yours";
-const MAX_PRODUCERS: usize = 8;

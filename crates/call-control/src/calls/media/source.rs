@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use switchyard_media_worker::media::ortc::MediaKind;
+use utoipa::ToSchema;
 
 use crate::call::CallType;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
     Mic,
@@ -21,6 +22,8 @@ pub struct AppData {
 }
 
 impl Source {
+    pub const ALL: [Self; 4] = [Self::Mic, Self::Camera, Self::Screen, Self::ScreenAudio];
+
     pub fn kind(self) -> MediaKind {
         match self {
             Self::Mic | Self::ScreenAudio => MediaKind::Audio,

@@ -1,16 +1,23 @@
 //! Answering requests.
 
+use aws_lc_rs::digest;
 use switchyard_media_worker::media::ortc::router_rtp_capabilities;
 
 use super::{CallTask, effects::Durability};
 use crate::{
-    call::{Command, Effect, Via},
-    calls::request::{Attach, Request},
+    actor::Actor,
+    call::{Attachment, CallView, Command, Effect, Leg, ResumeHash, Via},
+    calls::{
+        access::Entry,
+        media::ProducerRef,
+        request::{Attach, Request},
+    },
     error::{ErrorCode, Refusal},
     ids::{LegId, UserId},
     signaling::{
+        command::Since,
         hub::SocketId,
-        reply::{Joined, ParticipantView, Snapshot},
+        reply::{Joined, Missed, ParticipantView, Snapshot, Synced},
     },
     store::now,
 };
@@ -19,15 +26,24 @@ impl CallTask {
     /// Somebody who stopped waiting for the answer needs none.
     pub(super) async fn answer(&mut self, request: Request) {
         match request {
-            Request::Command { command, reply } => {
-                let done = self.obey(command, None).await;
+            Request::Command { command, by, reply } => {
+                let done = self.obey(command, &by, None).await;
                 let _ = reply.send(done.map(|_| self.call.view(now())));
             }
             Request::Attach { attach, reply } => {
                 let _ = reply.send(self.attach(*attach).await);
             }
-            Request::Sync { leg, reply } => {
-                let _ = reply.send(self.snapshot(leg));
+            Request::Sync { leg, since, reply } => {
+                let _ = reply.send(self.sync(leg, since));
+            }
+            Request::Participants { reply } => {
+                let _ = reply.send(Ok(self.participants()));
+            }
+            Request::Producer { producer, reply } => {
+                let _ = reply.send(self.media.producer(producer));
+            }
+            Request::Mute { producer, force, by, reply } => {
+                let _ = reply.send(self.mute(producer, force, &by).await);
             }
             Request::Lost { leg, reply } => {
                 self.shared.presence.went(leg);
@@ -47,10 +63,15 @@ impl CallTask {
     }
 
     /// Does what somebody asks, and returns the leg that it attached. A refused command changes nothing.
-    async fn obey(&mut self, command: Command, socket: Option<SocketId>) -> Result<Option<LegId>, Refusal> {
+    async fn obey(
+        &mut self,
+        command: Command,
+        by: &Actor,
+        socket: Option<SocketId>,
+    ) -> Result<Option<(LegId, Attachment)>, Refusal> {
         let durability = self.durability(&command);
         let mut next = self.call.clone();
-        let effects = next.handle(command, now())?;
+        let effects = next.handle(command, by, now())?;
         let attached = effects.iter().find_map(Effect::attached);
         let before = std::mem::replace(&mut self.call, next);
         match self.carry_out(effects, durability, socket).await {
@@ -66,9 +87,11 @@ impl CallTask {
     fn durability(&self, command: &Command) -> Durability {
         match command {
             Command::Join { person, .. } if !self.is_here(person.id) => Durability::First,
-            Command::MergeMetadata(_) => Durability::First,
+            Command::MergeMetadata(_) | Command::Lock(_) | Command::Permit { .. } => Durability::First,
             Command::Join { .. }
             | Command::Leave { .. }
+            | Command::Remove { .. }
+            | Command::Mute { .. }
             | Command::ConnectionLost { .. }
             | Command::End(_)
             | Command::Fail { .. }
@@ -82,27 +105,50 @@ impl CallTask {
     }
 
     async fn attach(&mut self, attach: Attach) -> Result<Joined, Refusal> {
-        let Attach { person, socket, join } = attach;
-        let leg = match self.leg_of(socket) {
-            Some(leg) => leg,
-            None => {
-                let via = Via::Socket { device: join.device };
-                let command = Command::Join { leg: LegId::random(), person, via };
-                self.obey(command, Some(socket)).await?.ok_or_else(not_in_call)?
-            }
-        };
+        let Attach { by, person, entry, socket, join } = attach;
+        let (token, next) = resume_token();
+        let own = self.leg_of(socket).and_then(|leg| self.call.leg(leg)).and_then(|leg| leg.resume);
+        let resume = own.or_else(|| join.resume_token.as_ref().map(|token| hash(token.as_str())));
+        let resumable = resume.is_some_and(|hash| self.call.resumable(person.id, hash).is_some());
+        if entry == Entry::OnlyBack && !resumable {
+            return Err(Refusal::new(ErrorCode::Unavailable, "the database cannot be reached"));
+        }
+        let via = Via::Socket { device: join.device, resume, next };
+        let privileged = entry == Entry::Privileged;
+        let command = Command::Join { leg: LegId::random(), person, via, privileged };
+        let (leg, how) = self.obey(command, &by, Some(socket)).await?.ok_or_else(not_in_call)?;
         if let Some(capabilities) = join.rtp_capabilities {
             self.media.set_capabilities(leg, capabilities)?;
         }
         let (transports, consumed) = self.media.provide(leg, join.media).await?;
         Ok(Joined {
             snapshot: self.snapshot(leg)?,
-            resume_token: resume_token(),
+            resume_token: token,
             resume_window_ms: u64::try_from(self.shared.config.rules.resume_window.as_millis())
                 .unwrap_or(u64::MAX),
+            resumed: how != Attachment::Joined,
+            media_restart: how == Attachment::Resumed { media_restart: true },
             transports,
             consumed: join.media.consume.then_some(consumed),
         })
+    }
+
+    /// A moderator's wish: paused first, so that nobody hears of a silence that is none.
+    async fn mute(&mut self, producer: ProducerRef, force: bool, by: &Actor) -> Result<CallView, Refusal> {
+        if force && !self.media.silence(producer.producer_id).await? {
+            return Ok(self.call.view(now()));
+        }
+        self.obey(Command::Mute { producer, force }, by, None).await?;
+        Ok(self.call.view(now()))
+    }
+
+    fn sync(&self, leg: LegId, since: Option<Since>) -> Result<Synced, Refusal> {
+        let stamp = self.call.stamp();
+        let is_here = self.call.leg(leg).is_some_and(Leg::is_open);
+        if let Some(events) = since.filter(|_| is_here).and_then(|since| self.recent.after(since, stamp)) {
+            return Ok(Synced::Events(Missed { call_id: self.id(), events, stamp }));
+        }
+        self.snapshot(leg).map(|snapshot| Synced::Snapshot(Box::new(snapshot)))
     }
 
     /// The leg that this socket already has in the call.
@@ -137,6 +183,7 @@ impl CallTask {
                     user_id: leg.person.id,
                     name: leg.person.name.clone(),
                     legs: vec![leg.id],
+                    permissions: self.call.permissions(leg.person.id),
                 }),
             }
         }
@@ -148,8 +195,17 @@ fn not_in_call() -> Refusal {
     Refusal::new(ErrorCode::NotInCall, "join the call first")
 }
 
-/// 256 random bits, in base64url.
-fn resume_token() -> String {
+/// 256 random bits in base64url, and their hash.
+fn resume_token() -> (String, ResumeHash) {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-    URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
+    let token = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
+    let hash = hash(&token);
+    (token, hash)
+}
+
+fn hash(token: &str) -> ResumeHash {
+    let digest = digest::digest(&digest::SHA256, token.as_bytes());
+    let mut hash = ResumeHash([0; 32]);
+    hash.0.copy_from_slice(digest.as_ref());
+    hash
 }

@@ -2,11 +2,12 @@
 
 use super::{CallTask, announce};
 use crate::{
-    call::{Changes, Command, Effect, RecordedEvent},
+    actor::Actor,
+    call::{Attachment, Changes, Command, Effect, RecordedEvent},
     ids::LegId,
     signaling::{
         event::{CallReplaced, ServerEvent},
-        hub::{Audience, SocketId},
+        hub::{Audience, Frame, SocketId},
     },
     store::{StoreError, now},
 };
@@ -31,13 +32,11 @@ impl CallTask {
         for effect in effects {
             match effect {
                 Effect::Store(changes) => self.store(*changes, durability).await?,
-                Effect::Attach(leg) => self.admit(leg, socket),
+                Effect::Attach(leg, how) => self.admit(leg, how, socket),
+                Effect::Restrict(user) => self.media.restrict(user, &self.call.permissions(user)).await,
                 Effect::CloseLeg(leg) => self.media.close_leg(leg).await,
                 Effect::Announce(recorded) => self.announce(recorded).await,
-                Effect::Replaced(leg_id) => {
-                    let replaced = CallReplaced { call_id: self.id(), leg_id };
-                    self.shared.hub.send(&Audience::Leg(leg_id), &ServerEvent::CallReplaced(replaced));
-                }
+                Effect::Replaced(leg) => self.tell_replaced(leg),
                 Effect::Detach(leg) => {
                     self.shared.presence.went(leg);
                     self.shared.hub.detach(self.id(), leg);
@@ -57,24 +56,40 @@ impl CallTask {
     }
 
     /// From here on the leg hears its call, so that nothing between now and its snapshot is missed.
-    fn admit(&mut self, leg: LegId, socket: Option<SocketId>) {
+    fn admit(&mut self, leg: LegId, how: Attachment, socket: Option<SocketId>) {
         let Some(user) = self.call.leg(leg).map(|leg| leg.person.id) else { return };
-        self.media.open_leg(leg, user);
+        self.media.open_leg(leg, user, self.call.permissions(user));
+        if how != Attachment::Joined && socket.is_some_and(|new| !self.shared.hub.carries(new, leg)) {
+            self.tell_replaced(leg);
+        }
         if socket.is_some_and(|socket| self.shared.hub.attach(socket, self.id(), leg)) {
             self.shared.presence.arrived(leg);
         } else {
             // The socket went while its join was waiting. Losing a leg has no effects yet.
-            let _ = self.call.handle(Command::ConnectionLost { leg }, now());
+            let _ = self.call.handle(Command::ConnectionLost { leg }, &Actor::SERVER, now());
         }
     }
 
-    async fn announce(&self, recorded: RecordedEvent) {
+    /// Tells whoever still listens as this leg that somebody else took its place.
+    fn tell_replaced(&self, leg_id: LegId) {
+        let replaced = CallReplaced { call_id: self.id(), leg_id };
+        self.shared.hub.send(&Audience::Leg(leg_id), &ServerEvent::CallReplaced(replaced));
+    }
+
+    async fn announce(&mut self, recorded: RecordedEvent) {
         let audience = if announce::concerns_members(&recorded.event) {
             self.members().await
         } else {
             Audience::Call(self.id())
         };
-        self.shared.hub.send(&audience, &announce::server_event(&self.call, recorded));
+        let seq = recorded.stamp.seq;
+        match Frame::new(&announce::server_event(&self.call, recorded)) {
+            Ok(frame) => {
+                self.shared.hub.post(&audience, &frame);
+                self.recent.push(seq, frame);
+            }
+            Err(error) => tracing::error!(call = %self.id(), seq, %error, "an event has no JSON form"),
+        }
     }
 
     /// Everybody in the group; those in the call when the store cannot say.

@@ -21,9 +21,9 @@ use crate::{
 )]
 pub(in crate::rest) async fn active_call_of_group(
     State(control): State<Control>,
-    caller: Caller,
+    Caller(by): Caller,
     Path(group): Path<GroupId>,
 ) -> Result<Json<CallView>, Refusal> {
-    let call = control.calls.find_active_by_group(caller.id(), group).await?;
+    let call = control.calls.find_active_by_group(&by, group).await?;
     call.map(Json).ok_or_else(|| Refusal::new(ErrorCode::NotFound, "the group has no running call"))
 }

@@ -5,7 +5,7 @@ use crate::{
     control::Control,
     error::Refusal,
     rest::{
-        extract::{Caller, Json},
+        extract::{Json, User},
         problems::Signed,
     },
     store::Page,
@@ -18,8 +18,8 @@ use crate::{
 )]
 pub(in crate::rest) async fn active_calls_of_user(
     State(control): State<Control>,
-    caller: Caller,
+    User(identity): User,
 ) -> Result<Json<Page<CallView>>, Refusal> {
-    let items = control.calls.find_active_for_user(caller.id()).await?;
+    let items = control.calls.find_active_for_user(identity.user_id).await?;
     Ok(Json(Page { items, next_cursor: None }))
 }

@@ -33,10 +33,10 @@ pub(in crate::rest) struct EndCall {
 )]
 pub(in crate::rest) async fn end_call(
     State(control): State<Control>,
-    caller: Caller,
+    Caller(by): Caller,
     Path(call): Path<CallId>,
     OptionalJson(body): OptionalJson<EndCall>,
 ) -> Result<Json<CallView>, Refusal> {
     same_call(call, body.call_id)?;
-    control.calls.end(caller.id(), call, body.reason).await.map(Json)
+    control.calls.end(&by, call, body.reason).await.map(Json)
 }

@@ -19,9 +19,9 @@ use crate::{
 )]
 pub(in crate::rest) async fn events_of_call(
     State(control): State<Control>,
-    caller: Caller,
+    Caller(by): Caller,
     Path(call): Path<CallId>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<Page<StoredEvent>>, Refusal> {
-    control.calls.events(caller.id(), call, paging.request()?).await.map(Json)
+    control.calls.events(&by, call, paging.request()?).await.map(Json)
 }

@@ -19,8 +19,8 @@ use crate::{
 )]
 pub(in crate::rest) async fn get_call(
     State(control): State<Control>,
-    caller: Caller,
+    Caller(by): Caller,
     Path(call): Path<CallId>,
 ) -> Result<Json<CallView>, Refusal> {
-    control.calls.find_one(caller.id(), call).await.map(Json)
+    control.calls.find_one(&by, call).await.map(Json)
 }

@@ -36,10 +36,10 @@ pub(in crate::rest) struct JoinCall {
 )]
 pub(in crate::rest) async fn join_call(
     State(control): State<Control>,
-    caller: Caller,
+    Caller(by): Caller,
     Path(call): Path<CallId>,
     OptionalJson(body): OptionalJson<JoinCall>,
 ) -> Result<Json<CallView>, Refusal> {
     same_call(call, body.call_id)?;
-    control.calls.join(&caller.person(), call).await.map(Json)
+    control.calls.join(&by, call).await.map(Json)
 }

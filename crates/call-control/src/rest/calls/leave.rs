@@ -39,10 +39,10 @@ pub(in crate::rest) struct LeaveCall {
 )]
 pub(in crate::rest) async fn leave_call(
     State(control): State<Control>,
-    caller: Caller,
+    Caller(by): Caller,
     Path(call): Path<CallId>,
     OptionalJson(body): OptionalJson<LeaveCall>,
 ) -> Result<Json<CallView>, Refusal> {
     same_call(call, body.call_id)?;
-    control.calls.leave(caller.id(), call, body.leg_id).await.map(Json)
+    control.calls.leave(&by, call, body.leg_id).await.map(Json)
 }

@@ -20,9 +20,9 @@ use crate::{
 )]
 pub(in crate::rest) async fn legs_of_call(
     State(control): State<Control>,
-    caller: Caller,
+    Caller(by): Caller,
     Path(call): Path<CallId>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<Page<LegView>>, Refusal> {
-    control.calls.legs(caller.id(), call, paging.request()?).await.map(Json)
+    control.calls.legs(&by, call, paging.request()?).await.map(Json)
 }

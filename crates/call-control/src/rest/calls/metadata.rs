@@ -22,9 +22,9 @@ use crate::{
 )]
 pub(in crate::rest) async fn update_metadata(
     State(control): State<Control>,
-    caller: Caller,
+    Caller(by): Caller,
     Path(call): Path<CallId>,
     Json(patch): Json<Metadata>,
 ) -> Result<Json<CallView>, Refusal> {
-    control.calls.update_metadata(caller.id(), call, patch).await.map(Json)
+    control.calls.update_metadata(&by, call, patch).await.map(Json)
 }

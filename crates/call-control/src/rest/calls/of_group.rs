@@ -21,11 +21,17 @@ use crate::{
 )]
 pub(in crate::rest) async fn calls_of_group(
     State(control): State<Control>,
-    caller: Caller,
+    Caller(by): Caller,
     Path(group): Path<GroupId>,
     Query(history): Query<History>,
 ) -> Result<Json<Page<CallView>>, Refusal> {
     let page = page_request(history.limit, history.cursor.as_deref())?;
-    let filter = CallFilter { status: history.status };
-    control.calls.find_by_group(caller.id(), group, filter, page).await.map(Json)
+    let filter = CallFilter {
+        status: history.status,
+        call_type: history.call_type,
+        member: history.member,
+        from: history.from,
+        to: history.to,
+    };
+    control.calls.find_by_group(&by, group, filter, page).await.map(Json)
 }

@@ -37,10 +37,10 @@ pub(in crate::rest) struct AddMember {
 )]
 pub(in crate::rest) async fn add_member(
     State(control): State<Control>,
-    caller: Caller,
+    Caller(by): Caller,
     Path(group): Path<GroupId>,
     Json(body): Json<AddMember>,
 ) -> Result<(StatusCode, Json<Member>), Refusal> {
-    let member = control.groups.add_member(caller.id(), group, body.user_id, body.role).await?;
+    let member = control.groups.add_member(&by, group, body.user_id, body.role).await?;
     Ok((StatusCode::CREATED, Json(member)))
 }

@@ -26,9 +26,9 @@ use crate::{
 )]
 pub(in crate::rest) async fn create_group(
     State(control): State<Control>,
-    caller: Caller,
+    Caller(by): Caller,
     Json(body): Json<Named>,
 ) -> Result<(StatusCode, Json<Group>), Refusal> {
-    let group = control.groups.create(caller.id(), &body.name).await?;
+    let group = control.groups.create(&by, &body.name).await?;
     Ok((StatusCode::CREATED, Json(group)))
 }

@@ -25,9 +25,9 @@ use crate::{
 )]
 pub(in crate::rest) async fn delete_group(
     State(control): State<Control>,
-    caller: Caller,
+    Caller(by): Caller,
     Path(group): Path<GroupId>,
 ) -> Result<StatusCode, Refusal> {
-    control.groups.delete(caller.id(), group).await?;
+    control.groups.delete(&by, group).await?;
     Ok(StatusCode::NO_CONTENT)
 }

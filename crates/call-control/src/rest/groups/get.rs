@@ -19,8 +19,8 @@ use crate::{
 )]
 pub(in crate::rest) async fn get_group(
     State(control): State<Control>,
-    caller: Caller,
+    Caller(by): Caller,
     Path(group): Path<GroupId>,
 ) -> Result<Json<Group>, Refusal> {
-    control.groups.find(caller.id(), group).await.map(Json)
+    control.groups.find(&by, group).await.map(Json)
 }

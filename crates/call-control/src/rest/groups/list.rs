@@ -4,7 +4,7 @@ use crate::{
     control::Control,
     error::{Problem, Refusal},
     rest::{
-        extract::{Caller, Json, Paging, Query},
+        extract::{Json, Paging, Query, User},
         problems::Signed,
     },
     store::{Group, Page},
@@ -23,8 +23,8 @@ use crate::{
 )]
 pub(in crate::rest) async fn list_groups(
     State(control): State<Control>,
-    caller: Caller,
+    User(identity): User,
     Query(paging): Query<Paging>,
 ) -> Result<Json<Page<Group>>, Refusal> {
-    control.groups.of_user(caller.id(), paging.request()?).await.map(Json)
+    control.groups.of_user(identity.user_id, paging.request()?).await.map(Json)
 }

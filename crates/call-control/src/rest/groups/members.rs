@@ -19,9 +19,9 @@ use crate::{
 )]
 pub(in crate::rest) async fn list_members(
     State(control): State<Control>,
-    caller: Caller,
+    Caller(by): Caller,
     Path(group): Path<GroupId>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<Page<Member>>, Refusal> {
-    control.groups.members(caller.id(), group, paging.request()?).await.map(Json)
+    control.groups.members(&by, group, paging.request()?).await.map(Json)
 }

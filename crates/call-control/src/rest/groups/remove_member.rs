@@ -26,9 +26,9 @@ use crate::{
 )]
 pub(in crate::rest) async fn remove_member(
     State(control): State<Control>,
-    caller: Caller,
+    Caller(by): Caller,
     Path((group, user)): Path<(GroupId, UserId)>,
 ) -> Result<StatusCode, Refusal> {
-    control.groups.remove_member(caller.id(), group, user).await?;
+    control.groups.remove_member(&by, group, user).await?;
     Ok(StatusCode::NO_CONTENT)
 }

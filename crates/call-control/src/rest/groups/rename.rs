@@ -21,9 +21,9 @@ use crate::{
 )]
 pub(in crate::rest) async fn rename_group(
     State(control): State<Control>,
-    caller: Caller,
+    Caller(by): Caller,
     Path(group): Path<GroupId>,
     Json(body): Json<Named>,
 ) -> Result<Json<Group>, Refusal> {
-    control.groups.rename(caller.id(), group, &body.name).await.map(Json)
+    control.groups.rename(&by, group, &body.name).await.map(Json)
 }

@@ -34,9 +34,9 @@ pub(in crate::rest) struct SetRole {
 )]
 pub(in crate::rest) async fn set_role(
     State(control): State<Control>,
-    caller: Caller,
+    Caller(by): Caller,
     Path((group, user)): Path<(GroupId, UserId)>,
     Json(body): Json<SetRole>,
 ) -> Result<Json<Member>, Refusal> {
-    control.groups.set_role(caller.id(), group, user, body.role).await.map(Json)
+    control.groups.set_role(&by, group, user, body.role).await.map(Json)
 }

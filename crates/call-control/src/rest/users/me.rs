@@ -1,7 +1,7 @@
 use crate::{
     ids::UserId,
     rest::{
-        extract::{Caller, Json},
+        extract::{Json, User},
         problems::Signed,
     },
 };
@@ -23,6 +23,6 @@ pub(in crate::rest) struct Me {
     get, path = "/users/me", tag = "users", security(("token" = [])),
     responses((status = 200, body = Me), Signed)
 )]
-pub(in crate::rest) async fn get_me(Caller(identity): Caller) -> Json<Me> {
+pub(in crate::rest) async fn get_me(User(identity): User) -> Json<Me> {
     Json(Me { id: identity.user_id, name: identity.name, expires_at: identity.expires_at })
 }

@@ -12,11 +12,14 @@ use tokio::net::TcpListener;
 use super::client::Client;
 use crate::auth::{AuthConfig, SignIn};
 use crate::call::{CallType, Metadata, Person, Rules};
-use crate::calls::NewCall;
+use crate::calls::{Created, NewCall};
+use crate::groups::GroupsManagedBy;
 use crate::ice::IceServers;
 use crate::ids::{GroupId, UserId};
+use crate::limits::Limits;
 use crate::signaling::SocketIoCarrier;
 use crate::store::{Role, now};
+use crate::testing::by as actor;
 use crate::{Control, ControlConfig};
 
 pub(super) struct World {
@@ -43,7 +46,9 @@ impl World {
                 issuer: None,
                 audience: None,
             },
-            rules: Rules { ring: None, unattached: None, resume_window: Duration::from_secs(30) },
+            rules: Rules { ring: None, unattached: None, ..Rules::default() },
+            limits: Limits::default(),
+            groups_managed_by: GroupsManagedBy::Users,
             max_call_age: Duration::from_secs(3600),
             ice_servers: IceServers::default(),
             origins: Vec::new(),
@@ -71,19 +76,21 @@ impl World {
 
     pub(super) async fn group(&self, owner: &Caller, others: &[&Caller]) -> GroupId {
         let name = "Team".to_owned().try_into().unwrap();
-        let group = self.control.groups.create(owner.person.id, &name).await.unwrap().id;
+        let group = self.control.groups.create(&actor(&owner.person), &name).await.unwrap().id;
         for other in others {
             let member = other.person.id;
-            self.control.groups.add_member(owner.person.id, group, member, Role::Member).await.unwrap();
+            self.control.groups.add_member(&actor(&owner.person), group, member, Role::Member).await.unwrap();
         }
         group
     }
 
     /// Starts a call; its id as JSON clients use it.
     pub(super) async fn call(&self, by: &Caller, group_id: GroupId, call_type: CallType) -> Value {
-        let new = NewCall { group_id, call_type, metadata: Metadata::default() };
-        let call = self.control.calls.create(&by.person, new).await.unwrap();
-        Value::String(call.id.to_string())
+        let new = NewCall { group_id, call_type, metadata: Metadata::default(), once: None };
+        match self.control.calls.create(&actor(&by.person), new).await.unwrap() {
+            Created::Now(call) => Value::String(call.id.to_string()),
+            Created::Before(answer) => panic!("nothing was repeated: {answer}"),
+        }
     }
 
     /// Waits until the server knows that sockets have gone.

@@ -1,0 +1,95 @@
+//! Who does something: for the rules, and for the audit log.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    call::Person,
+    error::{ErrorCode, Refusal},
+    ids::UserId,
+};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    pub who: Who,
+    /// Where the request came from; `None` when nobody asked.
+    pub address: Option<IpAddr>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    User {
+        person: Person,
+        /// Whether the app made this user an admin of the whole server.
+        admin: bool,
+    },
+    /// The app that embeds the server, by its service token.
+    Service,
+    /// The server itself: a timer, a lost connection, a restart.
+    Server,
+}
+
+/// What kind of actor it was, as it is stored and sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[sqlx(type_name = "TEXT", rename_all = "lowercase")]
+pub enum ActorKind {
+    User,
+    Service,
+    Server,
+}
+
+impl Actor {
+    pub const SERVER: Self = Self { who: Who::Server, address: None };
+
+    #[must_use]
+    pub const fn kind(&self) -> ActorKind {
+        match self.who {
+            Who::User { .. } => ActorKind::User,
+            Who::Service => ActorKind::Service,
+            Who::Server => ActorKind::Server,
+        }
+    }
+
+    #[must_use]
+    pub const fn user_id(&self) -> Option<UserId> {
+        match &self.who {
+            Who::User { person, .. } => Some(person.id),
+            Who::Service | Who::Server => None,
+        }
+    }
+
+    /// Whether it may see and moderate everything.
+    #[must_use]
+    pub const fn is_admin(&self) -> bool {
+        match self.who {
+            Who::User { admin, .. } => admin,
+            Who::Service | Who::Server => true,
+        }
+    }
+
+    /// The user, where only people can do something.
+    ///
+    /// # Errors
+    /// `forbidden` for the service.
+    pub fn person(&self) -> Result<&Person, Refusal> {
+        match &self.who {
+            Who::User { person, .. } => Ok(person),
+            Who::Service | Who::Server => {
+                Err(Refusal::new(ErrorCode::Forbidden, "only a user can do this, with a token of their own"))
+            }
+        }
+    }
+
+    /// # Errors
+    /// `forbidden` for all but the service and server admins.
+    pub fn require_admin(&self) -> Result<(), Refusal> {
+        if self.is_admin() {
+            Ok(())
+        } else {
+            Err(Refusal::new(ErrorCode::Forbidden, "only admins of the server may do this"))
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What moderators do to others' media.
+
+use switchyard_media_worker::media::ProducerId;
+
+use super::{CallMedia, ProducerRef, not_found};
+use crate::{call::Permissions, error::Refusal, ids::UserId, signaling::event::CloseReason};
+
+impl CallMedia {
+    /// Whose producer it is.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub fn producer(&self, id: ProducerId) -> Result<ProducerRef, Refusal> {
+        self.producers
+            .get(&id)
+            .map(ProducerRef::from)
+            .ok_or_else(|| not_found("no such producer in this call"))
+    }
+
+    /// Pauses anybody's producer; its owner may resume it. Returns whether it was sending.
+    ///
+    /// # Errors
+    /// `not_found`, `internal` when the worker is gone.
+    pub async fn silence(&mut self, id: ProducerId) -> Result<bool, Refusal> {
+        self.producer(id)?;
+        self.router.pause_producer(id).await?;
+        let Some(producer) = self.producers.get_mut(&id) else { return Ok(false) };
+        if std::mem::replace(&mut producer.paused, true) {
+            return Ok(false);
+        }
+        self.tell_consumers_of_pause(id, true);
+        Ok(true)
+    }
+
+    /// Holds a user's legs to what they may do from here on: what they may not do any more ends.
+    pub async fn restrict(&mut self, user: UserId, permissions: &Permissions) {
+        let theirs: Vec<_> =
+            self.legs.iter().filter(|(_, leg)| leg.user == user).map(|(id, _)| *id).collect();
+        for leg in theirs {
+            let Some(owned) = self.legs.get_mut(&leg) else { continue };
+            owned.permissions = permissions.clone();
+            let producers: Vec<_> = owned.producers.iter().copied().collect();
+            let consumers: Vec<_> = owned.consumers.keys().copied().collect();
+            for producer in producers {
+                let source = self.producers.get(&producer).map(|producer| producer.app_data.source);
+                if source.is_some_and(|source| !permissions.can_publish.contains(&source)) {
+                    // A worker that does not answer has no producer left to close either.
+                    let _ = self.router.close_producer(producer).await;
+                    self.forget_producer(producer);
+                }
+            }
+            for consumer in consumers.into_iter().filter(|_| !permissions.can_subscribe) {
+                let _ = self.router.close_consumer(consumer).await;
+                self.forget_consumer(consumer, Some(CloseReason::NotPermitted));
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Creates that may be repeated: the same `Idempotency-Key` gets the same answer for a day.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use serde_json::Value;
+
+use super::Calls;
+use crate::{
+    call::Receipt,
+    error::{ErrorCode, Refusal},
+    ids::UserId,
+};
+
+/// What marks a create as the repetition of another.
+#[derive(Clone, Debug)]
+pub struct Once {
+    /// 1 to 255 visible ASCII characters.
+    pub key: String,
+    /// SHA-256 of the request's body.
+    pub body_hash: [u8; 32],
+}
+
+/// The creates that carry a key and are being worked on.
+#[derive(Clone, Default)]
+pub(super) struct InProgress {
+    keys: Arc<Mutex<HashSet<(UserId, String)>>>,
+}
+
+/// Holds a key until its create has been answered.
+pub(super) struct Claim {
+    in_progress: InProgress,
+    key: (UserId, String),
+}
+
+impl InProgress {
+    /// `None` while another create with this key is being worked on.
+    fn claim(&self, user: UserId, key: &str) -> Option<Claim> {
+        let key = (user, key.to_owned());
+        let claimed = self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
+        claimed.then(|| Claim { in_progress: self.clone(), key })
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.in_progress.keys.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
+}
+
+impl Calls {
+    /// Claims the key, or finds the answer that it got before.
+    pub(super) async fn claim(&self, user: UserId, once: &Once) -> Result<Result<Claim, Value>, Refusal> {
+        let claim = self.shared.in_progress.claim(user, &once.key).ok_or_else(|| {
+            Refusal::new(ErrorCode::Conflict, "a request with this Idempotency-Key is being worked on")
+        })?;
+        match self.shared.store.receipt(user, ROUTE, &once.key).await? {
+            None => Ok(Ok(claim)),
+            Some((body_hash, response)) if body_hash == once.body_hash => Ok(Err(response)),
+            Some(_) => Err(Refusal::new(
+                ErrorCode::IdempotencyMismatch,
+                "this Idempotency-Key came with another body before",
+            )),
+        }
+    }
+}
+
+impl Once {
+    pub(super) fn receipt(self, user: UserId, response: Value) -> Receipt {
+        Receipt { user, route: ROUTE, key: self.key, body_hash: self.body_hash, response }
+    }
+}
+
+const ROUTE: &str = "POST /calls";

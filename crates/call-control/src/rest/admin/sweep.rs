@@ -1,0 +1,32 @@
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    control::Control,
+    error::Refusal,
+    rest::{
+        extract::{Caller, Json},
+        problems::{Forbidden, Signed},
+    },
+};
+
+#[derive(Serialize, ToSchema)]
+pub(in crate::rest) struct Swept {
+    /// How many calls were ended.
+    ended: usize,
+}
+
+/// End the calls that have been running for too long
+///
+/// It also happens by itself, once a minute. For the service and server admins.
+#[utoipa::path(
+    post, path = "/admin/sweep", tag = "admin", security(("token" = [])),
+    responses((status = 200, body = Swept), Signed, Forbidden)
+)]
+pub(in crate::rest) async fn sweep(
+    State(control): State<Control>,
+    Caller(by): Caller,
+) -> Result<Json<Swept>, Refusal> {
+    Ok(Json(Swept { ended: control.calls.cleanup_stale(&by).await? }))
+}

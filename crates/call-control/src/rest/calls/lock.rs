@@ -1,0 +1,38 @@
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::{
+    call::CallView,
+    control::Control,
+    error::Refusal,
+    ids::CallId,
+    rest::{
+        extract::{Caller, Json, Path},
+        problems::{About, Body, Over, Signed},
+    },
+};
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::rest) struct LockCall {
+    locked: bool,
+}
+
+/// Keep newcomers out of a call, or let them in again
+///
+/// For its initiator and the group's admins, whom a lock does not keep out. Who is in it stays.
+#[utoipa::path(
+    patch, path = "/calls/{id}/lock", tag = "moderation", security(("token" = [])),
+    params(("id" = CallId, Path)),
+    request_body = LockCall,
+    responses((status = 200, body = CallView), Signed, About, Body, Over)
+)]
+pub(in crate::rest) async fn lock_call(
+    State(control): State<Control>,
+    Caller(by): Caller,
+    Path(call): Path<CallId>,
+    Json(body): Json<LockCall>,
+) -> Result<Json<CallView>, Refusal> {
+    control.calls.lock(&by, call, body.locked).await.map(Json)
+}

@@ -1,0 +1,42 @@
+use axum::extract::State;
+use serde::Deserialize;
+use switchyard_media_worker::media::ProducerId;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{
+    call::CallView,
+    control::Control,
+    error::Refusal,
+    ids::CallId,
+    rest::{
+        extract::{Caller, Json, OptionalJson, Path},
+        problems::{About, Body, Over, Signed},
+    },
+};
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(in crate::rest) struct MuteProducer {
+    /// Pause it rather than ask its sender to.
+    force: bool,
+}
+
+/// Ask somebody to pause what they send, or pause it
+///
+/// For the call's initiator and the group's admins, about people whose role is not above theirs. The sender may
+/// resume; to prevent that, change what they may publish.
+#[utoipa::path(
+    post, path = "/calls/{id}/producers/{producerId}/mute", tag = "moderation", security(("token" = [])),
+    params(("id" = CallId, Path), ("producerId" = Uuid, Path)),
+    request_body = Option<MuteProducer>,
+    responses((status = 200, body = CallView), Signed, About, Body, Over)
+)]
+pub(in crate::rest) async fn mute_producer(
+    State(control): State<Control>,
+    Caller(by): Caller,
+    Path((call, producer)): Path<(CallId, Uuid)>,
+    OptionalJson(body): OptionalJson<MuteProducer>,
+) -> Result<Json<CallView>, Refusal> {
+    control.calls.mute(&by, call, ProducerId(producer), body.force).await.map(Json)
+}

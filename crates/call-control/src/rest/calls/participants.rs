@@ -1,0 +1,28 @@
+use axum::extract::State;
+
+use crate::{
+    control::Control,
+    error::Refusal,
+    ids::CallId,
+    rest::{
+        extract::{Caller, Json, Path},
+        problems::{About, Signed},
+    },
+    signaling::reply::ParticipantView,
+    store::Page,
+};
+
+/// Who is in a call, and what each may do
+#[utoipa::path(
+    get, path = "/calls/{id}/participants", tag = "calls", security(("token" = [])),
+    params(("id" = CallId, Path)),
+    responses((status = 200, body = Page<ParticipantView>), Signed, About)
+)]
+pub(in crate::rest) async fn participants_of_call(
+    State(control): State<Control>,
+    Caller(by): Caller,
+    Path(call): Path<CallId>,
+) -> Result<Json<Page<ParticipantView>>, Refusal> {
+    let items = control.calls.participants(&by, call).await?;
+    Ok(Json(Page { items, next_cursor: None }))
+}

@@ -1,0 +1,29 @@
+use axum::extract::State;
+
+use crate::{
+    call::CallView,
+    control::Control,
+    error::Refusal,
+    ids::{CallId, UserId},
+    rest::{
+        extract::{Caller, Json, Path},
+        problems::{About, Over, Signed},
+    },
+};
+
+/// Put somebody out of a call
+///
+/// They stay out until a moderator admits them. For the call's initiator and the group's admins, about people whose
+/// role is not above theirs.
+#[utoipa::path(
+    delete, path = "/calls/{id}/participants/{userId}", tag = "moderation", security(("token" = [])),
+    params(("id" = CallId, Path), ("userId" = UserId, Path)),
+    responses((status = 200, body = CallView), Signed, About, Over)
+)]
+pub(in crate::rest) async fn remove_participant(
+    State(control): State<Control>,
+    Caller(by): Caller,
+    Path((call, user)): Path<(CallId, UserId)>,
+) -> Result<Json<CallView>, Refusal> {
+    control.calls.remove(&by, call, user).await.map(Json)
+}
