@@ -12,6 +12,7 @@ pub mod error;
 pub mod groups;
 pub mod ice;
 pub mod ids;
+mod known;
 pub mod name;
 pub mod rest;
 pub mod signaling;
@@ -20,4 +21,4 @@ pub mod store;
 #[cfg(test)]
 mod testing;
 
-pub use control::{Control, ControlConfig, StartError};
+pub use control::{Control, ControlConfig, GroupsManagedBy, StartError};

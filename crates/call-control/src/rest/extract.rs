@@ -43,7 +43,7 @@ impl FromRequestParts<Control> for Caller {
         let token =
             token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
         let token = token.ok_or_else(|| Refusal::new(ErrorCode::Unauthorized, "a bearer token is needed"))?;
-        control.authenticate(token).await.map(Self)
+        Ok(Self(control.authenticate(token).await?))
     }
 }
 

@@ -17,22 +17,58 @@ pub struct User {
 }
 
 impl Store {
-    /// Makes sure that the user exists under this name.
+    /// Makes sure that the user exists under this name, and tells when their sessions were last revoked.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn put_user(&self, id: UserId, name: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
-        on!(&self.db, |pool| sqlx::query(
+    pub async fn put_user(
+        &self,
+        id: UserId,
+        name: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let as_wanted: Option<(Option<DateTime<Utc>>,)> = on!(&self.db, |pool| sqlx::query_as(
+            "SELECT sessions_revoked_at FROM users WHERE id = $1 AND name = $2"
+        )
+        .bind(id)
+        .bind(name)
+        .fetch_optional(pool)
+        .await)?;
+        if let Some((sessions_revoked_at,)) = as_wanted {
+            return Ok(sessions_revoked_at);
+        }
+        Ok(on!(&self.db, |pool| sqlx::query_scalar(
             "INSERT INTO users (id, name, created_at, updated_at) VALUES ($1, $2, $3, $3)
              ON CONFLICT (id) DO UPDATE SET name = excluded.name, updated_at = excluded.updated_at
-             WHERE users.name <> excluded.name",
+             RETURNING sessions_revoked_at",
         )
         .bind(id)
         .bind(name)
         .bind(now)
+        .fetch_one(pool)
+        .await)?)
+    }
+
+    /// Revokes what the user has signed in with up to `now`. A user who has never been here is written down under
+    /// a short id, since their tokens may be around already.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn revoke_sessions(&self, id: UserId, now: DateTime<Utc>) -> Result<(), StoreError> {
+        on!(&self.db, |pool| {
+            sqlx::query(
+            "INSERT INTO users (id, name, created_at, updated_at, sessions_revoked_at)
+             VALUES ($1, $2, $3, $3, $3)
+             ON CONFLICT (id) DO UPDATE SET sessions_revoked_at = excluded.sessions_revoked_at
+             WHERE users.sessions_revoked_at IS NULL OR users.sessions_revoked_at < excluded.sessions_revoked_at",
+        )
+        .bind(id)
+        .bind(id.short())
+        .bind(now)
         .execute(pool)
         .await
-        .map(drop))?;
+        .map(drop)
+        })?;
         Ok(())
     }
 
