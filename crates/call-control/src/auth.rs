@@ -144,7 +144,9 @@ impl Authenticator {
             Keys::Shared { decoding, .. } => Arc::clone(decoding),
             Keys::Published(jwks) => jwks.key(&header).await?,
         };
-        let token = jsonwebtoken::decode::<Claims>(token, &key, &self.validation).map_err(|error| {
+        // The key is one for this algorithm; the library takes no choice of several.
+        let validation = Validation { algorithms: vec![header.alg], ..self.validation.clone() };
+        let token = jsonwebtoken::decode::<Claims>(token, &key, &validation).map_err(|error| {
             let expired = matches!(error.kind(), ErrorKind::ExpiredSignature);
             if expired { AuthError::Expired } else { AuthError::Invalid }
         })?;

@@ -193,6 +193,7 @@ async fn a_request_that_goes_away_does_not_stop_the_fetch_for_others() {
     let token = RSA.token();
     let mut impatient = Box::pin(server.verify(&token));
     assert!(futures_util::poll!(&mut impatient).is_pending());
+    until_asked(&provider, 1).await;
     drop(impatient);
     assert!(server.verify(&token).await.is_ok());
     assert_eq!(provider.asked(), 1);
@@ -205,6 +206,7 @@ async fn a_withdrawn_key_is_forgotten_in_time() {
     server.keep_keys_fresh();
     server.verify(&RSA.token()).await.unwrap();
     provider.answers(Answer::Keys(vec![OTHER_RSA.jwk()]));
+    until_idle().await;
     pass(PERIOD).await;
     until_asked(&provider, 2).await;
     // The new key is there once the answer has been read.
@@ -265,7 +267,17 @@ async fn unavailable(server: &Authenticator) {
 }
 
 async fn until_asked(provider: &Provider, times: usize) {
-    while provider.asked() < times {
+    let asked = async {
+        while provider.asked() < times {
+            tokio::task::yield_now().await;
+        }
+    };
+    time::timeout(time::Duration::from_secs(20), asked).await.unwrap();
+}
+
+/// Lets other tasks do what they can do without waiting.
+async fn until_idle() {
+    for _ in 0..20 {
         tokio::task::yield_now().await;
     }
 }
