@@ -21,6 +21,7 @@ export async function startServer(settings = {}) {
     PORT: String(await freePort(settings.HOST)),
     MEDIA_HOST: '127.0.0.1',
     MEDIA_PORT: '0',
+    GROUPS_MANAGED_BY: 'users',
     RUST_LOG: process.env.RUST_LOG ?? 'info',
     ...settings,
   });

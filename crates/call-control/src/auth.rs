@@ -1,16 +1,21 @@
 //! Who is asking: bearer tokens, and the sign-in for development.
 
 mod claims;
+mod config;
 mod dev;
+mod jwks;
+mod service;
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-use claims::Claims;
+use claims::{ClaimRules, Claims};
+use jwks::Jwks;
+use service::ServiceToken;
 
 use crate::{
     actor::{Actor, Who},
@@ -19,50 +24,35 @@ use crate::{
     ids::UserId,
 };
 
-/// Whose tokens are taken.
-#[derive(Clone, Debug)]
-pub struct AuthConfig {
-    pub sign_in: SignIn,
-    /// If given, tokens must carry this `iss`.
-    pub issuer: Option<String>,
-    /// If given, tokens must carry this `aud`.
-    pub audience: Option<String>,
-}
-
-#[derive(Clone, Debug)]
-pub enum SignIn {
-    /// The app signs tokens (HS256) with this shared secret.
-    Secret(SecretString),
-    /// Anybody on this machine signs in by name; the key lives in this directory.
-    Dev { data_dir: PathBuf },
-}
+pub use config::{AuthConfig, AuthSetupError, SignIn};
+pub use jwks::{InvalidJwksUrl, JwksUrl};
 
 /// A signed-in user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     pub user_id: UserId,
     pub name: String,
-    pub expires_at: DateTime<Utc>,
-    /// Whether the app made this user an admin of the whole server.
+    /// Whether the token makes its bearer a server admin.
     pub admin: bool,
+    /// When the token was made (`iat`), if it says so.
+    pub issued_at: Option<DateTime<Utc>>,
+    pub expires_at: DateTime<Utc>,
 }
 
 /// Checks tokens, and mints them for tests, first steps and dev sign-in.
-#[derive(Clone)]
 pub struct Authenticator {
-    decoding: DecodingKey,
-    encoding: EncodingKey,
+    keys: Keys,
     validation: Validation,
+    claims: ClaimRules,
     issuer: Option<String>,
     audience: Option<String>,
-    dev: bool,
+    service: Option<ServiceToken>,
 }
 
-/// Why nobody can be authenticated at all.
-#[derive(Debug, thiserror::Error)]
-pub enum AuthSetupError {
-    #[error("the key for dev sign-in cannot be kept in {path}: {source}")]
-    DevKey { path: PathBuf, source: std::io::Error },
+/// What tokens are checked with.
+enum Keys {
+    Shared { decoding: Arc<DecodingKey>, encoding: EncodingKey, dev: bool },
+    Published(Arc<Jwks>),
 }
 
 /// Why a token is not taken.
@@ -72,14 +62,20 @@ pub enum AuthError {
     Expired,
     #[error("the token is not valid here")]
     Invalid,
+    #[error("the sessions of this user have been revoked")]
+    Revoked,
+    /// It may be valid; what it takes to tell is away.
+    #[error("the token cannot be checked right now")]
+    Unavailable,
 }
 
 impl From<AuthError> for Refusal {
     fn from(error: AuthError) -> Self {
-        match error {
-            AuthError::Expired => Self::new(ErrorCode::Unauthorized, "the token has expired"),
-            AuthError::Invalid => Self::new(ErrorCode::Unauthorized, "the token is not valid here"),
-        }
+        let code = match error {
+            AuthError::Expired | AuthError::Invalid | AuthError::Revoked => ErrorCode::Unauthorized,
+            AuthError::Unavailable => ErrorCode::Unavailable,
+        };
+        Self::new(code, error.to_string())
     }
 }
 
@@ -90,51 +86,80 @@ impl Identity {
         let person = Person { id: self.user_id, name: self.name.clone() };
         Actor { who: Who::User { person, admin: self.admin }, address }
     }
+
+    /// Whether the token was made before the user's sessions were revoked at `revoked_at`. One that doesn't say
+    /// when it was made may have been.
+    #[must_use]
+    pub fn is_revoked(&self, revoked_at: DateTime<Utc>) -> bool {
+        self.issued_at.is_none_or(|issued_at| issued_at <= revoked_at)
+    }
 }
 
 impl Authenticator {
     /// # Errors
-    /// [`AuthSetupError`] when the key for dev sign-in can be neither read nor made.
+    /// [`AuthSetupError`] when the parts don't go together, or the key for dev sign-in can be neither read nor made.
     pub fn new(config: AuthConfig) -> Result<Self, AuthSetupError> {
-        let (secret, dev) = match config.sign_in {
-            SignIn::Secret(secret) => (secret, false),
-            SignIn::Dev { data_dir } => (dev::load_key(&data_dir)?, true),
-        };
-        let key = secret.expose_secret().as_bytes();
-        if key.len() < SHORT_SECRET {
-            tracing::warn!("JWT_SECRET is shorter than {SHORT_SECRET} bytes and may be guessed");
+        config.check()?;
+        let keys = Keys::new(config.sign_in)?;
+        if let Some(token) = &config.service_token {
+            warn_if_short("SERVICE_TOKEN", token);
         }
         Ok(Self {
-            decoding: DecodingKey::from_secret(key),
-            encoding: EncodingKey::from_secret(key),
-            validation: validation(config.issuer.as_deref(), config.audience.as_deref()),
+            validation: validation(keys.algorithms(), config.issuer.as_deref(), config.audience.as_deref()),
+            keys,
+            claims: ClaimRules::new(config.issuer.as_deref(), config.admin_claim),
             issuer: config.issuer,
             audience: config.audience,
-            dev,
+            service: config.service_token.as_ref().map(ServiceToken::new),
         })
     }
 
     /// Whether anybody on this machine may sign in by name.
     #[must_use]
     pub const fn is_dev(&self) -> bool {
-        self.dev
+        matches!(self.keys, Keys::Shared { dev: true, .. })
     }
 
+    /// Whether this is the token by which the app itself asks. Takes equally long for every wrong one.
+    #[must_use]
+    pub fn is_service(&self, token: &str) -> bool {
+        self.service.as_ref().is_some_and(|service| service.is(token))
+    }
+
+    /// The user whose tokens carry `external` as their `sub`. `None` unless it has 1 to 255 bytes.
+    #[must_use]
+    pub fn user_id(&self, external: &str) -> Option<UserId> {
+        self.claims.user_id(external)
+    }
+
+    /// Who a token speaks for. May have to ask the identity provider for its keys.
+    ///
     /// # Errors
-    /// [`AuthError`] for a token that is malformed, unsigned, expired, not yet valid, or somebody else's.
-    pub fn verify(&self, token: &str) -> Result<Identity, AuthError> {
-        let token = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation);
-        let claims = token.map_err(|error| {
+    /// [`AuthError`] for a token that is malformed, unsigned, expired, not yet valid, or somebody else's, and when
+    /// the identity provider is away.
+    pub async fn verify(&self, token: &str) -> Result<Identity, AuthError> {
+        let header = jsonwebtoken::decode_header(token).map_err(|_| AuthError::Invalid)?;
+        // Extensions that a token declares critical are not known here (RFC 7515 §4.1.11).
+        if header.crit.is_some() || !self.validation.algorithms.contains(&header.alg) {
+            return Err(AuthError::Invalid);
+        }
+        let key = match &self.keys {
+            Keys::Shared { decoding, .. } => Arc::clone(decoding),
+            Keys::Published(jwks) => jwks.key(&header).await?,
+        };
+        // The key is one for this algorithm; the library takes no choice of several.
+        let validation = Validation { algorithms: vec![header.alg], ..self.validation.clone() };
+        let token = jsonwebtoken::decode::<Claims>(token, &key, &validation).map_err(|error| {
             let expired = matches!(error.kind(), ErrorKind::ExpiredSignature);
             if expired { AuthError::Expired } else { AuthError::Invalid }
         })?;
-        claims.claims.identity().ok_or(AuthError::Invalid)
+        self.claims.identity(token.claims).ok_or(AuthError::Invalid)
     }
 
     /// A token that [`Authenticator::verify`] takes, valid for `lifetime` from `now`.
     ///
     /// # Errors
-    /// A message for people, when the claims cannot be written.
+    /// A message for people, when the keys are somebody else's or the claims cannot be written.
     pub fn mint(
         &self,
         sub: &str,
@@ -142,6 +167,10 @@ impl Authenticator {
         lifetime: Duration,
         now: DateTime<Utc>,
     ) -> Result<String, Refusal> {
+        let Keys::Shared { encoding, .. } = &self.keys else {
+            let detail = "tokens are signed by whoever publishes the keys of JWKS_URL";
+            return Err(Refusal::new(ErrorCode::Unsupported, detail));
+        };
         let expires = now.timestamp().saturating_add_unsigned(lifetime.as_secs());
         let claims = serde_json::json!({
             "sub": sub, "name": name, "iat": now.timestamp(), "exp": expires, "iss": self.issuer, "aud": self.audience,
@@ -153,7 +182,7 @@ impl Authenticator {
             .filter(|(_, v)| !v.is_null())
             .map(|(k, v)| (k.clone(), v.clone()))
             .collect();
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &present, &self.encoding)
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &present, encoding)
             .map_err(|error| Refusal::internal(&error))
     }
 
@@ -164,18 +193,56 @@ impl Authenticator {
     pub fn dev_token(&self, name: &str, now: DateTime<Utc>) -> Result<(String, Identity), Refusal> {
         let user_id = UserId(Uuid::new_v5(&dev::USERS, name.as_bytes()));
         let token = self.mint(&user_id.to_string(), Some(name), dev::LIFETIME, now)?;
-        Ok((
-            token,
-            Identity { user_id, name: name.to_owned(), expires_at: now + dev::LIFETIME, admin: false },
-        ))
+        let identity = Identity {
+            user_id,
+            name: name.to_owned(),
+            admin: false,
+            issued_at: Some(now.trunc_subsecs(0)),
+            expires_at: now + dev::LIFETIME,
+        };
+        Ok((token, identity))
+    }
+
+    /// Fetches published keys ahead of the tokens that need them, for as long as this lives.
+    pub(crate) fn keep_keys_fresh(&self) {
+        if let Keys::Published(jwks) = &self.keys {
+            tokio::spawn(Jwks::keep_fresh(Arc::downgrade(jwks)));
+        }
     }
 }
 
-fn validation(issuer: Option<&str>, audience: Option<&str>) -> Validation {
-    let mut validation = Validation::new(Algorithm::HS256);
-    validation.leeway = LEEWAY_SECONDS;
-    validation.validate_nbf = true;
-    validation.validate_aud = audience.is_some();
+impl Keys {
+    fn new(sign_in: SignIn) -> Result<Self, AuthSetupError> {
+        let (secret, dev) = match sign_in {
+            SignIn::Secret(secret) => (secret, false),
+            SignIn::Dev { data_dir } => (dev::load_key(&data_dir)?, true),
+            SignIn::Jwks { url } => return Ok(Self::Published(Jwks::new(url)?)),
+        };
+        warn_if_short("JWT_SECRET", &secret);
+        let key = secret.expose_secret().as_bytes();
+        Ok(Self::Shared {
+            decoding: Arc::new(DecodingKey::from_secret(key)),
+            encoding: EncodingKey::from_secret(key),
+            dev,
+        })
+    }
+
+    const fn algorithms(&self) -> &'static [Algorithm] {
+        match self {
+            Self::Shared { .. } => &[Algorithm::HS256],
+            Self::Published(_) => &jwks::ALGORITHMS,
+        }
+    }
+}
+
+fn validation(algorithms: &[Algorithm], issuer: Option<&str>, audience: Option<&str>) -> Validation {
+    let mut validation = Validation {
+        algorithms: algorithms.to_vec(),
+        leeway: LEEWAY_SECONDS,
+        validate_nbf: true,
+        validate_aud: audience.is_some(),
+        ..Validation::default()
+    };
     validation.set_required_spec_claims(&["exp", "sub"]);
     if let Some(issuer) = issuer {
         validation.set_issuer(&[issuer]);
@@ -188,115 +255,16 @@ fn validation(issuer: Option<&str>, audience: Option<&str>) -> Validation {
     validation
 }
 
+fn warn_if_short(name: &str, secret: &SecretString) {
+    if secret.expose_secret().len() < SHORT_SECRET {
+        tracing::warn!("{name} is shorter than {SHORT_SECRET} bytes and may be guessed");
+    }
+}
+
 /// How far the clocks of the app and this server may be apart.
 const LEEWAY_SECONDS: u64 = 30;
 /// An HS256 key should have at least as many bytes as the hash (RFC 7518 §3.2).
 const SHORT_SECRET: usize = 32;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::now;
-
-    const HOUR: Duration = Duration::from_secs(3600);
-
-    fn authenticator(issuer: Option<&str>, audience: Option<&str>) -> Authenticator {
-        Authenticator::new(AuthConfig {
-            sign_in: SignIn::Secret("a secret of the app, long enough to keep".into()),
-            issuer: issuer.map(str::to_owned),
-            audience: audience.map(str::to_owned),
-        })
-        .unwrap()
-    }
-
-    fn token(claims: &serde_json::Value) -> String {
-        let key = EncodingKey::from_secret(b"a secret of the app, long enough to keep");
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &key).unwrap()
-    }
-
-    #[test]
-    fn a_uuid_subject_is_the_user_and_any_other_maps_to_one_per_issuer() {
-        let auth = authenticator(None, None);
-        let id = Uuid::new_v4().to_string();
-        let known = auth.verify(&auth.mint(&id, Some("Ada"), HOUR, now()).unwrap()).unwrap();
-        assert_eq!((known.user_id.to_string(), known.name.as_str()), (id, "Ada"));
-
-        let exp = now().timestamp() + 60;
-        let user = |iss: &str| {
-            let claims = serde_json::json!({"sub": "alice", "iss": iss, "exp": exp});
-            auth.verify(&token(&claims)).unwrap().user_id
-        };
-        assert_eq!(user("https://one.example"), user("https://one.example"));
-        assert_ne!(user("https://one.example"), user("https://two.example"));
-    }
-
-    #[test]
-    fn the_name_comes_from_the_first_claim_that_has_one() {
-        let auth = authenticator(None, None);
-        let exp = now().timestamp() + 60;
-        let name = |more: serde_json::Value| {
-            let mut claims = serde_json::json!({"sub": "alice", "exp": exp});
-            claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            auth.verify(&token(&claims)).unwrap()
-        };
-        assert_eq!(name(serde_json::json!({"name": "Alice", "email": "a@b.example"})).name, "Alice");
-        assert_eq!(name(serde_json::json!({"name": " ", "preferred_username": "ali"})).name, "ali");
-        assert_eq!(name(serde_json::json!({"email": "a@b.example"})).name, "a@b.example");
-        let nameless = name(serde_json::json!({}));
-        assert_eq!(nameless.name, nameless.user_id.to_string()[..8]);
-    }
-
-    #[test]
-    fn a_token_must_not_have_expired() {
-        let auth = authenticator(None, None);
-        let old = auth.mint("alice", None, HOUR, now() - HOUR * 2).unwrap();
-        assert_eq!(auth.verify(&old), Err(AuthError::Expired));
-        let endless = token(&serde_json::json!({"sub": "alice"}));
-        assert_eq!(auth.verify(&endless), Err(AuthError::Invalid));
-        let early =
-            token(&serde_json::json!({"sub": "alice", "exp": i64::MAX, "nbf": now().timestamp() + 3600}));
-        assert_eq!(auth.verify(&early), Err(AuthError::Invalid));
-    }
-
-    #[test]
-    fn unsigned_foreign_and_malformed_tokens_are_refused() {
-        let auth = authenticator(None, None);
-        let exp = now().timestamp() + 60;
-        let claims = serde_json::json!({"sub": "alice", "exp": exp});
-        let foreign = jsonwebtoken::encode(
-            &Header::new(Algorithm::HS256),
-            &claims,
-            &EncodingKey::from_secret(b"other"),
-        );
-        let key = EncodingKey::from_secret(b"a secret of the app, long enough to keep");
-        let other_algorithm = jsonwebtoken::encode(&Header::new(Algorithm::HS512), &claims, &key);
-        // {"alg":"none"}.{"sub":"alice","exp":9999999999}.
-        let unsigned = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSIsImV4cCI6OTk5OTk5OTk5OX0.".to_owned();
-        let no_subject = token(&serde_json::json!({"exp": exp}));
-        let wrong_type = token(&serde_json::json!({"sub": 7, "exp": exp}));
-        for bad in [
-            foreign.unwrap(),
-            other_algorithm.unwrap(),
-            unsigned,
-            no_subject,
-            wrong_type,
-            "x.y.z".to_owned(),
-            String::new(),
-        ] {
-            assert_eq!(auth.verify(&bad), Err(AuthError::Invalid), "{bad}");
-        }
-    }
-
-    #[test]
-    fn issuer_and_audience_are_checked_when_configured() {
-        let auth = authenticator(Some("https://app.example"), Some("calls"));
-        assert!(auth.verify(&auth.mint("alice", None, HOUR, now()).unwrap()).is_ok());
-        let exp = now().timestamp() + 60;
-        for (iss, aud) in [("https://other.example", "calls"), ("https://app.example", "mail")] {
-            let other = token(&serde_json::json!({"sub": "alice", "exp": exp, "iss": iss, "aud": aud}));
-            assert_eq!(auth.verify(&other), Err(AuthError::Invalid));
-        }
-        let neither = token(&serde_json::json!({"sub": "alice", "exp": exp}));
-        assert_eq!(auth.verify(&neither), Err(AuthError::Invalid));
-    }
-}
+mod tests;

@@ -1,23 +1,22 @@
 //! Everything of call control, put together.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::http::HeaderValue;
+use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use switchyard_media_worker::Media;
 
 use crate::{
-    auth::{AuthConfig, AuthSetupError, Authenticator, Identity},
+    actor::Actor,
+    auth::{AuthConfig, AuthError, AuthSetupError, Authenticator, Identity},
     call::Rules,
     calls::{Calls, CallsConfig},
     error::Refusal,
     groups::{Groups, GroupsManagedBy},
     ice::IceServers,
     ids::UserId,
+    known::{KnownUser, KnownUsers},
     limits::Limits,
     signaling::hub::Hub,
     store::{Store, StoreError, now},
@@ -33,12 +32,14 @@ pub struct ControlConfig {
     pub auth: AuthConfig,
     pub rules: Rules,
     pub limits: Limits,
-    pub groups_managed_by: GroupsManagedBy,
     /// Running calls older than this are ended.
     pub max_call_age: Duration,
     pub ice_servers: IceServers,
     /// Origins whose pages may use the server, besides its own.
     pub origins: Vec<HeaderValue>,
+    pub groups_managed_by: GroupsManagedBy,
+    /// How long a socket outlives its token.
+    pub token_grace: Duration,
 }
 
 /// Cheap to clone; all clones are one.
@@ -47,12 +48,14 @@ pub struct Control {
     pub store: Store,
     pub calls: Calls,
     pub groups: Groups,
-    pub auth: Authenticator,
+    pub auth: Arc<Authenticator>,
     pub hub: Hub,
     pub ice_servers: IceServers,
     pub origins: Arc<[HeaderValue]>,
     pub limits: Limits,
-    known: Arc<Mutex<HashMap<UserId, String>>>,
+    /// How long a socket outlives its token.
+    pub token_grace: Duration,
+    known: Arc<KnownUsers>,
 }
 
 /// Why call control cannot start.
@@ -75,7 +78,13 @@ impl Control {
         if config.origins.iter().any(|origin| origin == "*") {
             return Err(StartError::AnyOrigin);
         }
-        let auth = Authenticator::new(config.auth)?;
+        if config.groups_managed_by == GroupsManagedBy::Service && config.auth.service_token.is_none() {
+            tracing::warn!(
+                "nobody can make groups: GROUPS_MANAGED_BY is service, but there is no SERVICE_TOKEN"
+            );
+        }
+        let auth = Arc::new(Authenticator::new(config.auth)?);
+        auth.keep_keys_fresh();
         let store = Store::open(config.database_url.expose_secret(), &config.database_schema).await?;
         let hub = Hub::default();
         let calls_config = CallsConfig {
@@ -94,31 +103,39 @@ impl Control {
             ice_servers: config.ice_servers,
             origins: config.origins.into(),
             limits: config.limits,
+            token_grace: config.token_grace,
             known: Arc::default(),
         })
     }
 
-    /// Who a token speaks for. A user seen for the first time, or under a new name, is written down.
+    /// Who a token speaks for. A user seen for the first time, or under a new name, is written down; people seen
+    /// before are let in even while the database is away.
     ///
     /// # Errors
-    /// `unauthorized`, `unavailable`.
-    pub async fn authenticate(&self, token: &str) -> Result<Identity, Refusal> {
-        let identity = self.auth.verify(token)?;
+    /// [`AuthError`], which as a refusal is `unauthorized` or `unavailable`.
+    pub async fn authenticate(&self, token: &str) -> Result<Identity, AuthError> {
+        let identity = self.auth.verify(token).await?;
         self.remember(&identity).await?;
         Ok(identity)
     }
 
-    /// Makes sure that the user exists.
-    pub(crate) async fn remember(&self, identity: &Identity) -> Result<(), Refusal> {
-        if self.known().get(&identity.user_id) == Some(&identity.name) {
-            return Ok(());
-        }
-        self.store.put_user(identity.user_id, &identity.name, now()).await?;
-        let mut known = self.known();
-        if known.len() >= MOST_KNOWN {
-            known.clear();
-        }
-        known.insert(identity.user_id, identity.name.clone());
+    /// Makes sure that the user exists, and that their sessions have not been revoked since they signed in.
+    pub(crate) async fn remember(&self, identity: &Identity) -> Result<(), AuthError> {
+        let known = self.known_user(identity).await?;
+        let revoked = known.sessions_revoked_at.is_some_and(|at| identity.is_revoked(at));
+        if revoked { Err(AuthError::Revoked) } else { Ok(()) }
+    }
+
+    /// Refuses whatever token the user has so far, on every device, and ends what they do with them.
+    ///
+    /// # Errors
+    /// `forbidden` for all but server admins, `unavailable`.
+    pub async fn revoke_sessions(&self, by: &Actor, user: UserId, now: DateTime<Utc>) -> Result<(), Refusal> {
+        by.require_admin()?;
+        self.store.revoke_sessions(user, by, now).await?;
+        self.known.revoked(user, now);
+        self.calls.expel_everywhere(by, user).await?;
+        self.hub.disconnect(user);
         Ok(())
     }
 
@@ -128,10 +145,22 @@ impl Control {
         self.store.close().await;
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<UserId, String>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    async fn known_user(&self, identity: &Identity) -> Result<KnownUser, AuthError> {
+        let Identity { user_id, name, .. } = identity;
+        let known = self.known.get(*user_id);
+        if let Some(known) = known.as_ref().filter(|known| known.name.as_ref() == Some(name)) {
+            return Ok(known.clone());
+        }
+        match self.store.put_user(*user_id, name, now()).await {
+            Ok(sessions_revoked_at) => Ok(self.known.stored(*user_id, name, sessions_revoked_at)),
+            Err(error) => {
+                tracing::warn!(user = %user_id, %error, "a user cannot be noted");
+                // A new name waits; somebody of whom nothing but a revocation is known may not even exist.
+                known.filter(|known| known.name.is_some()).ok_or(AuthError::Unavailable)
+            }
+        }
     }
 }
 
-/// Users whose row need not be written again; some megabytes.
-const MOST_KNOWN: usize = 50_000;
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,10 @@
 //! Groups and their members, and who may change them.
 
+use std::str::FromStr;
+
 use crate::{
     actor::Actor,
+    auth::SignIn,
     calls::Calls,
     error::{ErrorCode, Refusal},
     ids::{GroupId, UserId},
@@ -19,14 +22,40 @@ pub struct Groups {
     managed_by: GroupsManagedBy,
 }
 
-/// Who makes groups and decides who is in them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Who makes groups and decides about their members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GroupsManagedBy {
-    /// The app that embeds the server, with the service token.
+    /// The app, by its service token.
     Service,
-    /// People themselves, by their roles.
-    #[default]
+    /// Whoever is signed in, by their role in the group.
     Users,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("groups are managed by `service` or by `users`")]
+pub struct UnknownManager;
+
+impl GroupsManagedBy {
+    /// An app that says who is who has groups of its own; without one, people make theirs.
+    #[must_use]
+    pub const fn default_for(sign_in: &SignIn) -> Self {
+        match sign_in {
+            SignIn::Secret(_) | SignIn::Jwks { .. } => Self::Service,
+            SignIn::Dev { .. } => Self::Users,
+        }
+    }
+}
+
+impl FromStr for GroupsManagedBy {
+    type Err = UnknownManager;
+
+    fn from_str(text: &str) -> Result<Self, UnknownManager> {
+        match text {
+            "service" => Ok(Self::Service),
+            "users" => Ok(Self::Users),
+            _ => Err(UnknownManager),
+        }
+    }
 }
 
 impl Groups {
@@ -158,8 +187,7 @@ impl Groups {
         let name = match (name, self.store.user(user).await?) {
             (None, Some(known)) => known.name,
             (name, _) => {
-                let short: String = user.to_string().chars().take(8).collect();
-                let name = name.map_or(short, |name| name.as_str().to_owned());
+                let name = name.map_or_else(|| user.short(), |name| name.as_str().to_owned());
                 self.store.put_user(user, &name, now()).await?;
                 name
             }

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use uuid::Uuid;
+use uuid::{Uuid, uuid};
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
@@ -52,6 +52,35 @@ ids! {
     LegId,
 }
 
+impl UserId {
+    /// The user whom an app knows by this id: a UUID is kept, anything else becomes one (version 5) in the
+    /// `namespace` of who gave the id. `None` unless it has 1 to 255 bytes.
+    #[must_use]
+    pub fn from_external(id: &str, namespace: &Uuid) -> Option<Self> {
+        from_external(id, namespace).map(Self)
+    }
+
+    /// Stands in for a name that nobody gave.
+    pub(crate) fn short(self) -> String {
+        self.to_string().chars().take(8).collect()
+    }
+}
+
+impl GroupId {
+    /// The group that the app knows by this id, like [`UserId::from_external`] in a namespace of its own.
+    #[must_use]
+    pub fn from_external(id: &str) -> Option<Self> {
+        from_external(id, &GROUPS).map(Self)
+    }
+}
+
+fn from_external(id: &str, namespace: &Uuid) -> Option<Uuid> {
+    if id.is_empty() || id.len() > MAX_EXTERNAL_ID {
+        return None;
+    }
+    Some(Uuid::parse_str(id).unwrap_or_else(|_| Uuid::new_v5(namespace, id.as_bytes())))
+}
+
 /// A name that a client gives to its device and keeps across reloads: 1 to 64 visible ASCII characters.
 #[derive(
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type, ToSchema,
@@ -75,6 +104,9 @@ impl TryFrom<String> for DeviceId {
     }
 }
 
+const GROUPS: Uuid = uuid!("1012b521-ddab-4fa8-8fec-4af3de868080");
+/// In bytes, as OpenID Connect bounds a `sub`.
+const MAX_EXTERNAL_ID: usize = 255;
 const MAX_DEVICE_ID: usize = 64;
 
 #[cfg(test)]
@@ -86,6 +118,27 @@ mod tests {
         let id = CallId::random();
         assert_eq!(id.to_string().parse::<CallId>().unwrap(), id);
         assert!("not-an-id".parse::<CallId>().is_err());
+    }
+
+    #[test]
+    fn an_external_id_is_one_user_or_group_and_a_uuid_is_kept() {
+        let (here, elsewhere) = (Uuid::new_v4(), Uuid::new_v4());
+        let user = UserId::from_external("alice", &here);
+        assert_eq!(user, UserId::from_external("alice", &here));
+        assert_ne!(user, UserId::from_external("alice", &elsewhere));
+        assert_ne!(user, UserId::from_external("Alice", &here));
+        assert_ne!(user.map(|user| user.0), GroupId::from_external("alice").map(|group| group.0));
+        let id = Uuid::new_v4();
+        assert_eq!(UserId::from_external(&id.to_string(), &here), Some(UserId(id)));
+        assert_eq!(GroupId::from_external(&id.to_string()), Some(GroupId(id)));
+    }
+
+    #[test]
+    fn an_external_id_has_1_to_255_bytes() {
+        assert!(GroupId::from_external(&"x".repeat(255)).is_some());
+        for bad in [String::new(), "x".repeat(256), "é".repeat(128)] {
+            assert_eq!(GroupId::from_external(&bad), None);
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod error;
 pub mod groups;
 pub mod ice;
 pub mod ids;
+mod known;
 pub mod limits;
 pub mod name;
 pub mod rest;
@@ -25,3 +26,4 @@ pub mod store;
 mod testing;
 
 pub use control::{Control, ControlConfig, StartError};
+pub use groups::GroupsManagedBy;

@@ -76,10 +76,21 @@ fn declared() -> OpenApiRouter<Control> {
         .routes(routes!(calls::mute::mute_producer))
         .routes(routes!(calls::lock::lock_call))
         .routes(routes!(groups::create::create_group, groups::list::list_groups))
-        .routes(routes!(groups::get::get_group, groups::rename::rename_group, groups::delete::delete_group))
+        .routes(routes!(
+            groups::get::get_group,
+            groups::put::put_group,
+            groups::rename::rename_group,
+            groups::delete::delete_group
+        ))
         .routes(routes!(groups::members::list_members, groups::add_member::add_member))
-        .routes(routes!(groups::set_role::set_role, groups::remove_member::remove_member))
+        .routes(routes!(
+            groups::put_member::put_member,
+            groups::set_role::set_role,
+            groups::remove_member::remove_member
+        ))
         .routes(routes!(users::me::get_me))
+        .routes(routes!(users::put::put_user))
+        .routes(routes!(users::revoke_sessions::revoke_sessions))
         .routes(routes!(users::search::search_users))
         .routes(routes!(ice_servers::list_ice_servers))
         .routes(routes!(rtp_capabilities::get_rtp_capabilities))

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use axum::http::HeaderValue;
 use secrecy::SecretString;
-use switchyard_call_control::ControlConfig;
-use switchyard_call_control::auth::{AuthConfig, SignIn};
+use switchyard_call_control::auth::{AuthConfig, AuthSetupError, InvalidJwksUrl, SignIn};
 use switchyard_call_control::call::Rules;
 use switchyard_call_control::ice::IceServers;
+use switchyard_call_control::limits::Limits;
+use switchyard_call_control::{ControlConfig, GroupsManagedBy};
 use switchyard_media_worker::MediaConfig;
 
 use crate::settings::{
@@ -28,10 +29,16 @@ pub(crate) enum ConfigError {
     #[error(transparent)]
     Secret(#[from] SecretError),
     #[error(
-        "HOST {0} can be reached from other machines, so JWT_SECRET must be set: \
+        "HOST {0} can be reached from other machines, so JWT_SECRET or JWKS_URL must be set: \
          sign-in by name is only for a loopback HOST"
     )]
     OpenToAll(IpAddr),
+    #[error("JWT_SECRET and JWKS_URL are both set; which one says who is who?")]
+    TwoSignIns,
+    #[error("JWKS_URL: {0}")]
+    JwksUrl(#[from] InvalidJwksUrl),
+    #[error(transparent)]
+    Auth(#[from] AuthSetupError),
     #[error("FRONTEND_URL: `{0}` is no origin such as https://app.example.org")]
     Origin(String),
     #[error("TURN_URLS: `{0}` is no stun:, turn: or turns: address")]
@@ -47,11 +54,17 @@ impl Config {
         let HttpSettings { host, port, frontend_url, log_format: _ } = settings.http;
         let (media, ice_servers) = media(settings.media)?;
         let database_url = database_url(&settings.records)?;
+        let groups_managed_by = settings.access.groups_managed_by;
+        let token_grace = Duration::from_secs(settings.access.token_grace_seconds.into());
+        let auth = auth(settings.access, host, &settings.records.data_dir)?;
         let control = ControlConfig {
-            auth: auth(settings.access, host, &settings.records.data_dir)?,
+            groups_managed_by: groups_managed_by.unwrap_or(GroupsManagedBy::default_for(&auth.sign_in)),
+            token_grace,
+            auth,
             database_url,
             database_schema: settings.records.database_schema,
             rules: rules(&settings.calls),
+            limits: Limits::default(),
             max_call_age: settings.calls.max_call_hours,
             ice_servers,
             origins: origins(&frontend_url)?,
@@ -63,12 +76,26 @@ impl Config {
 /// What `switchyard token` needs; it runs beside a server, so it asks nothing about the rest.
 pub(crate) fn auth(access: AccessSettings, host: IpAddr, data_dir: &Path) -> Result<AuthConfig, ConfigError> {
     let secret = read_secret("JWT_SECRET", access.jwt_secret, access.jwt_secret_file.as_deref())?;
-    let sign_in = match secret {
-        Some(secret) => SignIn::Secret(secret),
-        None if host.is_loopback() => SignIn::Dev { data_dir: data_dir.to_owned() },
-        None => return Err(ConfigError::OpenToAll(host)),
+    let sign_in = match (secret, access.jwks_url) {
+        (Some(_), Some(_)) => return Err(ConfigError::TwoSignIns),
+        (Some(secret), None) => SignIn::Secret(secret),
+        (None, Some(url)) => SignIn::Jwks { url: url.parse()? },
+        (None, None) if host.is_loopback() => SignIn::Dev { data_dir: data_dir.to_owned() },
+        (None, None) => return Err(ConfigError::OpenToAll(host)),
     };
-    Ok(AuthConfig { sign_in, issuer: access.jwt_issuer, audience: access.jwt_audience })
+    let auth = AuthConfig {
+        sign_in,
+        issuer: access.jwt_issuer,
+        audience: access.jwt_audience,
+        admin_claim: access.admin_claim,
+        service_token: read_secret(
+            "SERVICE_TOKEN",
+            access.service_token,
+            access.service_token_file.as_deref(),
+        )?,
+    };
+    auth.check()?;
+    Ok(auth)
 }
 
 fn origins(urls: &[String]) -> Result<Vec<HeaderValue>, ConfigError> {
@@ -118,6 +145,7 @@ fn rules(settings: &CallSettings) -> Rules {
         ring: unless_zero(settings.ring_seconds),
         unattached: unless_zero(settings.unattached_seconds),
         resume_window: Duration::from_secs(settings.resume_seconds.into()),
+        ..Rules::default()
     }
 }
 
@@ -149,6 +177,49 @@ mod tests {
         assert!(matches!(config(&["--host", "0.0.0.0"]), Err(ConfigError::OpenToAll(_))));
         let secret = ["--host", "0.0.0.0", "--jwt-secret", "a secret that only the app knows"];
         assert!(matches!(config(&secret).unwrap().control.auth.sign_in, SignIn::Secret(_)));
+    }
+
+    #[test]
+    fn published_keys_are_used_with_issuer_and_audience_and_without_a_secret() {
+        let jwks = ["--host", "0.0.0.0", "--jwks-url", "https://id.example/keys"];
+        let whole = [&jwks[..], &["--jwt-issuer", "https://id.example", "--jwt-audience", "calls"]].concat();
+        assert!(matches!(config(&whole).unwrap().control.auth.sign_in, SignIn::Jwks { .. }));
+        for part in [&whole[..4], &whole[..6], &[&whole[..4], &whole[6..]].concat()] {
+            let refused = config(part);
+            assert!(
+                matches!(refused, Err(ConfigError::Auth(AuthSetupError::AnyIssuerOrAudience))),
+                "{part:?}"
+            );
+        }
+        let both = [&whole[..], &["--jwt-secret", "a secret that only the app knows"]].concat();
+        assert!(matches!(config(&both), Err(ConfigError::TwoSignIns)));
+        let open = ["--jwks-url", "http://id.example/keys"];
+        assert!(matches!(config(&open), Err(ConfigError::JwksUrl(_))));
+    }
+
+    #[test]
+    fn the_app_manages_groups_unless_people_sign_in_by_name_or_it_is_said_otherwise() {
+        let manager = |flags: &[&str]| config(flags).unwrap().control.groups_managed_by;
+        let secret = ["--jwt-secret", "a secret that only the app knows"];
+        assert_eq!(manager(&[]), GroupsManagedBy::Users);
+        assert_eq!(manager(&secret), GroupsManagedBy::Service);
+        assert_eq!(
+            manager(&[&secret[..], &["--groups-managed-by", "users"]].concat()),
+            GroupsManagedBy::Users
+        );
+        assert_eq!(manager(&["--groups-managed-by", "service"]), GroupsManagedBy::Service);
+        assert!(Cli::try_parse_from(["switchyard", "--groups-managed-by", "nobody"]).is_err());
+    }
+
+    #[test]
+    fn the_service_token_may_come_from_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token");
+        std::fs::write(&path, "a token that only the app knows\n").unwrap();
+        let config = config(&["--service-token-file", path.to_str().unwrap()]).unwrap();
+        let token = config.control.auth.service_token.unwrap();
+        assert_eq!(token.expose_secret(), "a token that only the app knows");
+        assert_eq!(config.control.token_grace, Duration::from_secs(300));
     }
 
     #[test]

@@ -100,7 +100,7 @@ fn announce(address: SocketAddr, dev_sign_in: bool) {
     if dev_sign_in {
         tracing::warn!(
             "DEV SIGN-IN IS ON: anybody on this machine can sign in under any name. \
-             Set JWT_SECRET to let your app say who is who"
+             Set JWT_SECRET or JWKS_URL to let your app say who is who"
         );
     }
 }

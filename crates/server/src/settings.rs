@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use switchyard_call_control::GroupsManagedBy;
 
 pub(crate) use file::{FileError, parse};
 pub(crate) use secret::{SecretError, read_secret};
@@ -84,18 +85,37 @@ pub(crate) struct MediaSettings {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Access")]
 pub(crate) struct AccessSettings {
-    /// The secret that your app signs its users' tokens with (HS256). Without it, and on a loopback HOST, anybody
-    /// on this machine signs in by name.
+    /// The secret that your app signs its users' tokens with (HS256). Without it or JWKS_URL, and on a loopback HOST,
+    /// anybody on this machine signs in by name.
     #[arg(long, env = "JWT_SECRET", hide_env_values = true)]
     pub(crate) jwt_secret: Option<String>,
     #[arg(long, env = "JWT_SECRET_FILE", hide = true)]
     pub(crate) jwt_secret_file: Option<PathBuf>,
+    /// Where the identity provider that signs your users' tokens (RS256, ES256, EdDSA) publishes its keys, instead of
+    /// JWT_SECRET. It needs JWT_ISSUER and JWT_AUDIENCE.
+    #[arg(long, env = "JWKS_URL")]
+    pub(crate) jwks_url: Option<String>,
     /// If given, tokens must carry this `iss`.
     #[arg(long, env = "JWT_ISSUER")]
     pub(crate) jwt_issuer: Option<String>,
-    /// If given, tokens must carry this `aud`.
+    /// If given, tokens must carry this `aud`; if not, whatever they carry is taken.
     #[arg(long, env = "JWT_AUDIENCE")]
     pub(crate) jwt_audience: Option<String>,
+    /// How many seconds a socket outlives its token, so that its client can send a new one.
+    #[arg(long, env = "TOKEN_GRACE_SECONDS", default_value_t = 300)]
+    pub(crate) token_grace_seconds: u32,
+    /// Users whose token has this claim with the value true are server admins.
+    #[arg(long, env = "ADMIN_CLAIM")]
+    pub(crate) admin_claim: Option<String>,
+    /// The token by which your app itself asks, to keep its people and groups in step.
+    #[arg(long, env = "SERVICE_TOKEN", hide_env_values = true)]
+    pub(crate) service_token: Option<String>,
+    #[arg(long, env = "SERVICE_TOKEN_FILE", hide = true)]
+    pub(crate) service_token_file: Option<PathBuf>,
+    /// Who makes groups and decides about their members: `service` or `users` [default: service, with sign-in by
+    /// name users].
+    #[arg(long, env = "GROUPS_MANAGED_BY")]
+    pub(crate) groups_managed_by: Option<GroupsManagedBy>,
 }
 
 #[derive(Debug, Args)]

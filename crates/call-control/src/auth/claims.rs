@@ -1,5 +1,6 @@
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use uuid::{Uuid, uuid};
 
 use super::Identity;
@@ -9,39 +10,55 @@ use crate::{ids::UserId, name::shorten};
 #[derive(Deserialize)]
 pub(super) struct Claims {
     sub: String,
-    /// Unix seconds, possibly with a fraction (RFC 7519 §2).
+    /// Unix seconds, possibly with a fraction (RFC 7519 §2), like `iat`.
     exp: f64,
-    iss: Option<String>,
+    iat: Option<f64>,
     name: Option<String>,
     preferred_username: Option<String>,
     email: Option<String>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
 }
 
-impl Claims {
-    pub(super) fn identity(self) -> Option<Identity> {
-        let user_id = user_id(self.iss.as_deref().unwrap_or_default(), &self.sub)?;
-        let names = [self.name, self.preferred_username, self.email];
+/// How claims are read here.
+pub(super) struct ClaimRules {
+    namespace: Uuid,
+    admin_claim: Option<String>,
+}
+
+impl ClaimRules {
+    /// Ids that are no UUIDs live in a namespace of the configured issuer. Without one all of them share a
+    /// namespace: whoever has the secret is one app, whatever its tokens say in `iss`.
+    pub(super) fn new(issuer: Option<&str>, admin_claim: Option<String>) -> Self {
+        let namespace = Uuid::new_v5(&ISSUERS, issuer.unwrap_or_default().as_bytes());
+        Self { namespace, admin_claim }
+    }
+
+    pub(super) fn user_id(&self, external: &str) -> Option<UserId> {
+        UserId::from_external(external, &self.namespace)
+    }
+
+    pub(super) fn identity(&self, claims: Claims) -> Option<Identity> {
+        let user_id = self.user_id(&claims.sub)?;
+        let names = [claims.name, claims.preferred_username, claims.email];
         let name = names.into_iter().flatten().find_map(|name| shorten(&name));
-        #[expect(clippy::cast_possible_truncation, reason = "casting clamps, and no clock reaches that far")]
-        let expires_at =
-            DateTime::from_timestamp(self.exp as i64, 0).unwrap_or(DateTime::<chrono::Utc>::MAX_UTC);
-        Some(Identity { user_id, name: name.unwrap_or_else(|| short_id(user_id)), expires_at, admin: false })
+        let admin = self.admin_claim.as_ref().and_then(|claim| claims.others.get(claim));
+        Some(Identity {
+            user_id,
+            name: name.unwrap_or_else(|| user_id.short()),
+            admin: admin == Some(&Value::Bool(true)),
+            issued_at: claims.iat.map(time),
+            expires_at: time(claims.exp),
+        })
     }
 }
 
-/// A UUID is taken as it is; anything else becomes one, in a namespace of its issuer.
-fn user_id(issuer: &str, subject: &str) -> Option<UserId> {
-    if subject.is_empty() || subject.len() > MAX_SUBJECT {
-        return None;
-    }
-    let namespace = || Uuid::new_v5(&ISSUERS, issuer.as_bytes());
-    let id = Uuid::parse_str(subject).unwrap_or_else(|_| Uuid::new_v5(&namespace(), subject.as_bytes()));
-    Some(UserId(id))
-}
-
-fn short_id(user: UserId) -> String {
-    user.to_string().chars().take(8).collect()
+/// Whole seconds, rounded down.
+fn time(seconds: f64) -> DateTime<Utc> {
+    #[expect(clippy::cast_possible_truncation, reason = "casting clamps, and no clock reaches that far")]
+    let whole = seconds.floor() as i64;
+    let beyond = if whole < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
+    DateTime::from_timestamp(whole, 0).unwrap_or(beyond)
 }
 
 const ISSUERS: Uuid = uuid!("6a0f5c1e-5d0b-4c39-9d5c-0f9a7c8f3b21");
-const MAX_SUBJECT: usize = 255;

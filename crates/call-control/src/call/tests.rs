@@ -458,7 +458,9 @@ impl Story {
     fn happen(&mut self, happening: Happening) {
         let new = self.next_leg();
         let command = match happening {
-            Happening::JoinRest(who) => Command::Join { leg: new, person: person(who), via: Via::Rest },
+            Happening::JoinRest(who) => {
+                Command::Join { leg: new, person: person(who), via: Via::Rest, privileged: false }
+            }
             Happening::Join(who, device) => {
                 let device = (device > 0).then(|| DeviceId::try_from(format!("device-{device}")).unwrap());
                 join(who, new, device, None)

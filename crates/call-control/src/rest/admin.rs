@@ -2,3 +2,33 @@
 
 pub(super) mod audit;
 pub(super) mod sweep;
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::{
+    audit::Action,
+    ids::{CallId, GroupId, UserId},
+};
+
+/// Which entries are wanted.
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+pub(super) struct AuditQuery {
+    action: Option<Action>,
+    group_id: Option<GroupId>,
+    call_id: Option<CallId>,
+    /// Who did it, or whom it was done to.
+    user_id: Option<UserId>,
+    /// At this time or later.
+    from: Option<DateTime<Utc>>,
+    /// Before this time.
+    to: Option<DateTime<Utc>>,
+    /// How many items, 1 to 100.
+    #[param(minimum = 1, maximum = 100, default = 50)]
+    limit: Option<u8>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+}

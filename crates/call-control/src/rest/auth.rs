@@ -39,8 +39,8 @@ pub(in crate::rest) struct SignedInUser {
 
 /// Sign in by name
 ///
-/// Only on a server without `JWT_SECRET`, and only from the machine that it runs on. The same name is always the
-/// same user.
+/// Only on a server without `JWT_SECRET` and `JWKS_URL`, and only from the machine that it runs on. The same name is
+/// always the same user.
 #[utoipa::path(
     post, path = "/auth/dev-token", tag = "users",
     request_body = SignIn,

@@ -13,11 +13,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::IntoParams;
 
 use crate::{
-    actor::Actor,
+    actor::{Actor, Who},
     address::client_address,
     auth::Identity,
     control::Control,
     error::{ErrorCode, Refusal},
+    ids::{GroupId, UserId},
     store::{Cursor, PageRequest},
 };
 
@@ -31,8 +32,12 @@ impl FromRequestParts<Control> for Caller {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Refusal> {
-        let User(identity) = User::from_request_parts(parts, control).await?;
-        Ok(Self(identity.actor(client_address(&parts.extensions))))
+        let address = client_address(&parts.extensions);
+        let token = bearer(parts)?;
+        if control.auth.is_service(token) {
+            return Ok(Self(Actor { who: Who::Service, address }));
+        }
+        Ok(Self(control.authenticate(token).await?.actor(address)))
     }
 }
 
@@ -40,13 +45,24 @@ impl FromRequestParts<Control> for User {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Refusal> {
-        let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = header.and_then(|value| value.split_once(' '));
-        let token =
-            token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
-        let token = token.ok_or_else(|| Refusal::new(ErrorCode::Unauthorized, "a bearer token is needed"))?;
-        control.authenticate(token).await.map(Self)
+        let token = bearer(parts)?;
+        if control.auth.is_service(token) {
+            return Err(Refusal::new(
+                ErrorCode::Forbidden,
+                "only a user can do this, with a token of their own",
+            ));
+        }
+        Ok(Self(control.authenticate(token).await?))
     }
+}
+
+fn bearer(parts: &Parts) -> Result<&str, Refusal> {
+    let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = header.and_then(|value| value.split_once(' '));
+    let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    token
+        .map(|(_, token)| token.trim())
+        .ok_or_else(|| Refusal::new(ErrorCode::Unauthorized, "a bearer token is needed"))
 }
 
 /// The ids in a path.
@@ -59,6 +75,16 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
         let path = axum::extract::Path::from_request_parts(parts, state).await;
         path.map(|axum::extract::Path(ids)| Self(ids)).map_err(|rejection| bad_request(rejection.body_text()))
     }
+}
+
+/// A user in a path: their UUID, or the id that the app knows them by.
+pub(super) fn user_of(control: &Control, external: &str) -> Result<UserId, Refusal> {
+    control.auth.user_id(external).ok_or_else(|| bad_request(EXTERNAL_ID.to_owned()))
+}
+
+/// A group in a path: its UUID, or the id that the app knows it by.
+pub(super) fn group_of(external: &str) -> Result<GroupId, Refusal> {
+    GroupId::from_external(external).ok_or_else(|| bad_request(EXTERNAL_ID.to_owned()))
 }
 
 /// The parameters after the `?`.
@@ -162,5 +188,6 @@ pub(super) fn bad_request(detail: String) -> Refusal {
     Refusal::new(ErrorCode::BadRequest, detail)
 }
 
+const EXTERNAL_ID: &str = "an id has 1 to 255 bytes";
 const DEFAULT_LIMIT: u8 = 50;
 const MAX_LIMIT: u8 = 100;

@@ -6,6 +6,8 @@ pub(super) mod delete;
 pub(super) mod get;
 pub(super) mod list;
 pub(super) mod members;
+pub(super) mod put;
+pub(super) mod put_member;
 pub(super) mod remove_member;
 pub(super) mod rename;
 pub(super) mod set_role;
@@ -16,6 +18,6 @@ use utoipa::ToSchema;
 use crate::name::DisplayName;
 
 #[derive(Deserialize, ToSchema)]
-pub(super) struct Named {
-    name: DisplayName,
+pub(in crate::rest) struct Named {
+    pub(in crate::rest) name: DisplayName,
 }

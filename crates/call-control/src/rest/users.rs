@@ -1,6 +1,8 @@
 //! `/users`: who is who.
 
 pub(super) mod me;
+pub(super) mod put;
+pub(super) mod revoke_sessions;
 pub(super) mod search;
 
 use serde::Deserialize;

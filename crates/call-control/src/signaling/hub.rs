@@ -190,6 +190,17 @@ impl Hub {
         sent
     }
 
+    /// Closes every socket of a user.
+    pub fn disconnect(&self, user: UserId) {
+        let mut sockets = self.lock();
+        let ids: Vec<_> = sockets.by_user.get(&user).into_iter().flatten().copied().collect();
+        let outlets: Vec<_> = ids.iter().filter_map(|id| sockets.by_id.get_mut(id)?.outlet.take()).collect();
+        drop(sockets);
+        for outlet in outlets {
+            outlet.close();
+        }
+    }
+
     /// Connected sockets.
     pub fn socket_count(&self) -> usize {
         self.lock().by_id.len()

@@ -66,11 +66,7 @@ async fn admit(
     State(control): State<Control>,
 ) -> Result<(), ConnectError> {
     let Ok(Auth { token }) = auth else { return Err(ConnectError::MissingToken) };
-    let identity = control.auth.verify(&token)?;
-    if let Err(error) = control.remember(&identity).await {
-        // People already in a call come back to it even while the database is away.
-        tracing::warn!(user = %identity.user_id, %error, "a user cannot be noted");
-    }
+    let identity = control.authenticate(&token).await?;
     let (mailbox, letters) = mpsc::channel(MAILBOX);
     let (goodbye, farewell) = watch::channel(None);
     socket.on_fallback(async |_: Posted| {});
@@ -120,6 +116,10 @@ enum ConnectError {
     Expired,
     #[error("unauthorized: invalid_token")]
     Invalid,
+    #[error("unauthorized: token_revoked")]
+    Revoked,
+    #[error("unavailable")]
+    Unavailable,
 }
 
 impl From<AuthError> for ConnectError {
@@ -127,6 +127,8 @@ impl From<AuthError> for ConnectError {
         match error {
             AuthError::Expired => Self::Expired,
             AuthError::Invalid => Self::Invalid,
+            AuthError::Revoked => Self::Revoked,
+            AuthError::Unavailable => Self::Unavailable,
         }
     }
 }

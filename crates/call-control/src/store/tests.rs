@@ -125,9 +125,10 @@ on_both_engines! {
         assert_eq!(store.role(team, ada.id).await.unwrap(), Some(Role::Owner));
 
         store.add_member(team, NewMember { user: bob.id, role: Role::Owner, most: 10 }, &Actor::SERVER, now()).await.unwrap();
+        let actor = by(&ada);
         let both = tokio::join!(
-            store.change_member(team, ada.id, None, &by(&ada), now()),
-            store.change_member(team, bob.id, None, &by(&ada), now()),
+            store.change_member(team, ada.id, None, &actor, now()),
+            store.change_member(team, bob.id, None, &actor, now()),
         );
         assert_eq!([both.0.is_ok(), both.1.is_ok()].iter().filter(|ok| **ok).count(), 1, "{both:?}");
         assert!(!store.change_member(team, UserId::random(), None, &by(&ada), now()).await.unwrap());
@@ -140,7 +141,7 @@ on_both_engines! {
         let mut call = stored_call(&store, team, &ada).await;
         let metadata: Metadata = serde_json::from_str(r#"{"title":"Ü","n":[1,{"x":null}]}"#).unwrap();
         for command in [
-            Command::Join { leg: LegId::random(), person: bob.clone(), via: Via::Rest },
+            Command::Join { leg: LegId::random(), person: bob.clone(), via: Via::Rest, privileged: false },
             Command::MergeMetadata(metadata),
         ] {
             store.commit(&changes(call.handle(command, &Actor::SERVER, now()).unwrap())).await.unwrap();
@@ -151,9 +152,7 @@ on_both_engines! {
         assert_eq!(serde_json::to_value(read.view(at)).unwrap(), serde_json::to_value(call.view(at)).unwrap());
         let legs = store.all_legs(call.origin().id).await.unwrap();
         assert_eq!(legs.iter().map(|leg| leg.name.as_str()).collect::<Vec<_>>(), ["Ada", "Bob"]);
-        let again = Call::past(store.call(call.origin().id).await.unwrap().unwrap().record, legs, Rules {
-            ring: None, unattached: None, resume_window: Duration::ZERO,
-        }).unwrap();
+        let again = Call::past(store.call(call.origin().id).await.unwrap().unwrap().record, legs, Rules::default()).unwrap();
         assert_eq!(again.participants(), call.participants());
         assert_eq!(again.stamp(), call.stamp());
     }
@@ -163,7 +162,7 @@ on_both_engines! {
         let (ada, bob) = (person(&store, "Ada").await, person(&store, "Bob").await);
         let team = group(&store, &ada).await;
         let mut call = stored_call(&store, team, &ada).await;
-        let join = Command::Join { leg: LegId::random(), person: bob.clone(), via: Via::Rest };
+        let join = Command::Join { leg: LegId::random(), person: bob.clone(), via: Via::Rest, privileged: false };
         for command in [join, Command::End(Ending::Normal)] {
             store.commit(&changes(call.handle(command, &Actor::SERVER, now()).unwrap())).await.unwrap();
         }
@@ -243,7 +242,7 @@ on_both_engines! {
         }
         assert_eq!(listed, ids);
 
-        let waiting = CallFilter { status: Some(CallStatus::Waiting) };
+        let waiting = CallFilter { status: Some(CallStatus::Waiting), ..CallFilter::default() };
         let waiting = store.calls_of_group(team, waiting, first(10)).await.unwrap().items;
         assert_eq!(waiting.len(), 1);
         assert_eq!(waiting[0].participants, [ada.id]);

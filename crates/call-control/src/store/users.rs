@@ -3,8 +3,12 @@ use serde::Serialize;
 use sqlx::FromRow;
 use utoipa::ToSchema;
 
-use super::{Page, PageRequest, Store, StoreError, TimeCursor, on};
-use crate::ids::UserId;
+use super::{Page, PageRequest, Store, StoreError, TimeCursor, audit::log, on, tx};
+use crate::{
+    actor::Actor,
+    audit::{Action, AuditEntry},
+    ids::UserId,
+};
 
 /// A row of `users`.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow, Serialize, ToSchema)]
@@ -17,22 +21,53 @@ pub struct User {
 }
 
 impl Store {
-    /// Makes sure that the user exists under this name.
+    /// Makes sure that the user exists under this name, and tells when their sessions were last revoked.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn put_user(&self, id: UserId, name: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
-        on!(&self.db, |pool| sqlx::query(
+    pub async fn put_user(
+        &self,
+        id: UserId,
+        name: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let as_wanted: Option<(Option<DateTime<Utc>>,)> = on!(&self.db, |pool| sqlx::query_as(
+            "SELECT sessions_revoked_at FROM users WHERE id = $1 AND name = $2"
+        )
+        .bind(id)
+        .bind(name)
+        .fetch_optional(pool)
+        .await)?;
+        if let Some((sessions_revoked_at,)) = as_wanted {
+            return Ok(sessions_revoked_at);
+        }
+        Ok(on!(&self.db, |pool| sqlx::query_scalar(
             "INSERT INTO users (id, name, created_at, updated_at) VALUES ($1, $2, $3, $3)
              ON CONFLICT (id) DO UPDATE SET name = excluded.name, updated_at = excluded.updated_at
-             WHERE users.name <> excluded.name",
+             RETURNING sessions_revoked_at",
         )
         .bind(id)
         .bind(name)
         .bind(now)
-        .execute(pool)
-        .await
-        .map(drop))?;
+        .fetch_one(pool)
+        .await)?)
+    }
+
+    /// Revokes what the user has signed in with up to `now`. A user who has never been here is written down under
+    /// a short id, since their tokens may be around already.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn revoke_sessions(
+        &self,
+        id: UserId,
+        by: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        tx!(&self.db, |tx| {
+            sqlx::query(REVOKE_SESSIONS).bind(id).bind(id.short()).bind(now).execute(&mut *tx).await?;
+            log!(tx, AuditEntry::new(Action::SessionsRevoked, by, now).on_user(id));
+        });
         Ok(())
     }
 
@@ -69,6 +104,11 @@ impl Store {
         Ok(request.page(users, |user: &User| TimeCursor { at: user.created_at, id: user.id.0 }))
     }
 }
+
+const REVOKE_SESSIONS: &str = "
+    INSERT INTO users (id, name, created_at, updated_at, sessions_revoked_at) VALUES ($1, $2, $3, $3, $3)
+    ON CONFLICT (id) DO UPDATE SET sessions_revoked_at = excluded.sessions_revoked_at
+    WHERE users.sessions_revoked_at IS NULL OR users.sessions_revoked_at < excluded.sessions_revoked_at";
 
 /// A LIKE pattern in which the name's own wildcards stand for themselves.
 fn like_prefix(name: &str) -> String {

@@ -69,13 +69,14 @@ impl World {
         let config = ControlConfig {
             database_url: store.url.as_str().into(),
             database_schema: store.schema.clone(),
-            auth: AuthConfig { sign_in, issuer: None, audience: None },
+            auth: AuthConfig::new(sign_in),
             rules,
             limits: Limits::default(),
-            groups_managed_by: GroupsManagedBy::Users,
             max_call_age: Duration::from_secs(24 * 3600),
             ice_servers: IceServers::default(),
             origins: vec!["http://localhost:5173".parse().unwrap()],
+            groups_managed_by: GroupsManagedBy::Users,
+            token_grace: Duration::from_secs(300),
         };
         let control = Control::start(config, Media::start(media).await.unwrap()).await.unwrap();
         Self { control }

@@ -1,39 +1,16 @@
 use axum::extract::State;
-use chrono::{DateTime, Utc};
-use serde::Deserialize;
-use utoipa::IntoParams;
 
+use super::AuditQuery;
 use crate::{
-    audit::{Action, AuditEntry},
+    audit::AuditEntry,
     control::Control,
     error::Refusal,
-    ids::{CallId, GroupId, UserId},
     rest::{
         extract::{Caller, Json, Query, page_request},
         problems::{BadQuery, Forbidden, Signed},
     },
     store::{AuditFilter, Page},
 };
-
-#[derive(Deserialize, IntoParams)]
-#[serde(rename_all = "camelCase")]
-#[into_params(parameter_in = Query)]
-pub(in crate::rest) struct AuditQuery {
-    action: Option<Action>,
-    group_id: Option<GroupId>,
-    call_id: Option<CallId>,
-    /// Who did it, or whom it was done to.
-    user_id: Option<UserId>,
-    /// At this time or later.
-    from: Option<DateTime<Utc>>,
-    /// Before this time.
-    to: Option<DateTime<Utc>>,
-    /// How many items, 1 to 100.
-    #[param(minimum = 1, maximum = 100, default = 50)]
-    limit: Option<u8>,
-    /// `nextCursor` of the page before.
-    cursor: Option<String>,
-}
 
 /// Who did what, when, and from where
 ///

@@ -3,9 +3,8 @@ use axum::{extract::State, http::StatusCode};
 use crate::{
     control::Control,
     error::{Problem, Refusal},
-    ids::GroupId,
     rest::{
-        extract::{Caller, Path},
+        extract::{Caller, Path, group_of},
         problems::{About, Signed},
     },
 };
@@ -15,7 +14,7 @@ use crate::{
 /// Ends its running call, and forgets the group with all its calls.
 #[utoipa::path(
     delete, path = "/groups/{id}", tag = "groups", security(("token" = [])),
-    params(("id" = GroupId, Path)),
+    params(("id" = String, Path, min_length = 1, max_length = 255)),
     responses(
         (status = 204, description = "It is gone"),
         Signed, About,
@@ -26,8 +25,8 @@ use crate::{
 pub(in crate::rest) async fn delete_group(
     State(control): State<Control>,
     Caller(by): Caller,
-    Path(group): Path<GroupId>,
+    Path(group): Path<String>,
 ) -> Result<StatusCode, Refusal> {
-    control.groups.delete(&by, group).await?;
+    control.groups.delete(&by, group_of(&group)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -3,9 +3,8 @@ use axum::{extract::State, http::StatusCode};
 use crate::{
     control::Control,
     error::{Problem, Refusal},
-    ids::{GroupId, UserId},
     rest::{
-        extract::{Caller, Path},
+        extract::{Caller, Path, group_of, user_of},
         problems::{About, Signed},
     },
 };
@@ -16,7 +15,10 @@ use crate::{
 /// group's running call at once.
 #[utoipa::path(
     delete, path = "/groups/{id}/members/{userId}", tag = "groups", security(("token" = [])),
-    params(("id" = GroupId, Path), ("userId" = UserId, Path)),
+    params(
+        ("id" = String, Path, min_length = 1, max_length = 255),
+        ("userId" = String, Path, min_length = 1, max_length = 255),
+    ),
     responses(
         (status = 204, description = "The user is no member"),
         Signed, About,
@@ -27,8 +29,9 @@ use crate::{
 pub(in crate::rest) async fn remove_member(
     State(control): State<Control>,
     Caller(by): Caller,
-    Path((group, user)): Path<(GroupId, UserId)>,
+    Path((group, user)): Path<(String, String)>,
 ) -> Result<StatusCode, Refusal> {
+    let (group, user) = (group_of(&group)?, user_of(&control, &user)?);
     control.groups.remove_member(&by, group, user).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::call::CallType;
+use crate::store::now;
 use client::Client;
 use world::World;
 
@@ -38,6 +39,28 @@ async fn a_socket_without_a_valid_token_is_told_why_by_a_stable_code() {
         assert_eq!(socket.enter(&auth).await.unwrap_err(), code, "{auth}");
     }
     assert_eq!(world.control.hub.socket_count(), 0);
+}
+
+#[tokio::test]
+async fn people_seen_before_come_back_while_the_database_is_away_and_others_are_told_to_wait() {
+    let world = World::new().await;
+    let (alice, bob) = (world.caller("Alice").await, world.caller("Bob").await);
+    world.connect(&alice).await;
+    world.control.store.close().await;
+    world.connect(&alice).await;
+    let mut strangers = Client::handshake(world.address).await;
+    assert_eq!(strangers.enter(&json!({"token": bob.token})).await, Err("unavailable".to_owned()));
+}
+
+#[tokio::test]
+async fn a_revoked_token_opens_no_socket() {
+    let world = World::new().await;
+    let alice = world.caller("Alice").await;
+    world.connect(&alice).await;
+    world.control.revoke_sessions(&crate::actor::Actor::SERVER, alice.person.id, now()).await.unwrap();
+    let mut socket = Client::handshake(world.address).await;
+    let refused = socket.enter(&json!({"token": alice.token})).await;
+    assert_eq!(refused, Err("unauthorized: token_revoked".to_owned()));
 }
 
 #[tokio::test]

@@ -41,17 +41,14 @@ impl World {
         let config = ControlConfig {
             database_url: format!("sqlite://{}", data.path().join("test.db").display()).into(),
             database_schema: "switchyard".to_owned(),
-            auth: AuthConfig {
-                sign_in: SignIn::Secret("a secret that only this test knows".into()),
-                issuer: None,
-                audience: None,
-            },
+            auth: AuthConfig::new(SignIn::Secret("a secret that only this test knows".into())),
             rules: Rules { ring: None, unattached: None, ..Rules::default() },
             limits: Limits::default(),
-            groups_managed_by: GroupsManagedBy::Users,
             max_call_age: Duration::from_secs(3600),
             ice_servers: IceServers::default(),
             origins: Vec::new(),
+            groups_managed_by: GroupsManagedBy::Users,
+            token_grace: Duration::from_secs(300),
         };
         let control = Control::start(config, Media::start(media).await.unwrap()).await.unwrap();
         let (layer, _) = SocketIoCarrier::new(control.clone());

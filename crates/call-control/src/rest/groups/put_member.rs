@@ -1,0 +1,52 @@
+use axum::{extract::State, http::StatusCode};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::{
+    control::Control,
+    error::{Problem, Refusal},
+    name::DisplayName,
+    rest::{
+        extract::{Caller, Json, Path, group_of, user_of},
+        problems::{About, Body, Signed},
+    },
+    store::{Member, Role},
+};
+
+#[derive(Deserialize, ToSchema)]
+pub(in crate::rest) struct PutMember {
+    #[serde(default)]
+    role: Role,
+    /// What others see. A user who has not been seen before and gets none is shown by a short id.
+    name: Option<DisplayName>,
+}
+
+/// Keep a member in step with the app
+///
+/// Adds them or changes their role; repeating that changes nothing. Users who are not known yet are written down. For
+/// the service and server admins.
+#[utoipa::path(
+    put, path = "/groups/{id}/members/{userId}", tag = "admin", security(("token" = [])),
+    params(
+        ("id" = String, Path, min_length = 1, max_length = 255),
+        ("userId" = String, Path, min_length = 1, max_length = 255),
+    ),
+    request_body = PutMember,
+    responses(
+        (status = 200, description = "They were a member", body = Member),
+        (status = 201, description = "They are one from here on", body = Member),
+        Signed, About, Body,
+        (status = 422, description = "The group is full", body = Problem,
+            content_type = "application/problem+json"),
+    )
+)]
+pub(in crate::rest) async fn put_member(
+    State(control): State<Control>,
+    Caller(by): Caller,
+    Path((group, user)): Path<(String, String)>,
+    Json(body): Json<PutMember>,
+) -> Result<(StatusCode, Json<Member>), Refusal> {
+    let (group, user) = (group_of(&group)?, user_of(&control, &user)?);
+    let (member, new) = control.groups.put_member(&by, group, user, body.role, body.name.as_ref()).await?;
+    Ok((if new { StatusCode::CREATED } else { StatusCode::OK }, Json(member)))
+}

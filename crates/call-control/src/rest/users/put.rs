@@ -1,0 +1,34 @@
+use axum::extract::State;
+
+use crate::{
+    control::Control,
+    error::Refusal,
+    rest::{
+        extract::{Caller, Json, Path, user_of},
+        groups::Named,
+        problems::{BadQuery, Body, Forbidden, Signed},
+    },
+    store::{User, now},
+};
+
+/// Keep a user in step with the app
+///
+/// Writes them down or renames them; repeating that changes nothing. The id is a UUID, or whatever text the app's
+/// tokens carry as `sub`; the answer says as which UUID. For the service and server admins.
+#[utoipa::path(
+    put, path = "/users/{id}", tag = "admin", security(("token" = [])),
+    params(("id" = String, Path, min_length = 1, max_length = 255)),
+    request_body = Named,
+    responses((status = 200, body = User), Signed, Forbidden, BadQuery, Body)
+)]
+pub(in crate::rest) async fn put_user(
+    State(control): State<Control>,
+    Caller(by): Caller,
+    Path(id): Path<String>,
+    Json(body): Json<Named>,
+) -> Result<Json<User>, Refusal> {
+    by.require_admin()?;
+    let (id, name, now) = (user_of(&control, &id)?, body.name.as_str(), now());
+    control.store.put_user(id, name, now).await?;
+    Ok(Json(User { id, name: name.to_owned(), created_at: now }))
+}
