@@ -143,6 +143,7 @@ async fn a_call_from_start_to_history() {
             "groupId",
             "id",
             "initiatedById",
+            "locked",
             "maxParticipants",
             "metadata",
             "participants",
@@ -301,7 +302,7 @@ async fn bodies_and_parameters_that_do_not_fit_get_a_problem() {
         api.post("/calls", &ada, body).await.assert_problem(400, "bad_request");
     }
     let large = json!({"groupId": group, "metadata": {"a": "x".repeat(17 * 1024)}});
-    api.post("/calls", &ada, large).await.assert_problem(413, "too_large");
+    api.post("/calls", &ada, large).await.assert_problem(413, "metadata_too_large");
     let huge = json!({"groupId": group, "metadata": {"a": "x".repeat(70 * 1024)}});
     api.post("/calls", &ada, huge).await.assert_problem(413, "too_large");
     for body in ["{", "nonsense", ""] {
@@ -446,7 +447,7 @@ fn the_document_names_every_operation_once_and_its_problems() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), operations.len());
-    assert_eq!(operations.len(), 27);
+    assert_eq!(operations.len(), 38);
     for operation in operations {
         let (signed, refuses) = (operation["security"].is_array(), operation["responses"]["401"].is_object());
         assert_eq!(signed, refuses, "{operation}");
