@@ -35,7 +35,7 @@ pub(crate) enum ConfigError {
     OpenToAll(IpAddr),
     #[error("JWT_SECRET and JWKS_URL are both set; which one says who is who?")]
     TwoSignIns,
-    #[error("JWKS_URL: {0}")]
+    #[error("JWKS_URL cannot be used")]
     JwksUrl(#[from] InvalidJwksUrl),
     #[error(transparent)]
     Auth(#[from] AuthSetupError),

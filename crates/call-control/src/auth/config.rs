@@ -42,7 +42,7 @@ pub enum AuthSetupError {
     AnyIssuerOrAudience,
     #[error("SERVICE_TOKEN is empty")]
     EmptyServiceToken,
-    #[error("keys cannot be fetched from JWKS_URL: {0}")]
+    #[error("keys cannot be fetched from JWKS_URL")]
     Http(#[from] reqwest::Error),
 }
 
