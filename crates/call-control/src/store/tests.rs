@@ -1,5 +1,7 @@
 //! Every query on both engines.
 
+mod histories;
+
 use std::time::Duration;
 
 use super::*;

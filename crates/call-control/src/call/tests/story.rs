@@ -1,0 +1,167 @@
+//! A call to tell stories about: its clock, its people, its devices, and what it had stored and told.
+
+use uuid::Uuid;
+
+use super::super::*;
+use crate::ids::DeviceId;
+
+pub(crate) const RING: Duration = Duration::from_secs(60);
+pub(crate) const UNATTACHED: Duration = Duration::from_secs(300);
+pub(crate) const RESUME: Duration = Duration::from_secs(30);
+pub(crate) const RULES: Rules = Rules {
+    ring: Some(RING),
+    unattached: Some(UNATTACHED),
+    resume_window: RESUME,
+    max_participants: 4,
+    max_metadata_bytes: 1024,
+};
+
+pub(crate) const ADA: u8 = 1;
+pub(crate) const BOB: u8 = 2;
+pub(crate) const EVE: u8 = 3;
+
+/// A call that Ada has just created, with a clock to move and ids to hand out.
+pub(crate) struct Story {
+    pub(crate) call: Call,
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) legs: u32,
+    pub(crate) recorded: Vec<RecordedEvent>,
+    pub(crate) stored: Vec<Changes>,
+}
+
+impl Story {
+    pub(crate) fn begin() -> Self {
+        Self::with_rules(RULES)
+    }
+
+    pub(crate) fn with_rules(rules: Rules) -> Self {
+        Self::new(CallId(Uuid::from_u128(7)), rules)
+    }
+
+    /// A story that can be told beside others.
+    pub(crate) fn of(call: CallId) -> Self {
+        Self::new(call, RULES)
+    }
+
+    fn new(id: CallId, rules: Rules) -> Self {
+        let now = DateTime::from_timestamp(1_000_000, 0).unwrap();
+        let origin = Origin {
+            id,
+            group_id: GroupId(Uuid::from_u128(8)),
+            initiated_by: user(ADA),
+            call_type: CallType::Video,
+            created_at: now,
+        };
+        let room = RouterId(Uuid::from_u128(9));
+        let (call, effects) =
+            Call::create(origin, person(ADA), leg(0), room, Metadata::default(), rules, &Actor::SERVER);
+        let mut story = Self { call, now, legs: 1, recorded: Vec::new(), stored: Vec::new() };
+        story.note(&effects);
+        story
+    }
+
+    pub(crate) fn wait(&mut self, time: Duration) -> &mut Self {
+        self.now += time;
+        self
+    }
+
+    pub(crate) fn handle(&mut self, command: Command) -> Result<Vec<Effect>, CallError> {
+        let effects = self.call.handle(command, &Actor::SERVER, self.now)?;
+        self.note(&effects);
+        Ok(effects)
+    }
+
+    pub(crate) fn note(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            match effect {
+                Effect::Store(changes) => self.stored.push((**changes).clone()),
+                Effect::Announce(recorded) => self.recorded.push(recorded.clone()),
+                Effect::Attach(..)
+                | Effect::Restrict(_)
+                | Effect::CloseLeg(_)
+                | Effect::Replaced(_)
+                | Effect::Detach(_) => {}
+            }
+        }
+    }
+
+    pub(crate) fn next_leg(&mut self) -> LegId {
+        self.legs += 1;
+        leg(self.legs)
+    }
+
+    pub(crate) fn join_rest(&mut self, who: u8) -> Result<Vec<Effect>, CallError> {
+        let leg = self.next_leg();
+        self.handle(Command::Join { leg, person: person(who), via: Via::Rest, privileged: false })
+    }
+
+    /// Returns the leg that the device got.
+    pub(crate) fn join(&mut self, who: u8, device: &str) -> LegId {
+        let leg = self.next_leg();
+        let device = (!device.is_empty()).then(|| DeviceId::try_from(device.to_owned()).unwrap());
+        let effects = self.handle(join(who, leg, device, None)).unwrap();
+        effects.iter().find_map(Effect::attached).unwrap().0
+    }
+
+    pub(crate) fn leave(&mut self, who: u8) -> Result<Vec<Effect>, CallError> {
+        self.handle(Command::Leave { user: user(who), leg: None, reason: LegReason::Left })
+    }
+
+    pub(crate) fn lose(&mut self, leg: LegId) {
+        let effects = self.handle(Command::ConnectionLost { leg }).unwrap();
+        assert!(effects.is_empty(), "a lost connection is remembered, not recorded");
+    }
+
+    pub(crate) fn tick(&mut self) -> Vec<Effect> {
+        self.handle(Command::Tick).unwrap()
+    }
+
+    pub(crate) fn kinds(&self) -> Vec<&'static str> {
+        self.recorded.iter().map(|recorded| recorded.event.kind()).collect()
+    }
+
+    pub(crate) fn over(&self) -> &Over {
+        match &self.call.state {
+            State::Over(over) => over,
+            running @ (State::Waiting | State::Active { .. }) => panic!("still {running:?}"),
+        }
+    }
+
+    pub(crate) fn reason(&self, leg: LegId) -> Option<LegReason> {
+        match self.call.leg(leg).unwrap().state {
+            LegState::Ended { reason, .. } => Some(reason),
+            LegState::Unattached | LegState::Open | LegState::Lost { .. } => None,
+        }
+    }
+}
+
+/// A device's join; its next resume token hashes to the number of the leg that it would open.
+pub(crate) fn join(who: u8, leg: LegId, device: Option<DeviceId>, resume: Option<ResumeHash>) -> Command {
+    let via = Via::Socket { device, resume, next: token(leg) };
+    Command::Join { leg, person: person(who), via, privileged: false }
+}
+
+pub(crate) fn token(leg: LegId) -> ResumeHash {
+    let mut hash = [0; 32];
+    hash[..16].copy_from_slice(leg.0.as_bytes());
+    ResumeHash(hash)
+}
+
+pub(crate) fn user(who: u8) -> UserId {
+    UserId(Uuid::from_u128(100 + u128::from(who)))
+}
+
+pub(crate) fn person(who: u8) -> Person {
+    Person { id: user(who), name: format!("user {who}") }
+}
+
+pub(crate) fn leg(number: u32) -> LegId {
+    LegId(Uuid::from_u128(1000 + u128::from(number)))
+}
+
+/// What a server finds when it starts again.
+pub(crate) fn restart(story: &Story, now: DateTime<Utc>) -> (Call, Vec<Effect>) {
+    let call = story.call.to_record();
+    let legs = story.call.legs.values().map(|leg| leg.to_record(call.id)).collect();
+    Call::restore(call, legs, RouterId(Uuid::from_u128(99)), RULES, now).unwrap()
+}
