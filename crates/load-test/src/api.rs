@@ -102,9 +102,16 @@ impl Api {
         Ok(serde_json::from_value::<Identified>(call)?.id)
     }
 
-    /// Ends the call and deletes its group, so that a run leaves nothing behind.
-    pub(crate) async fn clean_up(&self, call_id: &str, group: &str, owner: &User) -> Result<()> {
-        call(self.request(Method::PATCH, &format!("/calls/{call_id}/end"), &owner.token)?).await?;
+    pub(crate) async fn join_call(&self, call_id: &str, user: &User) -> Result<()> {
+        call(self.request(Method::POST, &format!("/calls/{call_id}/join"), &user.token)?).await.map(drop)
+    }
+
+    pub(crate) async fn end_call(&self, call_id: &str, owner: &User) -> Result<()> {
+        call(self.request(Method::PATCH, &format!("/calls/{call_id}/end"), &owner.token)?).await.map(drop)
+    }
+
+    /// Deletes the group, which ends its running call, so that a run leaves nothing behind.
+    pub(crate) async fn delete_group(&self, group: &str, owner: &User) -> Result<()> {
         let token = self.service_token.as_ref().unwrap_or(&owner.token);
         call(self.request(Method::DELETE, &format!("/groups/{group}"), token)?).await.map(drop)
     }

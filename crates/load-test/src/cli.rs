@@ -1,7 +1,7 @@
 //! The command line: what load to put on which server.
 
 use anyhow::{Result, bail, ensure};
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 use reqwest::Url;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -10,6 +10,9 @@ use std::time::Duration;
 #[derive(Debug, Clone, Parser)]
 #[command(version)]
 pub(crate) struct Options {
+    /// Without a command, one call with media.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
     /// Peers that send Opus and VP8.
     #[arg(long, default_value_t = 2)]
     pub(crate) publishers: usize,
@@ -39,6 +42,22 @@ pub(crate) struct Options {
     pub(crate) service_token: Option<String>,
     #[command(flatten)]
     pub(crate) video: VideoOptions,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Command {
+    /// Call control alone: creates, joins, telling many sockets, and what a waiting socket costs.
+    Control(ControlOptions),
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct ControlOptions {
+    /// Calls to create and join, each in a group of its own.
+    #[arg(long, default_value_t = 500)]
+    pub(crate) groups: usize,
+    /// Sockets that wait and are told of a call.
+    #[arg(long, default_value_t = 500)]
+    pub(crate) sockets: usize,
 }
 
 /// The shape of each publisher's video.

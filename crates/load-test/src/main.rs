@@ -6,6 +6,7 @@
 
 mod api;
 mod cli;
+mod control;
 mod dtls;
 mod feedback;
 mod ice;
@@ -25,7 +26,9 @@ mod vp8;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
-use cli::Options;
+use cli::{Command, Options};
+use serde::Serialize;
+use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -44,10 +47,17 @@ async fn main() -> ExitCode {
 async fn run() -> Result<()> {
     let options = Options::parse();
     options.check()?;
+    if let Some(Command::Control(sizes)) = &options.command {
+        return print(&options, &control::run(&options, sizes).await?);
+    }
     let report = one_call::run(&options).await?;
-    let text = if options.json { serde_json::to_string_pretty(&report)? + "\n" } else { report.to_string() };
-    std::io::stdout().write_all(text.as_bytes())?;
+    print(&options, &report)?;
     ensure!(report.failed == 0, "{} peers failed", report.failed);
     ensure!(report.media.received_per_second > 0.0, "no media was forwarded");
     Ok(())
+}
+
+fn print(options: &Options, report: &(impl Display + Serialize)) -> Result<()> {
+    let text = if options.json { serde_json::to_string_pretty(report)? + "\n" } else { report.to_string() };
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
 }

@@ -28,13 +28,13 @@ pub(crate) async fn run(options: &Options) -> Result<Report> {
     let group = api.create_group("Load test", owner, others).await?;
     let call_id = api.create_call(&group, owner).await?;
     let report = Run::new(options, &api, call_id.clone()).await?.measure(users.clone(), progress).await;
-    let cleaned = api.clean_up(&call_id, &group, owner).await;
+    let cleaned = api.delete_group(&group, owner).await;
     let report = report?;
     cleaned?;
     Ok(report)
 }
 
-async fn sign_in(api: &Api, count: usize) -> Result<Vec<User>> {
+pub(crate) async fn sign_in(api: &Api, count: usize) -> Result<Vec<User>> {
     let sign_in = |number| async move { api.sign_in(&format!("Load test {number}")).await };
     stream::iter(1..=count).map(sign_in).buffered(CONCURRENT_REQUESTS).try_collect().await
 }

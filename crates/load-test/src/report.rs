@@ -51,6 +51,7 @@ pub(crate) struct ServerReport {
 pub(crate) struct Spread {
     pub(crate) p50: f64,
     pub(crate) p95: f64,
+    pub(crate) p99: f64,
     pub(crate) max: f64,
 }
 
@@ -65,6 +66,7 @@ impl Spread {
         (!histogram.is_empty()).then(|| Self {
             p50: ms(histogram.value_at_quantile(0.5)),
             p95: ms(histogram.value_at_quantile(0.95)),
+            p99: ms(histogram.value_at_quantile(0.99)),
             max: ms(histogram.max()),
         })
     }
@@ -106,7 +108,9 @@ impl fmt::Display for Report {
 }
 
 fn spread(spread: Option<&Spread>) -> String {
-    spread.map_or("none".to_owned(), |Spread { p50, p95, max }| format!("{p50:.1} / {p95:.1} / {max:.1} ms"))
+    spread.map_or("none".to_owned(), |Spread { p50, p95, max, .. }| {
+        format!("{p50:.1} / {p95:.1} / {max:.1} ms")
+    })
 }
 
 /// An hour; nothing here waits longer.
