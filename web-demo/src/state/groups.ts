@@ -41,10 +41,11 @@ effect(() => {
 
 /** A call in a group nobody here has heard of means that we were added to it. */
 effect(() => {
+  const withCalls = [...runningCalls.value.keys()];
   const known = groups.peek();
   if (known.state !== 'ready') return;
   const ids = new Set(known.value.map((group) => group.id));
-  if ([...runningCalls.value.keys()].some((groupId) => !ids.has(groupId))) void loadGroups();
+  if (withCalls.some((groupId) => !ids.has(groupId))) void loadGroups();
 });
 
 document.addEventListener('visibilitychange', () => {
