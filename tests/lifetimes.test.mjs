@@ -41,7 +41,8 @@ test('a crash of the server ends no call that somebody comes back to', async () 
   const gone = use(await Peer.join(people[1], call, { device: 'phone' }));
   await first.crash();
 
-  use(await startServer(first.settings));
+  const second = use(first.restart());
+  await second.ready();
   const again = use(await Peer.join(people[0], call, { device: 'laptop' }));
   assert.notEqual(again.joined.call.webrtcRoomId, before.joined.call.webrtcRoomId);
   assert(again.joined.epoch > before.joined.epoch, 'events are numbered anew, by a new owner');

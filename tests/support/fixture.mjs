@@ -10,23 +10,27 @@ import { startServer } from './server.mjs';
  * @param {Record<string, string>} [settings]
  */
 export function serverForThisFile(settings) {
-  /** @type {Closable[]} */
-  const used = [];
   const fixture = {
     /** @type {import('./server.mjs').Server} */
     server: /** @type {any} */ (undefined),
-    /** @template {Closable} Thing @param {Thing} thing */
-    use(thing) {
-      used.push(thing);
-      return thing;
-    },
+    use: closedAfterEachTest(),
   };
   before(async () => {
     fixture.server = await startServer(settings);
   });
+  after(() => fixture.server?.close());
+  return fixture;
+}
+
+/** For what a test needs: it is closed when that test is over, the last thing first. */
+export function closedAfterEachTest() {
+  /** @type {Closable[]} */
+  const used = [];
   afterEach(async () => {
     for (const thing of used.splice(0).reverse()) await thing.close();
   });
-  after(() => fixture.server?.close());
-  return fixture;
+  return /** @template {Closable} Thing @param {Thing} thing */ (thing) => {
+    used.push(thing);
+    return thing;
+  };
 }

@@ -7,16 +7,21 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { engineOfThisRun, freshDatabase } from './databases.mjs';
 import { until } from './until.mjs';
 
 /**
- * Starts the real server: a fresh data directory, free ports, loopback only. Whoever starts it stops it.
+ * Starts the real server: a fresh data directory and database, free ports, loopback only. Whoever starts it stops it.
  * @param {Record<string, string>} [settings] environment variables on top of the defaults
+ * @param {import('./databases.mjs').Engine} [engine]
  * @returns {Promise<Server>}
  */
-export async function startServer(settings = {}) {
-  const server = new Server({
-    DATA_DIR: settings.DATA_DIR ?? (await mkdtemp(join(tmpdir(), 'switchyard-test-'))),
+export async function startServer(settings = {}, engine = engineOfThisRun()) {
+  const dataDir = await mkdtemp(join(tmpdir(), 'switchyard-test-'));
+  const database = await freshDatabase(engine, dataDir);
+  const server = new Server(database, {
+    DATA_DIR: dataDir,
+    DATABASE_URL: database.url,
     HOST: '127.0.0.1',
     PORT: String(await freePort(settings.HOST)),
     MEDIA_HOST: '127.0.0.1',
@@ -31,8 +36,12 @@ export async function startServer(settings = {}) {
 
 /** A running server, seen from the outside. */
 export class Server {
-  /** @param {Record<string, string>} settings */
-  constructor(settings) {
+  /**
+   * @param {import('./databases.mjs').Database} database
+   * @param {Record<string, string>} settings
+   */
+  constructor(database, settings) {
+    this.database = database;
     this.settings = settings;
     const host = settings.HOST.includes(':') ? `[${settings.HOST}]` : settings.HOST;
     this.url = `http://${host}:${settings.PORT}`;
@@ -44,8 +53,12 @@ export class Server {
       });
     }
     // Should the test be cut short, nobody else would stop it.
-    process.once('exit', () => this.process.kill('SIGKILL'));
-    this.exit = once(this.process, 'exit').then(([code, signal]) => ({ code, signal }));
+    const stop = () => this.process.kill('SIGKILL');
+    process.once('exit', stop);
+    this.exit = once(this.process, 'exit').then(([code, signal]) => {
+      process.off('exit', stop);
+      return { code, signal };
+    });
   }
 
   /** @returns {Promise<void>} */
@@ -63,10 +76,16 @@ export class Server {
     }
   }
 
-  /** Takes the process down without a warning. What it wrote stays, for `startServer(server.settings)`. */
+  /** Takes the process down without a warning. What it wrote stays, for `restart`. */
   async crash() {
     this.process.kill('SIGKILL');
     await this.exit;
+    assert.doesNotMatch(this.log, /panicked/, 'something panicked');
+  }
+
+  /** Starts another process in the place of this one that is gone: same data, same database, same port. */
+  restart() {
+    return new Server(this.database, this.settings);
   }
 
   /** Asks the server to stop, and fails unless it stopped cleanly and nothing in it ever panicked. */
