@@ -7,6 +7,7 @@ import { Device } from 'mediasoup-client';
 import { serverForThisFile } from './support/fixture.mjs';
 import { Peer } from './support/peer.mjs';
 import { startCallOf } from './support/people.mjs';
+import { Random } from './support/random.mjs';
 import { Signaling } from './support/signaling.mjs';
 import { Camera } from './support/wrtc.mjs';
 
@@ -24,10 +25,10 @@ test('garbage on the media port disturbs nobody', async () => {
 
   const { port, address } = alice.joined.transports.send.iceCandidates[0];
   const stranger = createSocket('udp4');
-  const random = generator(7);
+  const random = new Random(7);
   for (let round = 0; round < 2000; round += 1) {
-    const length = 1 + (random() % 1400);
-    const datagram = Uint8Array.from({ length }, () => random());
+    const length = 1 + (random.next() % 1400);
+    const datagram = Uint8Array.from({ length }, () => random.next());
     datagram.set(BEGINNINGS[round % BEGINNINGS.length].slice(0, length));
     await new Promise((resolve) => stranger.send(datagram, port, address, resolve));
   }
@@ -79,20 +80,6 @@ test('a transport is connected once, and to one certificate', async () => {
   await connect('AB');
   await assert.rejects(connect('CD'), { code: 'conflict' });
 });
-
-/**
- * Numbers that look random and are the same in every run (Marsaglia's xorshift).
- * @param {number} seed
- */
-function generator(seed) {
-  let state = seed;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return state >>> 0;
-  };
-}
 
 /** What makes a datagram look like STUN, DTLS, RTP, RTCP, TURN channel data, or nothing known (RFC 7983). */
 const BEGINNINGS = [

@@ -1,11 +1,12 @@
 // @ts-check
 /** Tokens of the app that embeds Switchyard, signed with a secret that both know. */
 import assert from 'node:assert/strict';
-import { createHmac, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 import { serverForThisFile } from './support/fixture.mjs';
 import { Person } from './support/people.mjs';
 import { Signaling } from './support/signaling.mjs';
+import { inSeconds, sign as signWith } from './support/tokens.mjs';
 import { until } from './support/until.mjs';
 
 const SECRET = 'a secret that only the app and the server know';
@@ -73,19 +74,9 @@ function bearer(token) {
 }
 
 /**
- * A JSON web token (RFC 7519), signed with HS256 unless told otherwise.
  * @param {object} claims
  * @param {{ secret?: string, alg?: 'HS256' | 'none' }} [how]
  */
-function sign(claims, { secret = SECRET, alg = 'HS256' } = {}) {
-  const encode = (/** @type {object} */ part) =>
-    Buffer.from(JSON.stringify(part)).toString('base64url');
-  const signed = `${encode({ alg, typ: 'JWT' })}.${encode(claims)}`;
-  const signature = createHmac('sha256', secret).update(signed).digest('base64url');
-  return `${signed}.${alg === 'none' ? '' : signature}`;
-}
-
-/** @param {number} seconds */
-function inSeconds(seconds) {
-  return Math.floor(Date.now() / 1000) + seconds;
+function sign(claims, { secret = SECRET, alg } = {}) {
+  return signWith(claims, { secret, alg });
 }
