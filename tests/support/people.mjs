@@ -7,18 +7,22 @@
  * @property {string} status
  * @property {string[]} participants
  * @property {string | null} endReason
+ * @property {Record<string, any>} metadata
+ * @property {number} epoch
+ * @property {number} seq
  */
 
 /** What the server refused, with its stable code. */
 export class Refused extends Error {
   /**
    * @param {string} what
-   * @param {{ code: string, message?: string, status?: number }} problem
+   * @param {{ code: string, message?: string, status?: number, retryAfter?: string | null }} problem
    */
-  constructor(what, { code, message, status }) {
+  constructor(what, { code, message, status, retryAfter }) {
     super(`${what}: ${code}${message ? ` (${message})` : ''}`);
     this.code = code;
     this.status = status;
+    this.retryAfter = retryAfter;
   }
 }
 
@@ -51,9 +55,27 @@ export class Person {
     const answer = text ? JSON.parse(text) : undefined;
     if (!response.ok) {
       const { code, detail: message } = answer;
-      throw new Refused(`${method} ${path}`, { code, message, status: response.status });
+      const { status, headers } = response;
+      const retryAfter = headers.get('Retry-After');
+      throw new Refused(`${method} ${path}`, { code, message, status, retryAfter });
     }
     return answer;
+  }
+
+  /**
+   * Every item of a list, page after page.
+   * @param {string} path
+   * @returns {Promise<any[]>}
+   */
+  async all(path) {
+    const items = [];
+    let cursor = '';
+    do {
+      const page = await this.ask('GET', `${path}?limit=100${cursor}`);
+      items.push(...page.items);
+      cursor = page.nextCursor && `&cursor=${encodeURIComponent(page.nextCursor)}`;
+    } while (cursor);
+    return items;
   }
 
   /**

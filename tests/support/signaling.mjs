@@ -58,12 +58,14 @@ export class Signaling {
    * Waits for an event, past or to come, and takes it out of `events`.
    * @param {string} name
    * @param {(payload: any) => boolean} [fits]
+   * @param {{ seconds?: number }} [options] how long to wait
    * @returns {Promise<any>} its payload
    */
-  async heard(name, fits = () => true) {
+  async heard(name, fits = () => true, options = {}) {
     const event = await until(
       () => `${name} is heard; so far: ${JSON.stringify(this.events)}`,
       () => this.events.find((event) => event.name === name && fits(event.payload)),
+      options,
     );
     this.events.splice(this.events.indexOf(event), 1);
     return event.payload;
