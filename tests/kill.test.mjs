@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Crowd } from './support/crowd.mjs';
 import { ENGINES } from './support/databases.mjs';
-import { Ledger } from './support/ledger.mjs';
+import { Ledger, told } from './support/ledger.mjs';
 import { Refused } from './support/people.mjs';
 import { Random } from './support/random.mjs';
 import { RESUMES } from './support/resume.mjs';
@@ -51,9 +51,9 @@ for (const engine of ENGINES) {
         const seated = seats(crowd);
         const back = seated.filter(() => random.chance(1 / 2));
         const away = seated.filter((seat) => !back.includes(seat));
+        for (const seat of back) await comesBack(seat);
         await ledger.compare();
         await crowd.lookAround();
-        for (const seat of back) await comesBack(seat);
         for (const seat of away) await wasLastSeen(seat, killedAt);
         for (const seat of back) await isStillThere(seat);
         await ledger.compare();
@@ -119,7 +119,9 @@ async function comesBack({ member, place }) {
     }
   } catch (error) {
     const isOver = error instanceof Refused && error.code === 'call_ended';
-    if (!(isOver && place.call.mayHaveEnded)) throw error;
+    if (isOver && place.call.mayHaveEnded) return;
+    const record = told(await place.call.read());
+    throw new Error(`${member.name} cannot return to ${place.legId}\n${record}`, { cause: error });
   }
 }
 

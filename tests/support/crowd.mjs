@@ -117,8 +117,9 @@ export class CrowdMember {
     this.random = random;
   }
 
+  /** Whoever has come back into a call stays on the socket that they did it with: to close it would be to leave. */
   async connect() {
-    this.close();
+    if (this.#signaling?.socket.connected) return;
     this.#signaling = await Signaling.connect(this.person, { transports: ['websocket'] });
     this.#signaling.socket.onAny((name, payload) => this.#hear(name, payload));
   }
@@ -150,15 +151,26 @@ export class CrowdMember {
     return { joined, legId };
   }
 
+  /** Often enough what changes a call, seldom enough what ends it: at the crash there must be somebody in it. */
   #act() {
     const group = this.random.pick(this.groups);
     const call = this.place?.call ?? group.running;
     if (this.random.chance(0.1)) return this.#meetGuest();
     if (!call) return this.#start(group);
-    const actions = this.place
-      ? [this.#annotate, this.#annotate, this.#leaveBySocket, this.#leaveByRest, this.#end]
-      : [this.#joinBySocket, this.#joinBySocket, this.#joinByRest, this.#leaveByRest, this.#end];
-    return this.random.pick(actions).call(this, call);
+    const action = this.place
+      ? this.random.weigh([
+          [3, this.#leaveBySocket],
+          [2, this.#leaveByRest],
+          [1, this.#end],
+          [94, this.#annotate],
+        ])
+      : this.random.weigh([
+          [25, this.#joinByRest],
+          [3, this.#leaveByRest],
+          [2, this.#end],
+          [70, this.#joinBySocket],
+        ]);
+    return action.call(this, call);
   }
 
   /** @param {Group} group */
@@ -228,11 +240,10 @@ export class CrowdMember {
   }
 
   /**
-   * Ends the call, seldom enough for calls to live a while. Who may not learns it from the server.
+   * Who may not end it learns that from the server.
    * @param {CallLedger} call
    */
   async #end(call) {
-    if (!this.random.chance(0.3)) return;
     const { mayHaveEnded } = call;
     call.mayHaveEnded = true;
     try {

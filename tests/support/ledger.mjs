@@ -257,9 +257,12 @@ function outcomeOf(call) {
   return { status, endReason, startedAt, endedAt, durationSeconds, maxParticipants };
 }
 
-/** @param {CallRecord} record */
-function told({ call, legs, events }) {
-  return [call, ...legs, ...events].map((row) => JSON.stringify(row)).join('\n');
+/**
+ * A record, to fail with, and what happened last.
+ * @param {CallRecord} record
+ */
+export function told({ call, legs, events }) {
+  return [call, ...legs, '…', ...events.slice(-30)].map((row) => JSON.stringify(row)).join('\n');
 }
 
 /** @type {Record<string, string>} what the log calls an event of the wire */

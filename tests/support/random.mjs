@@ -39,4 +39,18 @@ export class Random {
   pick(list) {
     return list[this.between(0, list.length - 1)];
   }
+
+  /**
+   * @template T
+   * @param {[number, T][]} choices each with how often it is taken, in percent; the last one takes the rest
+   * @returns {T}
+   */
+  weigh(choices) {
+    let rest = this.between(0, 99);
+    for (const [percent, choice] of choices) {
+      if (rest < percent) return choice;
+      rest -= percent;
+    }
+    return choices[choices.length - 1][1];
+  }
 }
