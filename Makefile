@@ -10,6 +10,8 @@ MAKEFLAGS += --no-print-directory
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 NODE_PACKAGES := $(patsubst %/package.json,%,$(wildcard web-demo/package.json tests/package.json))
+TESTED_SERVER := $(abspath $(TARGET_DIR))/debug/switchyard
+E2E := SWITCHYARD_BIN=$(TESTED_SERVER) node --test --test-concurrency=1 --test-force-exit
 # What `make generate` makes. Each file has a rule in the last section that says how.
 GENERATED :=
 
@@ -26,6 +28,21 @@ check: check-format check-map check-dependencies check-web check-lint check-docs
 .PHONY: test
 test: test-needs test-rust test-e2e
 
+## test-kill: kill the server under load many times, on both databases, and compare what is left (minutes)
+.PHONY: test-kill
+test-kill: tested-server
+	cd tests && KILLS=$(or $(KILLS),30) $(E2E) kill.test.mjs
+
+## test-outage: take both databases away under a running call for 30 seconds
+.PHONY: test-outage
+test-outage: tested-server
+	cd tests && OUTAGE_SECONDS=30 $(E2E) outage.test.mjs
+
+## fuzz-api: ask a running server everything its OpenAPI document allows, and more (3 minutes)
+.PHONY: fuzz-api
+fuzz-api: tested-server tests/fuzz/.venv/installed
+	SWITCHYARD_BIN=$(TESTED_SERVER) node tests/fuzz/fuzz.mjs
+
 ## generate: rewrite the files that are made from the code
 .PHONY: generate
 generate: $(GENERATED)
@@ -40,12 +57,12 @@ fmt: web-demo/node_modules/.package-lock.json
 .PHONY: clean
 clean:
 	cargo clean
-	rm -rf web-demo/dist {web-demo,tests}/node_modules tests/artifacts tests/.venv
+	rm -rf web-demo/dist {web-demo,tests}/node_modules tests/artifacts tests/.venv tests/fuzz/.venv
 
 ## help: list the targets
 .PHONY: help
 help:
-	@awk -F ': ' '/^## / { printf "%-10s %s\n", substr($$1, 4), $$2 }' Makefile
+	@awk -F ': ' '/^## / { printf "%-12s %s\n", substr($$1, 4), $$2 }' Makefile
 
 # ---- The demo page ----
 
@@ -120,14 +137,19 @@ test-rust: web-demo/dist/index.html
 	cargo test --workspace --locked
 
 .PHONY: test-e2e
-test-e2e: web-demo/dist/index.html tests/node_modules/.package-lock.json tests/.venv/installed
+test-e2e: tested-server tests/.venv/installed
+	SWITCHYARD_BIN=$(TESTED_SERVER) npm --prefix tests test
+
+.PHONY: tested-server
+tested-server: web-demo/dist/index.html tests/node_modules/.package-lock.json
 	cargo build --workspace --bins --locked
-	SWITCHYARD_BIN=$(abspath $(TARGET_DIR))/debug/switchyard npm --prefix tests test
 
 # Another WebRTC stack, to have in a call.
 tests/.venv/installed: tests/python/requirements.txt
-	python3 -m venv --clear tests/.venv
-	tests/.venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
+tests/fuzz/.venv/installed: tests/fuzz/requirements.txt
+tests/.venv/installed tests/fuzz/.venv/installed:
+	python3 -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
 
 # ---- generate ----

@@ -12,7 +12,6 @@ import { ENGINES } from './support/databases.mjs';
 import { Ledger, told } from './support/ledger.mjs';
 import { Refused } from './support/people.mjs';
 import { Random } from './support/random.mjs';
-import { RESUMES } from './support/resume.mjs';
 import { startServer } from './support/server.mjs';
 import { until } from './support/until.mjs';
 
@@ -113,10 +112,8 @@ async function comesBack({ member, place }) {
   try {
     const { joined } = await member.comeBack(place);
     assert(joined.call.participants.includes(member.person.id));
-    if (RESUMES) {
-      assert.equal(joined.legId, place.legId, `${member.name} has the same leg again`);
-      assert(joined.resumed && joined.mediaRestart, `${member.name} resumes, with new transports`);
-    }
+    assert.equal(joined.legId, place.legId, `${member.name} has the same leg again`);
+    assert(joined.resumed && joined.mediaRestart, `${member.name} resumes, with new transports`);
   } catch (error) {
     const isOver = error instanceof Refused && error.code === 'call_ended';
     if (isOver && place.call.mayHaveEnded) return;

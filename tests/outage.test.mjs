@@ -10,7 +10,6 @@ import { closedAfterEachTest } from './support/fixture.mjs';
 import { CallLedger } from './support/ledger.mjs';
 import { Peer } from './support/peer.mjs';
 import { createGroup, startCallOf } from './support/people.mjs';
-import { RESUMES } from './support/resume.mjs';
 import { startServer } from './support/server.mjs';
 import { Signaling } from './support/signaling.mjs';
 import { until } from './support/until.mjs';
@@ -64,10 +63,17 @@ async function gather(server) {
   await ears.hear(microphone);
 
   const log = new CallLedger(call.id, people[0]);
-  for (const { signaling } of [alice, bob]) {
-    signaling.socket.onAny((name, payload) => log.heard('somebody', name, payload));
-  }
+  for (const peer of [alice, bob]) listen(peer, log);
   return { alice, bob, carol, people, dave, daves, camera, mic, eyes, log };
+}
+
+/**
+ * Has everything on record that this peer hears from here on.
+ * @param {Peer} peer
+ * @param {CallLedger} log
+ */
+function listen({ userId, signaling }, log) {
+  signaling.socket.onAny((name, payload) => log.heard(userId, name, payload));
 }
 
 /** @typedef {Awaited<ReturnType<typeof gather>>} Cast */
@@ -78,7 +84,7 @@ async function gather(server) {
  */
 async function goOn(cast, end) {
   await carolLeaves(cast);
-  if (RESUMES) await bobsConnectionBreaks(cast);
+  await bobsConnectionBreaks(cast);
   let turns = 0;
   for (; performance.now() < end; turns += 1) await talk(cast);
   return turns;
@@ -124,6 +130,7 @@ async function bobsConnectionBreaks({ bob, people, log }) {
   bob.signaling.vanish();
   const { legId, resumeToken } = bob.joined;
   bob.signaling = await Signaling.connect(people[1]);
+  listen(bob, log);
   const joined = await bob.signaling.request('call:join', { callId: log.id, resumeToken });
   assert.deepEqual(
     { legId: joined.legId, resumed: joined.resumed, mediaRestart: joined.mediaRestart },

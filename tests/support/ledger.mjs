@@ -155,11 +155,18 @@ export class CallLedger {
     return register;
   }
 
-  /** @returns {Promise<CallRecord>} */
+  /**
+   * Its parts are read one after another; should it have changed meanwhile, again.
+   * @returns {Promise<CallRecord>}
+   */
   async read() {
-    const call = await this.reader.ask('GET', `/calls/${this.id}`);
-    const legs = await this.reader.all(`/calls/${this.id}/legs`);
-    return { call, legs, events: await this.reader.all(`/calls/${this.id}/events`) };
+    for (let attempt = 0; attempt < 10; attempt += 1) {
+      const call = await this.reader.ask('GET', `/calls/${this.id}`);
+      const legs = await this.reader.all(`/calls/${this.id}/legs`);
+      const events = await this.reader.all(`/calls/${this.id}/events`);
+      if (events.length <= call.seq) return { call, legs, events };
+    }
+    throw new Error(`${this.id} changes all the time`);
   }
 
   async compare() {
