@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test';
 import { launchChromium } from './support/browsers.mjs';
 import { DemoPage } from './support/demo-page.mjs';
 import { serverForThisFile } from './support/fixture.mjs';
+import { shareMuteAndReload } from './support/page-stories.mjs';
 import { startCallOf } from './support/people.mjs';
 import { startServer } from './support/server.mjs';
 import { until } from './support/until.mjs';
@@ -44,23 +45,7 @@ test('two people sign in, form a group, call, share a screen, mute, reload, and 
   await alice.until('somebody speaks', () => alice.shows('[data-speaking="true"]'));
   await alice.screenshot('chromium-call');
 
-  await alice.click('screen');
-  await bob.seesMoving(alice, 'screen');
-  await bob.screenshot('chromium-screen');
-  await alice.click('screen');
-  await until('the screen is gone', async () => !(await bob.shows('[data-source="screen"]')));
-
-  await alice.click('mic');
-  await bob.seesMuted(alice, true);
-  await bob.hearsNothingOf(alice);
-  await bob.screenshot('chromium-muted');
-  await alice.click('mic');
-  await bob.seesMuted(alice, false);
-
-  await bob.page.reload();
-  await bob.untilInCall();
-  await bob.seesMoving(alice);
-  await alice.seesMoving(bob);
+  await shareMuteAndReload({ alice, bob }, 'chromium');
 
   await bob.click('leave');
   await until(

@@ -7,8 +7,8 @@ import { after, before, test } from 'node:test';
 import { launchChromium, launchFirefox } from './support/browsers.mjs';
 import { DemoPage } from './support/demo-page.mjs';
 import { serverForThisFile } from './support/fixture.mjs';
+import { shareMuteAndReload } from './support/page-stories.mjs';
 import { createGroup, signIn } from './support/people.mjs';
-import { until } from './support/until.mjs';
 
 const fixture = serverForThisFile();
 const { use } = fixture;
@@ -27,22 +27,7 @@ test('two people call, share a screen, mute, reload, and leave', async () => {
   await alice.screenshot('firefox-call');
 
   await alice.drawInsteadOfScreen();
-  await alice.click('screen');
-  await bob.seesMoving(alice, 'screen');
-  await bob.screenshot('firefox-screen');
-  await alice.click('screen');
-  await until('the screen is gone', async () => !(await bob.shows('[data-source="screen"]')));
-
-  await alice.click('mic');
-  await bob.seesMuted(alice, true);
-  await bob.hearsNothingOf(alice);
-  await alice.click('mic');
-  await bob.seesMuted(alice, false);
-
-  await bob.page.reload();
-  await bob.untilInCall();
-  await bob.seesMoving(alice);
-  await alice.seesMoving(bob);
+  await shareMuteAndReload({ alice, bob }, 'firefox');
 
   await Promise.all([alice.restartIce(), bob.restartIce()]);
   await bob.seesMoving(alice);
