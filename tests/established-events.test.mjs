@@ -17,16 +17,16 @@ for (const transport of ['polling', 'websocket']) {
   test(`the established events keep their payloads over ${transport}`, async () => {
     const connect = async (/** @type {import('./support/people.mjs').Person} */ person) =>
       use(await Signaling.connect(person, { transports: [transport] }));
-    const alice = await signIn(fixture.server, 'Alice');
-    const bob = await signIn(fixture.server, 'Bob');
+    const alice = await signIn(fixture.server, `Alice by ${transport}`);
+    const bob = await signIn(fixture.server, `Bob by ${transport}`);
     const groupId = await createGroup(alice, bob);
     const bobs = await connect(bob);
     /** @type {Record<string, string>} */
-    const known = {
-      [alice.id]: 'id of Alice',
-      [bob.id]: 'id of Bob',
-      [groupId]: 'id of the group',
-    };
+    const known = { [groupId]: 'id of the group' };
+    for (const [name, person] of Object.entries({ Alice: alice, Bob: bob })) {
+      known[person.id] = `id of ${name}`;
+      known[person.name] = `name of ${name}`;
+    }
     const shows = (/** @type {string} */ name, /** @type {any} */ payload) =>
       assertSnapshot(name, payload, known);
     shows('active-calls when there are none', await bobs.heard('active-calls'));
