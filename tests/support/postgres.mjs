@@ -73,7 +73,14 @@ export class Postgres {
     const parent = Number.parseInt(pidFile, 10);
     process.kill(parent, signal);
     const children = await readFile(`/proc/${parent}/task/${parent}/children`, 'utf8');
-    for (const child of children.split(' ').filter(Boolean)) process.kill(Number(child), signal);
+    for (const child of children.split(' ').filter(Boolean)) {
+      try {
+        process.kill(Number(child), signal);
+      } catch (error) {
+        const isGone = /** @type {NodeJS.ErrnoException} */ (error).code === 'ESRCH';
+        if (!isGone) throw error;
+      }
+    }
   }
 }
 
