@@ -27,6 +27,7 @@ pub use receipts::Once;
 pub use request::{Created, NewCall};
 
 use access::Entry;
+use ledger::Tally;
 use live::Registry;
 use presence::Presence;
 use receipts::InProgress;
@@ -70,6 +71,7 @@ struct Shared {
     live: Registry,
     presence: Presence,
     in_progress: InProgress,
+    tally: Arc<Tally>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -93,6 +95,7 @@ impl Calls {
             live: Registry::default(),
             presence: Presence::default(),
             in_progress: InProgress::default(),
+            tally: Arc::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
@@ -203,7 +206,7 @@ impl Calls {
     /// # Errors
     /// `not_found`, `forbidden` for all but the initiator and the group's admins, `unavailable`.
     pub async fn end(&self, by: &Actor, call: CallId, reason: EndReason) -> Result<CallView, Refusal> {
-        self.require_say(by, call).await?;
+        self.require_say_always(by, call).await?;
         self.command(call, Command::End(reason.into()), by).await
     }
 
@@ -341,6 +344,19 @@ impl Calls {
             Err(StoreError::RunningCallExists) => Err(self.running_call_exists(new.group_id).await),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// How many events were announced before they were stored, because the database was away or slow.
+    #[must_use]
+    pub fn events_unstored(&self) -> u64 {
+        self.shared.tally.unstored()
+    }
+
+    /// How many events are missing from the logs of calls, because an outage lasted longer than there was room to
+    /// keep them.
+    #[must_use]
+    pub fn events_lost(&self) -> u64 {
+        self.shared.tally.lost()
     }
 
     async fn running_call_exists(&self, group: GroupId) -> Refusal {

@@ -3,6 +3,7 @@
 mod audit;
 mod calls;
 mod error;
+mod gate;
 mod groups;
 mod legs;
 mod open;
@@ -11,17 +12,19 @@ mod receipts;
 mod users;
 
 use chrono::{DateTime, SubsecRound, Utc};
-use sqlx::{PgPool, SqlitePool};
+use sqlx::{Postgres, Sqlite};
 
 pub use audit::AuditFilter;
 pub use calls::{CallFilter, StoredCall};
-pub use error::StoreError;
+pub use error::{Away, StoreError};
 pub use groups::{Group, Member, NewMember, Role};
 pub use legs::StoredEvent;
 pub use page::{Cursor, Page, PageRequest, TimeCursor};
 pub use users::User;
 
-/// Cheap to clone; all clones share one pool of connections.
+use gate::Gate;
+
+/// Cheap to clone; all clones share their connections and what they know of an outage.
 #[derive(Clone, Debug)]
 pub struct Store {
     db: Db,
@@ -30,8 +33,12 @@ pub struct Store {
 /// The two engines. [`on!`] runs the same body on either.
 #[derive(Clone, Debug)]
 enum Db {
-    Sqlite(SqlitePool),
-    Postgres(PgPool),
+    /// SQLite writes one transaction at a time: writers queue for one connection rather than for a lock.
+    Sqlite {
+        readers: Gate<Sqlite>,
+        writer: Gate<Sqlite>,
+    },
+    Postgres(Gate<Postgres>),
 }
 
 /// The time as both engines can keep it: Postgres holds microseconds.
@@ -40,13 +47,38 @@ pub fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(6)
 }
 
-/// Evaluates a body with the pool of whichever engine it is.
+/// Runs a statement that reads, with a connection to whichever engine it is. The body is used once.
 macro_rules! on {
-    ($db:expr, |$pool:ident| $body:expr) => {
+    ($db:expr, |$connection:ident| $body:expr) => {
         match $db {
-            $crate::store::Db::Sqlite($pool) => $body,
-            $crate::store::Db::Postgres($pool) => $body,
+            $crate::store::Db::Sqlite { readers, .. } => $crate::store::once!(readers, |$connection| $body),
+            $crate::store::Db::Postgres(gate) => $crate::store::once!(gate, |$connection| $body),
         }
+    };
+}
+
+/// Runs a statement that writes.
+macro_rules! on_writer {
+    ($db:expr, |$connection:ident| $body:expr) => {
+        match $db {
+            $crate::store::Db::Sqlite { writer, .. } => $crate::store::once!(writer, |$connection| $body),
+            $crate::store::Db::Postgres(gate) => $crate::store::once!(gate, |$connection| $body),
+        }
+    };
+}
+
+macro_rules! once {
+    ($gate:expr, |$connection:ident| $body:expr) => {
+        async {
+            let mut turn = $gate.enter().await?;
+            let work = $crate::store::gate::within(turn.deadline(), async {
+                let $connection = turn.connection();
+                $body.map_err($crate::store::StoreError::from)
+            });
+            let outcome = work.await;
+            turn.finish(outcome)
+        }
+        .await
     };
 }
 
@@ -55,23 +87,37 @@ macro_rules! on {
 macro_rules! tx {
     ($db:expr, |$tx:ident| $body:expr) => {
         match $db {
-            $crate::store::Db::Sqlite(pool) => {
-                let mut $tx = pool.begin_with("BEGIN IMMEDIATE").await?;
-                let value = $body;
-                $tx.commit().await?;
-                value
+            $crate::store::Db::Sqlite { writer, .. } => {
+                $crate::store::transaction!(writer, begin_with("BEGIN IMMEDIATE"), |$tx| $body)
             }
-            $crate::store::Db::Postgres(pool) => {
-                let mut $tx = pool.begin().await?;
-                let value = $body;
-                $tx.commit().await?;
-                value
-            }
-        }
+            $crate::store::Db::Postgres(gate) => $crate::store::transaction!(gate, begin(), |$tx| $body),
+        }?
     };
 }
 
-use {on, tx};
+macro_rules! transaction {
+    ($gate:expr, $begin:ident($($how:expr)?), |$tx:ident| $body:expr) => {
+        async {
+            let mut turn = $gate.enter().await?;
+            let deadline = turn.deadline();
+            let work = $crate::store::gate::within(deadline, async {
+                let mut $tx = sqlx::Connection::$begin(turn.connection() $(, $how)?).await?;
+                let value = $body;
+                Ok((value, $tx))
+            });
+            let outcome = match work.await {
+                Ok((value, tx)) => {
+                    $crate::store::gate::commit_within(deadline, tx.commit()).await.map(|()| value)
+                }
+                Err(error) => Err(error),
+            };
+            turn.finish(outcome)
+        }
+        .await
+    };
+}
+
+use {on, on_writer, once, transaction, tx};
 
 #[cfg(test)]
 mod tests;

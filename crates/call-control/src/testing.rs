@@ -1,6 +1,8 @@
 //! What the tests of this crate stand on: a database of either engine, and a whole call control on top.
 
+mod outage;
 mod postgres;
+pub(crate) mod proxy;
 mod world;
 
 use crate::{
@@ -44,26 +46,69 @@ pub(crate) fn by(person: &Person) -> Actor {
     Actor { who: Who::User { person: person.clone(), admin: false }, address: None }
 }
 
+/// As [`on_both_engines!`], for databases that can be taken away: Postgres has a server of its own.
+macro_rules! on_both_engines_with_outages {
+    ($(async fn $name:ident($store:ident) $body:block)+) => {
+        mod sqlite {
+            use super::*;
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    let $store = $crate::testing::TestStore::sqlite().await;
+                    $body
+                }
+            )+
+        }
+        mod postgres {
+            use super::*;
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    let $store = $crate::testing::TestStore::own_postgres().await;
+                    $body
+                }
+            )+
+        }
+    };
+}
+
+pub(crate) use on_both_engines_with_outages;
+
 /// A database of its own, which can be opened more than once.
 pub(crate) struct TestStore {
     pub(crate) url: String,
     pub(crate) schema: String,
-    _directory: Option<tempfile::TempDir>,
+    place: Place,
+}
+
+/// What goes with the test.
+enum Place {
+    File { _directory: tempfile::TempDir },
+    SharedServer,
+    OwnServer(postgres::Server),
 }
 
 impl TestStore {
     pub(crate) async fn sqlite() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", directory.path().join("test.db").display());
-        Self { url, schema: "switchyard".to_owned(), _directory: Some(directory) }
+        Self { url, schema: "switchyard".to_owned(), place: Place::File { _directory: directory } }
     }
 
     pub(crate) async fn postgres() -> Self {
-        let schema = format!("test_{}", uuid::Uuid::new_v4().simple());
-        Self { url: postgres::url().await, schema, _directory: None }
+        Self { url: postgres::url().await, schema: fresh_schema(), place: Place::SharedServer }
+    }
+
+    pub(crate) async fn own_postgres() -> Self {
+        let server = postgres::Server::own().await;
+        Self { url: server.url(), schema: fresh_schema(), place: Place::OwnServer(server) }
     }
 
     pub(crate) async fn open(&self) -> Store {
         Store::open(&self.url, &self.schema).await.unwrap()
     }
+}
+
+fn fresh_schema() -> String {
+    format!("test_{}", uuid::Uuid::new_v4().simple())
 }

@@ -63,6 +63,8 @@ impl Effect {
 #[derive(Clone, Debug)]
 pub struct Changes {
     pub call: CallRecord,
+    /// The version that the database has to hold for these to be written; 0 for a new call.
+    pub follows: i64,
     pub legs: Vec<LegRecord>,
     pub events: Vec<RecordedEvent>,
     /// Who is behind it.

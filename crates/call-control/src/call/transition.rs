@@ -52,11 +52,13 @@ impl Step {
         let mut effects = Vec::new();
         let events: Vec<_> = self.events.into_iter().map(|event| call.number(event, self.now)).collect();
         if !self.legs.is_empty() || !events.is_empty() {
+            let follows = call.version;
             call.version += 1;
             let legs =
                 self.legs.iter().filter_map(|id| call.legs.get(id)).map(|leg| leg.to_record(call.origin.id));
             let changes = Changes {
                 call: call.to_record(),
+                follows,
                 legs: legs.collect(),
                 events: events.clone(),
                 by: self.by,

@@ -1,74 +1,180 @@
-//! One call's way into the store. When the database is away, what cannot be refused waits here, in order.
+//! One call's way into the store. Changes are written one after another; when the database is away, what cannot be
+//! refused waits here, in order, and is written beside the call's life rather than in its way.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
-use tokio::time::Instant;
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep_until, timeout},
+};
 
 use crate::{
     call::Changes,
-    store::{Store, StoreError},
+    store::{Away, Store, StoreError},
 };
 
 pub(super) struct Ledger {
     store: Store,
-    waiting: VecDeque<Changes>,
+    tally: Arc<Tally>,
+    /// Oldest first.
+    waiting: VecDeque<Arc<Changes>>,
+    /// Writes the oldest.
+    writing: Option<JoinHandle<Result<(), StoreError>>>,
     retry_at: Option<Instant>,
 }
 
+/// What outages did to the log of events, over all calls of this server.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    unstored: AtomicU64,
+    lost: AtomicU64,
+}
+
 impl Ledger {
-    pub(super) const fn new(store: Store) -> Self {
-        Self { store, waiting: VecDeque::new(), retry_at: None }
+    pub(super) const fn new(store: Store, tally: Arc<Tally>) -> Self {
+        Self { store, tally, waiting: VecDeque::new(), writing: None, retry_at: None }
     }
 
-    /// When [`Ledger::flush`] should be tried again.
-    pub(super) const fn retry_at(&self) -> Option<Instant> {
-        self.retry_at
-    }
-
-    /// Stores the changes, after those that wait.
-    pub(super) async fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {
-        self.flush().await?;
+    /// Stores the changes with which somebody becomes the owner of a call. They are never kept.
+    pub(super) async fn found(&self, changes: &Changes) -> Result<(), StoreError> {
         self.store.commit(changes).await
     }
 
-    /// Stores the changes, or keeps them until the database is back: they tell of what cannot be undone.
-    pub(super) async fn write_or_keep(&mut self, changes: Changes) -> Result<(), StoreError> {
-        let written = if self.is_resting() { Err(None) } else { self.write(&changes).await.map_err(Some) };
-        match written {
-            Ok(()) => Ok(()),
-            Err(None | Some(StoreError::Unavailable(_))) if self.waiting.len() < MOST_WAITING => {
-                tracing::warn!(call = %changes.call.id, "the database is away; the change is kept for later");
-                self.waiting.push_back(changes);
-                self.retry_at.get_or_insert_with(|| Instant::now() + RETRY_AFTER);
-                Ok(())
-            }
-            Err(None) => Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut)),
-            Err(Some(error)) => Err(error),
+    /// Stores changes that may be refused: at once, while the database is away or earlier ones wait. With
+    /// [`StoreError::InDoubt`] they are kept, and end up stored exactly once.
+    pub(super) async fn write(&mut self, changes: Changes) -> Result<(), StoreError> {
+        if !self.waiting.is_empty() || self.store.is_away() {
+            return Err(Away::Resting.into());
         }
+        let written = self.store.commit(&changes).await;
+        if let Err(StoreError::InDoubt(_)) = &written {
+            self.tally.count_unstored(&changes);
+            self.keep(changes);
+            self.retry_at = Some(Instant::now() + RETRY_AFTER);
+        }
+        written
     }
 
-    /// Stores what waits, oldest first.
-    pub(super) async fn flush(&mut self) -> Result<(), StoreError> {
-        while let Some(oldest) = self.waiting.front() {
-            if let Err(error) = self.store.commit(oldest).await {
-                self.retry_at = Some(Instant::now() + RETRY_AFTER);
-                return Err(error);
-            }
-            self.waiting.pop_front();
+    /// Stores changes that cannot be refused, for they tell of what has happened. If the database does not take them
+    /// soon they are kept until it does.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] alone.
+    pub(super) async fn write_or_keep(&mut self, changes: Changes) -> Result<(), StoreError> {
+        if !self.waiting.is_empty() {
+            self.tally.count_unstored(&changes);
+            self.keep(changes);
+            return Ok(());
         }
-        self.retry_at = None;
+        self.keep(changes);
+        if let Ok(Err(fenced)) = timeout(PATIENCE, self.progress()).await {
+            return Err(fenced);
+        }
+        if let Some(unstored) = self.waiting.front() {
+            tracing::warn!(call = %unstored.call.id, "the database does not take a change; it is kept for later");
+            self.tally.count_unstored(unstored);
+        }
         Ok(())
     }
 
-    /// Whether the database was found away so recently that asking again would only hold the call up.
-    fn is_resting(&self) -> bool {
-        self.retry_at.is_some_and(|retry_at| Instant::now() < retry_at)
+    /// Tries to store the oldest change that waits; without one, it never returns. It can be dropped at any time: the
+    /// next call goes on with the same attempt.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] alone.
+    pub(super) async fn progress(&mut self) -> Result<(), StoreError> {
+        let Some(oldest) = self.waiting.front() else { return std::future::pending().await };
+        if let Some(retry_at) = self.retry_at {
+            sleep_until(retry_at).await;
+        }
+        let writing = self.writing.get_or_insert_with(|| {
+            let (store, oldest) = (self.store.clone(), Arc::clone(oldest));
+            tokio::spawn(async move { store.commit(&oldest).await })
+        });
+        let written = writing.await;
+        (self.writing, self.retry_at) = (None, None);
+        match written {
+            Ok(Ok(())) => {
+                self.waiting.pop_front();
+            }
+            Ok(Err(StoreError::Fenced)) => {
+                self.waiting.clear();
+                return Err(StoreError::Fenced);
+            }
+            Ok(Err(error)) => self.try_later(&error),
+            Err(broken) => self.try_later(&broken),
+        }
+        Ok(())
     }
+
+    /// Stores everything that waits, however long that takes.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] alone.
+    pub(super) async fn drain(&mut self) -> Result<(), StoreError> {
+        while !self.waiting.is_empty() {
+            self.progress().await?;
+        }
+        Ok(())
+    }
+
+    /// When there is no room, the newest change takes the one before it in. The rows of the call stay true; what is
+    /// lost, and counted, are the events of that one.
+    fn keep(&mut self, changes: Changes) {
+        if self.waiting.len() < MOST_WAITING {
+            self.waiting.push_back(Arc::new(changes));
+        } else if let Some(newest) = self.waiting.back_mut() {
+            self.tally.count_lost(newest);
+            take_in(Arc::make_mut(newest), changes);
+        }
+    }
+
+    fn try_later(&mut self, error: &dyn std::error::Error) {
+        tracing::debug!(%error, waiting = self.waiting.len(), "a change has to wait for the database");
+        self.retry_at = Some(Instant::now() + RETRY_AFTER);
+    }
+}
+
+impl Tally {
+    pub(super) fn unstored(&self) -> u64 {
+        self.unstored.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    fn count_unstored(&self, changes: &Changes) {
+        self.unstored.fetch_add(changes.events.len() as u64, Ordering::Relaxed);
+    }
+
+    fn count_lost(&self, changes: &Changes) {
+        self.lost.fetch_add(changes.events.len() as u64, Ordering::Relaxed);
+    }
+}
+
+/// Makes one change out of two that follow each other.
+fn take_in(older: &mut Changes, newer: Changes) {
+    let follows = older.follows;
+    let taken = mem::replace(older, Changes { follows, ..newer });
+    let unchanged = taken.legs.into_iter().filter(|leg| older.legs.iter().all(|newer| newer.id != leg.id));
+    let unchanged: Vec<_> = unchanged.collect();
+    older.legs.extend(unchanged);
 }
 
 /// Some hours of an ordinary call, some minutes of a lively one.
 const MOST_WAITING: usize = 1_000;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long a call stands still for the database before it goes on without.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -102,19 +208,35 @@ mod tests {
         effects.into_iter().find_map(store).unwrap()
     }
 
-    #[tokio::test]
-    async fn while_the_database_is_away_changes_wait_and_their_number_is_bounded() {
+    async fn ledger_of_a_database_that_is_away() -> Ledger {
         let store = TestStore::sqlite().await.open().await;
         store.close().await;
-        let mut ledger = Ledger::new(store);
-        assert!(matches!(ledger.write(&changes()).await, Err(StoreError::Unavailable(_))));
-        assert_eq!(ledger.retry_at(), None, "what was refused does not wait");
+        Ledger::new(store, Arc::default())
+    }
+
+    #[tokio::test]
+    async fn while_the_database_is_away_what_can_be_refused_is_refused() {
+        let mut ledger = ledger_of_a_database_that_is_away().await;
+        assert!(matches!(ledger.write(changes()).await, Err(StoreError::Unavailable(_))));
+        assert!(ledger.waiting.is_empty(), "what was refused does not wait");
+        assert_eq!(ledger.tally.unstored(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_bounded_and_keeps_the_state_when_it_has_to_lose_events() {
+        let mut ledger = ledger_of_a_database_that_is_away().await;
         for _ in 0..MOST_WAITING {
             ledger.write_or_keep(changes()).await.unwrap();
         }
-        assert!(ledger.retry_at().is_some());
-        assert!(matches!(ledger.write_or_keep(changes()).await, Err(StoreError::Unavailable(_))));
-        assert!(matches!(ledger.flush().await, Err(StoreError::Unavailable(_))));
-        assert_eq!(ledger.waiting.len(), MOST_WAITING);
+        assert_eq!((ledger.waiting.len(), ledger.tally.lost()), (MOST_WAITING, 0));
+        let superseded = Arc::clone(ledger.waiting.back().unwrap());
+        let newest = changes();
+        ledger.write_or_keep(newest.clone()).await.unwrap();
+        assert_eq!((ledger.waiting.len(), ledger.tally.lost()), (MOST_WAITING, 1));
+        let kept = ledger.waiting.back().unwrap();
+        assert_eq!((kept.call.id, kept.follows), (newest.call.id, superseded.follows));
+        assert_eq!(kept.legs.len(), 2, "rows that only the older one changed stay changed");
+        assert_eq!(ledger.tally.unstored(), MOST_WAITING as u64 + 1);
+        assert!(matches!(ledger.write(changes()).await, Err(StoreError::Unavailable(_))));
     }
 }

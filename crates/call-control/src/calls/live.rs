@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::{ErrorCode, Refusal},
-    ids::{CallId, GroupId},
+    ids::{CallId, GroupId, UserId},
 };
 
 #[derive(Default)]
@@ -25,6 +25,7 @@ pub(super) struct Registry {
 #[derive(Clone)]
 pub(super) struct Live {
     pub(super) group: GroupId,
+    pub(super) initiated_by: UserId,
     pub(super) requests: mpsc::Sender<Request>,
 }
 

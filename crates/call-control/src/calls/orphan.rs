@@ -16,7 +16,7 @@ impl Calls {
         tracing::error!(%call, "the owner of a call broke; the call fails");
         self.shared.live.remove(call);
         if let Err(error) = self.record_failure(call).await {
-            tracing::error!(%call, %error, "a broken call could not be ended; the next start will take it over");
+            tracing::error!(%call, %error, "a broken call could not be ended; it will be taken over");
         }
         self.shared.hub.forget_call(call);
     }

@@ -1,4 +1,4 @@
-//! Taking over after a restart, and the chores that repeat.
+//! Taking over calls that have no owner, and the chores that repeat.
 
 use std::time::Duration;
 
@@ -16,12 +16,29 @@ use crate::{
 };
 
 impl Calls {
-    /// Rule 6: every call that was running gets an owner again.
+    /// Rule 6: every call that was running gets an owner again. One that cannot be taken over does not hold up the
+    /// others, and is tried again by [`Calls::adopt`].
     pub(super) async fn take_over(&self) -> Result<(), StoreError> {
         for record in self.shared.store.running_calls().await? {
             let id = record.id;
             if let Err(error) = self.take_over_one(record).await {
-                tracing::error!(call = %id, %error, "a running call cannot be taken over");
+                tracing::error!(call = %id, %error, "a running call cannot be taken over yet");
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over running calls that have had no owner for a while: nobody knew whether they had been created, or
+    /// they could not be taken over before.
+    pub(super) async fn adopt(&self, unchanged_for: Duration) -> Result<(), StoreError> {
+        let quiet = self.shared.store.running_calls_unchanged_since(now() - unchanged_for).await?;
+        for record in quiet.into_iter().filter(|record| self.shared.live.get(record.id).is_none()) {
+            let id = record.id;
+            match self.take_over_one(record).await {
+                Ok(()) => tracing::warn!(call = %id, "a running call without an owner was taken over"),
+                // Its owner has just finished with it.
+                Err(TakeOverError::Store(StoreError::Fenced)) => {}
+                Err(error) => tracing::warn!(call = %id, %error, "a running call cannot be taken over yet"),
             }
         }
         Ok(())
@@ -47,31 +64,45 @@ impl Calls {
 
     /// Starts the chores that repeat until [`Calls::shutdown`].
     pub(super) fn keep_house(&self) {
-        let calls = self.clone();
-        self.shared.tasks.spawn(self.shared.stop.clone().run_until_cancelled_owned(async move {
-            let mut every = interval(PRESENCE_PERIOD);
-            every.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                every.tick().await;
-                if let Err(error) = calls.shared.presence.note(&calls.shared.store).await {
-                    tracing::warn!(%error, "who is connected could not be noted");
-                }
+        self.repeat(PRESENCE_PERIOD, |calls| async move {
+            if let Err(error) = calls.shared.presence.note(&calls.shared.store).await {
+                tracing::debug!(%error, "who is connected could not be noted");
             }
-        }));
+        });
+        self.repeat(SWEEP_PERIOD, |calls| async move {
+            match calls.cleanup_stale(&Actor::SERVER).await {
+                Ok(0) => {}
+                Ok(swept) => tracing::info!(swept, "stale calls were ended"),
+                Err(error) => tracing::warn!(%error, "stale calls could not be ended"),
+            }
+            if let Err(error) = calls.shared.store.forget_receipts(now() - RECEIPTS_KEPT).await {
+                tracing::warn!(%error, "old answers could not be forgotten");
+            }
+        });
+        self.repeat(ADOPT_PERIOD, |calls| async move {
+            if let Err(error) = calls.adopt(ORPHANED_AFTER).await {
+                tracing::debug!(%error, "calls without an owner could not be looked for");
+            }
+        });
+        // Joins are refused while the database is away, so somebody else has to find out that it is back.
+        self.repeat(PROBE_PERIOD, |calls| async move {
+            if calls.shared.store.is_away() {
+                let _ = calls.shared.store.ping().await;
+            }
+        });
+    }
+
+    fn repeat<C>(&self, period: Duration, chore: impl Fn(Self) -> C + Send + 'static)
+    where
+        C: Future<Output = ()> + Send,
+    {
         let calls = self.clone();
         self.shared.tasks.spawn(self.shared.stop.clone().run_until_cancelled_owned(async move {
-            let mut every = interval(SWEEP_PERIOD);
+            let mut every = interval(period);
             every.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 every.tick().await;
-                match calls.cleanup_stale(&Actor::SERVER).await {
-                    Ok(0) => {}
-                    Ok(swept) => tracing::info!(swept, "stale calls were ended"),
-                    Err(error) => tracing::warn!(%error, "stale calls could not be ended"),
-                }
-                if let Err(error) = calls.shared.store.forget_receipts(now() - RECEIPTS_KEPT).await {
-                    tracing::warn!(%error, "old answers could not be forgotten");
-                }
+                chore(calls.clone()).await;
             }
         }));
     }
@@ -89,3 +120,7 @@ const PRESENCE_PERIOD: Duration = Duration::from_secs(5);
 const SWEEP_PERIOD: Duration = Duration::from_secs(60);
 /// How long the repetition of a request gets the answer of the first.
 const RECEIPTS_KEPT: Duration = Duration::from_secs(24 * 3600);
+const ADOPT_PERIOD: Duration = Duration::from_secs(5);
+/// Longer than anything takes that a new owner does before the call counts as owned.
+const ORPHANED_AFTER: Duration = Duration::from_secs(10);
+const PROBE_PERIOD: Duration = Duration::from_secs(1);

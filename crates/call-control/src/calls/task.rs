@@ -12,7 +12,10 @@ use futures_util::FutureExt;
 use recent::Recent;
 
 use switchyard_media_worker::media::Event as MediaEvent;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep, sleep_until},
+};
 
 use super::{
     Calls, Shared, announce,
@@ -23,7 +26,7 @@ use super::{
 };
 use crate::{
     actor::Actor,
-    call::{Call, Command, Effect},
+    call::{Call, Command, Effect, Origin},
     ids::CallId,
     store::{StoreError, now},
 };
@@ -49,8 +52,9 @@ impl CallTask {
     ) -> Result<(), StoreError> {
         let (requests, mailbox) = mpsc::channel(MAILBOX);
         let id = call.origin().id;
-        let live = Live { group: call.origin().group_id, requests };
-        let ledger = Ledger::new(shared.store.clone());
+        let &Origin { group_id: group, initiated_by, .. } = call.origin();
+        let live = Live { group, initiated_by, requests };
+        let ledger = Ledger::new(shared.store.clone(), Arc::clone(&shared.tally));
         let mut task = Self {
             shared: Arc::clone(shared),
             call,
@@ -61,7 +65,7 @@ impl CallTask {
         };
         // Registered before it is announced, so that whoever hears of it finds it.
         shared.live.insert(id, live);
-        if let Err(error) = task.carry_out(effects, Durability::First, None).await {
+        if let Err(error) = task.carry_out(effects, Durability::Founding, None).await {
             shared.live.remove(id);
             task.media.close().await;
             return Err(error);
@@ -81,7 +85,7 @@ impl CallTask {
     async fn run(mut self, mut mailbox: mpsc::Receiver<Request>, mut events: mpsc::Receiver<MediaEvent>) {
         let stop = self.shared.stop.clone();
         while !self.call.is_over() && !self.fenced {
-            let mut deadline = pin!(tokio::time::sleep_until(self.next_deadline()));
+            let mut deadline = pin!(sleep_until(self.next_deadline()));
             tokio::select! {
                 request = mailbox.recv() => match request {
                     Some(request) => self.answer(request).await,
@@ -92,6 +96,7 @@ impl CallTask {
                     None => self.go_on(Command::Fail { message: "the media worker is gone".to_owned() }).await,
                 },
                 () = &mut deadline => self.tick().await,
+                stored = self.ledger.progress() => self.fenced |= stored.is_err(),
                 () = stop.cancelled() => break,
             }
             self.tell_media().await;
@@ -110,10 +115,6 @@ impl CallTask {
     }
 
     async fn tick(&mut self) {
-        if self.ledger.retry_at().is_some_and(|retry_at| retry_at <= Instant::now()) {
-            // Still away: the next try is already set.
-            let _ = self.ledger.flush().await;
-        }
         if self.call.next_deadline().is_some_and(|deadline| deadline <= now()) {
             self.go_on(Command::Tick).await;
         }
@@ -132,25 +133,33 @@ impl CallTask {
     }
 
     fn next_deadline(&self) -> Instant {
-        let call =
-            self.call.next_deadline().map(|at| Instant::now() + (at - now()).to_std().unwrap_or_default());
-        let soonest = call.into_iter().chain(self.ledger.retry_at()).min();
-        soonest.unwrap_or_else(|| Instant::now() + IDLE)
+        let wait = self.call.next_deadline().map(|at| (at - now()).to_std().unwrap_or_default());
+        Instant::now() + wait.unwrap_or(IDLE)
     }
 
-    /// Lets go of the call. Requests still in the mailbox are answered by their senders' finding it closed.
-    async fn retire(mut self, mut mailbox: mpsc::Receiver<Request>) {
-        mailbox.close();
+    /// Lets go of the call. Requests still in the mailbox are answered by their senders' finding it closed. Until all
+    /// is stored the call stays registered, lest somebody take over what the database still says of it.
+    async fn retire(self, mailbox: mpsc::Receiver<Request>) {
+        drop(mailbox);
         let id = self.id();
-        if !self.fenced && self.ledger.flush().await.is_err() {
-            tracing::error!(call = %id, "the database stayed away; the last changes of the call are lost");
+        let Self { shared, call, media, mut ledger, fenced, recent: _ } = self;
+        shared.hub.forget_call(id);
+        for leg in call.open_legs() {
+            shared.presence.went(leg.id);
         }
-        self.shared.live.remove(id);
-        self.shared.hub.forget_call(id);
-        for leg in self.call.open_legs() {
-            self.shared.presence.went(leg.id);
+        media.close().await;
+        let given_up = async {
+            shared.stop.cancelled().await;
+            sleep(LAST_PATIENCE).await;
+        };
+        if !fenced {
+            tokio::select! {
+                // Fenced: somebody else owns the call, and has said more.
+                _ = ledger.drain() => {}
+                () = given_up => tracing::error!(call = %id, "the database stayed away; the last changes of the call are lost"),
+            }
         }
-        self.media.close().await;
+        shared.live.remove(id);
     }
 
     fn id(&self) -> CallId {
@@ -162,3 +171,5 @@ impl CallTask {
 const MAILBOX: usize = 256;
 /// With nothing to wait for, any time will do.
 const IDLE: Duration = Duration::from_secs(3600);
+/// How long a stopping server waits for the database to take what is left.
+const LAST_PATIENCE: Duration = Duration::from_secs(3);

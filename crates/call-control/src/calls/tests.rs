@@ -1,6 +1,8 @@
 //! The service on both engines: whole calls with real owner tasks, media routers and listening sockets.
 
+mod crowd;
 mod moderation;
+mod outage;
 mod receipts;
 mod resume;
 

@@ -1,9 +1,9 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sqlx::{QueryBuilder, error::DatabaseError};
+use sqlx::QueryBuilder;
 
-use super::{Page, PageRequest, Store, StoreError, TimeCursor, audit::log, on, tx};
+use super::{Page, PageRequest, Store, StoreError, TimeCursor, audit::log, on, on_writer, tx};
 use crate::{
     call::{CallRecord, CallStatus, CallType, CallView, Changes},
     ids::{CallId, GroupId, UserId},
@@ -37,16 +37,32 @@ impl StoredCall {
 }
 
 impl Store {
-    /// Writes the rows and the events of one command in one transaction.
+    /// Writes the rows and the events of one command in one transaction. Writing the same changes again does nothing, so
+    /// that they can be repeated when nobody knows whether they were written.
     ///
     /// # Errors
     /// [`StoreError::RunningCallExists`] or [`StoreError::MissingReference`] for a new call that cannot be,
-    /// [`StoreError::Fenced`] when somebody else changed the call, or [`StoreError::Unavailable`].
+    /// [`StoreError::Fenced`] when somebody else changed the call, [`StoreError::Unavailable`], or
+    /// [`StoreError::InDoubt`].
     pub async fn commit(&self, changes: &Changes) -> Result<(), StoreError> {
+        let refused = match self.write(changes).await {
+            Err(StoreError::Fenced) => StoreError::Fenced,
+            // The one other key of a new call is its own random id.
+            Err(StoreError::Duplicate) if changes.follows == NO_VERSION => StoreError::RunningCallExists,
+            done => return done,
+        };
+        let stored = on_writer!(&self.db, |connection| sqlx::query_as("SELECT * FROM calls WHERE id = $1")
+            .bind(changes.call.id)
+            .fetch_optional(connection)
+            .await)?;
+        if stored.is_some_and(|stored| is_the_same(&stored, &changes.call)) { Ok(()) } else { Err(refused) }
+    }
+
+    async fn write(&self, changes: &Changes) -> Result<(), StoreError> {
         tx!(&self.db, |tx| {
             let call = &changes.call;
-            let upsert = if call.version == FIRST_VERSION { INSERT_CALL } else { UPDATE_CALL };
-            let written = sqlx::query(upsert)
+            let is_new = changes.follows == NO_VERSION;
+            let mut upsert = sqlx::query(if is_new { INSERT_CALL } else { UPDATE_CALL })
                 .bind(call.id)
                 .bind(call.status)
                 .bind(call.webrtc_room_id)
@@ -65,14 +81,11 @@ impl Store {
                 .bind(call.group_id)
                 .bind(call.initiated_by_id)
                 .bind(call.call_type)
-                .bind(call.created_at)
-                .execute(&mut *tx)
-                .await
-                .map_err(|error| {
-                    // The one other key is the call's own random id.
-                    let exists = error.as_database_error().is_some_and(DatabaseError::is_unique_violation);
-                    if exists { StoreError::RunningCallExists } else { error.into() }
-                })?;
+                .bind(call.created_at);
+            if !is_new {
+                upsert = upsert.bind(changes.follows);
+            }
+            let written = upsert.execute(&mut *tx).await?;
             if written.rows_affected() == 0 {
                 return Err(StoreError::Fenced);
             }
@@ -227,6 +240,24 @@ impl Store {
         })?)
     }
 
+    /// Every running call that has not changed since `since`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn running_calls_unchanged_since(
+        &self,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<CallRecord>, StoreError> {
+        on!(&self.db, |connection| {
+            sqlx::query_as(
+            "SELECT * FROM calls WHERE status IN ('waiting', 'active') AND updated_at < $1 ORDER BY created_at, id"
+        )
+        .bind(since)
+        .fetch_all(connection)
+        .await
+        })
+    }
+
     async fn with_participants(&self, records: Vec<CallRecord>) -> Result<Vec<StoredCall>, StoreError> {
         let running: Vec<_> =
             records.iter().filter(|call| call.status.is_running()).map(|call| call.id).collect();
@@ -264,7 +295,15 @@ impl Store {
     }
 }
 
-const FIRST_VERSION: i64 = 1;
+/// Whether a row is the one that these changes wrote. Two owners may reach the same version, but not the same row.
+fn is_the_same(stored: &CallRecord, written: &CallRecord) -> bool {
+    let told = |call: &CallRecord| (call.version, call.epoch, call.seq, call.webrtc_room_id);
+    let happened = |call: &CallRecord| (call.status, call.end_reason, call.ended_at, call.updated_at);
+    told(stored) == told(written) && happened(stored) == happened(written)
+}
+
+/// What a new call follows.
+const NO_VERSION: i64 = 0;
 
 const INSERT_CALL: &str = "
     INSERT INTO calls (id, status, webrtc_room_id, started_at, ended_at, duration_seconds, max_participants, metadata,
@@ -277,7 +316,7 @@ const UPDATE_CALL: &str = "
     UPDATE calls SET status = $2, webrtc_room_id = $3, started_at = $4, ended_at = $5, duration_seconds = $6,
         max_participants = $7, metadata = $8, moderation = $9, end_reason = $10, error_message = $11,
         updated_at = $12, version = $13, epoch = $14, seq = $15
-    WHERE id = $1 AND version = $13 - 1
+    WHERE id = $1 AND version = $20
         AND group_id = $16 AND initiated_by_id = $17 AND type = $18 AND created_at = $19";
 
 const UPSERT_LEG: &str = "

@@ -1,3 +1,5 @@
+use sqlx::{error::DatabaseError, sqlite::SqliteError};
+
 use crate::{
     call::CorruptRecord,
     error::{ErrorCode, Refusal},
@@ -6,8 +8,12 @@ use crate::{
 /// Why the database did not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// Nothing was done.
     #[error("the database cannot be reached: {0}")]
-    Unavailable(#[source] sqlx::Error),
+    Unavailable(#[source] Away),
+    /// The transaction was about to be committed, and nobody knows whether it was.
+    #[error("the database went away over a commit: {0}")]
+    InDoubt(#[source] Away),
     /// Another owner has changed the call since.
     #[error("the call belongs to somebody else by now")]
     Fenced,
@@ -32,15 +38,60 @@ pub enum StoreError {
     Config(String),
 }
 
+/// How the database is away.
+#[derive(Debug, thiserror::Error)]
+pub enum Away {
+    #[error(transparent)]
+    Driver(sqlx::Error),
+    /// Others hold what the operation needs.
+    #[error(transparent)]
+    Contended(sqlx::Error),
+    #[error("it does not answer in time")]
+    Late,
+    /// It was found away so recently that nobody asked.
+    #[error("it was away a moment ago")]
+    Resting,
+}
+
+impl Away {
+    /// Whether the database, rather than its silence, said so.
+    pub(super) fn is_answer(&self) -> bool {
+        match self {
+            Self::Driver(error) | Self::Contended(error) => error.as_database_error().is_some(),
+            Self::Late | Self::Resting => false,
+        }
+    }
+
+    /// Whether other operations would fare no better.
+    pub(super) const fn is_outage(&self) -> bool {
+        match self {
+            Self::Driver(_) | Self::Late => true,
+            Self::Contended(_) | Self::Resting => false,
+        }
+    }
+}
+
+impl From<Away> for StoreError {
+    fn from(away: Away) -> Self {
+        Self::Unavailable(away)
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        if is_away(&error) {
-            return Self::Unavailable(error);
-        }
-        match error.as_database_error() {
-            Some(refused) if refused.is_unique_violation() => Self::Duplicate,
-            Some(refused) if refused.is_foreign_key_violation() => Self::MissingReference,
-            Some(_) | None => Self::Database(error),
+        let Some(refused) = error.as_database_error() else {
+            return if is_connection_fault(&error) {
+                Away::Driver(error).into()
+            } else {
+                Self::Database(error)
+            };
+        };
+        match Fault::of(refused) {
+            Some(Fault::Outage) => Away::Driver(error).into(),
+            Some(Fault::Contention) => Away::Contended(error).into(),
+            None if refused.is_unique_violation() => Self::Duplicate,
+            None if refused.is_foreign_key_violation() => Self::MissingReference,
+            None => Self::Database(error),
         }
     }
 }
@@ -49,8 +100,12 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(cause) => {
-                tracing::warn!(%cause, "the database cannot be reached");
+                tracing::debug!(%cause, "refused while the database cannot be reached");
                 Self::new(ErrorCode::Unavailable, "the database cannot be reached")
+            }
+            StoreError::InDoubt(cause) => {
+                tracing::warn!(%cause, "the database went away over a commit");
+                Self::new(ErrorCode::Unavailable, "the database went away; it may or may not be done")
             }
             StoreError::Fenced => Self::new(ErrorCode::Unavailable, "the call has moved; try again"),
             StoreError::RunningCallExists => {
@@ -72,25 +127,46 @@ impl From<StoreError> for Refusal {
     }
 }
 
-/// Faults that pass without anybody's doing: no connection, a lock held too long, a server starting, stopping or full.
-fn is_away(error: &sqlx::Error) -> bool {
-    const SQLITE_BUSY: [&str; 3] = ["5", "261", "517"];
-    const POSTGRES_CLASSES: [&str; 4] = ["08", "40", "53", "57"];
-    let disconnected = matches!(
-        error,
-        sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed
-    );
-    let code = error.as_database_error().and_then(|refused| refused.code());
-    disconnected
-        || code.is_some_and(|code| {
-            let class = code.get(..2).filter(|_| code.len() == SQLSTATE_LENGTH);
-            SQLITE_BUSY.contains(&code.as_ref())
-                || class.is_some_and(|class| POSTGRES_CLASSES.contains(&class))
-        })
+/// Whether a transaction may be committed although its COMMIT failed so.
+pub(super) fn leaves_doubt(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_none_or(|refused| matches!(Fault::of(refused), Some(Fault::Outage)))
 }
 
-const SQLSTATE_LENGTH: usize = 5;
+const fn is_connection_fault(error: &sqlx::Error) -> bool {
+    use sqlx::Error;
+    matches!(
+        error,
+        Error::Io(_) | Error::Tls(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed
+    )
+}
+
+/// Faults that pass without the caller's doing.
+enum Fault {
+    /// A lock held by a stranger, a disk that is full or broken, a server that starts, stops or is full.
+    Outage,
+    Contention,
+}
+
+impl Fault {
+    fn of(refused: &dyn DatabaseError) -> Option<Self> {
+        let code = refused.code()?;
+        if refused.try_downcast_ref::<SqliteError>().is_some() {
+            // The low byte of an extended result code is the primary one.
+            let primary = code.parse::<u32>().ok()? & 0xff;
+            return SQLITE_OUTAGES.contains(&primary).then_some(Self::Outage);
+        }
+        let class = code.get(..2)?;
+        if class == POSTGRES_ROLLBACK || code == POSTGRES_LOCK_NOT_AVAILABLE {
+            return Some(Self::Contention);
+        }
+        POSTGRES_OUTAGES.contains(&class).then_some(Self::Outage)
+    }
+}
+
+/// `SQLITE_BUSY`, `_LOCKED`, `_IOERR`, `_FULL`, `_CANTOPEN`.
+const SQLITE_OUTAGES: [u32; 5] = [5, 6, 10, 13, 14];
+/// SQLSTATE classes: connection exception, insufficient resources, operator intervention, system error.
+const POSTGRES_OUTAGES: [&str; 4] = ["08", "53", "57", "58"];
+/// The SQLSTATE class of deadlocks and serialization failures.
+const POSTGRES_ROLLBACK: &str = "40";
+const POSTGRES_LOCK_NOT_AVAILABLE: &str = "55P03";

@@ -4,7 +4,7 @@ use serde_json::Value;
 use sqlx::{FromRow, QueryBuilder};
 use utoipa::ToSchema;
 
-use super::{Page, PageRequest, Store, StoreError, TimeCursor, on};
+use super::{Page, PageRequest, Store, StoreError, TimeCursor, on, on_writer};
 use crate::{
     call::LegRecord,
     ids::{CallId, LegId},
@@ -68,7 +68,7 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn saw_legs(&self, legs: &[LegId], now: DateTime<Utc>) -> Result<(), StoreError> {
         for chunk in legs.chunks(LEGS_PER_STATEMENT) {
-            on!(&self.db, |pool| {
+            on_writer!(&self.db, |pool| {
                 let mut query = QueryBuilder::new("UPDATE call_legs SET last_seen_at = ");
                 query.push_bind(now).push(" WHERE left_at IS NULL AND id IN (");
                 let mut ids = query.separated(", ");

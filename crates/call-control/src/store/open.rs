@@ -3,87 +3,150 @@
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    Executor, PgPool, SqlitePool,
-    migrate::Migrator,
+    ConnectOptions, Connection, Executor, PgConnection, PgPool, SqliteConnection, SqlitePool,
+    migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use tokio::time::{Instant, sleep, timeout};
 
-use super::{Db, Store, StoreError, on};
+use super::{Away, Db, Store, StoreError, gate::Gate, on, tx};
 
 impl Store {
     /// Opens `sqlite://…` or `postgres://…` and brings its tables up to date. On Postgres everything lives in
-    /// `schema`, which is created if it is missing; SQLite has no schemas and ignores it.
+    /// `schema`, which is created if it is missing; SQLite has no schemas and ignores it. Servers that open the same
+    /// database at once take turns.
     ///
     /// # Errors
     /// [`StoreError::Config`] for an address or schema that cannot be right, [`StoreError::Unavailable`] or
     /// [`StoreError::Migration`] when the database does not play along.
     pub async fn open(url: &str, schema: &str) -> Result<Self, StoreError> {
         let db = match url.split(':').next() {
-            Some("sqlite") => Db::Sqlite(open_sqlite(url).await?),
-            Some("postgres" | "postgresql") => Db::Postgres(open_postgres(url, schema).await?),
+            Some("sqlite") => open_sqlite(url).await?,
+            Some("postgres" | "postgresql") => open_postgres(url, schema).await?,
             Some(_) | None => {
                 return Err(StoreError::Config("DATABASE_URL is neither sqlite: nor postgres:".to_owned()));
             }
         };
-        on!(&db, |pool| MIGRATIONS.run(pool).await)?;
         Ok(Self { db })
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers, and would take a change.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when it doesn't.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        on!(&self.db, |pool| pool.execute("SELECT 1").await.map(drop)).map_err(StoreError::Unavailable)
+        let reads = on!(&self.db, |connection| connection.execute("SELECT 1").await.map(drop));
+        self.try_writing().await.and(reads)
+    }
+
+    /// Whether changes would be refused at once, because the database was found away.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        match &self.db {
+            Db::Sqlite { writer, .. } => writer.is_away(),
+            Db::Postgres(gate) => gate.is_away(),
+        }
     }
 
     /// Waits for what is being written and closes every connection.
     pub async fn close(&self) {
-        on!(&self.db, |pool| pool.close().await);
+        match &self.db {
+            Db::Sqlite { readers, writer } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Db::Postgres(gate) => gate.close().await,
+        }
+    }
+
+    /// On SQLite this waits for its turn to write.
+    async fn try_writing(&self) -> Result<(), StoreError> {
+        tx!(&self.db, |tx| tx.execute("SELECT 1").await.map(drop)?);
+        Ok(())
     }
 }
 
-async fn open_sqlite(url: &str) -> Result<SqlitePool, StoreError> {
+async fn open_sqlite(url: &str) -> Result<Db, StoreError> {
     let options = SqliteConnectOptions::from_str(url)?
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(PATIENCE);
-    Ok(SqlitePoolOptions::new()
-        .max_connections(SQLITE_CONNECTIONS)
-        .acquire_timeout(PATIENCE)
-        .connect_with(options)
-        .await?)
+    migrate_sqlite(&options).await?;
+    let pool = async |connections| -> Result<SqlitePool, sqlx::Error> {
+        SqlitePoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(PATIENCE)
+            .test_before_acquire(false)
+            .connect_with(options.clone())
+            .await
+    };
+    Ok(Db::Sqlite { readers: Gate::new(pool(SQLITE_READERS).await?), writer: Gate::new(pool(1).await?) })
 }
 
-async fn open_postgres(url: &str, schema: &str) -> Result<PgPool, StoreError> {
+/// SQLite lets two connections neither switch a new file to WAL at once nor wait for each other's turn at it.
+async fn migrate_sqlite(options: &SqliteConnectOptions) -> Result<(), StoreError> {
+    let give_up = Instant::now() + MIGRATION_PATIENCE;
+    loop {
+        match try_migrate_sqlite(options).await {
+            Err(StoreError::Unavailable(_)) if Instant::now() < give_up => sleep(MIGRATION_RETRY).await,
+            done => return done,
+        }
+    }
+}
+
+/// All or nothing, in one transaction: the driver itself locks only Postgres while it migrates.
+async fn try_migrate_sqlite(options: &SqliteConnectOptions) -> Result<(), StoreError> {
+    let mut connection: SqliteConnection = options.connect().await?;
+    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
+    migrated(MIGRATIONS.run(&mut *tx).await)?;
+    tx.commit().await?;
+    Ok(connection.close().await?)
+}
+
+async fn open_postgres(url: &str, schema: &str) -> Result<Db, StoreError> {
     if !is_schema_name(schema) {
         return Err(StoreError::Config(
             "DATABASE_SCHEMA takes lower-case letters, digits and _, at most 63".to_owned(),
         ));
     }
     let options = PgConnectOptions::from_str(url)?.options([("search_path", schema)]);
-    let pool = PgPoolOptions::new()
+    timeout(MIGRATION_PATIENCE, migrate_postgres(&options, schema)).await.map_err(|_| Away::Late)??;
+    let pool: PgPool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(PATIENCE)
-        .connect_with(options)
+        .connect_with(options.options(ABANDONED_WORK_ENDS))
         .await?;
-    create_schema(&pool, schema).await?;
-    Ok(pool)
+    Ok(Db::Postgres(Gate::new(pool)))
+}
+
+async fn migrate_postgres(options: &PgConnectOptions, schema: &str) -> Result<(), StoreError> {
+    let mut connection: PgConnection = options.connect().await?;
+    create_schema(&mut connection, schema).await?;
+    migrated(MIGRATIONS.run(&mut connection).await)?;
+    Ok(connection.close().await?)
+}
+
+/// A database that is away while it is brought up to date is away, and not wrong.
+fn migrated(done: Result<(), MigrateError>) -> Result<(), StoreError> {
+    match done {
+        Err(MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _)) => Err(cause.into()),
+        done => Ok(done?),
+    }
 }
 
 /// Looks before it creates: a role that may not create schemas can still use the one made for it.
-async fn create_schema(pool: &PgPool, schema: &str) -> Result<(), StoreError> {
+async fn create_schema(connection: &mut PgConnection, schema: &str) -> Result<(), StoreError> {
     let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = $1)")
         .bind(schema)
-        .fetch_one(pool)
+        .fetch_one(&mut *connection)
         .await?;
     if !exists {
         let create = format!("CREATE SCHEMA IF NOT EXISTS {schema}");
         // Another server may be making it at the same moment; even IF NOT EXISTS then meets its row.
-        let made = pool.execute(sqlx::AssertSqlSafe(create)).await.map_err(StoreError::from);
+        let made = connection.execute(sqlx::AssertSqlSafe(create)).await.map_err(StoreError::from);
         if !matches!(made, Ok(_) | Err(StoreError::Duplicate)) {
             made?;
         }
@@ -100,11 +163,20 @@ fn is_schema_name(name: &str) -> bool {
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
-/// How long a request waits for a connection or a lock before it is told that the database is away.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// SQLite writes one transaction at a time; more connections only serve readers.
-const SQLITE_CONNECTIONS: u32 = 8;
+/// How long an operation waits for a connection or a lock.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a start waits for another server that is migrating.
+const MIGRATION_PATIENCE: Duration = Duration::from_secs(60);
+const MIGRATION_RETRY: Duration = Duration::from_millis(50);
+/// Any number of connections reads while one writes.
+const SQLITE_READERS: u32 = 8;
 const POSTGRES_CONNECTIONS: u32 = 16;
+/// Milliseconds. What this side has given up must not go on holding locks over there.
+const ABANDONED_WORK_ENDS: [(&str, &str); 3] = [
+    ("lock_timeout", "2000"),
+    ("statement_timeout", "3000"),
+    ("idle_in_transaction_session_timeout", "5000"),
+];
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::{Store, StoreError, on};
+use super::{Store, StoreError, on, on_writer};
 use crate::ids::UserId;
 
 impl Store {
@@ -30,7 +30,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn forget_receipts(&self, before: DateTime<Utc>) -> Result<(), StoreError> {
-        on!(&self.db, |pool| sqlx::query("DELETE FROM idempotency_keys WHERE created_at < $1")
+        on_writer!(&self.db, |pool| sqlx::query("DELETE FROM idempotency_keys WHERE created_at < $1")
             .bind(before)
             .execute(pool)
             .await

@@ -1,6 +1,7 @@
 //! Every query on both engines.
 
 mod histories;
+mod outage;
 
 use std::time::Duration;
 
@@ -192,6 +193,21 @@ on_both_engines! {
         assert_eq!(store.events(call.origin().id, first(10)).await.unwrap().items.len(), 2);
     }
 
+    async fn writing_the_same_changes_again_does_nothing(database) {
+        let store = database.open().await;
+        let ada = person(&store, "Ada").await;
+        let team = group(&store, &ada).await;
+        let (mut call, effects) = call(team, &ada);
+        let created = changes(effects);
+        store.commit(&created).await.unwrap();
+        store.commit(&created).await.unwrap();
+        let ended = changes(call.handle(Command::End(Ending::Normal), &Actor::SERVER, now()).unwrap());
+        store.commit(&ended).await.unwrap();
+        store.commit(&ended).await.unwrap();
+        assert_eq!(store.events(call.origin().id, first(10)).await.unwrap().items.len(), 2);
+        assert!(matches!(store.commit(&created).await, Err(StoreError::RunningCallExists)), "that was long ago");
+    }
+
     async fn a_group_has_one_running_call_however_many_try(database) {
         let store = database.open().await;
         let ada = person(&store, "Ada").await;
@@ -287,6 +303,14 @@ on_both_engines! {
         store.saw_legs(&[], later).await.unwrap();
     }
 
+    async fn servers_that_start_together_take_turns_migrating(database) {
+        let opened = futures_util::future::join_all((0..4).map(|_| database.open())).await;
+        let ada = person(&opened[0], "Ada").await;
+        for store in opened {
+            assert!(store.user(ada.id).await.unwrap().is_some());
+        }
+    }
+
     async fn opening_twice_migrates_once(database) {
         let first = database.open().await;
         let second = database.open().await;
@@ -305,21 +329,20 @@ async fn an_address_of_no_known_engine_is_refused() {
 }
 
 #[tokio::test]
-async fn two_servers_that_start_together_on_postgres_take_turns_migrating() {
-    let database = crate::testing::TestStore::postgres().await;
-    let (first, second) = tokio::join!(database.open(), database.open());
-    let ada = person(&first, "Ada").await;
-    assert!(second.user(ada.id).await.unwrap().is_some());
-}
-
-#[tokio::test]
 async fn postgres_keeps_to_its_schema_beside_an_apps_own_tables() {
     let database = crate::testing::TestStore::postgres().await;
-    let app = PgPool::connect(&database.url).await.unwrap();
+    let app = sqlx::PgPool::connect(&database.url).await.unwrap();
     for table in ["users", "groups", "calls"] {
         let sql = format!("CREATE TABLE IF NOT EXISTS public.{table} (id INT PRIMARY KEY)");
         sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&app).await.unwrap();
     }
+    sqlx::raw_sql(
+        "CREATE TABLE IF NOT EXISTS public._sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT);
+         INSERT INTO public._sqlx_migrations VALUES (1, 'the app''s own') ON CONFLICT DO NOTHING",
+    )
+    .execute(&app)
+    .await
+    .unwrap();
     let store = database.open().await;
     let ada = person(&store, "Ada").await;
     group(&store, &ada).await;

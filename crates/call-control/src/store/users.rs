@@ -3,7 +3,7 @@ use serde::Serialize;
 use sqlx::FromRow;
 use utoipa::ToSchema;
 
-use super::{Page, PageRequest, Store, StoreError, TimeCursor, audit::log, on, tx};
+use super::{Page, PageRequest, Store, StoreError, TimeCursor, audit::log, on, on_writer, tx};
 use crate::{
     actor::Actor,
     audit::{Action, AuditEntry},
@@ -41,7 +41,7 @@ impl Store {
         if let Some((sessions_revoked_at,)) = as_wanted {
             return Ok(sessions_revoked_at);
         }
-        Ok(on!(&self.db, |pool| sqlx::query_scalar(
+        Ok(on_writer!(&self.db, |pool| sqlx::query_scalar(
             "INSERT INTO users (id, name, created_at, updated_at) VALUES ($1, $2, $3, $3)
              ON CONFLICT (id) DO UPDATE SET name = excluded.name, updated_at = excluded.updated_at
              RETURNING sessions_revoked_at",

@@ -1,4 +1,4 @@
-//! A Postgres server for this test process alone: on a Unix socket in a temporary directory, gone with the process.
+//! Postgres servers for this test process alone: on a Unix socket in a temporary directory, gone with the process.
 
 use std::{
     fs,
@@ -10,21 +10,57 @@ use std::{
 
 use tokio::sync::OnceCell;
 
-/// The server's address. The first call starts it.
+/// The address of the server that tests share.
 pub(super) async fn url() -> String {
-    static SERVER: OnceCell<Server> = OnceCell::const_new();
-    let server =
-        SERVER.get_or_init(|| async { tokio::task::spawn_blocking(Server::start).await.unwrap() }).await;
-    format!("postgres://switchyard@localhost/postgres?host={}", server.directory.display())
+    shared().await.url()
 }
 
-struct Server {
+/// Where that server listens.
+pub(super) async fn socket() -> PathBuf {
+    shared().await.directory.join(super::proxy::SOCKET)
+}
+
+/// The first call starts it.
+async fn shared() -> &'static Server {
+    static SERVER: OnceCell<Server> = OnceCell::const_new();
+    SERVER.get_or_init(Server::own).await
+}
+
+/// A running server.
+pub(crate) struct Server {
     directory: PathBuf,
     /// Ends the server when its standard input closes, which happens however this process ends.
     _guard: Child,
 }
 
 impl Server {
+    /// Starts a server.
+    pub(crate) async fn own() -> Self {
+        tokio::task::spawn_blocking(Self::start).await.unwrap()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://switchyard@localhost/postgres?host={}", self.directory.display())
+    }
+
+    /// Stops all of its processes where they are, so that connections stay and nothing answers.
+    pub(crate) fn freeze(&self) {
+        let parent = self.postmaster();
+        signal("-STOP", std::slice::from_ref(&parent));
+        signal("-STOP", &children(&parent));
+    }
+
+    pub(crate) fn thaw(&self) {
+        let parent = self.postmaster();
+        signal("-CONT", &children(&parent));
+        signal("-CONT", &[parent]);
+    }
+
+    fn postmaster(&self) -> String {
+        let file = fs::read_to_string(self.directory.join("data/postmaster.pid")).unwrap();
+        file.lines().next().unwrap().to_owned()
+    }
+
     fn start() -> Self {
         let binaries = binaries();
         let directory = tempfile::Builder::new().prefix("switchyard-pg-").tempdir().unwrap().keep();
@@ -55,6 +91,15 @@ impl Server {
         wait_for(&directory, &binaries);
         Self { directory, _guard: guard }
     }
+}
+
+fn signal(name: &str, processes: &[String]) {
+    assert!(Command::new("kill").arg(name).args(processes).status().unwrap().success());
+}
+
+fn children(parent: &str) -> Vec<String> {
+    let threads = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
+    threads.split_whitespace().map(str::to_owned).collect()
 }
 
 /// Postgres refuses to run as root, so root lends it the account that its package made.

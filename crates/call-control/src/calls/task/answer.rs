@@ -19,7 +19,7 @@ use crate::{
         hub::SocketId,
         reply::{Joined, Missed, ParticipantView, Snapshot, Synced},
     },
-    store::now,
+    store::{StoreError, now},
 };
 
 impl CallTask {
@@ -76,6 +76,8 @@ impl CallTask {
         let before = std::mem::replace(&mut self.call, next);
         match self.carry_out(effects, durability, socket).await {
             Ok(()) => Ok(attached),
+            // It may well have been stored, and if it was not it will be.
+            Err(doubt @ StoreError::InDoubt(_)) => Err(doubt.into()),
             Err(error) => {
                 self.call = before;
                 Err(error.into())

@@ -1,5 +1,9 @@
 //! Carrying out what the state machine says, in its order.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use super::{CallTask, announce};
 use crate::{
     actor::Actor,
@@ -15,7 +19,9 @@ use crate::{
 /// What a command asks of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Durability {
-    /// Stored first; if that fails, nothing is done.
+    /// What makes this task the owner of its call. If it fails, or nobody knows, there is no owner.
+    Founding,
+    /// Stored first; if that fails, nothing is done. If nobody knows, all is done but for attaching a socket.
     First,
     /// It already happened, or must not be refused: when the database is away, storing waits.
     Eventual,
@@ -27,11 +33,18 @@ impl CallTask {
         &mut self,
         effects: Vec<Effect>,
         durability: Durability,
-        socket: Option<SocketId>,
+        mut socket: Option<SocketId>,
     ) -> Result<(), StoreError> {
+        let mut done = Ok(());
         for effect in effects {
             match effect {
-                Effect::Store(changes) => self.store(*changes, durability).await?,
+                Effect::Store(changes) => match self.store(*changes, durability).await {
+                    Ok(()) => {}
+                    Err(doubt @ StoreError::InDoubt(_)) if durability == Durability::First => {
+                        (done, socket) = (Err(doubt), None);
+                    }
+                    Err(error) => return Err(error),
+                },
                 Effect::Attach(leg, how) => self.admit(leg, how, socket),
                 Effect::Restrict(user) => self.media.restrict(user, &self.call.permissions(user)).await,
                 Effect::CloseLeg(leg) => self.media.close_leg(leg).await,
@@ -43,12 +56,13 @@ impl CallTask {
                 }
             }
         }
-        Ok(())
+        done
     }
 
     async fn store(&mut self, changes: Changes, durability: Durability) -> Result<(), StoreError> {
         let written = match durability {
-            Durability::First => self.ledger.write(&changes).await,
+            Durability::Founding => self.ledger.found(&changes).await,
+            Durability::First => self.ledger.write(changes).await,
             Durability::Eventual => self.ledger.write_or_keep(changes).await,
         };
         self.fenced |= matches!(written, Err(StoreError::Fenced));
@@ -65,7 +79,7 @@ impl CallTask {
         if socket.is_some_and(|socket| self.shared.hub.attach(socket, self.id(), leg)) {
             self.shared.presence.arrived(leg);
         } else {
-            // The socket went while its join was waiting. Losing a leg has no effects yet.
+            // The socket went while its join was waiting, or its join is in doubt. Losing a leg has no effects yet.
             let _ = self.call.handle(Command::ConnectionLost { leg }, &Actor::SERVER, now());
         }
     }
@@ -92,14 +106,17 @@ impl CallTask {
         }
     }
 
-    /// Everybody in the group; those in the call when the store cannot say.
+    /// Everybody in the group; those in the call when the store cannot say soon.
     async fn members(&self) -> Audience {
-        match self.shared.store.member_ids(self.call.origin().group_id).await {
-            Ok(members) => Audience::Users(members),
-            Err(error) => {
-                tracing::warn!(call = %self.id(), %error, "only those in the call hear of its change");
-                Audience::Call(self.id())
-            }
+        let members = self.shared.store.member_ids(self.call.origin().group_id);
+        if let Ok(Ok(members)) = timeout(MEMBERS_PATIENCE, members).await {
+            Audience::Users(members)
+        } else {
+            tracing::warn!(call = %self.id(), "only those in the call hear of its change");
+            Audience::Call(self.id())
         }
     }
 }
+
+/// How long a call stands still for the list of its members.
+const MEMBERS_PATIENCE: Duration = Duration::from_secs(1);

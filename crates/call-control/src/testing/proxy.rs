@@ -1,0 +1,95 @@
+//! Something between this process and a Postgres server that can break a connection over a COMMIT.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, Ordering},
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{UnixListener, UnixStream},
+};
+
+use super::TestStore;
+
+pub(crate) struct Proxy {
+    directory: tempfile::TempDir,
+    next: Arc<AtomicU8>,
+}
+
+/// What becomes of the next COMMIT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Fate {
+    /// It is answered.
+    Answered = 0,
+    /// The server executes it, and the answer is lost.
+    Done = 1,
+    /// It is lost on the way.
+    Lost = 2,
+}
+
+impl Proxy {
+    /// In front of the server that all tests share.
+    pub(crate) async fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(directory.path().join(SOCKET)).unwrap();
+        let server = super::postgres::socket().await;
+        let next = Arc::new(AtomicU8::new(Fate::Answered as u8));
+        let fate = Arc::clone(&next);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = UnixStream::connect(&server).await.unwrap();
+                tokio::spawn(relay(client, server, Arc::clone(&fate)));
+            }
+        });
+        Self { directory, next }
+    }
+
+    pub(crate) fn database(&self) -> TestStore {
+        let url =
+            format!("postgres://switchyard@localhost/postgres?host={}", self.directory.path().display());
+        TestStore { url, schema: super::fresh_schema(), place: super::Place::SharedServer }
+    }
+
+    /// Decides on one COMMIT, the next.
+    pub(crate) fn doom_next_commit(&self, fate: Fate) {
+        self.next.store(fate as u8, Ordering::SeqCst);
+    }
+
+    /// Whether the doomed COMMIT has come.
+    pub(crate) fn has_struck(&self) -> bool {
+        self.next.load(Ordering::SeqCst) == Fate::Answered as u8
+    }
+}
+
+/// Ends, and with it the connection, when either side does or fate strikes.
+async fn relay(mut client: UnixStream, mut server: UnixStream, fate: Arc<AtomicU8>) {
+    let (mut asked, mut answered) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    loop {
+        tokio::select! {
+            read = client.read(&mut asked) => {
+                let Ok(length @ 1..) = read else { return };
+                let commits = asked[..length].windows(COMMIT.len()).any(|window| window == COMMIT);
+                let struck = if commits { fate.swap(Fate::Answered as u8, Ordering::SeqCst) } else { 0 };
+                if struck == Fate::Lost as u8 || server.write_all(&asked[..length]).await.is_err() {
+                    return;
+                }
+                if struck == Fate::Done as u8 {
+                    let _ = server.read(&mut answered).await;
+                    return;
+                }
+            }
+            read = server.read(&mut answered) => {
+                let Ok(length @ 1..) = read else { return };
+                if client.write_all(&answered[..length]).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Where Postgres listens, in its directory.
+pub(super) const SOCKET: &str = ".s.PGSQL.5432";
+const COMMIT: &[u8] = b"COMMIT\0";
