@@ -43,6 +43,12 @@ test-outage: tested-server
 fuzz-api: tested-server tests/fuzz/.venv/installed
 	SWITCHYARD_BIN=$(TESTED_SERVER) node tests/fuzz/fuzz.mjs
 
+## bench-control: measure call control on both databases; figures are printed, nothing is asserted
+.PHONY: bench-control
+bench-control: web-demo/dist/index.html tests/node_modules/.package-lock.json
+	cargo build --workspace --bins --locked --release
+	SWITCHYARD_BIN=$(abspath $(TARGET_DIR))/release/switchyard node tests/bench/control.mjs
+
 ## generate: rewrite the files that are made from the code
 .PHONY: generate
 generate: $(GENERATED)

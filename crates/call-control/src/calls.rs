@@ -184,7 +184,9 @@ impl Calls {
         let privileged = self.require_entry(by, call).await? == Entry::Privileged;
         let person = by.person()?.clone();
         let command = Command::Join { leg: LegId::random(), person, via: Via::Rest, privileged };
-        self.command(call, command, by).await
+        let joined = self.command(call, command, by).await?;
+        self.ensure_still_member(by, call).await?;
+        Ok(joined)
     }
 
     /// Ends one leg of the user, or all; leaving twice changes nothing. Whoever is in a call may leave it, member or
@@ -271,8 +273,10 @@ impl Calls {
     /// # Errors
     /// `unavailable`.
     pub async fn expel(&self, by: &Actor, group: GroupId, user: UserId) -> Result<(), Refusal> {
-        let Some(call) = self.shared.live.of_group(group) else { return Ok(()) };
-        self.put_out(by, call, user, LegReason::NotAMember).await
+        for call in self.shared.live.of_group(group) {
+            self.put_out(by, call, user, LegReason::NotAMember).await?;
+        }
+        Ok(())
     }
 
     /// Ends all legs of a user, in whichever calls they are.
@@ -302,7 +306,8 @@ impl Calls {
         reason: LegReason,
     ) -> Result<(), Refusal> {
         match self.command(call, Command::Leave { user, leg: None, reason }, by).await {
-            Err(refusal) if refusal.code == ErrorCode::NotInCall => Ok(()),
+            // A create that lost a race leaves no call behind.
+            Err(refusal) if matches!(refusal.code, ErrorCode::NotInCall | ErrorCode::NotFound) => Ok(()),
             other => other.map(drop),
         }
     }

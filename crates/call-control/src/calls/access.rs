@@ -3,6 +3,7 @@
 use super::{Calls, request::Request};
 use crate::{
     actor::Actor,
+    call::LegReason,
     error::{ErrorCode, Refusal},
     ids::{CallId, GroupId},
     store::{Role, StoredCall},
@@ -38,6 +39,30 @@ impl Calls {
         let role = self.require_member(record.group_id, by).await?;
         let moderates = role >= Role::Admin || by.user_id() == Some(record.initiated_by_id);
         Ok(if moderates { Entry::Privileged } else { Entry::Ordinary })
+    }
+
+    /// Somebody may lose their membership between being let in and being in: whoever removed them found nobody to
+    /// put out then.
+    pub(super) async fn ensure_still_member(&self, by: &Actor, call: CallId) -> Result<(), Refusal> {
+        let Some(live) = self.shared.live.get(call) else { return Ok(()) };
+        match self.require_member(live.group, by).await {
+            Err(refusal) if refusal.code == ErrorCode::Forbidden => {
+                self.put_out(&Actor::SERVER, call, by.person()?.id, LegReason::NotAMember).await?;
+                Err(refusal)
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Why nobody here owns the call.
+    pub(super) async fn why_unowned(&self, call: CallId) -> Refusal {
+        match self.stored(call).await {
+            Ok(stored) if stored.record.status.is_running() => {
+                Refusal::new(ErrorCode::Unavailable, "the call is starting or moving; try again")
+            }
+            Ok(_) => Refusal::new(ErrorCode::CallEnded, "the call has ended"),
+            Err(refusal) => refusal,
+        }
     }
 
     /// Who started the call, and the admins of its group, have a say in it. Returns the group and their role.

@@ -42,8 +42,9 @@ impl Registry {
         self.lock().get(&call).cloned()
     }
 
-    pub(super) fn of_group(&self, group: GroupId) -> Option<CallId> {
-        self.lock().iter().find(|(_, live)| live.group == group).map(|(call, _)| *call)
+    /// Of creates that race for a group each is live for a moment, so there may be more than one.
+    pub(super) fn of_group(&self, group: GroupId) -> Vec<CallId> {
+        self.lock().iter().filter(|(_, live)| live.group == group).map(|(call, _)| *call).collect()
     }
 
     pub(super) fn all(&self) -> Vec<CallId> {

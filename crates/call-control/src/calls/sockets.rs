@@ -38,7 +38,14 @@ impl Calls {
             entry => entry?,
         };
         let attach = Box::new(Attach { by: by.clone(), person, entry, socket, join });
-        self.ask(call, |reply| Request::Attach { attach, reply }).await
+        match self.ask(call, |reply| Request::Attach { attach, reply }).await {
+            Ok(joined) => {
+                self.ensure_still_member(by, call).await?;
+                Ok(joined)
+            }
+            Err(refusal) if refusal.code == ErrorCode::CallEnded => Err(self.why_unowned(call).await),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// What this leg missed, or where that is not at hand, the call as it is.

@@ -108,8 +108,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
-        let body = axum::Json::from_request(request, state).await;
-        body.map(|axum::Json(body)| Self(body)).map_err(|rejection| refuse_json(&rejection))
+        let (parts, body) = request.into_parts();
+        let body = Bytes::from_request(Request::from_parts(parts.clone(), body), state).await;
+        let body = body.map_err(|rejection| refuse_bytes(&rejection))?;
+        let is_object = is_object(&body);
+        let body = axum::Json::from_request(Request::from_parts(parts, body.into()), state).await;
+        match body {
+            // A struct can also be read from a list of its fields, which nobody means.
+            Ok(_) if !is_object => Err(bad_request("the body has to be a JSON object".to_owned())),
+            Ok(axum::Json(body)) => Ok(Self(body)),
+            Err(rejection) => Err(refuse_json(&rejection)),
+        }
     }
 }
 
@@ -129,7 +138,7 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJ
         let (parts, body) = request.into_parts();
         let body = Bytes::from_request(Request::from_parts(parts.clone(), body), state).await;
         let body = body.map_err(|rejection| refuse_bytes(&rejection))?;
-        if body.is_empty() {
+        if body.is_empty() || body.trim_ascii() == b"null" {
             return Ok(Self(T::default()));
         }
         let Json(body) = Json::from_request(Request::from_parts(parts, body.into()), state).await?;
@@ -164,6 +173,10 @@ pub(super) fn page_request<C: Cursor>(
     }
     let decode = |text| C::decode(text).ok_or_else(|| bad_request("the cursor is not ours".to_owned()));
     Ok(PageRequest { limit, after: cursor.map(decode).transpose()? })
+}
+
+fn is_object(body: &[u8]) -> bool {
+    body.trim_ascii_start().first() == Some(&b'{')
 }
 
 fn refuse_json(rejection: &JsonRejection) -> Refusal {
