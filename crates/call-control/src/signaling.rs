@@ -4,16 +4,22 @@
 //! enums are the only home of wire names. [`Hub`] knows the connected sockets and who hears what;
 //! a [`Session`] answers one socket's commands in the order sent. Carriers stay thin.
 
+mod allowance;
 pub mod command;
 pub mod event;
 pub mod hub;
 pub mod reply;
+pub mod seats;
 pub mod session;
 pub mod socketio;
+#[cfg(test)]
+mod testing;
+pub mod websocket;
 
 pub use command::{Command, CommandError};
 pub use event::{ServerEvent, Stamp};
 pub use hub::{Audience, Hub, Outlet, SocketId};
 pub use reply::{Ack, Reply};
-pub use session::{Farewell, Session};
+pub use session::{Admission, AdmissionError, Farewell, Session};
 pub use socketio::SocketIoCarrier;
+pub use websocket::WebSocketCarrier;

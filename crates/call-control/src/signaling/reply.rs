@@ -29,20 +29,12 @@ pub struct Ack(pub Result<Reply, Refusal>);
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Reply {
-    Done {},
+    Done(Done),
     Joined(Box<Joined>),
     Synced(Synced),
-    Call {
-        call: Box<CallView>,
-    },
-    #[serde(rename_all = "camelCase")]
-    RouterCapabilities {
-        router_rtp_capabilities: &'static RtpCapabilities,
-    },
-    #[serde(rename_all = "camelCase")]
-    Refreshed {
-        expires_at: DateTime<Utc>,
-    },
+    Call(Box<OfCall>),
+    RouterCapabilities(RouterCapabilities),
+    TokenAccepted(TokenAccepted),
     Transport(Box<TransportParameters>),
     Media(Box<MediaReply>),
 }
@@ -51,25 +43,57 @@ pub enum Reply {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum MediaReply {
-    Done {},
-    #[serde(rename_all = "camelCase")]
-    IceRestarted {
-        ice_parameters: IceParameters,
-    },
-    Stats {
-        stats: TransportStats,
-    },
-    Created {
-        id: Uuid,
-    },
+    Done(Done),
+    IceRestarted(IceRestarted),
+    Stats(Stats),
+    Created(Created),
     Consumed(Consumed),
     DataConsumer(DataConsumerView),
 }
 
 impl MediaReply {
     pub(crate) fn done() -> Self {
-        Self::Done {}
+        Self::Done(Done {})
     }
+}
+
+/// There is nothing to say but that it is done.
+#[derive(Debug, Serialize)]
+pub struct Done {}
+
+#[derive(Debug, Serialize)]
+pub struct OfCall {
+    pub call: CallView,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RouterCapabilities {
+    pub router_rtp_capabilities: &'static RtpCapabilities,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenAccepted {
+    /// From then on only `call:leave` and `auth:refresh` are answered.
+    pub expires_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IceRestarted {
+    pub ice_parameters: IceParameters,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Stats {
+    pub stats: TransportStats,
+}
+
+/// A new producer or data producer.
+#[derive(Debug, Serialize)]
+pub struct Created {
+    pub id: Uuid,
 }
 
 /// What a client missed, or the call as it is.

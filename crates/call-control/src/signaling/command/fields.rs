@@ -1,13 +1,13 @@
 //! Field types that hold what a payload promises: bounded text, and one id or a list of them.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use switchyard_media_worker::media::ortc::Layers;
 use switchyard_media_worker::media::{ConsumerId, ProducerId, TransportId};
 
 use super::{Consume, Consumers};
 
 /// Text of at most `MAX` bytes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Text<const MAX: usize>(String);
 
