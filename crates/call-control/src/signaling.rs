@@ -1,7 +1,7 @@
 //! What goes over a socket, whichever carrier it came by.
 //!
 //! [`Command`] is everything a client may ask and [`ServerEvent`] everything it is told: these two
-//! enums are the only home of wire names. [`Hub`] knows the connected sockets and who hears what;
+//! enums are the only home of wire names, and [`typescript`] prints them for clients. [`Hub`] knows the connected sockets and who hears what;
 //! a [`Session`] answers one socket's commands in the order sent. Carriers stay thin.
 
 mod allowance;
@@ -14,6 +14,7 @@ pub mod session;
 pub mod socketio;
 #[cfg(test)]
 mod testing;
+pub mod typescript;
 pub mod websocket;
 
 pub use command::{Command, CommandError};

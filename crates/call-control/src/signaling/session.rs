@@ -16,7 +16,7 @@ use super::allowance::Allowance;
 use super::command::{Command, MediaCommand, Signal};
 use super::event::{CallSignal, ServerEvent};
 use super::hub::{Audience, Outlet, SocketId};
-use super::reply::{Ack, Done, OfCall, Reply, RouterCapabilities, TokenAccepted};
+use super::reply::{Ack, Done, NewTransport, OfCall, Reply, RouterCapabilities, TokenAccepted};
 use crate::Control;
 use crate::actor::Actor;
 use crate::auth::AuthError;
@@ -176,10 +176,10 @@ impl Session {
             Command::CreateTransport(create) => {
                 let leg = self.leg(create.call_id)?;
                 let transport = calls.create_transport(create.call_id, leg, create.direction).await?;
-                Ok(Reply::Transport(Box::new(transport)))
+                Ok(Reply::Transport(Box::new(NewTransport(transport))))
             }
             Command::Media(command) => self.media(command).await,
-            Command::ClientStats => Ok(Reply::Done(Done {})),
+            Command::ClientStats(_) => Ok(Reply::Done(Done {})),
         }
     }
 

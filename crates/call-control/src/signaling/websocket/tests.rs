@@ -6,6 +6,8 @@ use tokio::time::{Instant, advance, pause, resume};
 
 use crate::actor::Actor;
 use crate::call::CallType;
+use crate::signaling::event::ServerEvent;
+use crate::signaling::hub::Audience;
 use crate::signaling::testing::websocket_client::PlainClient;
 use crate::signaling::testing::world::World;
 use crate::store::now;
@@ -246,6 +248,21 @@ async fn revoked_sessions_and_a_stopping_server_say_so() {
     assert_eq!(bobs_end, Some((1012, "restart".to_owned())));
     assert_eq!(nobodys_end, Some((1012, "restart".to_owned())));
     assert_eq!(world.control.hub.socket_count(), 0);
+}
+
+#[tokio::test]
+async fn a_client_that_cannot_keep_up_is_let_go() {
+    let world = World::new().await;
+    let alice = world.caller("Alice").await;
+    let mut client = world.connect_plain(&alice).await;
+    client.event("active-calls").await;
+    let (hub, audience) = (&world.control.hub, Audience::User(alice.person.id));
+    // Nothing is sent in between: whoever queues does not wait.
+    for _ in 0..5_000 {
+        hub.send(&audience, &ServerEvent::ActiveCalls(Vec::new()));
+    }
+    assert_eq!(client.end().await, Some((1013, "too_slow".to_owned())));
+    assert_eq!(hub.slow_sockets(), 1);
 }
 
 #[tokio::test]
