@@ -15,7 +15,7 @@ mod handshake;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::WebSocketStream;
@@ -28,7 +28,7 @@ pub use frame::{ACK, AUTH};
 use super::session::Admission;
 use crate::Control;
 use crate::address::client_address;
-use crate::error::{Problem, Refusal};
+use crate::error::Problem;
 use crate::rest;
 
 /// The running carrier.
@@ -84,12 +84,12 @@ pub(crate) async fn open_web_socket(
     mut request: Request,
 ) -> Result<Response, Response> {
     let WebSocketCarrier { control, stop, connections } = carrier;
-    let accepted = handshake::accept(&request, &control.origins)?;
+    let accepted = handshake::accept(&request, &control.origins).map_err(handshake::refused)?;
     let address = client_address(request.extensions());
-    let admission = match handshake::token(request.headers()).map_err(Refusal::into_response)? {
+    let admission = match handshake::token(request.headers()).map_err(handshake::refused)? {
         Some(token) => {
             let admission = Admission::by_token(&control, token, address).await;
-            Some(admission.map_err(|error| Refusal::from(error).into_response())?)
+            Some(admission.map_err(handshake::refused)?)
         }
         None => None,
     };

@@ -12,22 +12,26 @@ use crate::rest;
 /// The answer that makes a WebSocket of the connection.
 ///
 /// # Errors
-/// The answer to what is no handshake (RFC 6455 §4.2.1), comes from a foreign page, or brings a query: addresses get
-/// into logs, so they are no place for a token.
-pub(super) fn accept(request: &Request, origins: &[HeaderValue]) -> Result<Response, Response> {
+/// `bad_request` for what is no handshake (RFC 6455 §4.2.1) or brings a query, since addresses get into logs and are no
+/// place for a token; `forbidden` for foreign pages.
+pub(super) fn accept(request: &Request, origins: &[HeaderValue]) -> Result<Response, Refusal> {
     if request.uri().query().is_some() {
         let detail =
             "this address takes no query; a token goes into the Authorization header or the first frame";
-        return Err(Refusal::new(ErrorCode::BadRequest, detail).into_response());
+        return Err(Refusal::new(ErrorCode::BadRequest, detail));
     }
     if !is_allowed_origin(request.headers(), origins) {
         let detail = "pages of this origin are not allowed";
-        return Err(Refusal::new(ErrorCode::Forbidden, detail).into_response());
+        return Err(Refusal::new(ErrorCode::Forbidden, detail));
     }
     create_response_with_body(request, Body::empty).map_err(|error| {
-        let refusal = Refusal::new(ErrorCode::BadRequest, format!("this is no WebSocket handshake: {error}"));
-        ([(header::SEC_WEBSOCKET_VERSION, "13")], refusal).into_response()
+        Refusal::new(ErrorCode::BadRequest, format!("this is no WebSocket handshake: {error}"))
     })
+}
+
+/// A refusal names the version that would be understood (RFC 6455 §4.2.2).
+pub(super) fn refused(refusal: impl Into<Refusal>) -> Response {
+    ([(header::SEC_WEBSOCKET_VERSION, "13")], refusal.into()).into_response()
 }
 
 /// The bearer token, if the client could set a header.
