@@ -707,7 +707,7 @@ export type Signal = {
 };
 
 /**
- * A call as one of its legs finds it. Events up to `stamp` are in it.
+ * A call as one of its legs finds it. Recorded events up to `epoch` and `seq` are in it.
  */
 export type Snapshot = {
   callId: CallId;
