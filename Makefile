@@ -13,7 +13,7 @@ NODE_PACKAGES := $(patsubst %/package.json,%,$(wildcard web-demo/package.json te
 TESTED_SERVER := $(abspath $(TARGET_DIR))/debug/switchyard
 E2E := SWITCHYARD_BIN=$(TESTED_SERVER) node --test --test-concurrency=1 --test-force-exit
 # What `make generate` makes. Each file has a rule in the last section that says how.
-GENERATED :=
+GENERATED := web-demo/src/call/signaling.gen.ts
 
 ## run: build the demo page and the release binary, serve both at http://localhost:3000
 .PHONY: run
@@ -162,3 +162,7 @@ tests/.venv/installed tests/fuzz/.venv/installed:
 
 # The code may have changed without its time of change telling, so these are always made.
 .PHONY: $(GENERATED)
+
+web-demo/src/call/signaling.gen.ts: web-demo/node_modules/.package-lock.json
+	cargo run --locked --package switchyard-server -- typescript >$@
+	cd web-demo && node_modules/.bin/biome check --write --log-level=error $(@:web-demo/%=%)

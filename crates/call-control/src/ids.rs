@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 use utoipa::ToSchema;
 use uuid::{Uuid, uuid};
 
@@ -11,11 +12,12 @@ macro_rules! ids {
         $(#[$doc])*
         #[derive(
             Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type, ToSchema,
+            TS,
         )]
         #[serde(transparent)]
         #[sqlx(transparent)]
         #[schema(value_type = String, format = Uuid)]
-        pub struct $name(pub Uuid);
+        pub struct $name(#[ts(type = "string")] pub Uuid);
 
         impl $name {
             /// A new, unguessable id (122 random bits).
@@ -83,7 +85,7 @@ fn from_external(id: &str, namespace: &Uuid) -> Option<Uuid> {
 
 /// A name that a client gives to its device and keeps across reloads: 1 to 64 visible ASCII characters.
 #[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type, ToSchema,
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type, ToSchema, TS,
 )]
 #[serde(try_from = "String")]
 #[sqlx(transparent)]

@@ -24,6 +24,8 @@ use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
+pub(crate) use extract::bearer;
+
 use crate::{
     control::Control,
     error::{ErrorCode, Refusal},
@@ -105,7 +107,7 @@ async fn not_found() -> Refusal {
     Refusal::new(ErrorCode::NotFound, "there is nothing under this path")
 }
 
-async fn method_not_allowed() -> Refusal {
+pub(crate) async fn method_not_allowed() -> Refusal {
     Refusal::new(ErrorCode::MethodNotAllowed, "this path does not know the method")
 }
 

@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Config(ConfigCommand),
     /// Print the OpenAPI document.
     Openapi,
+    /// Print the TypeScript types of the requests and events that sockets carry.
+    Typescript,
 }
 
 #[derive(Debug, Subcommand)]

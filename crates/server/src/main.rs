@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use chrono::Utc;
 use switchyard_call_control::auth::Authenticator;
 use switchyard_call_control::rest;
+use switchyard_call_control::signaling::typescript::typescript;
 
 use crate::cli::{Cli, Command, ConfigCommand, Token};
 use crate::config::Config;
@@ -34,6 +35,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         None => run_server(cli.settings),
         Some(Command::Token(token)) => mint(cli.settings, &token),
         Some(Command::Config(ConfigCommand::Check)) => check(cli.settings),
+        Some(Command::Typescript) => {
+            say(typescript().trim_end());
+            Ok(())
+        }
         Some(Command::Openapi) => {
             say(&rest::openapi().to_pretty_json()?);
             Ok(())

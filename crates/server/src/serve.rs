@@ -11,7 +11,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, header};
 use axum::serve::ListenerExt;
 use switchyard_call_control::auth::SignIn;
-use switchyard_call_control::signaling::SocketIoCarrier;
+use switchyard_call_control::signaling::{SocketIoCarrier, WebSocketCarrier};
 use switchyard_call_control::{Control, rest};
 use switchyard_media_worker::Media;
 use tokio::net::{TcpListener, TcpStream};
@@ -38,7 +38,7 @@ pub(crate) async fn serve(config: Config, data_dir: &Path) -> anyhow::Result<()>
     let dev_sign_in = matches!(config.control.auth.sign_in, SignIn::Dev { .. });
     let media = Media::start(config.media).await.context("cannot start media")?;
     let control = Control::start(config.control, media.clone()).await.context("cannot start call control")?;
-    let (router, sockets) = app(control.clone());
+    let (router, carriers) = app(control.clone());
 
     let stop = CancellationToken::new();
     let server = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
@@ -50,7 +50,7 @@ pub(crate) async fn serve(config: Config, data_dir: &Path) -> anyhow::Result<()>
     tracing::info!("stopping");
     stop.cancel();
     let stopped = timeout(PATIENCE, async {
-        sockets.close().await;
+        tokio::join!(carriers.socket_io.close(), carriers.web_socket.close());
         // Whatever a request still does is done, or cut short by the runtime's end.
         let _ = server.await;
         control.shutdown().await;
@@ -63,19 +63,27 @@ pub(crate) async fn serve(config: Config, data_dir: &Path) -> anyhow::Result<()>
     Ok(())
 }
 
-fn app(control: Control) -> (Router, SocketIoCarrier) {
+fn app(control: Control) -> (Router, Carriers) {
     let cors = rest::cors(&control);
-    let (socket_io, sockets) = SocketIoCarrier::new(control.clone());
+    let (layer, socket_io) = SocketIoCarrier::new(control.clone());
+    let (route, web_socket) = WebSocketCarrier::new(control.clone());
     let router = rest::router(control)
+        .merge(route)
         .fallback(page::serve)
-        .layer(socket_io)
+        .layer(layer)
         .layer(cors)
         .layer(SetResponseHeaderLayer::if_not_present(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ))
         .layer(TraceLayer::new_for_http().make_span_with(span));
-    (router, sockets)
+    (router, Carriers { socket_io, web_socket })
+}
+
+/// What holds sockets open.
+struct Carriers {
+    socket_io: SocketIoCarrier,
+    web_socket: WebSocketCarrier,
 }
 
 /// The query stays out of the log: it may carry what only its sender should know.

@@ -1,7 +1,8 @@
+import type { Call } from '../call/signaling.gen';
+
 /** The JSON shapes of the REST API. Times are RFC 3339 in UTC; absent times are null. */
 
-export type CallType = 'audio' | 'video' | 'screen';
-export type CallStatus = 'waiting' | 'active' | 'ended' | 'cancelled' | 'failed';
+export type { Call, CallType } from '../call/signaling.gen';
 export type Role = 'owner' | 'admin' | 'member';
 
 export interface User {
@@ -23,22 +24,6 @@ export interface Member {
   userId: string;
   name: string;
   role: Role;
-}
-
-export interface Call {
-  id: string;
-  groupId: string;
-  initiatedById: string;
-  type: CallType;
-  status: CallStatus;
-  /** Ids of the users now in the call. */
-  participants: string[];
-  startedAt: string | null;
-  endedAt: string | null;
-  durationSeconds: number | null;
-  maxParticipants: number;
-  endReason: string | null;
-  createdAt: string;
 }
 
 /** Whether people can be in the call. A group has at most one such call. */

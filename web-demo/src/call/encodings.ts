@@ -1,5 +1,5 @@
 import type { Device, ProducerOptions } from 'mediasoup-client/types';
-import type { Source } from './wire';
+import type { Source } from './signaling.gen';
 
 export type CodecName = 'vp8' | 'vp9' | 'av1' | 'h264';
 

@@ -3,8 +3,8 @@ import type { VideoChoice } from './encodings';
 import { Receiver, type RemoteTrack } from './receiver';
 import { Sender } from './sender';
 import type { Signaling } from './signaling';
+import type { Joined, Source } from './signaling.gen';
 import { TransportLink } from './transport-link';
-import type { JoinReply, Source } from './wire';
 
 export interface MediaSessionOptions {
   device: Device;
@@ -26,7 +26,7 @@ export class MediaSession {
   readonly #transports: { send: Transport; recv: Transport };
   readonly #links: TransportLink[];
 
-  constructor(joined: JoinReply, options: MediaSessionOptions) {
+  constructor(joined: Joined, options: MediaSessionOptions) {
     const { device, signaling, choice, onInterrupted, onLost } = options;
     const { send, recv } = joined.transports ?? {};
     if (!send || !recv) throw new Error('The server offered no media transports.');

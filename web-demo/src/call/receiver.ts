@@ -1,6 +1,6 @@
 import type { Consumer, Transport } from 'mediasoup-client/types';
 import type { Signaling } from './signaling';
-import type { ConsumerInfo, Source } from './wire';
+import type { ConsumerView, Source } from './signaling.gen';
 
 export interface RemoteTrack {
   producerId: string;
@@ -43,7 +43,7 @@ export class Receiver {
   }
 
   /** Takes consumers the server has already made, and lets their media flow once they are ready. */
-  async accept(consumers: ConsumerInfo[]): Promise<void> {
+  async accept(consumers: ConsumerView[]): Promise<void> {
     for (const { producerId } of consumers) this.#known.add(producerId);
     const outcomes = await Promise.allSettled(consumers.map((info) => this.#add(info)));
     if (this.#transport.closed) return;
@@ -102,7 +102,7 @@ export class Receiver {
     }
   }
 
-  async #add(info: ConsumerInfo): Promise<Consumer> {
+  async #add(info: ConsumerView): Promise<Consumer> {
     const { id, producerId, kind, rtpParameters, streamId } = info;
     const consumer = await this.#transport.consume({
       id,

@@ -1,7 +1,7 @@
 import type { Device, Producer, Transport } from 'mediasoup-client/types';
 import { producerOptions, type VideoChoice } from './encodings';
 import type { Signaling } from './signaling';
-import type { Source } from './wire';
+import type { Source } from './signaling.gen';
 
 /** What a source should be doing; the sender works until the server agrees. */
 export interface Outgoing {

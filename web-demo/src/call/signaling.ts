@@ -1,6 +1,7 @@
 import { io, type Socket } from 'socket.io-client';
 import { ServerError } from '../api/server-error';
-import type { Ack, Events, Requests } from './wire';
+import type { Ack } from './signaling.gen';
+import type { Events, Requests } from './wire';
 
 export type SignalingStatus = 'connecting' | 'connected' | 'reconnecting' | 'refused';
 

@@ -1,5 +1,5 @@
 import type { MediaSession } from './media-session';
-import type { Source } from './wire';
+import type { Source } from './signaling.gen';
 
 /** What the browser itself counted for one track that comes in. */
 export interface IncomingStats {

@@ -6,7 +6,7 @@ import { type VideoChoice, videoChoiceFrom } from '../call/encodings';
 import { MediaSession } from '../call/media-session';
 import type { RemoteTrack } from '../call/receiver';
 import type { Signaling } from '../call/signaling';
-import type { JoinReply } from '../call/wire';
+import type { Joined } from '../call/signaling.gen';
 import { forgetCall, rememberCall, tabDevice } from './call-memory';
 import { signaling, status } from './connection';
 import { camera, mic, muted, screenAudioTrack, screenTrack, stopScreen } from './local-media';
@@ -135,7 +135,7 @@ export class CallRoom {
     }
   }
 
-  #adopt(joined: JoinReply, device: MediaDevice, connection: Signaling): void {
+  #adopt(joined: Joined, device: MediaDevice, connection: Signaling): void {
     const before = this.media.peek();
     const media = new MediaSession(joined, {
       device,
@@ -167,7 +167,7 @@ export class CallRoom {
     void this.#loadMembers(joined.call.groupId);
   }
 
-  #receive(media: MediaSession, joined: JoinReply, others: { producerId: string }[]): void {
+  #receive(media: MediaSession, joined: Joined, others: { producerId: string }[]): void {
     const consumers = joined.consumers ?? [];
     this.tracks.value = consumers.length > 0 ? this.tracks.peek() : [];
     media.receiver.accept(consumers).catch(report);

@@ -1,5 +1,6 @@
 import type { Signaling } from '../call/signaling';
-import type { AudioLevel, Events, ProducerInfo } from '../call/wire';
+import type { AudioLevel, ProducerView } from '../call/signaling.gen';
+import type { Events } from '../call/wire';
 import type { CallRoom } from './call-room';
 import { announce } from './notices';
 import {
@@ -89,7 +90,7 @@ function loudOf(levels: AudioLevel[]): ReadonlySet<string> {
   return new Set(levels.filter(({ dBov }) => dBov > SPEECH_DBOV).map(({ userId }) => userId));
 }
 
-function announceAbout(room: CallRoom, producer: ProducerInfo, what: string): void {
+function announceAbout(room: CallRoom, producer: ProducerView, what: string): void {
   const person = room.roster.peek().participants.get(producer.userId);
   if (person) announce(`${person.name} ${what}.`);
 }

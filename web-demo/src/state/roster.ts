@@ -1,14 +1,14 @@
-import type { ParticipantInfo, ProducerInfo, Source } from '../call/wire';
+import type { ParticipantView, ProducerView, Source } from '../call/signaling.gen';
 
 /** Who is in a call and what they send, as the server tells it. Values, never changed in place. */
 export interface Roster {
   participants: ReadonlyMap<string, { userId: string; name: string }>;
-  producers: ReadonlyMap<string, ProducerInfo>;
+  producers: ReadonlyMap<string, ProducerView>;
 }
 
 export const EMPTY_ROSTER: Roster = { participants: new Map(), producers: new Map() };
 
-export function rosterOf(participants: ParticipantInfo[], producers: ProducerInfo[]): Roster {
+export function rosterOf(participants: ParticipantView[], producers: ProducerView[]): Roster {
   return {
     participants: new Map(participants.map(({ userId, name }) => [userId, { userId, name }])),
     producers: new Map(producers.map((producer) => [producer.producerId, producer])),
@@ -29,7 +29,7 @@ export function withoutParticipant(roster: Roster, userId: string): Roster {
   return { participants, producers };
 }
 
-export function withProducer(roster: Roster, producer: ProducerInfo): Roster {
+export function withProducer(roster: Roster, producer: ProducerView): Roster {
   return { ...roster, producers: new Map(roster.producers).set(producer.producerId, producer) };
 }
 
@@ -49,7 +49,7 @@ export function isMicOn(roster: Roster, userId: string): boolean {
   return producersOf(roster, userId, 'mic').some((producer) => !producer.paused);
 }
 
-export function producersOf(roster: Roster, userId: string, source: Source): ProducerInfo[] {
+export function producersOf(roster: Roster, userId: string, source: Source): ProducerView[] {
   return [...roster.producers.values()].filter(
     (producer) => producer.userId === userId && producer.appData.source === source,
   );

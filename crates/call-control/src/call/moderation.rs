@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 use utoipa::ToSchema;
 
 use super::CallType;
@@ -39,8 +40,9 @@ pub enum Admission {
 }
 
 /// A wished-for change of a [`Standing`]; what is absent stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema, TS)]
 #[serde(default, rename_all = "camelCase")]
+#[ts(optional_fields)]
 pub struct StandingChange {
     /// The sources that may be sent; an empty list makes a listener.
     pub can_publish: Option<BTreeSet<Source>>,
@@ -51,7 +53,7 @@ pub struct StandingChange {
 }
 
 /// What one person may send and receive, as others see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct Permissions {
     pub can_publish: BTreeSet<Source>,

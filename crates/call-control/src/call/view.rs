@@ -1,5 +1,6 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use ts_rs::TS;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -7,9 +8,10 @@ use super::{CallRecord, CallStatus, CallType, Ending, Metadata};
 use crate::ids::{CallId, GroupId, UserId};
 
 /// A call as clients see it.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema, TS)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Call)]
+#[ts(rename = "Call")]
 pub struct CallView {
     pub id: CallId,
     pub group_id: GroupId,
@@ -18,11 +20,14 @@ pub struct CallView {
     pub call_type: CallType,
     pub status: CallStatus,
     /// The id of the call's router.
+    #[ts(type = "string | null")]
     pub webrtc_room_id: Option<Uuid>,
     /// Who is in the call, in the order they came.
     pub participants: Vec<UserId>,
     /// When somebody other than the creator first joined.
+    #[ts(type = "string | null")]
     pub started_at: Option<DateTime<Utc>>,
+    #[ts(type = "string | null")]
     pub ended_at: Option<DateTime<Utc>>,
     /// Whole seconds since `startedAt`, up to the end; null until started.
     pub duration_seconds: Option<i64>,
@@ -31,12 +36,15 @@ pub struct CallView {
     pub duration: Option<String>,
     /// The most participants it had at one time.
     pub max_participants: i64,
+    #[ts(type = "Record<string, unknown>")]
     pub metadata: Metadata,
     /// Whether people who are not in it are kept out.
     pub locked: bool,
     pub end_reason: Option<Ending>,
     pub error_message: Option<String>,
+    #[ts(type = "string")]
     pub created_at: DateTime<Utc>,
+    #[ts(type = "string")]
     pub updated_at: DateTime<Utc>,
     /// With `seq`: the last recorded event that this view includes.
     pub epoch: i64,

@@ -12,8 +12,9 @@ use super::{
 };
 use crate::{
     actor::Actor,
+    call::{Command, LegReason},
     error::{ErrorCode, Refusal},
-    ids::{CallId, LegId},
+    ids::{CallId, LegId, UserId},
     signaling::{
         command::{Join, MediaCommand, Since},
         hub::SocketId,
@@ -60,6 +61,15 @@ impl Calls {
     pub async fn connection_lost(&self, call: CallId, leg: LegId) {
         // A call that is over has no legs left to lose.
         let _ = self.ask(call, |reply| Request::Lost { leg, reply }).await;
+    }
+
+    /// Ends a leg whose user could not show a valid token in time.
+    ///
+    /// # Errors
+    /// `not_in_call`, `call_ended`, `unavailable`.
+    pub async fn expire(&self, call: CallId, user: UserId, leg: LegId) -> Result<(), Refusal> {
+        let leave = Command::Leave { user, leg: Some(leg), reason: LegReason::Removed };
+        self.command(call, leave, &Actor::SERVER).await.map(drop)
     }
 
     /// # Errors

@@ -6,10 +6,14 @@ use utoipa::{
     },
 };
 
+use crate::signaling;
+
 /// What the OpenAPI document says besides the paths.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Switchyard", description = "Calls for an app that already has people and groups."),
+    // Its carrier routes it.
+    paths(signaling::websocket::open_web_socket),
     modifiers(&Bearer),
     tags(
         (name = "calls", description = "The durable record of calls"),

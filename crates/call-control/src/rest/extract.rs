@@ -6,7 +6,7 @@ use axum::{
         FromRequest, FromRequestParts, Request,
         rejection::{BytesRejection, JsonRejection},
     },
-    http::{header, request::Parts},
+    http::{HeaderMap, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -33,7 +33,7 @@ impl FromRequestParts<Control> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Refusal> {
         let address = client_address(&parts.extensions);
-        let token = bearer(parts)?;
+        let token = bearer(&parts.headers)?;
         if control.auth.is_service(token) {
             return Ok(Self(Actor { who: Who::Service, address }));
         }
@@ -45,7 +45,7 @@ impl FromRequestParts<Control> for User {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Refusal> {
-        let token = bearer(parts)?;
+        let token = bearer(&parts.headers)?;
         if control.auth.is_service(token) {
             return Err(Refusal::new(
                 ErrorCode::Forbidden,
@@ -56,8 +56,12 @@ impl FromRequestParts<Control> for User {
     }
 }
 
-fn bearer(parts: &Parts) -> Result<&str, Refusal> {
-    let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+/// The token of a request.
+///
+/// # Errors
+/// `unauthorized` when there is none.
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
+    let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = header.and_then(|value| value.split_once(' '));
     let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     token

@@ -1,4 +1,4 @@
-//! Everything the server tells a client. A payload is plain data; its wire name is in [`ServerEvent::name`].
+//! Everything the server tells a client. A payload is plain data; its wire name is in the table of [`ServerEvent`].
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -7,83 +7,83 @@ use switchyard_media_worker::media::{
     ConsumerId, DataConsumerCloseReason, DataConsumerId, DataProducerId, DtlsState, IceState, ProducerId,
     TransportId,
 };
+use ts_rs::TS;
 
+use super::typescript::Module;
 use crate::call::{CallView, Permissions};
 use crate::calls::media::{AppData, ProducerRef};
 use crate::ids::{CallId, GroupId, LegId, UserId};
 
-/// One event for one or more sockets. Serialises as its payload alone.
-#[derive(Debug, Clone, Serialize)]
-#[serde(untagged)]
-pub enum ServerEvent {
-    ActiveCalls(Vec<CallView>),
-    CallCreated(CallView),
-    CallUpdated(CallView),
-    CallEnded(CallEnded),
-    CallReplaced(CallReplaced),
-    CallLocked(CallLocked),
-    CallPermissions(CallPermissions),
-    CallSignal(CallSignal),
-    ParticipantJoined(ParticipantChange),
-    ParticipantLeft(ParticipantChange),
-    NewProducer(NewProducer),
-    ProducerClosed(ProducerChange),
-    ProducerPaused(ProducerChange),
-    ProducerResumed(ProducerChange),
-    MuteRequest(MuteRequest),
-    ConsumerClosed(ConsumerClosed),
-    ConsumerPaused(ConsumerPause),
-    ConsumerResumed(ConsumerPause),
-    ConsumerLayers(ConsumerLayers),
-    ActiveSpeaker(ActiveSpeaker),
-    AudioLevels(AudioLevels),
-    TransportState(TransportState),
-    NewDataProducer(NewDataProducer),
-    DataProducerClosed(DataProducerClosed),
-    DataConsumerClosed(DataConsumerClosed),
+/// Declares what clients are told, a row for each event: its name on the wire, and what it carries.
+macro_rules! events {
+    (
+        $(#[$about:meta])*
+        pub enum $Events:ident {
+            $($name:literal: $Event:ident($Payload:ty),)+
+        }
+    ) => {
+        $(#[$about])*
+        pub enum $Events {
+            $($Event($Payload),)+
+        }
+
+        impl $Events {
+            /// The event's name on the wire.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$Event(_) => $name,)+
+                }
+            }
+
+            /// Declares the table in TypeScript.
+            pub(super) fn describe(module: &mut Module) {
+                $(module.event::<$Payload>($name);)+
+            }
+        }
+    };
 }
 
-impl ServerEvent {
-    /// The event's name on the wire.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::ActiveCalls(_) => "active-calls",
-            Self::CallCreated(_) => "call:created",
-            Self::CallUpdated(_) => "call:updated",
-            Self::CallEnded(_) => "call:ended",
-            Self::CallReplaced(_) => "call:replaced",
-            Self::CallLocked(_) => "call:locked",
-            Self::CallPermissions(_) => "call:permissions",
-            Self::CallSignal(_) => "call:signal",
-            Self::ParticipantJoined(_) => "participant-joined",
-            Self::ParticipantLeft(_) => "participant-left",
-            Self::NewProducer(_) => "media:new-producer",
-            Self::ProducerClosed(_) => "media:producer-closed",
-            Self::ProducerPaused(_) => "media:producer-paused",
-            Self::ProducerResumed(_) => "media:producer-resumed",
-            Self::MuteRequest(_) => "media:mute-request",
-            Self::ConsumerClosed(_) => "media:consumer-closed",
-            Self::ConsumerPaused(_) => "media:consumer-paused",
-            Self::ConsumerResumed(_) => "media:consumer-resumed",
-            Self::ConsumerLayers(_) => "media:consumer-layers",
-            Self::ActiveSpeaker(_) => "media:active-speaker",
-            Self::AudioLevels(_) => "media:audio-levels",
-            Self::TransportState(_) => "media:transport-state",
-            Self::NewDataProducer(_) => "media:new-data-producer",
-            Self::DataProducerClosed(_) => "media:data-producer-closed",
-            Self::DataConsumerClosed(_) => "media:data-consumer-closed",
-        }
+events! {
+    /// One event for one or more sockets. Serialises as its payload alone.
+    #[derive(Debug, Clone, Serialize)]
+    #[serde(untagged)]
+    pub enum ServerEvent {
+        "active-calls": ActiveCalls(Vec<CallView>),
+        "call:created": CallCreated(CallView),
+        "call:updated": CallUpdated(CallView),
+        "call:ended": CallEnded(CallEnded),
+        "call:replaced": CallReplaced(CallReplaced),
+        "call:locked": CallLocked(CallLocked),
+        "call:permissions": CallPermissions(CallPermissions),
+        "call:signal": CallSignal(CallSignal),
+        "participant-joined": ParticipantJoined(ParticipantChange),
+        "participant-left": ParticipantLeft(ParticipantChange),
+        "media:new-producer": NewProducer(NewProducer),
+        "media:producer-closed": ProducerClosed(ProducerChange),
+        "media:producer-paused": ProducerPaused(ProducerChange),
+        "media:producer-resumed": ProducerResumed(ProducerChange),
+        "media:mute-request": MuteRequest(MuteRequest),
+        "media:consumer-closed": ConsumerClosed(ConsumerClosed),
+        "media:consumer-paused": ConsumerPaused(ConsumerPause),
+        "media:consumer-resumed": ConsumerResumed(ConsumerPause),
+        "media:consumer-layers": ConsumerLayers(ConsumerLayers),
+        "media:active-speaker": ActiveSpeaker(ActiveSpeaker),
+        "media:audio-levels": AudioLevels(AudioLevels),
+        "media:transport-state": TransportState(TransportState),
+        "media:new-data-producer": NewDataProducer(NewDataProducer),
+        "media:data-producer-closed": DataProducerClosed(DataProducerClosed),
+        "media:data-consumer-closed": DataConsumerClosed(DataConsumerClosed),
     }
 }
 
 /// A recorded event's place in its call's order. A gap in `seq`, or a new `epoch`, means: sync.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 pub struct Stamp {
     pub epoch: i64,
     pub seq: i64,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct CallEnded {
     pub call_id: CallId,
@@ -96,7 +96,7 @@ pub struct CallEnded {
 }
 
 /// To the leg that another leg of the same device has superseded.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct CallReplaced {
     pub call_id: CallId,
@@ -104,7 +104,7 @@ pub struct CallReplaced {
 }
 
 /// Whether people who are not in the call are kept out.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct CallLocked {
     pub call_id: CallId,
@@ -116,7 +116,7 @@ pub struct CallLocked {
 }
 
 /// What somebody may send and receive from here on.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct CallPermissions {
     pub call_id: CallId,
@@ -130,7 +130,7 @@ pub struct CallPermissions {
 }
 
 /// A moderator asks the sender to pause the producer.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct MuteRequest {
     pub call_id: CallId,
@@ -143,19 +143,20 @@ pub struct MuteRequest {
 }
 
 /// A message between participants that the server passes on unread.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct CallSignal {
     pub call_id: CallId,
     #[serde(rename = "type")]
     pub kind: String,
+    #[ts(type = "unknown")]
     pub payload: Box<RawValue>,
     pub from_user_id: UserId,
     pub from_leg_id: LegId,
 }
 
 /// A user's first leg opened, or last leg ended.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ParticipantChange {
     pub call_id: CallId,
@@ -166,24 +167,28 @@ pub struct ParticipantChange {
     #[serde(flatten)]
     pub stamp: Stamp,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
     pub reason: Option<String>,
 }
 
 /// A producer as other legs see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ProducerView {
+    #[ts(type = "string")]
     pub producer_id: ProducerId,
     pub user_id: UserId,
     pub leg_id: LegId,
+    #[ts(type = "MediaKind")]
     pub kind: MediaKind,
     #[serde(rename = "type")]
+    #[ts(type = "'simple' | 'simulcast' | 'svc'")]
     pub producer_kind: ProducerKind,
     pub paused: bool,
     pub app_data: AppData,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct NewProducer {
     pub call_id: CallId,
@@ -193,7 +198,7 @@ pub struct NewProducer {
     pub producer: ProducerView,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ProducerChange {
     pub call_id: CallId,
@@ -203,6 +208,7 @@ pub struct ProducerChange {
     pub producer: ProducerRef,
     /// The moderator who paused it, if one did.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
     pub by: Option<UserId>,
 }
 
@@ -212,17 +218,19 @@ impl ProducerChange {
     }
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ConsumerClosed {
     pub call_id: CallId,
+    #[ts(type = "string")]
     pub consumer_id: ConsumerId,
+    #[ts(type = "string")]
     pub producer_id: ProducerId,
     pub reason: CloseReason,
 }
 
 /// What took a consumer down with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "kebab-case")]
 pub enum CloseReason {
     ProducerClosed,
@@ -231,79 +239,88 @@ pub enum CloseReason {
     NotPermitted,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ConsumerPause {
     pub call_id: CallId,
+    #[ts(type = "string")]
     pub consumer_id: ConsumerId,
     pub by: PausedBy,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "lowercase")]
 pub enum PausedBy {
     Producer,
 }
 
 /// The layers being forwarded; both null while nothing is.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ConsumerLayers {
     pub call_id: CallId,
+    #[ts(type = "string")]
     pub consumer_id: ConsumerId,
     pub spatial_layer: Option<u8>,
     pub temporal_layer: Option<u8>,
 }
 
 /// The dominant speaker; both null in silence.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ActiveSpeaker {
     pub call_id: CallId,
     pub user_id: Option<UserId>,
+    #[ts(type = "string | null")]
     pub producer_id: Option<ProducerId>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct AudioLevels {
     pub call_id: CallId,
     pub levels: Vec<AudioLevel>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct AudioLevel {
     pub user_id: UserId,
+    #[ts(type = "string")]
     pub producer_id: ProducerId,
     /// -127 (silence) to 0 (loudest), RFC 6464.
     #[serde(rename = "dBov")]
     pub dbov: i8,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct TransportState {
     pub call_id: CallId,
+    #[ts(type = "string")]
     pub transport_id: TransportId,
+    #[ts(type = "RTCIceTransportState")]
     pub ice: IceState,
+    #[ts(type = "RTCDtlsTransportState")]
     pub dtls: DtlsState,
 }
 
 /// A data producer as other legs see it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct DataProducerView {
+    #[ts(type = "string")]
     pub data_producer_id: DataProducerId,
     pub user_id: UserId,
     pub leg_id: LegId,
     pub label: String,
     pub protocol: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(type = "unknown", optional)]
     pub app_data: Option<Box<RawValue>>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct NewDataProducer {
     pub call_id: CallId,
@@ -311,19 +328,22 @@ pub struct NewDataProducer {
     pub data_producer: DataProducerView,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct DataProducerClosed {
     pub call_id: CallId,
+    #[ts(type = "string")]
     pub data_producer_id: DataProducerId,
     pub user_id: UserId,
     pub leg_id: LegId,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct DataConsumerClosed {
     pub call_id: CallId,
+    #[ts(type = "string")]
     pub data_consumer_id: DataConsumerId,
+    #[ts(type = "'producer-closed' | 'receiver-closed' | 'overflow'")]
     pub reason: DataConsumerCloseReason,
 }

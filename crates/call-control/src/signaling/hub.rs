@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::event::ServerEvent;
+use super::seats::Seats;
 use crate::ids::{CallId, LegId, UserId};
 
 /// Who an event is for.
@@ -38,7 +39,16 @@ pub trait Outlet: Send + Sync {
     fn send(&self, frame: &Frame) -> Result<(), SlowSocket>;
 
     /// Disconnects the socket. Called at most once, and must not block.
-    fn close(&self);
+    fn close(&self, why: Closing);
+}
+
+/// Why the hub lets a socket go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closing {
+    /// Its queue was full.
+    TooSlow,
+    /// Its user's sessions were revoked.
+    Revoked,
 }
 
 /// An event serialised once for all its readers.
@@ -79,6 +89,7 @@ pub struct Hub {
 #[derive(Default)]
 struct Shared {
     sockets: Mutex<Sockets>,
+    seats: Seats,
     next_id: AtomicU64,
     slow_sockets: AtomicU64,
 }
@@ -99,6 +110,11 @@ struct Connected {
 }
 
 impl Hub {
+    /// How many sockets each user has open.
+    pub fn seats(&self) -> &Seats {
+        &self.shared.seats
+    }
+
     /// A socket has connected.
     pub fn register(&self, user: UserId, outlet: Box<dyn Outlet>) -> SocketId {
         let id = SocketId(self.shared.next_id.fetch_add(1, Ordering::Relaxed));
@@ -185,19 +201,19 @@ impl Hub {
         let (sent, slow) = self.lock().deliver(audience, frame);
         self.shared.slow_sockets.fetch_add(slow.len() as u64, Ordering::Relaxed);
         for outlet in slow {
-            outlet.close();
+            outlet.close(Closing::TooSlow);
         }
         sent
     }
 
-    /// Closes every socket of a user.
+    /// Closes every socket of a user whose sessions were revoked.
     pub fn disconnect(&self, user: UserId) {
         let mut sockets = self.lock();
         let ids: Vec<_> = sockets.by_user.get(&user).into_iter().flatten().copied().collect();
         let outlets: Vec<_> = ids.iter().filter_map(|id| sockets.by_id.get_mut(id)?.outlet.take()).collect();
         drop(sockets);
         for outlet in outlets {
-            outlet.close();
+            outlet.close(Closing::Revoked);
         }
     }
 
@@ -409,7 +425,8 @@ mod tests {
             Ok(())
         }
 
-        fn close(&self) {
+        fn close(&self, why: Closing) {
+            assert_eq!(why, Closing::TooSlow);
             self.lock().closed += 1;
         }
     }

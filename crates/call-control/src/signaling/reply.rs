@@ -10,6 +10,7 @@ use switchyard_media_worker::media::ortc::{
 use switchyard_media_worker::media::{
     ConsumerId, DataConsumerId, DataProducerId, ProducerId, TransportStats,
 };
+use ts_rs::TS;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -29,21 +30,13 @@ pub struct Ack(pub Result<Reply, Refusal>);
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Reply {
-    Done {},
+    Done(Done),
     Joined(Box<Joined>),
     Synced(Synced),
-    Call {
-        call: Box<CallView>,
-    },
-    #[serde(rename_all = "camelCase")]
-    RouterCapabilities {
-        router_rtp_capabilities: &'static RtpCapabilities,
-    },
-    #[serde(rename_all = "camelCase")]
-    Refreshed {
-        expires_at: DateTime<Utc>,
-    },
-    Transport(Box<TransportParameters>),
+    Call(Box<OfCall>),
+    RouterCapabilities(RouterCapabilities),
+    TokenAccepted(TokenAccepted),
+    Transport(Box<NewTransport>),
     Media(Box<MediaReply>),
 }
 
@@ -51,47 +44,90 @@ pub enum Reply {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum MediaReply {
-    Done {},
-    #[serde(rename_all = "camelCase")]
-    IceRestarted {
-        ice_parameters: IceParameters,
-    },
-    Stats {
-        stats: TransportStats,
-    },
-    Created {
-        id: Uuid,
-    },
+    Done(Done),
+    IceRestarted(IceRestarted),
+    Stats(Stats),
+    Created(Created),
     Consumed(Consumed),
     DataConsumer(DataConsumerView),
 }
 
 impl MediaReply {
     pub(crate) fn done() -> Self {
-        Self::Done {}
+        Self::Done(Done {})
     }
 }
 
+/// There is nothing to say but that it is done.
+#[derive(Debug, Serialize, TS)]
+#[ts(type = "Record<string, never>")]
+pub struct Done {}
+
+#[derive(Debug, Serialize, TS)]
+pub struct OfCall {
+    pub call: CallView,
+}
+
+#[derive(Debug, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct RouterCapabilities {
+    #[ts(type = "RtpCapabilities")]
+    pub router_rtp_capabilities: &'static RtpCapabilities,
+}
+
+#[derive(Debug, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenAccepted {
+    /// From then on only `call:leave` and `auth:refresh` are answered.
+    #[ts(type = "string")]
+    pub expires_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct IceRestarted {
+    #[ts(type = "IceParameters")]
+    pub ice_parameters: IceParameters,
+}
+
+#[derive(Debug, Serialize, TS)]
+pub struct Stats {
+    #[ts(type = "Record<string, string | number | null>")]
+    pub stats: TransportStats,
+}
+
+/// What mediasoup-client's `createSendTransport()` and `createRecvTransport()` take.
+#[derive(Debug, Serialize, TS)]
+pub struct NewTransport(#[ts(type = "TransportOptions")] pub TransportParameters);
+
+/// A new producer or data producer.
+#[derive(Debug, Serialize, TS)]
+pub struct Created {
+    #[ts(type = "string")]
+    pub id: Uuid,
+}
+
 /// What a client missed, or the call as it is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, TS)]
 #[serde(untagged)]
 pub enum Synced {
     Events(Missed),
     Snapshot(Box<Snapshot>),
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct Missed {
     pub call_id: CallId,
     /// In their order, as they were sent to others.
+    #[ts(type = "EventFrame[]")]
     pub events: Vec<Frame>,
     #[serde(flatten)]
     pub stamp: Stamp,
 }
 
-/// A call as one of its legs finds it. Events up to `stamp` are in it.
-#[derive(Debug, Serialize)]
+/// A call as one of its legs finds it. Recorded events up to `epoch` and `seq` are in it.
+#[derive(Debug, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct Snapshot {
     pub call_id: CallId,
@@ -100,6 +136,7 @@ pub struct Snapshot {
     pub participants: Vec<ParticipantView>,
     pub producers: Vec<ProducerView>,
     pub data_producers: Vec<DataProducerView>,
+    #[ts(type = "RtpCapabilities")]
     pub router_rtp_capabilities: &'static RtpCapabilities,
     pub ice_servers: Vec<IceServer>,
     #[serde(flatten)]
@@ -107,7 +144,7 @@ pub struct Snapshot {
     pub call: CallView,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema, TS)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Participant)]
 pub struct ParticipantView {
@@ -118,7 +155,7 @@ pub struct ParticipantView {
     pub permissions: Permissions,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct Joined {
     #[serde(flatten)]
@@ -131,16 +168,23 @@ pub struct Joined {
     /// The server restarted meanwhile: the leg's transports are gone.
     pub media_restart: bool,
     #[serde(skip_serializing_if = "JoinTransports::is_empty")]
+    #[ts(as = "Option<_>", optional)]
     pub transports: JoinTransports,
-    #[serde(flatten)]
-    pub consumed: Option<Consumed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub consumers: Option<Vec<ConsumerView>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub failed: Option<Vec<FailedConsumer>>,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, TS)]
 pub struct JoinTransports {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(type = "TransportOptions", optional)]
     pub send: Option<TransportParameters>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(type = "TransportOptions", optional)]
     pub recv: Option<TransportParameters>,
 }
 
@@ -150,23 +194,28 @@ impl JoinTransports {
     }
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, TS)]
 pub struct Consumed {
     pub consumers: Vec<ConsumerView>,
     pub failed: Vec<FailedConsumer>,
 }
 
 /// What mediasoup-client's `transport.consume()` takes, and whose it is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ConsumerView {
+    #[ts(type = "string")]
     pub id: ConsumerId,
+    #[ts(type = "string")]
     pub producer_id: ProducerId,
     pub user_id: UserId,
     pub leg_id: LegId,
+    #[ts(type = "MediaKind")]
     pub kind: MediaKind,
+    #[ts(type = "RtpParameters")]
     pub rtp_parameters: RtpParameters,
     #[serde(rename = "type")]
+    #[ts(type = "'simple' | 'simulcast' | 'svc'")]
     pub producer_kind: ProducerKind,
     pub paused: bool,
     pub producer_paused: bool,
@@ -174,18 +223,22 @@ pub struct ConsumerView {
     pub app_data: AppData,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedConsumer {
+    #[ts(type = "string")]
     pub producer_id: ProducerId,
     pub code: ErrorCode,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct DataConsumerView {
+    #[ts(type = "string")]
     pub id: DataConsumerId,
+    #[ts(type = "string")]
     pub data_producer_id: DataProducerId,
+    #[ts(type = "SctpStreamParameters")]
     pub sctp_stream_parameters: SctpStreamParameters,
     pub label: String,
     pub protocol: String,
@@ -204,11 +257,12 @@ impl Serialize for Ack {
     }
 }
 
-#[derive(Serialize)]
-struct AckError<'a> {
+#[derive(Serialize, TS)]
+pub(super) struct AckError<'a> {
     code: ErrorCode,
     message: &'a str,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[ts(as = "Option<_>", optional)]
     retryable: bool,
 }
 

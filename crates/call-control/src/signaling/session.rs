@@ -1,25 +1,37 @@
 //! One signed-in socket, whatever carries it: its commands, answered one after another.
 
-use std::net::IpAddr;
+mod admission;
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
 use switchyard_media_worker::media::ortc::router_rtp_capabilities;
+use tokio::time::Instant;
 
+pub use admission::{Admission, AdmissionError};
+
+use super::allowance::Allowance;
 use super::command::{Command, MediaCommand, Signal};
 use super::event::{CallSignal, ServerEvent};
 use super::hub::{Audience, Outlet, SocketId};
-use super::reply::Reply;
+use super::reply::{Ack, Done, NewTransport, OfCall, Reply, RouterCapabilities, TokenAccepted};
 use crate::Control;
 use crate::actor::Actor;
-use crate::auth::{AuthError, Identity};
+use crate::auth::AuthError;
 use crate::error::{ErrorCode, Refusal};
 use crate::ids::{CallId, LegId};
+use crate::store::now;
 
 /// A registered socket. It has to be closed with [`Session::close`].
 pub struct Session {
     control: Control,
-    identity: Identity,
-    address: Option<IpAddr>,
+    admission: Admission,
+    /// `None`: in a time too far away to wait for.
+    overstays_at: Option<Instant>,
+    signals: Allowance,
+    key_frames: Allowance,
     socket: SocketId,
 }
 
@@ -30,23 +42,22 @@ pub enum Farewell {
     Left,
     /// It broke, or was closed from here: its legs outlive it by the resume window.
     Lost,
+    /// Its token expired and no other came in time: its legs are ended.
+    Overstayed,
 }
 
 impl Session {
     /// Registers a socket; it hears events from here on.
-    pub fn open(
-        control: Control,
-        identity: Identity,
-        address: Option<IpAddr>,
-        outlet: Box<dyn Outlet>,
-    ) -> Self {
-        let socket = control.hub.register(identity.user_id, outlet);
-        Self { control, identity, address, socket }
+    pub fn open(control: Control, admission: Admission, outlet: Box<dyn Outlet>) -> Self {
+        let socket = control.hub.register(admission.identity.user_id, outlet);
+        let overstays_at = overstays_at(admission.identity.expires_at, control.token_grace, now());
+        let (signals, key_frames) = (SIGNALS, KEY_FRAMES);
+        Self { control, admission, overstays_at, signals, key_frames, socket }
     }
 
     /// Tells a new socket which calls it could join.
     pub async fn greet(&self) {
-        match self.control.calls.find_active_for_user(self.identity.user_id).await {
+        match self.control.calls.find_active_for_user(self.admission.identity.user_id).await {
             Ok(calls) => {
                 self.control.hub.send(&Audience::Socket(self.socket), &ServerEvent::ActiveCalls(calls));
             }
@@ -55,29 +66,64 @@ impl Session {
     }
 
     /// Does what one event asks. Cancelling it may leave the request done but unanswered.
-    ///
-    /// # Errors
-    /// A [`Refusal`], to be acknowledged like a success.
-    pub async fn answer(&mut self, event: &str, payload: &str, now: DateTime<Utc>) -> Result<Reply, Refusal> {
-        let command = Command::parse(event, payload)?;
-        if self.identity.expires_at <= now && !matches!(command, Command::Leave(_) | Command::Refresh(_)) {
-            return Err(AuthError::Expired.into());
+    pub async fn answer(&mut self, event: &str, payload: &str, now: DateTime<Utc>) -> Ack {
+        let result = AssertUnwindSafe(self.try_answer(event, payload, now)).catch_unwind().await;
+        Ack(result.unwrap_or_else(|_| {
+            tracing::error!("answering a request panicked");
+            Err(Refusal::new(ErrorCode::Internal, "the error was logged"))
+        }))
+    }
+
+    /// Waits until the token has been expired for longer than a socket may outlive it.
+    pub async fn overstayed(&self) {
+        match self.overstays_at {
+            Some(at) => tokio::time::sleep_until(at).await,
+            None => std::future::pending().await,
         }
-        self.perform(command).await
     }
 
     /// The socket is gone.
     pub async fn close(self, farewell: Farewell) {
-        let actor = self.actor();
+        let (calls, actor, user) = (&self.control.calls, self.actor(), self.admission.identity.user_id);
         for (call, leg) in self.control.hub.unregister(self.socket) {
-            match farewell {
-                Farewell::Left => {
-                    if let Err(error) = self.control.calls.leave(&actor, call, Some(leg)).await {
-                        tracing::debug!(%call, %leg, %error, "a leg had ended before it left");
-                    }
+            let ended = match farewell {
+                Farewell::Left => calls.leave(&actor, call, Some(leg)).await.map(drop),
+                Farewell::Overstayed => calls.expire(call, user, leg).await,
+                Farewell::Lost => {
+                    calls.connection_lost(call, leg).await;
+                    Ok(())
                 }
-                Farewell::Lost => self.control.calls.connection_lost(call, leg).await,
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%call, %leg, %error, "a leg did not end with its socket");
+                // It may have ended before; where the database is away, the resume window ends it.
+                calls.connection_lost(call, leg).await;
             }
+        }
+    }
+
+    async fn try_answer(&mut self, event: &str, payload: &str, now: DateTime<Utc>) -> Result<Reply, Refusal> {
+        let command = Command::parse(event, payload)?;
+        if self.admission.expires_at() <= now && !matches!(command, Command::Leave(_) | Command::Refresh(_)) {
+            return Err(AuthError::Expired.into());
+        }
+        self.take_turn(&command, Instant::now())?;
+        self.perform(command).await
+    }
+
+    /// What costs others something cannot be had without end.
+    fn take_turn(&mut self, command: &Command, now: Instant) -> Result<(), Refusal> {
+        let in_turn = if matches!(command, Command::Signal(_)) {
+            self.signals.take(now)
+        } else if matches!(command, Command::Media(MediaCommand::RequestKeyFrame(_))) {
+            self.key_frames.take(now)
+        } else {
+            true
+        };
+        if in_turn {
+            Ok(())
+        } else {
+            Err(Refusal::new(ErrorCode::RateLimited, "too many of these at a time"))
         }
     }
 
@@ -90,11 +136,11 @@ impl Session {
             }
             Command::Leave(leave) => {
                 calls.leave(actor, leave.call_id, Some(self.leg(leave.call_id)?)).await?;
-                Ok(Reply::Done {})
+                Ok(Reply::Done(Done {}))
             }
             Command::End(end) => {
                 let call = calls.end(actor, end.call_id, end.reason.unwrap_or_default()).await?;
-                Ok(Reply::Call { call: Box::new(call) })
+                Ok(Reply::Call(Box::new(OfCall { call })))
             }
             Command::Signal(signal) => self.pass_on(signal),
             Command::Sync(sync) => {
@@ -103,47 +149,49 @@ impl Session {
             }
             Command::Mute(mute) => {
                 calls.mute(actor, mute.call_id, mute.producer_id, mute.force).await?;
-                Ok(Reply::Done {})
+                Ok(Reply::Done(Done {}))
             }
             Command::Remove(remove) => {
                 calls.remove(actor, remove.call_id, remove.user_id).await?;
-                Ok(Reply::Done {})
+                Ok(Reply::Done(Done {}))
             }
             Command::Permit(permit) => {
                 calls.permit(actor, permit.call_id, permit.user_id, permit.change).await?;
-                Ok(Reply::Done {})
+                Ok(Reply::Done(Done {}))
             }
             Command::Lock(lock) => {
                 let call = calls.lock(actor, lock.call_id, lock.locked).await?;
-                Ok(Reply::Call { call: Box::new(call) })
+                Ok(Reply::Call(Box::new(OfCall { call })))
             }
             Command::Refresh(refresh) => self.refresh(&refresh.token).await,
             Command::RouterCapabilities(_) => {
-                Ok(Reply::RouterCapabilities { router_rtp_capabilities: router_rtp_capabilities() })
+                let router_rtp_capabilities = router_rtp_capabilities();
+                Ok(Reply::RouterCapabilities(RouterCapabilities { router_rtp_capabilities }))
             }
             Command::SetRtpCapabilities(set) => {
                 let leg = self.leg(set.call_id)?;
                 calls.set_rtp_capabilities(set.call_id, leg, set.rtp_capabilities).await?;
-                Ok(Reply::Done {})
+                Ok(Reply::Done(Done {}))
             }
             Command::CreateTransport(create) => {
                 let leg = self.leg(create.call_id)?;
                 let transport = calls.create_transport(create.call_id, leg, create.direction).await?;
-                Ok(Reply::Transport(Box::new(transport)))
+                Ok(Reply::Transport(Box::new(NewTransport(transport))))
             }
             Command::Media(command) => self.media(command).await,
-            Command::ClientStats => Ok(Reply::Done {}),
+            Command::ClientStats(_) => Ok(Reply::Done(Done {})),
         }
     }
 
     /// Goes on with a newer token; it has to be the same user's.
     async fn refresh(&mut self, token: &str) -> Result<Reply, Refusal> {
         let identity = self.control.authenticate(token).await?;
-        if identity.user_id != self.identity.user_id {
+        if identity.user_id != self.admission.identity.user_id {
             return Err(Refusal::new(ErrorCode::Forbidden, "this token is somebody else's"));
         }
-        self.identity = identity;
-        Ok(Reply::Refreshed { expires_at: self.identity.expires_at })
+        self.overstays_at = overstays_at(identity.expires_at, self.control.token_grace, now());
+        self.admission.identity = identity;
+        Ok(Reply::TokenAccepted(TokenAccepted { expires_at: self.admission.expires_at() }))
     }
 
     /// Ids of transports, producers and consumers do not name their call. Few sockets are in more than one, so
@@ -173,18 +221,18 @@ impl Session {
             call_id,
             kind: signal.kind.into_string(),
             payload: signal.payload,
-            from_user_id: self.identity.user_id,
+            from_user_id: self.admission.identity.user_id,
             from_leg_id,
         });
         let reached = self.control.hub.send(&audience, &event);
         if is_targeted && reached == 0 {
             return Err(Refusal::new(ErrorCode::NotFound, "whom this is for is not connected to the call"));
         }
-        Ok(Reply::Done {})
+        Ok(Reply::Done(Done {}))
     }
 
     fn actor(&self) -> Actor {
-        self.identity.actor(self.address)
+        self.admission.identity.actor(self.admission.address)
     }
 
     fn leg(&self, call: CallId) -> Result<LegId, Refusal> {
@@ -192,6 +240,17 @@ impl Session {
     }
 }
 
+/// On the clock that timers run by.
+fn overstays_at(expires_at: DateTime<Utc>, grace: Duration, now: DateTime<Utc>) -> Option<Instant> {
+    let remaining = (expires_at - now).to_std().unwrap_or_default();
+    Instant::now().checked_add(remaining.checked_add(grace)?)
+}
+
 fn not_in_call() -> Refusal {
     Refusal::new(ErrorCode::NotInCall, "join the call first")
 }
+
+/// Trickled candidates of a few connections at once, and any chat's pace after that.
+const SIGNALS: Allowance = Allowance::new(50, 200);
+/// Each costs a sender the bits of a whole picture. A client that turns to many senders at once needs one of each.
+const KEY_FRAMES: Allowance = Allowance::new(10, 100);

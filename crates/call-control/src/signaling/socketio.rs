@@ -6,11 +6,9 @@
 //! that arrives together with the connect packet is answered like any other.
 
 use std::convert::Infallible;
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use socketioxide::adapter::LocalAdapter;
@@ -21,12 +19,11 @@ use socketioxide::socket::{DisconnectReason, Socket};
 use socketioxide::{SendError, SocketError, SocketIo};
 use tokio::sync::{mpsc, watch};
 
-use super::hub::{Frame, Outlet, SlowSocket};
+use super::hub::{Closing, Frame, Outlet, SlowSocket};
 use super::reply::Ack;
-use super::session::{Farewell, Session};
+use super::session::{Admission, AdmissionError, Farewell, Session};
 use crate::Control;
 use crate::address::client_address;
-use crate::auth::{AuthError, Identity};
 use crate::error::{ErrorCode, Refusal};
 use crate::store::now;
 
@@ -64,9 +61,10 @@ async fn admit(
     socket: SocketRef,
     TryData(auth): TryData<Auth>,
     State(control): State<Control>,
-) -> Result<(), ConnectError> {
-    let Ok(Auth { token }) = auth else { return Err(ConnectError::MissingToken) };
-    let identity = control.authenticate(&token).await?;
+) -> Result<(), AdmissionError> {
+    let Ok(Auth { token }) = auth else { return Err(AdmissionError::MissingToken) };
+    let address = client_address(&socket.req_parts().extensions);
+    let admission = Admission::by_token(&control, &token, address).await?;
     let (mailbox, letters) = mpsc::channel(MAILBOX);
     let (goodbye, farewell) = watch::channel(None);
     socket.on_fallback(async |_: Posted| {});
@@ -74,62 +72,37 @@ async fn admit(
         goodbye.send_replace(Some(reason));
     });
     socket.extensions.insert(Mailbox(mailbox));
-    socket.extensions.insert(Admission(Arc::new(Mutex::new(Some(Admitted { identity, letters, farewell })))));
+    socket.extensions.insert(Entrance(Arc::new(Mutex::new(Some(Admitted { admission, letters, farewell })))));
     Ok(())
 }
 
 /// The connect handler: answers this socket until it has gone.
-async fn serve(
-    socket: SocketRef,
-    State(control): State<Control>,
-    Extension(admission): Extension<Admission>,
-) {
-    let Some(admitted) = admission.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-    let Admitted { identity, mut letters, mut farewell } = admitted;
-    let address = client_address(&socket.req_parts().extensions);
-    let mut session = Session::open(control, identity, address, Box::new(SocketOutlet(socket)));
+async fn serve(socket: SocketRef, State(control): State<Control>, Extension(entrance): Extension<Entrance>) {
+    let Some(admitted) = entrance.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+    let Admitted { admission, mut letters, mut farewell } = admitted;
+    let mut session = Session::open(control, admission, Box::new(SocketOutlet(socket.clone())));
     session.greet().await;
-    loop {
+    let overstayed = loop {
         tokio::select! {
             biased;
-            _ = farewell.changed() => break,
+            _ = farewell.changed() => break false,
+            () = session.overstayed() => break true,
             letter = letters.recv() => match letter {
                 Some(letter) => letter.answer(&mut session).await,
-                None => break,
+                None => break false,
             },
         }
-    }
+    };
     letters.close();
     while let Some(letter) = letters.recv().await {
         letter.answer(&mut session).await;
     }
-    let reason = *farewell.borrow();
-    session.close(farewell_of(reason)).await;
-}
-
-/// All that `connect_error` can carry is this text, so it is a stable code.
-#[derive(Debug, thiserror::Error)]
-enum ConnectError {
-    #[error("unauthorized: missing_token")]
-    MissingToken,
-    #[error("unauthorized: token_expired")]
-    Expired,
-    #[error("unauthorized: invalid_token")]
-    Invalid,
-    #[error("unauthorized: token_revoked")]
-    Revoked,
-    #[error("unavailable")]
-    Unavailable,
-}
-
-impl From<AuthError> for ConnectError {
-    fn from(error: AuthError) -> Self {
-        match error {
-            AuthError::Expired => Self::Expired,
-            AuthError::Invalid => Self::Invalid,
-            AuthError::Revoked => Self::Revoked,
-            AuthError::Unavailable => Self::Unavailable,
-        }
+    if overstayed {
+        session.close(Farewell::Overstayed).await;
+        disconnect(socket).await;
+    } else {
+        let reason = *farewell.borrow();
+        session.close(farewell_of(reason)).await;
     }
 }
 
@@ -143,10 +116,10 @@ struct Mailbox(mpsc::Sender<Letter>);
 
 /// Handed from the middleware to the handler of the same socket.
 #[derive(Clone)]
-struct Admission(Arc<Mutex<Option<Admitted>>>);
+struct Entrance(Arc<Mutex<Option<Admitted>>>);
 
 struct Admitted {
-    identity: Identity,
+    admission: Admission,
     letters: mpsc::Receiver<Letter>,
     farewell: watch::Receiver<Option<DisconnectReason>>,
 }
@@ -160,15 +133,11 @@ struct Letter {
 
 impl Letter {
     async fn answer(self, session: &mut Session) {
-        let answer = AssertUnwindSafe(async {
-            let (name, payload) = open_packet(&self.packet)?;
-            session.answer(&name, payload.get(), now()).await
-        });
-        let result = answer.catch_unwind().await.unwrap_or_else(|_| {
-            tracing::error!("answering a request panicked");
-            Err(Refusal::new(ErrorCode::Internal, "the error was logged"))
-        });
-        send_ack(&self.socket, self.ack, &Ack(result));
+        let ack = match open_packet(&self.packet) {
+            Ok((name, payload)) => session.answer(&name, payload.get(), now()).await,
+            Err(refusal) => Ack(Err(refusal)),
+        };
+        send_ack(&self.socket, self.ack, &ack);
     }
 }
 
@@ -205,7 +174,7 @@ impl Outlet for SocketOutlet {
         }
     }
 
-    fn close(&self) {
+    fn close(&self, _why: Closing) {
         tokio::spawn(disconnect(self.0.clone()));
     }
 }

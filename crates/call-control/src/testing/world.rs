@@ -23,7 +23,7 @@ use crate::{
     limits::Limits,
     signaling::{
         command::Join,
-        hub::{Frame, Outlet, SlowSocket, SocketId},
+        hub::{Closing, Frame, Outlet, SlowSocket, SocketId},
         reply::Joined,
     },
     store::{Group, NewMember, Role, now},
@@ -151,7 +151,7 @@ impl Outlet for TestOutlet {
         self.0.send((frame.name, data)).map_err(|_| SlowSocket)
     }
 
-    fn close(&self) {}
+    fn close(&self, _why: Closing) {}
 }
 
 impl Heard {

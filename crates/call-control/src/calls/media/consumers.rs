@@ -72,7 +72,7 @@ impl CallMedia {
         request: SetPreferredLayers,
     ) -> Result<MediaReply, Refusal> {
         self.own_consumers(leg, &[request.consumer_id])?;
-        self.router.set_preferred_layers(request.consumer_id, request.layers).await?;
+        self.router.set_preferred_layers(request.consumer_id, request.layers()).await?;
         Ok(MediaReply::done())
     }
 

@@ -12,7 +12,7 @@ use crate::signaling::event::{
     DataConsumerClosed, DataProducerClosed, DataProducerView, NewDataProducer, ServerEvent,
 };
 use crate::signaling::hub::Audience;
-use crate::signaling::reply::{DataConsumerView, MediaReply};
+use crate::signaling::reply::{Created, DataConsumerView, MediaReply};
 
 impl CallMedia {
     pub(super) async fn produce_data(
@@ -42,7 +42,7 @@ impl CallMedia {
         self.data_producers.insert(data_producer_id, data_producer.clone());
         let event = ServerEvent::NewDataProducer(NewDataProducer { call_id: self.call, data_producer });
         self.tell(Audience::CallExcept(self.call, leg), event);
-        Ok(MediaReply::Created { id: data_producer_id.0 })
+        Ok(MediaReply::Created(Created { id: data_producer_id.0 }))
     }
 
     pub(super) async fn close_data_producer(

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use switchyard_media_worker::media::ProducerId;
+use ts_rs::TS;
 
 use crate::ids::{CallId, LegId, UserId};
 use crate::signaling::event::{NewProducer, ProducerChange, ProducerView, ServerEvent, Stamp};
@@ -25,9 +26,10 @@ pub enum MediaChange {
     ProducerResumed(ProducerRef),
 }
 
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct ProducerRef {
+    #[ts(type = "string")]
     pub producer_id: ProducerId,
     pub user_id: UserId,
     pub leg_id: LegId,

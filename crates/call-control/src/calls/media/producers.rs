@@ -9,7 +9,7 @@ use crate::ids::LegId;
 use crate::signaling::command::Produce;
 use crate::signaling::event::{CloseReason, ConsumerPause, PausedBy, ProducerView, ServerEvent};
 use crate::signaling::hub::Audience;
-use crate::signaling::reply::MediaReply;
+use crate::signaling::reply::{Created, MediaReply};
 
 impl CallMedia {
     pub(super) async fn produce(&mut self, leg: LegId, request: Produce) -> Result<MediaReply, Refusal> {
@@ -24,7 +24,7 @@ impl CallMedia {
             ProducerView { producer_id, user_id, leg_id: leg, kind, producer_kind, paused, app_data };
         self.producers.insert(producer_id, producer.clone());
         self.notices.push(Notice::Recorded(MediaChange::ProducerOpened(producer)));
-        Ok(MediaReply::Created { id: producer_id.0 })
+        Ok(MediaReply::Created(Created { id: producer_id.0 }))
     }
 
     pub(super) async fn pause_producer(

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use switchyard_media_worker::media::ortc::MediaKind;
+use ts_rs::TS;
 use utoipa::ToSchema;
 
 use crate::call::CallType;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema, TS)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
     Mic,
@@ -16,7 +17,7 @@ pub enum Source {
 }
 
 /// The part of a client's `appData` that the server reads and passes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct AppData {
     pub source: Source,
 }

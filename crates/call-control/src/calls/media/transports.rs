@@ -7,7 +7,7 @@ use super::{CallMedia, limit_exceeded, not_found};
 use crate::error::Refusal;
 use crate::ids::LegId;
 use crate::signaling::command::ConnectTransport;
-use crate::signaling::reply::MediaReply;
+use crate::signaling::reply::{IceRestarted, MediaReply, Stats};
 
 impl CallMedia {
     /// # Errors
@@ -43,7 +43,7 @@ impl CallMedia {
     pub(super) async fn restart_ice(&mut self, leg: LegId, id: TransportId) -> Result<MediaReply, Refusal> {
         self.own_transport(leg, id)?;
         let ice_parameters = self.router.restart_ice(id).await?;
-        Ok(MediaReply::IceRestarted { ice_parameters })
+        Ok(MediaReply::IceRestarted(IceRestarted { ice_parameters }))
     }
 
     pub(super) async fn close_transport(
@@ -64,7 +64,7 @@ impl CallMedia {
     ) -> Result<MediaReply, Refusal> {
         self.own_transport(leg, id)?;
         let stats = self.router.transport_stats(id).await?;
-        Ok(MediaReply::Stats { stats })
+        Ok(MediaReply::Stats(Stats { stats }))
     }
 
     pub(super) fn own_transport(&self, leg: LegId, id: TransportId) -> Result<Direction, Refusal> {

@@ -17,7 +17,7 @@ use crate::{
     signaling::{
         command::Since,
         hub::SocketId,
-        reply::{Joined, Missed, ParticipantView, Snapshot, Synced},
+        reply::{Consumed, Joined, Missed, ParticipantView, Snapshot, Synced},
     },
     store::{StoreError, now},
 };
@@ -122,7 +122,8 @@ impl CallTask {
         if let Some(capabilities) = join.rtp_capabilities {
             self.media.set_capabilities(leg, capabilities)?;
         }
-        let (transports, consumed) = self.media.provide(leg, join.media).await?;
+        let (transports, Consumed { consumers, failed }) = self.media.provide(leg, join.media).await?;
+        let (consumers, failed) = join.media.consume.then_some((consumers, failed)).unzip();
         Ok(Joined {
             snapshot: self.snapshot(leg)?,
             resume_token: token,
@@ -131,7 +132,8 @@ impl CallTask {
             resumed: how != Attachment::Joined,
             media_restart: how == Attachment::Resumed { media_restart: true },
             transports,
-            consumed: join.media.consume.then_some(consumed),
+            consumers,
+            failed,
         })
     }
 

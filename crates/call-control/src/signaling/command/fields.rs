@@ -1,13 +1,14 @@
 //! Field types that hold what a payload promises: bounded text, and one id or a list of them.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use switchyard_media_worker::media::ortc::Layers;
 use switchyard_media_worker::media::{ConsumerId, ProducerId, TransportId};
+use ts_rs::TS;
 
 use super::{Consume, Consumers};
 
 /// Text of at most `MAX` bytes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Text<const MAX: usize>(String);
 
@@ -36,13 +37,18 @@ pub struct TooMany {
     what: &'static str,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
+#[ts(optional_fields)]
 pub(super) struct RawConsume {
+    #[ts(type = "string")]
     transport_id: TransportId,
+    #[ts(type = "string", optional)]
     producer_id: Option<ProducerId>,
+    #[ts(type = "string[]", optional)]
     producer_ids: Option<Vec<ProducerId>>,
     paused: Option<bool>,
+    #[ts(type = "{ spatialLayer: number; temporalLayer?: number }", optional)]
     preferred_layers: Option<Layers>,
 }
 
@@ -59,10 +65,12 @@ impl TryFrom<RawConsume> for Consume {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RawConsumers {
+    #[ts(type = "string", optional)]
     consumer_id: Option<ConsumerId>,
+    #[ts(type = "string[]", optional)]
     consumer_ids: Option<Vec<ConsumerId>>,
 }
 

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::client::Client;
-use super::world::World;
 use crate::call::CallType;
+use crate::signaling::testing::socketio_client::Client;
+use crate::signaling::testing::world::World;
 
 #[tokio::test]
 async fn a_joining_leg_gets_transports_and_paused_consumers_in_one_round_trip() {

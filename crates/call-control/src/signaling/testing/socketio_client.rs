@@ -11,23 +11,23 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-pub(super) struct Client {
+pub(in crate::signaling) struct Client {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     next_ack: u64,
     acks: HashMap<u64, Value>,
     events: VecDeque<(String, Value)>,
     /// Every text frame that came, for tests that look for what must not be in them.
-    pub(super) frames: Vec<String>,
+    pub(in crate::signaling) frames: Vec<String>,
 }
 
 impl Client {
-    pub(super) async fn connect(address: SocketAddr, token: &str) -> Self {
+    pub(in crate::signaling) async fn connect(address: SocketAddr, token: &str) -> Self {
         let mut client = Self::handshake(address).await;
         client.enter(&json!({ "token": token })).await.unwrap();
         client
     }
 
-    pub(super) async fn handshake(address: SocketAddr) -> Self {
+    pub(in crate::signaling) async fn handshake(address: SocketAddr) -> Self {
         let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket");
         let (stream, _) = connect_async(url).await.unwrap();
         let mut client =
@@ -37,7 +37,7 @@ impl Client {
     }
 
     /// Enters the namespace: the session id, or the text of `connect_error`.
-    pub(super) async fn enter(&mut self, auth: &Value) -> Result<String, String> {
+    pub(in crate::signaling) async fn enter(&mut self, auth: &Value) -> Result<String, String> {
         self.send(format!("40/calls,{auth}")).await;
         let text = |packet: &str, field: &str| {
             let packet: Value = serde_json::from_str(packet).unwrap();
@@ -50,38 +50,38 @@ impl Client {
         }
     }
 
-    pub(super) async fn request(&mut self, event: &str, payload: &Value) -> Value {
+    pub(in crate::signaling) async fn request(&mut self, event: &str, payload: &Value) -> Value {
         let id = self.post(event, payload).await;
         self.ack(id).await
     }
 
     /// The data of a request that has to succeed.
-    pub(super) async fn ok(&mut self, event: &str, payload: &Value) -> Value {
+    pub(in crate::signaling) async fn ok(&mut self, event: &str, payload: &Value) -> Value {
         let ack = self.request(event, payload).await;
         assert_eq!(ack["ok"], true, "{event}: {ack}");
         ack["data"].clone()
     }
 
     /// The code of a request that has to fail.
-    pub(super) async fn refused(&mut self, event: &str, payload: &Value) -> String {
+    pub(in crate::signaling) async fn refused(&mut self, event: &str, payload: &Value) -> String {
         let ack = self.request(event, payload).await;
         assert_eq!(ack["ok"], false, "{event}: {ack}");
         ack["error"]["code"].as_str().unwrap().to_owned()
     }
 
     /// Sends a request without waiting for its answer.
-    pub(super) async fn post(&mut self, event: &str, payload: &Value) -> u64 {
+    pub(in crate::signaling) async fn post(&mut self, event: &str, payload: &Value) -> u64 {
         self.post_raw(&format!("[{},{payload}]", json!(event))).await
     }
 
-    pub(super) async fn post_raw(&mut self, packet: &str) -> u64 {
+    pub(in crate::signaling) async fn post_raw(&mut self, packet: &str) -> u64 {
         self.next_ack += 1;
         let id = self.next_ack;
         self.send(format!("42/calls,{id}{packet}")).await;
         id
     }
 
-    pub(super) async fn ack(&mut self, id: u64) -> Value {
+    pub(in crate::signaling) async fn ack(&mut self, id: u64) -> Value {
         loop {
             if let Some(ack) = self.acks.remove(&id) {
                 return ack;
@@ -91,7 +91,7 @@ impl Client {
     }
 
     /// The next event of this name; the ones before it are dropped.
-    pub(super) async fn event(&mut self, name: &str) -> Value {
+    pub(in crate::signaling) async fn event(&mut self, name: &str) -> Value {
         loop {
             while let Some((event, payload)) = self.events.pop_front() {
                 if event == name {
@@ -103,20 +103,20 @@ impl Client {
     }
 
     /// Names of the events received so far and not asked for yet.
-    pub(super) fn pending(&self) -> Vec<&str> {
+    pub(in crate::signaling) fn pending(&self) -> Vec<&str> {
         self.events.iter().map(|(name, _)| name.as_str()).collect()
     }
 
-    pub(super) async fn send(&mut self, frame: String) {
+    pub(in crate::signaling) async fn send(&mut self, frame: String) {
         self.stream.send(Message::text(frame)).await.unwrap();
     }
 
-    pub(super) async fn send_binary(&mut self, bytes: &'static [u8]) {
+    pub(in crate::signaling) async fn send_binary(&mut self, bytes: &'static [u8]) {
         self.stream.send(Message::binary(bytes)).await.unwrap();
     }
 
     /// The name of the next event, whatever it is.
-    pub(super) async fn any_event(&mut self) -> String {
+    pub(in crate::signaling) async fn any_event(&mut self) -> String {
         loop {
             if let Some((event, _)) = self.events.pop_front() {
                 return event;
@@ -126,7 +126,7 @@ impl Client {
     }
 
     /// The connection breaks without a word.
-    pub(super) fn vanish(self) {
+    pub(in crate::signaling) fn vanish(self) {
         drop(self);
     }
 
@@ -144,16 +144,33 @@ impl Client {
         }
     }
 
+    /// The namespace's disconnect packet, or `None` if the connection ends without.
+    pub(in crate::signaling) async fn goodbye(&mut self) -> Option<String> {
+        while let Some(frame) = self.next_frame().await {
+            if frame.starts_with("41") {
+                return Some(frame);
+            }
+        }
+        None
+    }
+
+    async fn frame(&mut self) -> String {
+        self.next_frame().await.unwrap()
+    }
+
     /// The next text frame that is not a ping.
-    pub(super) async fn frame(&mut self) -> String {
+    async fn next_frame(&mut self) -> Option<String> {
         loop {
-            let message = timeout(PATIENCE, self.stream.next()).await.unwrap().unwrap().unwrap();
-            let Message::Text(frame) = message else { panic!("unexpected message {message:?}") };
-            if frame.as_str() == "2" {
+            let message = match timeout(PATIENCE, self.stream.next()).await.unwrap()? {
+                Ok(Message::Text(frame)) => frame,
+                Ok(Message::Close(_)) | Err(_) => return None,
+                Ok(message) => panic!("unexpected message {message:?}"),
+            };
+            if message.as_str() == "2" {
                 self.send("3".to_owned()).await;
             } else {
-                self.frames.push(frame.to_string());
-                return frame.to_string();
+                self.frames.push(message.to_string());
+                return Some(message.to_string());
             }
         }
     }

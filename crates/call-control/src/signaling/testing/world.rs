@@ -3,13 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use axum::Router;
 use serde_json::Value;
 use switchyard_media_worker::{Media, MediaConfig};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use super::client::Client;
+use super::socketio_client::Client;
+use super::websocket_client::PlainClient;
 use crate::auth::{AuthConfig, SignIn};
 use crate::call::{CallType, Metadata, Person, Rules};
 use crate::calls::{Created, NewCall};
@@ -17,28 +17,33 @@ use crate::groups::GroupsManagedBy;
 use crate::ice::IceServers;
 use crate::ids::{GroupId, UserId};
 use crate::limits::Limits;
-use crate::signaling::SocketIoCarrier;
+use crate::signaling::{SocketIoCarrier, WebSocketCarrier};
 use crate::store::{Role, now};
 use crate::testing::by as actor;
 use crate::{Control, ControlConfig};
 
-pub(super) struct World {
-    pub(super) control: Control,
-    pub(super) address: SocketAddr,
+pub(in crate::signaling) struct World {
+    pub(in crate::signaling) control: Control,
+    pub(in crate::signaling) address: SocketAddr,
+    pub(in crate::signaling) web_sockets: WebSocketCarrier,
     _data: TempDir,
 }
 
-pub(super) struct Caller {
-    pub(super) person: Person,
-    pub(super) token: String,
+pub(in crate::signaling) struct Caller {
+    pub(in crate::signaling) person: Person,
+    pub(in crate::signaling) token: String,
 }
 
 impl World {
-    pub(super) async fn new() -> Self {
+    pub(in crate::signaling) async fn new() -> Self {
+        Self::configured(|_| ()).await
+    }
+
+    pub(in crate::signaling) async fn configured(change: impl FnOnce(&mut ControlConfig)) -> Self {
         let data = tempfile::tempdir().unwrap();
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let media = MediaConfig { bind: vec![loopback], port: 0, workers: 1, announced: Vec::new() };
-        let config = ControlConfig {
+        let mut config = ControlConfig {
             database_url: format!("sqlite://{}", data.path().join("test.db").display()).into(),
             database_schema: "switchyard".to_owned(),
             auth: AuthConfig::new(SignIn::Secret("a secret that only this test knows".into())),
@@ -50,28 +55,33 @@ impl World {
             groups_managed_by: GroupsManagedBy::Users,
             token_grace: Duration::from_secs(300),
         };
+        change(&mut config);
         let control = Control::start(config, Media::start(media).await.unwrap()).await.unwrap();
         let (layer, _) = SocketIoCarrier::new(control.clone());
+        let (route, web_sockets) = WebSocketCarrier::new(control.clone());
         let listener = TcpListener::bind((loopback, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, Router::new().layer(layer)).await });
-        Self { control, address, _data: data }
+        tokio::spawn(async move { axum::serve(listener, route.layer(layer)).await });
+        Self { control, address, web_sockets, _data: data }
     }
 
-    pub(super) async fn caller(&self, name: &str) -> Caller {
+    pub(in crate::signaling) async fn caller(&self, name: &str) -> Caller {
         self.caller_until(name, Duration::from_secs(3600)).await
     }
 
     /// `valid_for` may be less than the leeway that clocks are given: then the token has just run out.
-    pub(super) async fn caller_until(&self, name: &str, valid_for: Duration) -> Caller {
-        let id = UserId::random();
-        let issued = now() - Duration::from_secs(5);
-        let token = self.control.auth.mint(&id.to_string(), Some(name), valid_for, issued).unwrap();
-        self.control.store.put_user(id, name, now()).await.unwrap();
-        Caller { person: Person { id, name: name.to_owned() }, token }
+    pub(in crate::signaling) async fn caller_until(&self, name: &str, valid_for: Duration) -> Caller {
+        let person = Person { id: UserId::random(), name: name.to_owned() };
+        self.control.store.put_user(person.id, name, now()).await.unwrap();
+        Caller { token: self.token_of(&person, valid_for), person }
     }
 
-    pub(super) async fn group(&self, owner: &Caller, others: &[&Caller]) -> GroupId {
+    pub(in crate::signaling) fn token_of(&self, person: &Person, valid_for: Duration) -> String {
+        let issued = now() - Duration::from_secs(5);
+        self.control.auth.mint(&person.id.to_string(), Some(&person.name), valid_for, issued).unwrap()
+    }
+
+    pub(in crate::signaling) async fn group(&self, owner: &Caller, others: &[&Caller]) -> GroupId {
         let name = "Team".to_owned().try_into().unwrap();
         let group = self.control.groups.create(&actor(&owner.person), &name).await.unwrap().id;
         for other in others {
@@ -82,7 +92,12 @@ impl World {
     }
 
     /// Starts a call; its id as JSON clients use it.
-    pub(super) async fn call(&self, by: &Caller, group_id: GroupId, call_type: CallType) -> Value {
+    pub(in crate::signaling) async fn call(
+        &self,
+        by: &Caller,
+        group_id: GroupId,
+        call_type: CallType,
+    ) -> Value {
         let new = NewCall { group_id, call_type, metadata: Metadata::default(), once: None };
         match self.control.calls.create(&actor(&by.person), new).await.unwrap() {
             Created::Now(call) => Value::String(call.id.to_string()),
@@ -91,13 +106,26 @@ impl World {
     }
 
     /// Waits until the server knows that sockets have gone.
-    pub(super) async fn until_sockets(&self, count: usize) {
+    pub(in crate::signaling) async fn until_sockets(&self, count: usize) {
         while self.control.hub.socket_count() != count {
             tokio::task::yield_now().await;
         }
     }
 
-    pub(super) async fn connect(&self, caller: &Caller) -> Client {
+    /// The same while time is paused, which stands still for those who are busy.
+    pub(in crate::signaling) async fn until_sockets_patiently(&self, count: usize) {
+        while self.control.hub.socket_count() != count {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Over Socket.IO.
+    pub(in crate::signaling) async fn connect(&self, caller: &Caller) -> Client {
         Client::connect(self.address, &caller.token).await
+    }
+
+    /// Over a plain WebSocket.
+    pub(in crate::signaling) async fn connect_plain(&self, caller: &Caller) -> PlainClient {
+        PlainClient::connect(self.address, &caller.token).await
     }
 }

@@ -1,0 +1,72 @@
+//! Who may open a socket.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+
+use crate::Control;
+use crate::auth::{AuthError, Identity};
+use crate::error::{ErrorCode, Refusal};
+use crate::signaling::seats::Seat;
+
+/// Somebody who may open a socket.
+pub struct Admission {
+    pub(super) identity: Identity,
+    pub(super) address: Option<IpAddr>,
+    /// Free again once the socket is gone.
+    pub(super) _seat: Seat,
+}
+
+/// Why somebody may not. Printed, it is a stable code: all that Socket.IO's `connect_error` and the reason of a
+/// WebSocket's close frame can carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdmissionError {
+    MissingToken,
+    Token(AuthError),
+    TooManySockets,
+}
+
+impl Admission {
+    /// # Errors
+    /// [`AdmissionError`].
+    pub async fn by_token(
+        control: &Control,
+        token: &str,
+        address: Option<IpAddr>,
+    ) -> Result<Self, AdmissionError> {
+        let identity = control.authenticate(token).await.map_err(AdmissionError::Token)?;
+        let seat = control.hub.seats().take(identity.user_id, control.limits.sockets_per_user);
+        Ok(Self { identity, address, _seat: seat.ok_or(AdmissionError::TooManySockets)? })
+    }
+
+    /// Until when the token is valid.
+    pub const fn expires_at(&self) -> DateTime<Utc> {
+        self.identity.expires_at
+    }
+}
+
+impl fmt::Display for AdmissionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MissingToken => "unauthorized: missing_token",
+            Self::Token(AuthError::Expired) => "unauthorized: token_expired",
+            Self::Token(AuthError::Invalid) => "unauthorized: invalid_token",
+            Self::Token(AuthError::Revoked) => "unauthorized: token_revoked",
+            Self::Token(AuthError::Unavailable) => "unavailable",
+            Self::TooManySockets => "too_many_sockets",
+        })
+    }
+}
+
+impl From<AdmissionError> for Refusal {
+    fn from(error: AdmissionError) -> Self {
+        match error {
+            AdmissionError::MissingToken => Self::new(ErrorCode::Unauthorized, "no token was sent"),
+            AdmissionError::Token(error) => error.into(),
+            AdmissionError::TooManySockets => {
+                Self::new(ErrorCode::TooManySockets, "this user has as many connections open as they may")
+            }
+        }
+    }
+}
