@@ -13,7 +13,7 @@
 //! 5. A device that comes back gets its new leg before its old one is closed.
 //! 6. After a restart of the server legs have one resume window to return; those that don't ended when they were
 //!    last seen.
-//! 7. A call that runs too long is ended by [`crate::calls::Calls::sweep`].
+//! 7. A call that runs too long is ended by [`crate::calls::Calls::cleanup_stale`].
 
 mod command;
 mod effect;

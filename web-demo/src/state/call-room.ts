@@ -106,6 +106,11 @@ export class CallRoom {
     this.#over({ name: 'replaced' });
   }
 
+  /** A moderator put us out, or our membership ended. */
+  removed(): void {
+    this.#over({ name: 'failed', message: 'You were removed from this call.' });
+  }
+
   /** Ends this tab's part without telling the server. */
   close(): void {
     this.#closed = true;

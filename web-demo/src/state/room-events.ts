@@ -2,7 +2,8 @@ import type { Signaling } from '../call/signaling';
 import type { AudioLevel, ProducerView } from '../call/signaling.gen';
 import type { Events } from '../call/wire';
 import type { CallRoom } from './call-room';
-import { announce } from './notices';
+import { muted, setCamera, stopScreen } from './local-media';
+import { announce, notify } from './notices';
 import {
   withoutParticipant,
   withoutProducer,
@@ -45,8 +46,11 @@ function followPeople(room: CallRoom, on: On): void {
     room.roster.value = withParticipant(room.roster.peek(), userId, name);
     if (userId !== session.peek()?.user.id) announce(`${name} joined the call.`);
   });
-  on('participant-left', ({ userId, name }) => {
-    if (userId === session.peek()?.user.id) return;
+  on('participant-left', ({ userId, name, reason }) => {
+    if (userId === session.peek()?.user.id) {
+      if (reason === 'removed' || reason === 'not-a-member') room.removed();
+      return;
+    }
     room.roster.value = withoutParticipant(room.roster.peek(), userId);
     announce(`${name} left the call.`);
   });
@@ -65,9 +69,30 @@ function followProducers(room: CallRoom, on: On): void {
     room.media.peek()?.receiver.drop(producerId);
     if (producer?.appData.source === 'screen') announceAbout(room, producer, 'stopped sharing');
   });
-  on('media:producer-paused', ({ producerId }) => setPaused(room, producerId, true));
+  on('media:producer-paused', ({ producerId, legId, by }) => {
+    setPaused(room, producerId, true);
+    if (by && legId === room.legId.peek()) obeyModerator(room, by, producerId);
+  });
+  on('media:mute-request', ({ legId, by }) => {
+    if (legId === room.legId.peek()) notify(`${moderator(room, by)} asks you to mute yourself.`);
+  });
   on('media:producer-resumed', ({ producerId }) => setPaused(room, producerId, false));
   on('media:consumer-closed', ({ producerId }) => room.media.peek()?.receiver.drop(producerId));
+}
+
+/** The server has paused what we send: the page must not go on as if it were heard or seen. */
+function obeyModerator(room: CallRoom, by: string, producerId: string): void {
+  const producers = room.media.peek()?.sender.producers() ?? new Map();
+  const source = [...producers].find(([, producer]) => producer.id === producerId)?.[0];
+  if (source === 'mic') muted.value = true;
+  if (source === 'camera') void setCamera(false);
+  if (source === 'screen' || source === 'screen-audio') stopScreen();
+  notify(`${moderator(room, by)} muted you.`);
+}
+
+function moderator(room: CallRoom, userId: string | null): string {
+  const known = userId && room.roster.peek().participants.get(userId);
+  return known ? known.name : 'A moderator';
 }
 
 function setPaused(room: CallRoom, producerId: string, paused: boolean): void {

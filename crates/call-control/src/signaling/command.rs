@@ -111,6 +111,10 @@ impl Command {
             Some(command) => command,
             None => Self::Media(MediaCommand::read(name, payload)?.ok_or(CommandError::UnknownEvent)?),
         };
+        // A struct can also be read from a list of its fields, which nobody means.
+        if !payload.trim_start().starts_with('{') {
+            return Err(CommandError::NotAnObject);
+        }
         command.check_sizes()?;
         Ok(command)
     }
@@ -134,6 +138,8 @@ pub enum CommandError {
     UnknownEvent,
     #[error("{0}")]
     Malformed(#[from] serde_json::Error),
+    #[error("the argument has to be an object")]
+    NotAnObject,
     #[error("`{field}` is longer than {limit} bytes")]
     TooLarge { field: &'static str, limit: usize },
 }
@@ -142,7 +148,7 @@ impl From<CommandError> for Refusal {
     fn from(error: CommandError) -> Self {
         let code = match &error {
             CommandError::UnknownEvent => ErrorCode::UnknownEvent,
-            CommandError::Malformed(_) => ErrorCode::BadRequest,
+            CommandError::Malformed(_) | CommandError::NotAnObject => ErrorCode::BadRequest,
             CommandError::TooLarge { .. } => ErrorCode::TooLarge,
         };
         Self::new(code, error.to_string())
