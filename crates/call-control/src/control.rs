@@ -9,6 +9,7 @@ use switchyard_media_worker::Media;
 
 use crate::{
     actor::Actor,
+    address::TrustedProxy,
     auth::{AuthConfig, AuthError, AuthSetupError, Authenticator, Identity},
     call::Rules,
     calls::{Calls, CallsConfig},
@@ -37,6 +38,8 @@ pub struct ControlConfig {
     pub ice_servers: IceServers,
     /// Origins whose pages may use the server, besides its own.
     pub origins: Vec<HeaderValue>,
+    /// Whose word about where requests come from counts.
+    pub trusted_proxies: Vec<TrustedProxy>,
     pub groups_managed_by: GroupsManagedBy,
     /// How long a socket outlives its token.
     pub token_grace: Duration,
@@ -52,6 +55,7 @@ pub struct Control {
     pub hub: Hub,
     pub ice_servers: IceServers,
     pub origins: Arc<[HeaderValue]>,
+    pub trusted_proxies: Arc<[TrustedProxy]>,
     pub limits: Limits,
     /// How long a socket outlives its token.
     pub token_grace: Duration,
@@ -102,6 +106,7 @@ impl Control {
             hub,
             ice_servers: config.ice_servers,
             origins: config.origins.into(),
+            trusted_proxies: config.trusted_proxies.into(),
             limits: config.limits,
             token_grace: config.token_grace,
             known: Arc::default(),

@@ -51,7 +51,7 @@ pub(crate) enum ConfigError {
 
 impl Config {
     pub(crate) fn new(settings: Settings) -> Result<Self, ConfigError> {
-        let HttpSettings { host, port, frontend_url, log_format: _ } = settings.http;
+        let HttpSettings { host, port, frontend_url, trusted_proxies, log_format: _ } = settings.http;
         let (media, ice_servers) = media(settings.media)?;
         let database_url = database_url(&settings.records)?;
         let groups_managed_by = settings.access.groups_managed_by;
@@ -68,6 +68,7 @@ impl Config {
             max_call_age: settings.calls.max_call_hours,
             ice_servers,
             origins: origins(&frontend_url)?,
+            trusted_proxies,
         };
         Ok(Self { listen: SocketAddr::new(host, port), media, control })
     }
@@ -230,6 +231,14 @@ mod tests {
         for bad in ["*", "https://*.example", "app.example", "https://app.example/page"] {
             assert!(matches!(config(&["--frontend-url", bad]), Err(ConfigError::Origin(_))), "{bad}");
         }
+    }
+
+    #[test]
+    fn proxies_are_addresses_and_networks() {
+        let proxies = |list: &str| Cli::try_parse_from(["switchyard", "--trusted-proxies", list]);
+        assert_eq!(proxies("127.0.0.1,10.0.0.0/8").unwrap().settings.http.trusted_proxies.len(), 2);
+        assert!(proxies("proxy.example").is_err());
+        assert_eq!(config(&[]).unwrap().control.trusted_proxies, []);
     }
 
     #[test]

@@ -3,13 +3,16 @@
 use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderValue, header};
+use axum::middleware::from_fn_with_state;
 use axum::serve::ListenerExt;
+use switchyard_call_control::address::note_client_address;
 use switchyard_call_control::auth::SignIn;
 use switchyard_call_control::signaling::SocketIoCarrier;
 use switchyard_call_control::{Control, rest};
@@ -65,6 +68,7 @@ pub(crate) async fn serve(config: Config, data_dir: &Path) -> anyhow::Result<()>
 
 fn app(control: Control) -> (Router, SocketIoCarrier) {
     let cors = rest::cors(&control);
+    let client_address = from_fn_with_state(Arc::clone(&control.trusted_proxies), note_client_address);
     let (socket_io, sockets) = SocketIoCarrier::new(control.clone());
     let router = rest::router(control)
         .fallback(page::serve)
@@ -74,7 +78,8 @@ fn app(control: Control) -> (Router, SocketIoCarrier) {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ))
-        .layer(TraceLayer::new_for_http().make_span_with(span));
+        .layer(TraceLayer::new_for_http().make_span_with(span))
+        .layer(client_address);
     (router, sockets)
 }
 

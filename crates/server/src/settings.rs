@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use switchyard_call_control::GroupsManagedBy;
+use switchyard_call_control::address::TrustedProxy;
 
 pub(crate) use file::{FileError, parse};
 pub(crate) use secret::{SecretError, read_secret};
@@ -41,6 +42,10 @@ pub(crate) struct HttpSettings {
     /// Origins whose pages may call this server, besides its own; comma-separated.
     #[arg(long, env = "FRONTEND_URL", value_delimiter = ',', default_value = "http://localhost:5173")]
     pub(crate) frontend_url: Vec<String>,
+    /// Proxies in front of the server, addresses or networks such as 10.0.0.0/8, comma-separated. Where a request
+    /// comes from is only taken from X-Forwarded-For when one of them says so.
+    #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',')]
+    pub(crate) trusted_proxies: Vec<TrustedProxy>,
     /// How log lines look.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
