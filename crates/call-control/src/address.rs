@@ -83,7 +83,8 @@ mod tests {
 
     fn found(peer: &str, forwarded: &[&str]) -> String {
         let proxies = ["10.0.0.0/8", "fd00::/8", "192.0.2.1"].map(|proxy| proxy.parse().unwrap());
-        let headers = forwarded.iter().map(|line| ("x-forwarded-for".parse().unwrap(), line.parse().unwrap()));
+        let headers =
+            forwarded.iter().map(|line| ("x-forwarded-for".parse().unwrap(), line.parse().unwrap()));
         client(peer.parse().unwrap(), &HeaderMap::from_iter(headers), &proxies).to_string()
     }
 

@@ -18,6 +18,7 @@ use crate::{
     ice::IceServers,
     ids::UserId,
     known::{KnownUser, KnownUsers},
+    limiter::Limiter,
     limits::Limits,
     signaling::hub::Hub,
     store::{Store, StoreError, now},
@@ -57,6 +58,7 @@ pub struct Control {
     pub origins: Arc<[HeaderValue]>,
     pub trusted_proxies: Arc<[TrustedProxy]>,
     pub limits: Limits,
+    pub limiter: Arc<Limiter>,
     /// How long a socket outlives its token.
     pub token_grace: Duration,
     known: Arc<KnownUsers>,
@@ -91,6 +93,8 @@ impl Control {
         auth.keep_keys_fresh();
         let store = Store::open(config.database_url.expose_secret(), &config.database_schema).await?;
         let hub = Hub::default();
+        let limiter = Arc::new(Limiter::new(config.limits));
+        limiter.keep_small();
         let calls_config = CallsConfig {
             rules: config.rules,
             limits: config.limits,
@@ -108,6 +112,7 @@ impl Control {
             origins: config.origins.into(),
             trusted_proxies: config.trusted_proxies.into(),
             limits: config.limits,
+            limiter,
             token_grace: config.token_grace,
             known: Arc::default(),
         })

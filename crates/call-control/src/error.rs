@@ -1,6 +1,6 @@
 //! What a caller can be told when something does not work: one stable code, the same over REST and sockets.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use axum::{
     Json,
@@ -138,17 +138,25 @@ pub struct Refusal {
     pub detail: Cow<'static, str>,
     /// The call that stands in the way, for [`ErrorCode::CallExists`].
     pub call_id: Option<CallId>,
+    /// How long to wait before the same request may succeed, if that is known.
+    pub retry_after: Option<Duration>,
 }
 
 impl Refusal {
     pub fn new(code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), call_id: None }
+        Self { code, detail: detail.into(), call_id: None, retry_after: None }
     }
 
     #[must_use]
     pub fn call_exists(call_id: CallId) -> Self {
-        let detail = Cow::Borrowed("join the running call instead");
-        Self { code: ErrorCode::CallExists, detail, call_id: Some(call_id) }
+        let refusal = Self::new(ErrorCode::CallExists, "join the running call instead");
+        Self { call_id: Some(call_id), ..refusal }
+    }
+
+    #[must_use]
+    pub fn rate_limited(wait: Duration) -> Self {
+        let refusal = Self::new(ErrorCode::RateLimited, "ask less often");
+        Self { retry_after: Some(wait), ..refusal }
     }
 
     /// For faults of our own: the cause goes to the log, the caller learns nothing of it.
@@ -205,17 +213,40 @@ impl From<Refusal> for Problem {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let code = self.code;
+        let wait = self.retry_after.or_else(|| code.retryable().then_some(USUAL_WAIT));
         let mut response = (code.status(), Json(Problem::from(self))).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if code == ErrorCode::Unauthorized {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if code.retryable() {
-            headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
+        if let Some(wait) = wait {
+            headers.insert(header::RETRY_AFTER, whole_seconds(wait).into());
         }
         response
     }
 }
 
-const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
+/// Never 0, which would mean at once.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
+}
+
+/// After a fault that nobody knows the length of.
+const USUAL_WAIT: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_how_long_to_wait_if_waiting_helps() {
+        let said = |refusal: Refusal| refusal.into_response().headers().get(header::RETRY_AFTER).cloned();
+        for (millis, seconds) in [(0, "1"), (1, "1"), (1_000, "1"), (1_001, "2"), (4_000, "4")] {
+            let refusal = Refusal::rate_limited(Duration::from_millis(millis));
+            assert_eq!(said(refusal).unwrap(), seconds, "{millis} ms");
+        }
+        assert_eq!(said(Refusal::new(ErrorCode::Unavailable, "")).unwrap(), "2");
+        assert_eq!(said(Refusal::new(ErrorCode::Forbidden, "")), None);
+    }
+}

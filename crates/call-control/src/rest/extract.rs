@@ -37,7 +37,7 @@ impl FromRequestParts<Control> for Caller {
         if control.auth.is_service(token) {
             return Ok(Self(Actor { who: Who::Service, address }));
         }
-        Ok(Self(control.authenticate(token).await?.actor(address)))
+        Ok(Self(authenticate(control, token).await?.actor(address)))
     }
 }
 
@@ -52,8 +52,14 @@ impl FromRequestParts<Control> for User {
                 "only a user can do this, with a token of their own",
             ));
         }
-        Ok(Self(control.authenticate(token).await?))
+        Ok(Self(authenticate(control, token).await?))
     }
+}
+
+async fn authenticate(control: &Control, token: &str) -> Result<Identity, Refusal> {
+    let identity = control.authenticate(token).await?;
+    control.limiter.count_user(identity.user_id)?;
+    Ok(identity)
 }
 
 fn bearer(parts: &Parts) -> Result<&str, Refusal> {
