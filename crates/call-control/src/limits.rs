@@ -1,7 +1,7 @@
 //! How much of anything there may be. Each limit that a client can run into has an error code of its own.
 
 /// What an installation allows, besides [`crate::call::Rules`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a request body.
     pub body_bytes: usize,
