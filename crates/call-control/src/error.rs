@@ -1,16 +1,16 @@
 //! What a caller can be told when something does not work: one stable code, the same over REST and sockets.
 
+mod problem;
+
 use std::{borrow::Cow, time::Duration};
 
-use axum::{
-    Json,
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
-};
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{call::CallError, ids::CallId};
+
+pub use problem::{Problem, ProblemType};
 
 /// The stable codes: `code` in problem documents and in the error acks of sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -178,75 +178,5 @@ impl From<CallError> for Refusal {
             CallError::MetadataTooLarge { .. } => ErrorCode::MetadataTooLarge,
         };
         Self::new(code, error.to_string())
-    }
-}
-
-/// An error as REST answers it (RFC 9457).
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Problem {
-    /// `/problems/<slug>`, stable like `code`.
-    #[schema(example = "/problems/not-found")]
-    pub r#type: String,
-    pub title: String,
-    pub status: u16,
-    pub detail: String,
-    pub code: ErrorCode,
-    /// The running call, when `code` is `call_exists`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub call_id: Option<CallId>,
-}
-
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        Self {
-            r#type: format!("/problems/{}", refusal.code.slug()),
-            title: refusal.code.title().to_owned(),
-            status: refusal.code.status().as_u16(),
-            detail: refusal.detail.into_owned(),
-            code: refusal.code,
-            call_id: refusal.call_id,
-        }
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let code = self.code;
-        let wait = self.retry_after.or_else(|| code.retryable().then_some(USUAL_WAIT));
-        let mut response = (code.status(), Json(Problem::from(self))).into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if code == ErrorCode::Unauthorized {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        if let Some(wait) = wait {
-            headers.insert(header::RETRY_AFTER, whole_seconds(wait).into());
-        }
-        response
-    }
-}
-
-/// Never 0, which would mean at once.
-fn whole_seconds(wait: Duration) -> u64 {
-    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
-}
-
-/// After a fault that nobody knows the length of.
-const USUAL_WAIT: Duration = Duration::from_secs(2);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refusal_says_how_long_to_wait_if_waiting_helps() {
-        let said = |refusal: Refusal| refusal.into_response().headers().get(header::RETRY_AFTER).cloned();
-        for (millis, seconds) in [(0, "1"), (1, "1"), (1_000, "1"), (1_001, "2"), (4_000, "4")] {
-            let refusal = Refusal::rate_limited(Duration::from_millis(millis));
-            assert_eq!(said(refusal).unwrap(), seconds, "{millis} ms");
-        }
-        assert_eq!(said(Refusal::new(ErrorCode::Unavailable, "")).unwrap(), "2");
-        assert_eq!(said(Refusal::new(ErrorCode::Forbidden, "")), None);
     }
 }

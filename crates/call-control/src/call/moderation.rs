@@ -39,7 +39,7 @@ pub enum Admission {
 }
 
 /// A wished-for change of a [`Standing`]; what is absent stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct StandingChange {
     /// The sources that may be sent; an empty list makes a listener.
