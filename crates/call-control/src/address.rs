@@ -1,11 +1,137 @@
 //! Where a request comes from.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+    sync::Arc,
+};
 
-use axum::{extract::ConnectInfo, http::Extensions};
+use axum::{
+    extract::{ConnectInfo, Request, State},
+    http::{Extensions, HeaderMap},
+    middleware::Next,
+    response::Response,
+};
+use ipnet::IpNet;
 
-/// The other end of the connection, if the server was told.
+/// Where a request comes from, as far as that can be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
+
+/// Proxies whose word about their clients counts: one address, or a network of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrustedProxy(IpNet);
+
+#[derive(Debug, thiserror::Error)]
+#[error("neither an address such as 10.0.0.1 nor a network such as 10.0.0.0/8 or fd00::/8")]
+pub struct InvalidProxy;
+
+impl FromStr for TrustedProxy {
+    type Err = InvalidProxy;
+
+    fn from_str(text: &str) -> Result<Self, InvalidProxy> {
+        let text = text.trim();
+        let address = || text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
+        text.parse().or_else(|_| address()).map(Self).map_err(|_| InvalidProxy)
+    }
+}
+
+/// A middleware that notes the [`ClientAddress`] of every request. It belongs outside of all that asks for it.
+///
+/// Only `X-Forwarded-For` is read: a proxy that writes one header leaves the others as the client sent them.
+pub async fn note_client_address(
+    State(proxies): State<Arc<[TrustedProxy]>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    if let Some(peer) = peer {
+        let client = ClientAddress(client(peer, request.headers(), &proxies));
+        request.extensions_mut().insert(client);
+    }
+    next.run(request).await
+}
+
+/// What [`note_client_address`] found, if the server was told the other end of the connection.
 #[must_use]
 pub fn client_address(extensions: &Extensions) -> Option<IpAddr> {
-    extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip())
+    extensions.get::<ClientAddress>().map(|ClientAddress(address)| *address)
+}
+
+/// Walks from the peer towards the client for as long as a trusted proxy says who came before it.
+fn client(peer: IpAddr, headers: &HeaderMap, proxies: &[TrustedProxy]) -> IpAddr {
+    let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
+    let mut entries = lines.into_iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+    let mut address = peer.to_canonical();
+    while proxies.iter().any(|TrustedProxy(net)| net.contains(&address)) {
+        let Some(before) = entries.next().and_then(parse) else { break };
+        address = before;
+    }
+    address
+}
+
+/// Some proxies add the port.
+fn parse(entry: &[u8]) -> Option<IpAddr> {
+    let text = str::from_utf8(entry).ok()?.trim();
+    let with_port = || text.parse::<SocketAddr>().map(|address| address.ip());
+    text.parse::<IpAddr>().or_else(|_| with_port()).ok().map(|address| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(peer: &str, forwarded: &[&str]) -> String {
+        let proxies = ["10.0.0.0/8", "fd00::/8", "192.0.2.1"].map(|proxy| proxy.parse().unwrap());
+        let headers =
+            forwarded.iter().map(|line| ("x-forwarded-for".parse().unwrap(), line.parse().unwrap()));
+        client(peer.parse().unwrap(), &HeaderMap::from_iter(headers), &proxies).to_string()
+    }
+
+    #[test]
+    fn nobody_but_a_trusted_proxy_says_where_a_request_comes_from() {
+        assert_eq!(found("203.0.113.7", &[]), "203.0.113.7");
+        assert_eq!(found("203.0.113.7", &["198.51.100.1"]), "203.0.113.7");
+        assert_eq!(found("192.0.2.2", &["198.51.100.1"]), "192.0.2.2");
+        assert_eq!(found("192.0.2.1", &["198.51.100.1"]), "198.51.100.1");
+        assert_eq!(found("::ffff:10.1.1.1", &["198.51.100.1"]), "198.51.100.1");
+        assert_eq!(found("fd00::1", &["2001:db8::7"]), "2001:db8::7");
+    }
+
+    #[test]
+    fn what_a_client_wrote_itself_is_not_believed() {
+        assert_eq!(found("10.0.0.1", &["127.0.0.1, 198.51.100.1"]), "198.51.100.1");
+        assert_eq!(found("10.0.0.1", &["127.0.0.1", "198.51.100.1"]), "198.51.100.1");
+        assert_eq!(found("10.0.0.1", &["10.9.9.9, 198.51.100.1, 10.0.0.2"]), "198.51.100.1");
+    }
+
+    #[test]
+    fn a_request_of_a_proxys_own_network_comes_from_there() {
+        assert_eq!(found("10.0.0.1", &[]), "10.0.0.1");
+        assert_eq!(found("10.0.0.1", &["10.0.0.3, 10.0.0.2"]), "10.0.0.3");
+    }
+
+    #[test]
+    fn the_walk_ends_at_what_is_no_address() {
+        for bad in ["", "unknown", "198.51.100.1, _hidden", "198.51.100.1,", "\"198.51.100.1\"", "1.2.3"] {
+            assert_eq!(found("10.0.0.1", &[bad]), "10.0.0.1", "{bad}");
+        }
+        assert_eq!(found("10.0.0.1", &["198.51.100.1, x, 10.0.0.2"]), "10.0.0.2");
+    }
+
+    #[test]
+    fn a_port_beside_the_address_is_no_part_of_it() {
+        assert_eq!(found("10.0.0.1", &["198.51.100.1:4711"]), "198.51.100.1");
+        assert_eq!(found("10.0.0.1", &["[2001:db8::7]:4711"]), "2001:db8::7");
+    }
+
+    #[test]
+    fn a_proxy_is_an_address_or_a_network() {
+        for good in ["10.0.0.1", " 10.0.0.0/8 ", "::1", "fd00::/8"] {
+            assert!(good.parse::<TrustedProxy>().is_ok(), "{good}");
+        }
+        for bad in ["", "10.0.0.0/33", "proxy.example", "10.0.0.1:80", "*"] {
+            assert!(bad.parse::<TrustedProxy>().is_err(), "{bad}");
+        }
+    }
 }

@@ -100,7 +100,7 @@ pub enum Outcome {
 }
 
 /// The times and sizes a call lives by. `None` switches a timer off.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// From creation until somebody else has to have joined.
     pub ring: Option<Duration>,

@@ -9,6 +9,7 @@ use switchyard_media_worker::Media;
 
 use crate::{
     actor::Actor,
+    address::TrustedProxy,
     auth::{AuthConfig, AuthError, AuthSetupError, Authenticator, Identity},
     call::Rules,
     calls::{Calls, CallsConfig},
@@ -17,6 +18,7 @@ use crate::{
     ice::IceServers,
     ids::UserId,
     known::{KnownUser, KnownUsers},
+    limiter::Limiter,
     limits::Limits,
     signaling::hub::Hub,
     store::{Store, StoreError, now},
@@ -37,6 +39,8 @@ pub struct ControlConfig {
     pub ice_servers: IceServers,
     /// Origins whose pages may use the server, besides its own.
     pub origins: Vec<HeaderValue>,
+    /// Whose word about where requests come from counts.
+    pub trusted_proxies: Vec<TrustedProxy>,
     pub groups_managed_by: GroupsManagedBy,
     /// How long a socket outlives its token.
     pub token_grace: Duration,
@@ -52,7 +56,9 @@ pub struct Control {
     pub hub: Hub,
     pub ice_servers: IceServers,
     pub origins: Arc<[HeaderValue]>,
+    pub trusted_proxies: Arc<[TrustedProxy]>,
     pub limits: Limits,
+    pub limiter: Arc<Limiter>,
     /// How long a socket outlives its token.
     pub token_grace: Duration,
     known: Arc<KnownUsers>,
@@ -87,6 +93,8 @@ impl Control {
         auth.keep_keys_fresh();
         let store = Store::open(config.database_url.expose_secret(), &config.database_schema).await?;
         let hub = Hub::default();
+        let limiter = Arc::new(Limiter::new(config.limits));
+        limiter.keep_small();
         let calls_config = CallsConfig {
             rules: config.rules,
             limits: config.limits,
@@ -102,7 +110,9 @@ impl Control {
             hub,
             ice_servers: config.ice_servers,
             origins: config.origins.into(),
+            trusted_proxies: config.trusted_proxies.into(),
             limits: config.limits,
+            limiter,
             token_grace: config.token_grace,
             known: Arc::default(),
         })

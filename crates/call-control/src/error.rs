@@ -1,17 +1,17 @@
 //! What a caller can be told when something does not work: one stable code, the same over REST and sockets.
 
-use std::borrow::Cow;
+mod problem;
 
-use axum::{
-    Json,
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
-};
+use std::{borrow::Cow, time::Duration};
+
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
 use crate::{call::CallError, ids::CallId};
+
+pub use problem::{Problem, ProblemType};
 
 /// The stable codes: `code` in problem documents and in the error acks of sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, TS)]
@@ -139,17 +139,25 @@ pub struct Refusal {
     pub detail: Cow<'static, str>,
     /// The call that stands in the way, for [`ErrorCode::CallExists`].
     pub call_id: Option<CallId>,
+    /// How long to wait before the same request may succeed, if that is known.
+    pub retry_after: Option<Duration>,
 }
 
 impl Refusal {
     pub fn new(code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), call_id: None }
+        Self { code, detail: detail.into(), call_id: None, retry_after: None }
     }
 
     #[must_use]
     pub fn call_exists(call_id: CallId) -> Self {
-        let detail = Cow::Borrowed("join the running call instead");
-        Self { code: ErrorCode::CallExists, detail, call_id: Some(call_id) }
+        let refusal = Self::new(ErrorCode::CallExists, "join the running call instead");
+        Self { call_id: Some(call_id), ..refusal }
+    }
+
+    #[must_use]
+    pub fn rate_limited(wait: Duration) -> Self {
+        let refusal = Self::new(ErrorCode::RateLimited, "ask less often");
+        Self { retry_after: Some(wait), ..refusal }
     }
 
     /// For faults of our own: the cause goes to the log, the caller learns nothing of it.
@@ -173,50 +181,3 @@ impl From<CallError> for Refusal {
         Self::new(code, error.to_string())
     }
 }
-
-/// An error as REST answers it (RFC 9457).
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Problem {
-    /// `/problems/<slug>`, stable like `code`.
-    #[schema(example = "/problems/not-found")]
-    pub r#type: String,
-    pub title: String,
-    pub status: u16,
-    pub detail: String,
-    pub code: ErrorCode,
-    /// The running call, when `code` is `call_exists`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub call_id: Option<CallId>,
-}
-
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        Self {
-            r#type: format!("/problems/{}", refusal.code.slug()),
-            title: refusal.code.title().to_owned(),
-            status: refusal.code.status().as_u16(),
-            detail: refusal.detail.into_owned(),
-            code: refusal.code,
-            call_id: refusal.call_id,
-        }
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let code = self.code;
-        let mut response = (code.status(), Json(Problem::from(self))).into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if code == ErrorCode::Unauthorized {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        if code.retryable() {
-            headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
-        }
-        response
-    }
-}
-
-const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");

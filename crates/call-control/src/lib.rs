@@ -16,6 +16,7 @@ pub mod groups;
 pub mod ice;
 pub mod ids;
 mod known;
+pub mod limiter;
 pub mod limits;
 pub mod name;
 pub mod rest;

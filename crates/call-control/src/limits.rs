@@ -1,7 +1,7 @@
 //! How much of anything there may be. Each limit that a client can run into has an error code of its own.
 
 /// What an installation allows, besides [`crate::call::Rules`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a request body.
     pub body_bytes: usize,
@@ -9,6 +9,10 @@ pub struct Limits {
     pub producers_per_leg: usize,
     pub consumers_per_transport: usize,
     pub sockets_per_user: usize,
+    /// REST requests of one user in a second; 0: any number. Four seconds' worth may come at once.
+    pub requests_per_user: u32,
+    /// REST requests from one address in a second; likewise.
+    pub requests_per_address: u32,
 }
 
 impl Default for Limits {
@@ -19,6 +23,8 @@ impl Default for Limits {
             producers_per_leg: 8,
             consumers_per_transport: 200,
             sockets_per_user: 32,
+            requests_per_user: 50,
+            requests_per_address: 100,
         }
     }
 }

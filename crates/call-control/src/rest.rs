@@ -14,10 +14,14 @@ mod problems;
 mod rtp_capabilities;
 mod users;
 
+use std::sync::Arc;
+
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
-    http::{Method, header},
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderName, Method, header},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
 };
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa::{OpenApi, openapi::OpenApi as Document};
@@ -27,8 +31,10 @@ use utoipa_swagger_ui::SwaggerUi;
 pub(crate) use extract::bearer;
 
 use crate::{
+    address::client_address,
     control::Control,
     error::{ErrorCode, Refusal},
+    limiter::Limiter,
 };
 
 /// Everything under its path, with `/openapi.json` and `/docs`. What is not there is a problem document; a server
@@ -36,7 +42,8 @@ use crate::{
 ///
 /// Dev sign-in only works when the server runs with `into_make_service_with_connect_info::<SocketAddr>()`.
 pub fn router(control: Control) -> Router {
-    let (router, document) = declared().split_for_parts();
+    let limited = declared().layer(from_fn_with_state(Arc::clone(&control.limiter), limit_address));
+    let (router, document) = limited.merge(probes()).split_for_parts();
     router
         .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
         .method_not_allowed_fallback(method_not_allowed)
@@ -48,7 +55,7 @@ pub fn router(control: Control) -> Router {
 /// The OpenAPI 3.1 document of the router.
 #[must_use]
 pub fn openapi() -> Document {
-    declared().into_openapi()
+    declared().merge(probes()).into_openapi()
 }
 
 /// Lets the pages of the allowed origins in. Tokens travel in a header, so no credentials mode is needed.
@@ -56,7 +63,7 @@ pub fn cors(control: &Control) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(control.origins.iter().cloned()))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static(once::HEADER)])
         .expose_headers([header::RETRY_AFTER])
 }
 
@@ -99,8 +106,20 @@ fn declared() -> OpenApiRouter<Control> {
         .routes(routes!(auth::dev_token))
         .routes(routes!(admin::sweep::sweep))
         .routes(routes!(admin::audit::list_audit))
-        .routes(routes!(health::live))
-        .routes(routes!(health::ready))
+}
+
+/// What a load balancer asks. It is never refused for its clients' requests.
+fn probes() -> OpenApiRouter<Control> {
+    OpenApiRouter::new().routes(routes!(health::live)).routes(routes!(health::ready))
+}
+
+/// Before anything else is looked at, so that nobody can try many tokens.
+async fn limit_address(State(limiter): State<Arc<Limiter>>, request: Request, next: Next) -> Response {
+    let counted = client_address(request.extensions()).map_or(Ok(()), |from| limiter.count_address(from));
+    match counted {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    }
 }
 
 async fn not_found() -> Refusal {

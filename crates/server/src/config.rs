@@ -14,8 +14,8 @@ use switchyard_call_control::{ControlConfig, GroupsManagedBy};
 use switchyard_media_worker::MediaConfig;
 
 use crate::settings::{
-    AccessSettings, CallSettings, HttpSettings, MediaSettings, RecordSettings, SecretError, Settings,
-    read_secret,
+    AccessSettings, CallSettings, HttpSettings, LimitSettings, MediaSettings, RecordSettings, SecretError,
+    Settings, read_secret,
 };
 
 pub(crate) struct Config {
@@ -51,7 +51,7 @@ pub(crate) enum ConfigError {
 
 impl Config {
     pub(crate) fn new(settings: Settings) -> Result<Self, ConfigError> {
-        let HttpSettings { host, port, frontend_url, log_format: _ } = settings.http;
+        let HttpSettings { host, port, frontend_url, trusted_proxies, log_format: _ } = settings.http;
         let (media, ice_servers) = media(settings.media)?;
         let database_url = database_url(&settings.records)?;
         let groups_managed_by = settings.access.groups_managed_by;
@@ -63,11 +63,12 @@ impl Config {
             auth,
             database_url,
             database_schema: settings.records.database_schema,
-            rules: rules(&settings.calls),
-            limits: Limits::default(),
+            rules: rules(&settings.calls, &settings.limits),
+            limits: limits(&settings.limits),
             max_call_age: settings.calls.max_call_hours,
             ice_servers,
             origins: origins(&frontend_url)?,
+            trusted_proxies,
         };
         Ok(Self { listen: SocketAddr::new(host, port), media, control })
     }
@@ -139,13 +140,26 @@ fn database_url(settings: &RecordSettings) -> Result<SecretString, ConfigError> 
         .unwrap_or_else(|| format!("sqlite://{}", settings.data_dir.join("switchyard.db").display()).into()))
 }
 
-fn rules(settings: &CallSettings) -> Rules {
+fn rules(settings: &CallSettings, limits: &LimitSettings) -> Rules {
     let unless_zero = |seconds: u32| (seconds > 0).then(|| Duration::from_secs(seconds.into()));
     Rules {
         ring: unless_zero(settings.ring_seconds),
         unattached: unless_zero(settings.unattached_seconds),
         resume_window: Duration::from_secs(settings.resume_seconds.into()),
-        ..Rules::default()
+        max_participants: limits.max_participants.get(),
+        max_metadata_bytes: limits.max_metadata_bytes.get(),
+    }
+}
+
+const fn limits(settings: &LimitSettings) -> Limits {
+    Limits {
+        body_bytes: settings.max_body_bytes.get(),
+        members_per_group: settings.max_group_members.get(),
+        producers_per_leg: settings.max_producers_per_leg.get(),
+        consumers_per_transport: settings.max_consumers_per_transport.get(),
+        sockets_per_user: settings.max_sockets_per_user.get(),
+        requests_per_user: settings.rate_limit_per_user,
+        requests_per_address: settings.rate_limit_per_address,
     }
 }
 
@@ -233,6 +247,14 @@ mod tests {
     }
 
     #[test]
+    fn proxies_are_addresses_and_networks() {
+        let proxies = |list: &str| Cli::try_parse_from(["switchyard", "--trusted-proxies", list]);
+        assert_eq!(proxies("127.0.0.1,10.0.0.0/8").unwrap().settings.http.trusted_proxies.len(), 2);
+        assert!(proxies("proxy.example").is_err());
+        assert_eq!(config(&[]).unwrap().control.trusted_proxies, []);
+    }
+
+    #[test]
     fn a_turn_secret_needs_a_turn_server() {
         let secret = ["--turn-secret", "s", "--turn-urls", "stun:turn.example:3478"];
         assert!(matches!(config(&secret), Err(ConfigError::TurnSecretWithoutServer)));
@@ -244,5 +266,19 @@ mod tests {
     fn zero_switches_a_timer_off() {
         let config = config(&["--ring-seconds", "0", "--unattached-seconds", "0"]).unwrap();
         assert_eq!((config.control.rules.ring, config.control.rules.unattached), (None, None));
+    }
+
+    #[test]
+    fn limits_are_those_of_call_control_unless_set() {
+        let control = config(&[]).unwrap().control;
+        assert_eq!(control.limits, Limits::default());
+        assert_eq!(control.rules, Rules::default());
+        let set = ["--max-participants", "12", "--max-sockets-per-user", "1", "--rate-limit-per-user", "0"];
+        let control = config(&set).unwrap().control;
+        assert_eq!(control.rules.max_participants, 12);
+        assert_eq!((control.limits.sockets_per_user, control.limits.requests_per_user), (1, 0));
+        for bad in ["0", "-1", "many"] {
+            assert!(Cli::try_parse_from(["switchyard", "--max-participants", bad]).is_err(), "{bad}");
+        }
     }
 }

@@ -3,13 +3,16 @@
 use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderValue, header};
+use axum::middleware::from_fn_with_state;
 use axum::serve::ListenerExt;
+use switchyard_call_control::address::note_client_address;
 use switchyard_call_control::auth::SignIn;
 use switchyard_call_control::signaling::{SocketIoCarrier, WebSocketCarrier};
 use switchyard_call_control::{Control, rest};
@@ -67,6 +70,7 @@ fn app(control: Control) -> (Router, Carriers) {
     let cors = rest::cors(&control);
     let (layer, socket_io) = SocketIoCarrier::new(control.clone());
     let (route, web_socket) = WebSocketCarrier::new(control.clone());
+    let client_address = from_fn_with_state(Arc::clone(&control.trusted_proxies), note_client_address);
     let router = rest::router(control)
         .merge(route)
         .fallback(page::serve)
@@ -76,7 +80,8 @@ fn app(control: Control) -> (Router, Carriers) {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ))
-        .layer(TraceLayer::new_for_http().make_span_with(span));
+        .layer(TraceLayer::new_for_http().make_span_with(span))
+        .layer(client_address);
     (router, Carriers { socket_io, web_socket })
 }
 

@@ -4,11 +4,13 @@ mod file;
 mod secret;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use switchyard_call_control::GroupsManagedBy;
+use switchyard_call_control::address::TrustedProxy;
 
 pub(crate) use file::{FileError, parse};
 pub(crate) use secret::{SecretError, read_secret};
@@ -27,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) records: RecordSettings,
     #[command(flatten)]
     pub(crate) calls: CallSettings,
+    #[command(flatten)]
+    pub(crate) limits: LimitSettings,
 }
 
 #[derive(Debug, Args)]
@@ -41,6 +45,10 @@ pub(crate) struct HttpSettings {
     /// Origins whose pages may call this server, besides its own; comma-separated.
     #[arg(long, env = "FRONTEND_URL", value_delimiter = ',', default_value = "http://localhost:5173")]
     pub(crate) frontend_url: Vec<String>,
+    /// Proxies in front of the server, addresses or networks such as 10.0.0.0/8, comma-separated. Where a request
+    /// comes from is only taken from X-Forwarded-For when one of them says so.
+    #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',')]
+    pub(crate) trusted_proxies: Vec<TrustedProxy>,
     /// How log lines look.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
@@ -149,4 +157,36 @@ pub(crate) struct CallSettings {
     /// Calls older than this many hours end.
     #[arg(long, env = "MAX_CALL_HOURS", default_value = "24", value_parser = hours)]
     pub(crate) max_call_hours: Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct LimitSettings {
+    /// Bytes of a request body.
+    #[arg(long, env = "MAX_BODY_BYTES", default_value = "65536")]
+    pub(crate) max_body_bytes: NonZeroUsize,
+    /// Bytes of what an app keeps with a call, as JSON text.
+    #[arg(long, env = "MAX_METADATA_BYTES", default_value = "16384")]
+    pub(crate) max_metadata_bytes: NonZeroUsize,
+    /// Members of a group.
+    #[arg(long, env = "MAX_GROUP_MEMBERS", default_value = "1000")]
+    pub(crate) max_group_members: NonZeroUsize,
+    /// People in a call at a time.
+    #[arg(long, env = "MAX_PARTICIPANTS", default_value = "500")]
+    pub(crate) max_participants: NonZeroUsize,
+    /// Tracks that one device may send in a call.
+    #[arg(long, env = "MAX_PRODUCERS_PER_LEG", default_value = "8")]
+    pub(crate) max_producers_per_leg: NonZeroUsize,
+    /// Tracks that one device may receive over one transport.
+    #[arg(long, env = "MAX_CONSUMERS_PER_TRANSPORT", default_value = "200")]
+    pub(crate) max_consumers_per_transport: NonZeroUsize,
+    /// Connections that one user may have open.
+    #[arg(long, env = "MAX_SOCKETS_PER_USER", default_value = "32")]
+    pub(crate) max_sockets_per_user: NonZeroUsize,
+    /// REST requests of one user in a second, of which four seconds' worth may come at once; 0: any number.
+    #[arg(long, env = "RATE_LIMIT_PER_USER", default_value_t = 50)]
+    pub(crate) rate_limit_per_user: u32,
+    /// The same for one address; this machine's own are not counted.
+    #[arg(long, env = "RATE_LIMIT_PER_ADDRESS", default_value_t = 100)]
+    pub(crate) rate_limit_per_address: u32,
 }

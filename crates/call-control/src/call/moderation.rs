@@ -40,7 +40,7 @@ pub enum Admission {
 }
 
 /// A wished-for change of a [`Standing`]; what is absent stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema, TS)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, TS)]
 #[serde(default, rename_all = "camelCase")]
 #[ts(optional_fields)]
 pub struct StandingChange {

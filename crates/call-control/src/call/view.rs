@@ -10,7 +10,28 @@ use crate::ids::{CallId, GroupId, UserId};
 /// A call as clients see it.
 #[derive(Clone, Debug, Serialize, ToSchema, TS)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Call)]
+#[schema(as = Call, example = json!({
+    "id": "2f1d9f0e-8c3b-4f6a-9d2e-5b7a1c4e8f30",
+    "groupId": "5b0f7a52-7f0f-4a53-9a86-3a1a0a6b1f11",
+    "initiatedById": "c9a1f7d0-3f6b-4b52-8d0e-6c6f2d6f9e10",
+    "type": "video",
+    "status": "active",
+    "webrtcRoomId": "7d9be0a1-52c4-4f1b-a6de-0f6a3c1b9e42",
+    "participants": ["c9a1f7d0-3f6b-4b52-8d0e-6c6f2d6f9e10", "e4b7c2a8-9a51-4d3e-b0f6-8c1d2e3f4a5b"],
+    "startedAt": "2026-03-02T09:30:12Z",
+    "endedAt": null,
+    "durationSeconds": 751,
+    "duration": "00:12:31",
+    "maxParticipants": 2,
+    "metadata": {"title": "Standup"},
+    "locked": false,
+    "endReason": null,
+    "errorMessage": null,
+    "createdAt": "2026-03-02T09:30:00Z",
+    "updatedAt": "2026-03-02T09:30:12Z",
+    "epoch": 1,
+    "seq": 4,
+}))]
 #[ts(rename = "Call")]
 pub struct CallView {
     pub id: CallId,

@@ -3,10 +3,10 @@
 pub(super) mod audit;
 pub(super) mod sweep;
 
-use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::extract::Moment;
 use crate::{
     audit::Action,
     ids::{CallId, GroupId, UserId},
@@ -23,9 +23,11 @@ pub(super) struct AuditQuery {
     /// Who did it, or whom it was done to.
     user_id: Option<UserId>,
     /// At this time or later.
-    from: Option<DateTime<Utc>>,
+    #[param(value_type = Option<DateTime<Utc>>)]
+    from: Option<Moment>,
     /// Before this time.
-    to: Option<DateTime<Utc>>,
+    #[param(value_type = Option<DateTime<Utc>>)]
+    to: Option<Moment>,
     /// How many items, 1 to 100.
     #[param(minimum = 1, maximum = 100, default = 50)]
     limit: Option<u8>,

@@ -10,17 +10,18 @@ use local::Local;
 
 use super::{
     extract::Json,
-    problems::{About, Body},
+    problems::{Body, Counted, DevOnly},
 };
 use crate::{
     control::Control,
-    error::{ErrorCode, Problem, Refusal},
+    error::{ErrorCode, Refusal},
     ids::UserId,
     name::DisplayName,
     store::now,
 };
 
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(in crate::rest) struct SignIn {
     name: DisplayName,
 }
@@ -46,9 +47,7 @@ pub(in crate::rest) struct SignedInUser {
     request_body = SignIn,
     responses(
         (status = 200, body = SignedIn),
-        About, Body,
-        (status = 503, description = "The database cannot be reached", body = Problem,
-            content_type = "application/problem+json"),
+        Counted, Body, DevOnly,
     )
 )]
 pub(in crate::rest) async fn dev_token(

@@ -17,11 +17,10 @@ pub(super) mod participants;
 pub(super) mod permit;
 pub(super) mod remove;
 
-use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::extract::bad_request;
+use super::extract::{Moment, bad_request};
 use crate::{
     call::{CallStatus, CallType},
     error::Refusal,
@@ -40,9 +39,11 @@ pub(super) struct History {
     /// Only calls that this user was in.
     member: Option<UserId>,
     /// Only calls created at this time or later.
-    from: Option<DateTime<Utc>>,
+    #[param(value_type = Option<DateTime<Utc>>)]
+    from: Option<Moment>,
     /// Only calls created before this time.
-    to: Option<DateTime<Utc>>,
+    #[param(value_type = Option<DateTime<Utc>>)]
+    to: Option<Moment>,
     /// How many items, 1 to 100.
     #[param(minimum = 1, maximum = 100, default = 50)]
     limit: Option<u8>,

@@ -1,3 +1,5 @@
+//! What the OpenAPI document says besides the operations.
+
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -6,14 +8,14 @@ use utoipa::{
     },
 };
 
-use crate::signaling;
+use crate::{error::Problem, signaling};
 
-/// What the OpenAPI document says besides the paths.
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Switchyard", description = "Calls for an app that already has people and groups."),
+    info(title = "Switchyard", description = PROSE),
     // Its carrier routes it.
     paths(signaling::websocket::open_web_socket),
+    components(schemas(Problem)),
     modifiers(&Bearer),
     tags(
         (name = "calls", description = "The durable record of calls"),
@@ -31,8 +33,26 @@ struct Bearer;
 
 impl Modify for Bearer {
     fn modify(&self, document: &mut Document) {
-        let scheme =
-            SecurityScheme::Http(Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build());
+        let scheme = SecurityScheme::Http(
+            Http::builder()
+                .scheme(HttpAuthScheme::Bearer)
+                .bearer_format("JWT")
+                .description(Some(TOKEN))
+                .build(),
+        );
         document.components.get_or_insert_default().add_security_scheme("token", scheme);
     }
 }
+
+const PROSE: &str = "\
+Calls for an app that already has people and groups.
+
+Whatever does not work is answered with an `application/problem+json` (RFC 9457) whose `code` is stable. A path that \
+is none is a 404 `not_found`, a method that its path does not know a 405 `method_not_allowed`. Bodies are refused for \
+members that are not described here. Where a `Retry-After` comes with a problem, the same request may succeed then.
+
+Live clients talk over sockets instead, which this document is not about.";
+const TOKEN: &str = "\
+The token of a user: a JWT signed with `JWT_SECRET` or by the provider behind `JWKS_URL`. Or the `SERVICE_TOKEN` of \
+the app itself, which is no JWT: it does what the tag `admin` holds, and reads and moderates everything, but takes \
+part in nothing.";

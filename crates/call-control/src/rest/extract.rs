@@ -9,6 +9,7 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::IntoParams;
 
@@ -37,7 +38,7 @@ impl FromRequestParts<Control> for Caller {
         if control.auth.is_service(token) {
             return Ok(Self(Actor { who: Who::Service, address }));
         }
-        Ok(Self(control.authenticate(token).await?.actor(address)))
+        Ok(Self(authenticate(control, token).await?.actor(address)))
     }
 }
 
@@ -52,8 +53,14 @@ impl FromRequestParts<Control> for User {
                 "only a user can do this, with a token of their own",
             ));
         }
-        Ok(Self(control.authenticate(token).await?))
+        Ok(Self(authenticate(control, token).await?))
     }
+}
+
+async fn authenticate(control: &Control, token: &str) -> Result<Identity, Refusal> {
+    let identity = control.authenticate(token).await?;
+    control.limiter.count_user(identity.user_id)?;
+    Ok(identity)
 }
 
 /// The token of a request.
@@ -102,6 +109,23 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         query
             .map(|axum::extract::Query(query)| Self(query))
             .map_err(|rejection| bad_request(rejection.body_text()))
+    }
+}
+
+/// A time in a query: of a year that every database can tell from others.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(try_from = "DateTime<Utc>")]
+pub(super) struct Moment(pub(super) DateTime<Utc>);
+
+#[derive(Debug, thiserror::Error)]
+#[error("a time lies in the years 1970 to 9999")]
+pub(super) struct UnusualTime;
+
+impl TryFrom<DateTime<Utc>> for Moment {
+    type Error = UnusualTime;
+
+    fn try_from(time: DateTime<Utc>) -> Result<Self, UnusualTime> {
+        if (1970..=9999).contains(&time.year()) { Ok(Self(time)) } else { Err(UnusualTime) }
     }
 }
 

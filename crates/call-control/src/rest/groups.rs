@@ -18,6 +18,8 @@ use utoipa::ToSchema;
 use crate::name::DisplayName;
 
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "Team"}))]
 pub(in crate::rest) struct Named {
     pub(in crate::rest) name: DisplayName,
 }

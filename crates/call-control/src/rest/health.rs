@@ -2,10 +2,8 @@
 
 use axum::{extract::State, http::StatusCode};
 
-use crate::{
-    control::Control,
-    error::{Problem, Refusal},
-};
+use super::problems::Down;
+use crate::{control::Control, error::Refusal};
 
 /// The process runs
 #[utoipa::path(
@@ -21,8 +19,7 @@ pub(in crate::rest) async fn live() -> StatusCode {
     get, path = "/health/ready", tag = "operations",
     responses(
         (status = 204, description = "It can"),
-        (status = 503, description = "The database cannot be reached", body = Problem,
-            content_type = "application/problem+json"),
+        Down,
     )
 )]
 pub(in crate::rest) async fn ready(State(control): State<Control>) -> Result<StatusCode, Refusal> {

@@ -4,7 +4,7 @@ use utoipa::ToSchema;
 
 use super::{
     extract::{Json, User},
-    problems::Signed,
+    problems::{Barred, Counted, Signed},
 };
 use crate::{control::Control, error::Refusal, ice::IceServer, store::now};
 
@@ -19,7 +19,10 @@ pub(in crate::rest) struct IceServerList {
 /// With credentials for the caller that expire after a day.
 #[utoipa::path(
     get, path = "/ice-servers", tag = "media", security(("token" = [])),
-    responses((status = 200, body = IceServerList), Signed)
+    responses(
+        (status = 200, body = IceServerList),
+        Counted, Signed, Barred,
+    )
 )]
 pub(in crate::rest) async fn list_ice_servers(
     State(control): State<Control>,

@@ -32,7 +32,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Repeatable<T> {
 }
 
 fn key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
-    let mut keys = headers.get_all("idempotency-key").iter();
+    let mut keys = headers.get_all(HEADER).iter();
     let Some(key) = keys.next() else { return Ok(None) };
     let is_one = keys.next().is_none();
     let key = key.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len()) && is_one);
@@ -48,4 +48,5 @@ fn hash(body: &[u8]) -> [u8; 32] {
     hash
 }
 
+pub(super) const HEADER: &str = "idempotency-key";
 const MAX_KEY: usize = 255;

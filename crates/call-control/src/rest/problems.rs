@@ -1,71 +1,240 @@
 //! The problems an operation can answer with, for the OpenAPI document.
 
-use utoipa::IntoResponses;
+use std::collections::BTreeMap;
 
-use crate::error::Problem;
+use serde_json::json;
+use utoipa::{
+    IntoResponses,
+    openapi::{
+        Header, ObjectBuilder, Ref, RefOr, Response,
+        content::ContentBuilder,
+        example::ExampleBuilder,
+        response::ResponseBuilder,
+        schema::{SchemaType, Type},
+    },
+};
+use uuid::Uuid;
 
-/// Any request with a token.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "only describes")]
-pub(super) enum Signed {
-    /// The token is missing, expired or not valid here.
-    #[response(status = 401, content_type = "application/problem+json")]
-    Unauthorized(Problem),
-    /// The database cannot be reached; see `Retry-After`.
-    #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(Problem),
+use crate::{
+    error::{ErrorCode, Problem, Refusal},
+    ids::CallId,
+};
+
+/// Sets of codes, with what each means. Status, headers and examples are those that the codes are answered with.
+///
+/// A set says all about its statuses: of two sets that an operation names, the later counts.
+macro_rules! problems {
+    ($($(#[doc = $about:literal])+ $set:ident { $($(#[doc = $meaning:literal])+ $code:ident,)+ })+) => {$(
+        $(#[doc = $about])+
+        pub(super) enum $set {}
+
+        impl IntoResponses for $set {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                describe(&[$((ErrorCode::$code, concat!($($meaning),+))),+])
+            }
+        }
+    )+};
 }
 
-/// Besides [`Signed`], what a request about one thing can meet.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "only describes")]
-pub(super) enum About {
-    /// The request is malformed.
-    #[response(status = 400, content_type = "application/problem+json")]
-    BadRequest(Problem),
-    /// Only members of the group, or only some of them, may do this.
-    #[response(status = 403, content_type = "application/problem+json")]
-    Forbidden(Problem),
-    /// There is no such thing.
-    #[response(status = 404, content_type = "application/problem+json")]
-    NotFound(Problem),
+problems! {
+    /// What anybody may ask without the database.
+    Limited {
+        /// Too many requests from this address; `Retry-After` says how long to wait.
+        RateLimited,
+    }
+
+    /// Any other request, save those that load balancers make.
+    Counted {
+        /// Too many requests of this user or from this address; `Retry-After` says how long to wait.
+        RateLimited,
+        /// A fault of the server, which was logged.
+        Internal,
+        /// The database cannot be reached, or the call is just starting; see `Retry-After`.
+        Unavailable,
+    }
+
+    /// Besides [`Counted`], any request with a token.
+    Signed {
+        /// The token is missing, expired, revoked or not valid here.
+        Unauthorized,
+    }
+
+    /// A request with ids or parameters that may not fit.
+    Malformed {
+        /// An id, a parameter or the body is malformed.
+        BadRequest,
+    }
+
+    /// What only some may do.
+    Barred {
+        /// Not everybody may do this; the description says who.
+        Forbidden,
+    }
+
+    /// A request about one thing.
+    About {
+        /// An id, a parameter or the body is malformed.
+        BadRequest,
+        /// Only members of the group, or only some of them, may do this.
+        Forbidden,
+        /// There is no such thing.
+        NotFound,
+    }
+
+    /// A request with a body.
+    Body {
+        /// An id, a parameter or the body is malformed.
+        BadRequest,
+        /// The body is too large.
+        TooLarge,
+        /// The body is not `application/json`.
+        UnsupportedMediaType,
+    }
+
+    /// A request with metadata.
+    WithMetadata {
+        /// The body is too large.
+        TooLarge,
+        /// The metadata would be too large.
+        MetadataTooLarge,
+    }
+
+    /// Starting a call.
+    Start {
+        /// The group already has a running call: `callId`.
+        CallExists,
+        /// The first request with this key is still being worked on.
+        Conflict,
+        /// The key came with another body before.
+        IdempotencyMismatch,
+    }
+
+    /// Joining a call.
+    Entry {
+        /// Only members of the group may join, and only with a token of their own.
+        Forbidden,
+        /// Newcomers are kept out for now.
+        CallLocked,
+        /// A moderator removed the caller from the call.
+        Removed,
+        /// The call is over.
+        CallEnded,
+        /// The call is full.
+        TooManyParticipants,
+    }
+
+    /// What takes a running call.
+    Running {
+        /// The call is over.
+        CallEnded,
+    }
+
+    /// Leaving a call.
+    Leaving {
+        /// The caller was never in the call.
+        NotInCall,
+    }
+
+    /// Putting somebody out of a call.
+    Removing {
+        /// The call is over.
+        CallEnded,
+        /// Whom it is about is not in the call.
+        NotInCall,
+    }
+
+    /// Adding a member.
+    Adding {
+        /// The user is a member.
+        Conflict,
+        /// The group has as many members as it may.
+        TooManyMembers,
+    }
+
+    /// Putting a member.
+    Putting {
+        /// The member is the last owner and would no longer be one.
+        Conflict,
+        /// The group has as many members as it may.
+        TooManyMembers,
+    }
+
+    /// What may leave a group without an owner.
+    LastOwner {
+        /// The member is the last owner.
+        Conflict,
+    }
+
+    /// Deleting a group.
+    Deleting {
+        /// Members keep starting calls in it.
+        Conflict,
+    }
+
+    /// What is only there under dev sign-in.
+    DevOnly {
+        /// The user was signed out everywhere within this second.
+        Unauthorized,
+        /// The request does not come from this machine.
+        Forbidden,
+        /// This server takes the app's own tokens.
+        NotFound,
+    }
+
+    /// Whether the server can work.
+    Down {
+        /// A fault of the server, which was logged.
+        Internal,
+        /// The database cannot be reached.
+        Unavailable,
+    }
 }
 
-/// Besides [`Signed`], what only some people may ask.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "only describes")]
-pub(super) enum Forbidden {
-    /// Only some may do this.
-    #[response(status = 403, content_type = "application/problem+json")]
-    Forbidden(Problem),
+fn describe(problems: &[(ErrorCode, &str)]) -> BTreeMap<String, RefOr<Response>> {
+    let mut by_status: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    for (code, meaning) in problems {
+        by_status.entry(code.status().as_str().to_owned()).or_default().push((*code, meaning.trim()));
+    }
+    by_status.into_iter().map(|(status, problems)| (status, RefOr::T(response(&problems)))).collect()
 }
 
-/// Besides [`Signed`], what a request about nothing but its parameters can meet.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "only describes")]
-pub(super) enum BadQuery {
-    /// The request is malformed.
-    #[response(status = 400, content_type = "application/problem+json")]
-    BadRequest(Problem),
+fn response(problems: &[(ErrorCode, &str)]) -> Response {
+    let describe = |(code, meaning): &(ErrorCode, &str)| format!("`{}`: {meaning}", name(*code));
+    let description = problems.iter().map(describe).collect::<Vec<_>>().join("\n\n");
+    let examples = problems.iter().map(|(code, meaning)| {
+        let value = json!(Problem::from(example(*code, meaning)));
+        (name(*code), ExampleBuilder::new().value(Some(value)))
+    });
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("Problem")))
+        .examples_from_iter(examples)
+        .build();
+    let mut response =
+        ResponseBuilder::new().description(description).content("application/problem+json", content);
+    if problems.iter().any(|(code, _)| code.retryable()) {
+        response = response.header("Retry-After", header(Type::Integer, "Seconds to wait."));
+    }
+    if problems.iter().any(|(code, _)| *code == ErrorCode::Unauthorized) {
+        response = response.header("WWW-Authenticate", header(Type::String, "`Bearer`"));
+    }
+    response.build()
 }
 
-/// Besides [`About`], what a request about a running call can meet.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "only describes")]
-pub(super) enum Over {
-    /// The call has ended, or whom it is about is not in it.
-    #[response(status = 409, content_type = "application/problem+json")]
-    Conflict(Problem),
+fn example(code: ErrorCode, meaning: &str) -> Refusal {
+    match code {
+        ErrorCode::CallExists => Refusal::call_exists(CallId(Uuid::from_u128(EXAMPLE_ID))),
+        other => Refusal::new(other, meaning.to_owned()),
+    }
 }
 
-/// Besides [`Signed`], what a request with a body can meet.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "only describes")]
-pub(super) enum Body {
-    /// The body is too large.
-    #[response(status = 413, content_type = "application/problem+json")]
-    TooLarge(Problem),
-    /// The body is not `application/json`.
-    #[response(status = 415, content_type = "application/problem+json")]
-    UnsupportedMediaType(Problem),
+/// As `code` says it.
+fn name(code: ErrorCode) -> String {
+    code.slug().replace('-', "_")
 }
+
+fn header(kind: Type, description: &str) -> Header {
+    let schema = ObjectBuilder::new().schema_type(SchemaType::Type(kind));
+    Header::builder().schema(Some(schema)).description(Some(description)).build()
+}
+
+const EXAMPLE_ID: u128 = 0x2f1d_9f0e_8c3b_4f6a_9d2e_5b7a_1c4e_8f30;

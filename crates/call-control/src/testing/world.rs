@@ -64,9 +64,12 @@ impl World {
     }
 
     pub(crate) async fn start(store: &TestStore, rules: Rules, sign_in: SignIn) -> Self {
-        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let media = MediaConfig { bind: vec![loopback], port: 0, workers: 1, announced: Vec::new() };
-        let config = ControlConfig {
+        Self::with(Self::config(store, rules, sign_in)).await
+    }
+
+    /// What [`World::start`] starts with.
+    pub(crate) fn config(store: &TestStore, rules: Rules, sign_in: SignIn) -> ControlConfig {
+        ControlConfig {
             database_url: store.url.as_str().into(),
             database_schema: store.schema.clone(),
             auth: AuthConfig::new(sign_in),
@@ -75,9 +78,15 @@ impl World {
             max_call_age: Duration::from_secs(24 * 3600),
             ice_servers: IceServers::default(),
             origins: vec!["http://localhost:5173".parse().unwrap()],
+            trusted_proxies: Vec::new(),
             groups_managed_by: GroupsManagedBy::Users,
             token_grace: Duration::from_secs(300),
-        };
+        }
+    }
+
+    pub(crate) async fn with(config: ControlConfig) -> Self {
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let media = MediaConfig { bind: vec![loopback], port: 0, workers: 1, announced: Vec::new() };
         let control = Control::start(config, Media::start(media).await.unwrap()).await.unwrap();
         Self { control }
     }

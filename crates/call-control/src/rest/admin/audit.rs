@@ -6,8 +6,8 @@ use crate::{
     control::Control,
     error::Refusal,
     rest::{
-        extract::{Caller, Json, Query, page_request},
-        problems::{BadQuery, Forbidden, Signed},
+        extract::{Caller, Json, Moment, Query, page_request},
+        problems::{Barred, Counted, Malformed, Signed},
     },
     store::{AuditFilter, Page},
 };
@@ -18,7 +18,10 @@ use crate::{
 #[utoipa::path(
     get, path = "/audit", tag = "admin", security(("token" = [])),
     params(AuditQuery),
-    responses((status = 200, body = Page<AuditEntry>), Signed, Forbidden, BadQuery)
+    responses(
+        (status = 200, body = Page<AuditEntry>),
+        Counted, Signed, Malformed, Barred,
+    )
 )]
 pub(in crate::rest) async fn list_audit(
     State(control): State<Control>,
@@ -32,8 +35,8 @@ pub(in crate::rest) async fn list_audit(
         group: query.group_id,
         call: query.call_id,
         user: query.user_id,
-        from: query.from,
-        to: query.to,
+        from: query.from.map(|Moment(time)| time),
+        to: query.to.map(|Moment(time)| time),
     };
     Ok(Json(control.store.audit(filter, page).await?))
 }

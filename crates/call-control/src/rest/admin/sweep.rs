@@ -7,7 +7,7 @@ use crate::{
     error::Refusal,
     rest::{
         extract::{Caller, Json},
-        problems::{Forbidden, Signed},
+        problems::{Barred, Counted, Signed},
     },
 };
 
@@ -22,7 +22,10 @@ pub(in crate::rest) struct Swept {
 /// It also happens by itself, once a minute. For the service and server admins.
 #[utoipa::path(
     post, path = "/admin/sweep", tag = "admin", security(("token" = [])),
-    responses((status = 200, body = Swept), Signed, Forbidden)
+    responses(
+        (status = 200, body = Swept),
+        Counted, Signed, Barred,
+    )
 )]
 pub(in crate::rest) async fn sweep(
     State(control): State<Control>,

@@ -7,7 +7,7 @@ use crate::{
     ids::GroupId,
     rest::{
         extract::{Caller, Json, Path},
-        problems::{About, Signed},
+        problems::{About, Counted, Signed},
     },
 };
 
@@ -17,7 +17,10 @@ use crate::{
 #[utoipa::path(
     get, path = "/calls/group/{groupId}/active", tag = "calls", security(("token" = [])),
     params(("groupId" = GroupId, Path)),
-    responses((status = 200, body = CallView), Signed, About)
+    responses(
+        (status = 200, body = CallView),
+        Counted, Signed, About,
+    )
 )]
 pub(in crate::rest) async fn active_call_of_group(
     State(control): State<Control>,

@@ -6,7 +6,7 @@ use crate::{
     error::Refusal,
     rest::{
         extract::{Json, User},
-        problems::Signed,
+        problems::{Barred, Counted, Signed},
     },
     store::Page,
 };
@@ -14,7 +14,10 @@ use crate::{
 /// The running calls of all groups that the caller is in
 #[utoipa::path(
     get, path = "/calls/user/active", tag = "calls", security(("token" = [])),
-    responses((status = 200, body = Page<CallView>), Signed)
+    responses(
+        (status = 200, body = Page<CallView>),
+        Counted, Signed, Barred,
+    )
 )]
 pub(in crate::rest) async fn active_calls_of_user(
     State(control): State<Control>,

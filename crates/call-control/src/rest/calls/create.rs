@@ -11,17 +11,20 @@ use crate::{
     call::{CallType, CallView, Metadata},
     calls::{Created, NewCall},
     control::Control,
-    error::{Problem, Refusal},
+    error::Refusal,
     ids::GroupId,
     rest::{
         extract::Caller,
         once::Repeatable,
-        problems::{About, Body, Signed},
+        problems::{About, Body, Counted, Signed, Start, WithMetadata},
     },
 };
 
 #[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(example = json!({
+    "groupId": "5b0f7a52-7f0f-4a53-9a86-3a1a0a6b1f11", "type": "video", "metadata": {"title": "Standup"},
+}))]
 pub(in crate::rest) struct CreateCall {
     group_id: GroupId,
     #[serde(default, rename = "type")]
@@ -42,11 +45,7 @@ pub(in crate::rest) struct CreateCall {
     request_body = CreateCall,
     responses(
         (status = 201, description = "The call is waiting for others", body = CallView),
-        Signed, About, Body,
-        (status = 409, description = "The group already has a running call: `callId`; or the key's first request \
-            is still being worked on", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The key came with another body before", body = Problem,
-            content_type = "application/problem+json"),
+        Counted, Signed, About, Body, WithMetadata, Start,
     )
 )]
 pub(in crate::rest) async fn create_call(

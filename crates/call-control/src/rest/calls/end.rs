@@ -10,12 +10,13 @@ use crate::{
     ids::CallId,
     rest::{
         extract::{Caller, Json, OptionalJson, Path},
-        problems::{About, Body, Signed},
+        problems::{About, Body, Counted, Signed},
     },
 };
 
 #[derive(Default, Deserialize, ToSchema)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schema(example = json!({"reason": "normal"}))]
 pub(in crate::rest) struct EndCall {
     /// If given, the same as in the path.
     call_id: Option<CallId>,
@@ -29,7 +30,10 @@ pub(in crate::rest) struct EndCall {
     patch, path = "/calls/{id}/end", tag = "calls", security(("token" = [])),
     params(("id" = CallId, Path)),
     request_body = Option<EndCall>,
-    responses((status = 200, body = CallView), Signed, About, Body)
+    responses(
+        (status = 200, body = CallView),
+        Counted, Signed, About, Body,
+    )
 )]
 pub(in crate::rest) async fn end_call(
     State(control): State<Control>,

@@ -6,7 +6,7 @@ use crate::{
     ids::CallId,
     rest::{
         extract::{Caller, Json, Paging, Path, Query},
-        problems::{About, Signed},
+        problems::{About, Counted, Signed},
     },
     store::{Page, StoredEvent},
 };
@@ -15,7 +15,10 @@ use crate::{
 #[utoipa::path(
     get, path = "/calls/{id}/events", tag = "calls", security(("token" = [])),
     params(("id" = CallId, Path), Paging),
-    responses((status = 200, body = Page<StoredEvent>), Signed, About)
+    responses(
+        (status = 200, body = Page<StoredEvent>),
+        Counted, Signed, About,
+    )
 )]
 pub(in crate::rest) async fn events_of_call(
     State(control): State<Control>,

@@ -7,7 +7,7 @@ use crate::{
     ids::CallId,
     rest::{
         extract::{Caller, Json, Path},
-        problems::{About, Signed},
+        problems::{About, Counted, Signed},
     },
 };
 
@@ -15,7 +15,10 @@ use crate::{
 #[utoipa::path(
     get, path = "/calls/{id}", tag = "calls", security(("token" = [])),
     params(("id" = CallId, Path)),
-    responses((status = 200, body = CallView), Signed, About)
+    responses(
+        (status = 200, body = CallView),
+        Counted, Signed, About,
+    )
 )]
 pub(in crate::rest) async fn get_call(
     State(control): State<Control>,

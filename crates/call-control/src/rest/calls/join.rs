@@ -6,16 +6,17 @@ use super::same_call;
 use crate::{
     call::CallView,
     control::Control,
-    error::{Problem, Refusal},
+    error::Refusal,
     ids::CallId,
     rest::{
         extract::{Caller, Json, OptionalJson, Path},
-        problems::{About, Body, Signed},
+        problems::{About, Body, Counted, Entry, Signed},
     },
 };
 
 #[derive(Default, Deserialize, ToSchema)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schema(example = json!({}))]
 pub(in crate::rest) struct JoinCall {
     /// If given, the same as in the path.
     call_id: Option<CallId>,
@@ -30,8 +31,7 @@ pub(in crate::rest) struct JoinCall {
     request_body = Option<JoinCall>,
     responses(
         (status = 200, body = CallView),
-        Signed, About, Body,
-        (status = 409, description = "The call has ended", body = Problem, content_type = "application/problem+json"),
+        Counted, Signed, About, Body, Entry,
     )
 )]
 pub(in crate::rest) async fn join_call(

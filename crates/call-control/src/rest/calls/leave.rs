@@ -6,16 +6,17 @@ use super::same_call;
 use crate::{
     call::CallView,
     control::Control,
-    error::{Problem, Refusal},
+    error::Refusal,
     ids::{CallId, LegId},
     rest::{
         extract::{Caller, Json, OptionalJson, Path},
-        problems::{About, Body, Signed},
+        problems::{About, Body, Counted, Leaving, Signed},
     },
 };
 
 #[derive(Default, Deserialize, ToSchema)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schema(example = json!({"legId": "0d4c3f9a-2e51-4a0c-8a57-4f2f6f0f3c21"}))]
 pub(in crate::rest) struct LeaveCall {
     /// If given, the same as in the path.
     call_id: Option<CallId>,
@@ -32,9 +33,7 @@ pub(in crate::rest) struct LeaveCall {
     request_body = Option<LeaveCall>,
     responses(
         (status = 200, body = CallView),
-        Signed, About, Body,
-        (status = 409, description = "The caller was never in the call", body = Problem,
-            content_type = "application/problem+json"),
+        Counted, Signed, About, Body, Leaving,
     )
 )]
 pub(in crate::rest) async fn leave_call(

@@ -7,7 +7,7 @@ use crate::{
     ids::CallId,
     rest::{
         extract::{Caller, Json, Paging, Path, Query},
-        problems::{About, Signed},
+        problems::{About, Counted, Signed},
     },
     store::Page,
 };
@@ -16,7 +16,10 @@ use crate::{
 #[utoipa::path(
     get, path = "/calls/{id}/legs", tag = "calls", security(("token" = [])),
     params(("id" = CallId, Path), Paging),
-    responses((status = 200, body = Page<LegView>), Signed, About)
+    responses(
+        (status = 200, body = Page<LegView>),
+        Counted, Signed, About,
+    )
 )]
 pub(in crate::rest) async fn legs_of_call(
     State(control): State<Control>,

@@ -9,12 +9,13 @@ use crate::{
     ids::CallId,
     rest::{
         extract::{Caller, Json, Path},
-        problems::{About, Body, Over, Signed},
+        problems::{About, Body, Counted, Running, Signed},
     },
 };
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"locked": true}))]
 pub(in crate::rest) struct LockCall {
     locked: bool,
 }
@@ -26,7 +27,10 @@ pub(in crate::rest) struct LockCall {
     patch, path = "/calls/{id}/lock", tag = "moderation", security(("token" = [])),
     params(("id" = CallId, Path)),
     request_body = LockCall,
-    responses((status = 200, body = CallView), Signed, About, Body, Over)
+    responses(
+        (status = 200, body = CallView),
+        Counted, Signed, About, Body, Running,
+    )
 )]
 pub(in crate::rest) async fn lock_call(
     State(control): State<Control>,

@@ -7,7 +7,7 @@ use crate::{
     ids::CallId,
     rest::{
         extract::{Caller, Json, Path},
-        problems::{About, Body, Signed},
+        problems::{About, Body, Counted, Signed, WithMetadata},
     },
 };
 
@@ -18,7 +18,10 @@ use crate::{
     patch, path = "/calls/{id}/metadata", tag = "calls", security(("token" = [])),
     params(("id" = CallId, Path)),
     request_body = Metadata,
-    responses((status = 200, body = CallView), Signed, About, Body)
+    responses(
+        (status = 200, body = CallView),
+        Counted, Signed, About, Body, WithMetadata,
+    )
 )]
 pub(in crate::rest) async fn update_metadata(
     State(control): State<Control>,

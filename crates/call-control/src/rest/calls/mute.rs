@@ -11,12 +11,13 @@ use crate::{
     ids::CallId,
     rest::{
         extract::{Caller, Json, OptionalJson, Path},
-        problems::{About, Body, Over, Signed},
+        problems::{About, Body, Counted, Running, Signed},
     },
 };
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(example = json!({"force": true}))]
 pub(in crate::rest) struct MuteProducer {
     /// Pause it rather than ask its sender to.
     force: bool,
@@ -30,7 +31,10 @@ pub(in crate::rest) struct MuteProducer {
     post, path = "/calls/{id}/producers/{producerId}/mute", tag = "moderation", security(("token" = [])),
     params(("id" = CallId, Path), ("producerId" = Uuid, Path)),
     request_body = Option<MuteProducer>,
-    responses((status = 200, body = CallView), Signed, About, Body, Over)
+    responses(
+        (status = 200, body = CallView),
+        Counted, Signed, About, Body, Running,
+    )
 )]
 pub(in crate::rest) async fn mute_producer(
     State(control): State<Control>,

@@ -7,8 +7,8 @@ use crate::{
     error::Refusal,
     ids::GroupId,
     rest::{
-        extract::{Caller, Json, Path, Query, page_request},
-        problems::{About, Signed},
+        extract::{Caller, Json, Moment, Path, Query, page_request},
+        problems::{Barred, Counted, Malformed, Signed},
     },
     store::{CallFilter, Page},
 };
@@ -17,7 +17,10 @@ use crate::{
 #[utoipa::path(
     get, path = "/calls/group/{groupId}", tag = "calls", security(("token" = [])),
     params(("groupId" = GroupId, Path), History),
-    responses((status = 200, body = Page<CallView>), Signed, About)
+    responses(
+        (status = 200, body = Page<CallView>),
+        Counted, Signed, Malformed, Barred,
+    )
 )]
 pub(in crate::rest) async fn calls_of_group(
     State(control): State<Control>,
@@ -30,8 +33,8 @@ pub(in crate::rest) async fn calls_of_group(
         status: history.status,
         call_type: history.call_type,
         member: history.member,
-        from: history.from,
-        to: history.to,
+        from: history.from.map(|Moment(time)| time),
+        to: history.to.map(|Moment(time)| time),
     };
     control.calls.find_by_group(&by, group, filter, page).await.map(Json)
 }

@@ -6,7 +6,7 @@ use crate::{
     ids::CallId,
     rest::{
         extract::{Caller, Json, Path},
-        problems::{About, Signed},
+        problems::{About, Counted, Signed},
     },
     signaling::reply::ParticipantView,
     store::Page,
@@ -16,7 +16,10 @@ use crate::{
 #[utoipa::path(
     get, path = "/calls/{id}/participants", tag = "calls", security(("token" = [])),
     params(("id" = CallId, Path)),
-    responses((status = 200, body = Page<ParticipantView>), Signed, About)
+    responses(
+        (status = 200, body = Page<ParticipantView>),
+        Counted, Signed, About,
+    )
 )]
 pub(in crate::rest) async fn participants_of_call(
     State(control): State<Control>,

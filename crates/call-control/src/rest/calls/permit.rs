@@ -1,15 +1,39 @@
+use std::collections::BTreeSet;
+
 use axum::extract::State;
+use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::{
     call::{CallView, StandingChange},
+    calls::media::Source,
     control::Control,
     error::Refusal,
     ids::{CallId, UserId},
     rest::{
         extract::{Caller, Json, Path},
-        problems::{About, Body, Over, Signed},
+        problems::{About, Body, Counted, Running, Signed},
     },
 };
+
+/// What is absent stays as it is.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(example = json!({"canPublish": ["mic"], "canSubscribe": true}))]
+pub(in crate::rest) struct Permit {
+    /// The sources that may be sent; an empty list makes a listener.
+    can_publish: Option<BTreeSet<Source>>,
+    /// Whether anything may be received.
+    can_subscribe: Option<bool>,
+    /// `true` lets somebody in who was removed, or whom a lock keeps out.
+    admitted: Option<bool>,
+}
+
+impl From<Permit> for StandingChange {
+    fn from(Permit { can_publish, can_subscribe, admitted }: Permit) -> Self {
+        Self { can_publish, can_subscribe, admitted }
+    }
+}
 
 /// Change what a member may do in a call
 ///
@@ -18,14 +42,17 @@ use crate::{
 #[utoipa::path(
     patch, path = "/calls/{id}/participants/{userId}", tag = "moderation", security(("token" = [])),
     params(("id" = CallId, Path), ("userId" = UserId, Path)),
-    request_body = StandingChange,
-    responses((status = 200, body = CallView), Signed, About, Body, Over)
+    request_body = Permit,
+    responses(
+        (status = 200, body = CallView),
+        Counted, Signed, About, Body, Running,
+    )
 )]
 pub(in crate::rest) async fn permit_participant(
     State(control): State<Control>,
     Caller(by): Caller,
     Path((call, user)): Path<(CallId, UserId)>,
-    Json(change): Json<StandingChange>,
+    Json(body): Json<Permit>,
 ) -> Result<Json<CallView>, Refusal> {
-    control.calls.permit(&by, call, user, change).await.map(Json)
+    control.calls.permit(&by, call, user, body.into()).await.map(Json)
 }

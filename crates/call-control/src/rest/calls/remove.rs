@@ -7,7 +7,7 @@ use crate::{
     ids::{CallId, UserId},
     rest::{
         extract::{Caller, Json, Path},
-        problems::{About, Over, Signed},
+        problems::{About, Counted, Removing, Signed},
     },
 };
 
@@ -18,7 +18,10 @@ use crate::{
 #[utoipa::path(
     delete, path = "/calls/{id}/participants/{userId}", tag = "moderation", security(("token" = [])),
     params(("id" = CallId, Path), ("userId" = UserId, Path)),
-    responses((status = 200, body = CallView), Signed, About, Over)
+    responses(
+        (status = 200, body = CallView),
+        Counted, Signed, About, Removing,
+    )
 )]
 pub(in crate::rest) async fn remove_participant(
     State(control): State<Control>,

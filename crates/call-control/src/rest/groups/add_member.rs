@@ -4,17 +4,18 @@ use utoipa::ToSchema;
 
 use crate::{
     control::Control,
-    error::{Problem, Refusal},
+    error::Refusal,
     ids::{GroupId, UserId},
     rest::{
         extract::{Caller, Json, Path},
-        problems::{About, Body, Signed},
+        problems::{About, Adding, Body, Counted, Signed},
     },
     store::{Member, Role},
 };
 
 #[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(example = json!({"userId": "c9a1f7d0-3f6b-4b52-8d0e-6c6f2d6f9e10", "role": "member"}))]
 pub(in crate::rest) struct AddMember {
     user_id: UserId,
     #[serde(default)]
@@ -29,10 +30,10 @@ pub(in crate::rest) struct AddMember {
     params(("id" = GroupId, Path)),
     request_body = AddMember,
     responses(
-        (status = 201, body = Member),
-        Signed, About, Body,
-        (status = 409, description = "The user is a member", body = Problem,
-            content_type = "application/problem+json"),
+        (status = 201, body = Member, example = json!({
+            "userId": "c9a1f7d0-3f6b-4b52-8d0e-6c6f2d6f9e10", "name": "Ada", "role": "member",
+        })),
+        Counted, Signed, About, Body, Adding,
     )
 )]
 pub(in crate::rest) async fn add_member(

@@ -3,10 +3,10 @@ use axum::{extract::State, http::StatusCode};
 use super::Named;
 use crate::{
     control::Control,
-    error::{Problem, Refusal},
+    error::Refusal,
     rest::{
         extract::{Caller, Json},
-        problems::{Body, Signed},
+        problems::{Barred, Body, Counted, Signed},
     },
     store::Group,
 };
@@ -18,10 +18,11 @@ use crate::{
     post, path = "/groups", tag = "groups", security(("token" = [])),
     request_body = Named,
     responses(
-        (status = 201, body = Group),
-        Signed, Body,
-        (status = 400, description = "The request is malformed", body = Problem,
-            content_type = "application/problem+json"),
+        (status = 201, body = Group, example = json!({
+            "id": "5b0f7a52-7f0f-4a53-9a86-3a1a0a6b1f11", "name": "Team",
+            "createdAt": "2026-03-02T09:00:00Z", "updatedAt": "2026-03-02T09:00:00Z",
+        })),
+        Counted, Signed, Barred, Body,
     )
 )]
 pub(in crate::rest) async fn create_group(

@@ -2,10 +2,10 @@ use axum::{extract::State, http::StatusCode};
 
 use crate::{
     control::Control,
-    error::{Problem, Refusal},
+    error::Refusal,
     rest::{
         extract::{Caller, Path, group_of},
-        problems::{About, Signed},
+        problems::{About, Counted, Deleting, Signed},
     },
 };
 
@@ -17,9 +17,7 @@ use crate::{
     params(("id" = String, Path, min_length = 1, max_length = 255)),
     responses(
         (status = 204, description = "It is gone"),
-        Signed, About,
-        (status = 409, description = "Members keep starting calls in it", body = Problem,
-            content_type = "application/problem+json"),
+        Counted, Signed, About, Deleting,
     )
 )]
 pub(in crate::rest) async fn delete_group(

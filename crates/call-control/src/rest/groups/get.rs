@@ -6,7 +6,7 @@ use crate::{
     ids::GroupId,
     rest::{
         extract::{Caller, Json, Path},
-        problems::{About, Signed},
+        problems::{About, Counted, Signed},
     },
     store::Group,
 };
@@ -15,7 +15,13 @@ use crate::{
 #[utoipa::path(
     get, path = "/groups/{id}", tag = "groups", security(("token" = [])),
     params(("id" = GroupId, Path)),
-    responses((status = 200, body = Group), Signed, About)
+    responses(
+        (status = 200, body = Group, example = json!({
+            "id": "5b0f7a52-7f0f-4a53-9a86-3a1a0a6b1f11", "name": "Team",
+            "createdAt": "2026-03-02T09:00:00Z", "updatedAt": "2026-03-02T09:00:00Z",
+        })),
+        Counted, Signed, About,
+    )
 )]
 pub(in crate::rest) async fn get_group(
     State(control): State<Control>,

@@ -2,10 +2,10 @@ use axum::extract::State;
 
 use crate::{
     control::Control,
-    error::{Problem, Refusal},
+    error::Refusal,
     rest::{
         extract::{Json, Paging, Query, User},
-        problems::Signed,
+        problems::{Barred, Counted, Malformed, Signed},
     },
     store::{Group, Page},
 };
@@ -16,9 +16,7 @@ use crate::{
     params(Paging),
     responses(
         (status = 200, body = Page<Group>),
-        Signed,
-        (status = 400, description = "The request is malformed", body = Problem,
-            content_type = "application/problem+json"),
+        Counted, Signed, Malformed, Barred,
     )
 )]
 pub(in crate::rest) async fn list_groups(

@@ -6,7 +6,7 @@ use crate::{
     ids::GroupId,
     rest::{
         extract::{Caller, Json, Paging, Path, Query},
-        problems::{About, Signed},
+        problems::{About, Counted, Signed},
     },
     store::{Member, Page},
 };
@@ -15,7 +15,10 @@ use crate::{
 #[utoipa::path(
     get, path = "/groups/{id}/members", tag = "groups", security(("token" = [])),
     params(("id" = GroupId, Path), Paging),
-    responses((status = 200, body = Page<Member>), Signed, About)
+    responses(
+        (status = 200, body = Page<Member>),
+        Counted, Signed, About,
+    )
 )]
 pub(in crate::rest) async fn list_members(
     State(control): State<Control>,

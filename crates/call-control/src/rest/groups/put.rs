@@ -6,7 +6,7 @@ use crate::{
     error::Refusal,
     rest::{
         extract::{Caller, Json, Path, group_of},
-        problems::{About, Body, Signed},
+        problems::{About, Body, Counted, Signed},
     },
     store::Group,
 };
@@ -22,7 +22,7 @@ use crate::{
     responses(
         (status = 200, description = "It was there", body = Group),
         (status = 201, description = "It is new", body = Group),
-        Signed, About, Body,
+        Counted, Signed, About, Body,
     )
 )]
 pub(in crate::rest) async fn put_group(

@@ -4,16 +4,18 @@ use utoipa::ToSchema;
 
 use crate::{
     control::Control,
-    error::{Problem, Refusal},
+    error::Refusal,
     name::DisplayName,
     rest::{
         extract::{Caller, Json, Path, group_of, user_of},
-        problems::{About, Body, Signed},
+        problems::{About, Body, Counted, Putting, Signed},
     },
     store::{Member, Role},
 };
 
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"role": "member", "name": "Ada"}))]
 pub(in crate::rest) struct PutMember {
     #[serde(default)]
     role: Role,
@@ -35,9 +37,7 @@ pub(in crate::rest) struct PutMember {
     responses(
         (status = 200, description = "They were a member", body = Member),
         (status = 201, description = "They are one from here on", body = Member),
-        Signed, About, Body,
-        (status = 422, description = "The group is full", body = Problem,
-            content_type = "application/problem+json"),
+        Counted, Signed, About, Body, Putting,
     )
 )]
 pub(in crate::rest) async fn put_member(

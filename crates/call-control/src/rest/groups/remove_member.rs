@@ -2,10 +2,10 @@ use axum::{extract::State, http::StatusCode};
 
 use crate::{
     control::Control,
-    error::{Problem, Refusal},
+    error::Refusal,
     rest::{
         extract::{Caller, Path, group_of, user_of},
-        problems::{About, Signed},
+        problems::{About, Counted, LastOwner, Signed},
     },
 };
 
@@ -21,9 +21,7 @@ use crate::{
     ),
     responses(
         (status = 204, description = "The user is no member"),
-        Signed, About,
-        (status = 409, description = "The member is the last owner", body = Problem,
-            content_type = "application/problem+json"),
+        Counted, Signed, About, LastOwner,
     )
 )]
 pub(in crate::rest) async fn remove_member(

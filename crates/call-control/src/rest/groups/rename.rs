@@ -7,7 +7,7 @@ use crate::{
     ids::GroupId,
     rest::{
         extract::{Caller, Json, Path},
-        problems::{About, Body, Signed},
+        problems::{About, Body, Counted, Signed},
     },
     store::Group,
 };
@@ -17,7 +17,10 @@ use crate::{
     patch, path = "/groups/{id}", tag = "groups", security(("token" = [])),
     params(("id" = GroupId, Path)),
     request_body = Named,
-    responses((status = 200, body = Group), Signed, About, Body)
+    responses(
+        (status = 200, body = Group),
+        Counted, Signed, About, Body,
+    )
 )]
 pub(in crate::rest) async fn rename_group(
     State(control): State<Control>,

@@ -4,16 +4,18 @@ use utoipa::ToSchema;
 
 use crate::{
     control::Control,
-    error::{Problem, Refusal},
+    error::Refusal,
     ids::{GroupId, UserId},
     rest::{
         extract::{Caller, Json, Path},
-        problems::{About, Body, Signed},
+        problems::{About, Body, Counted, LastOwner, Signed},
     },
     store::{Member, Role},
 };
 
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"role": "admin"}))]
 pub(in crate::rest) struct SetRole {
     role: Role,
 }
@@ -27,9 +29,7 @@ pub(in crate::rest) struct SetRole {
     request_body = SetRole,
     responses(
         (status = 200, body = Member),
-        Signed, About, Body,
-        (status = 409, description = "The member is the last owner", body = Problem,
-            content_type = "application/problem+json"),
+        Counted, Signed, About, Body, LastOwner,
     )
 )]
 pub(in crate::rest) async fn set_role(

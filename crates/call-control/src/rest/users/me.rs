@@ -2,7 +2,7 @@ use crate::{
     ids::UserId,
     rest::{
         extract::{Json, User},
-        problems::Signed,
+        problems::{Barred, Counted, Signed},
     },
 };
 use chrono::{DateTime, Utc};
@@ -21,7 +21,10 @@ pub(in crate::rest) struct Me {
 /// Who the server takes the caller for
 #[utoipa::path(
     get, path = "/users/me", tag = "users", security(("token" = [])),
-    responses((status = 200, body = Me), Signed)
+    responses(
+        (status = 200, body = Me),
+        Counted, Signed, Barred,
+    )
 )]
 pub(in crate::rest) async fn get_me(User(identity): User) -> Json<Me> {
     Json(Me { id: identity.user_id, name: identity.name, expires_at: identity.expires_at })

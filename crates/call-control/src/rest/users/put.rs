@@ -6,7 +6,7 @@ use crate::{
     rest::{
         extract::{Caller, Json, Path, user_of},
         groups::Named,
-        problems::{BadQuery, Body, Forbidden, Signed},
+        problems::{Barred, Body, Counted, Signed},
     },
     store::{User, now},
 };
@@ -19,7 +19,10 @@ use crate::{
     put, path = "/users/{id}", tag = "admin", security(("token" = [])),
     params(("id" = String, Path, min_length = 1, max_length = 255)),
     request_body = Named,
-    responses((status = 200, body = User), Signed, Forbidden, BadQuery, Body)
+    responses(
+        (status = 200, body = User),
+        Counted, Signed, Barred, Body,
+    )
 )]
 pub(in crate::rest) async fn put_user(
     State(control): State<Control>,

@@ -5,7 +5,7 @@ use crate::{
     error::Refusal,
     rest::{
         extract::{Caller, Path, user_of},
-        problems::{BadQuery, Forbidden, Signed},
+        problems::{Barred, Counted, Malformed, Signed},
     },
     store::now,
 };
@@ -16,7 +16,10 @@ use crate::{
 #[utoipa::path(
     delete, path = "/users/{id}/sessions", tag = "admin", security(("token" = [])),
     params(("id" = String, Path, min_length = 1, max_length = 255)),
-    responses((status = 204, description = "Signed out"), Signed, Forbidden, BadQuery)
+    responses(
+        (status = 204, description = "Signed out"),
+        Counted, Signed, Malformed, Barred,
+    )
 )]
 pub(in crate::rest) async fn revoke_sessions(
     State(control): State<Control>,

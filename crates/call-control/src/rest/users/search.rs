@@ -6,7 +6,7 @@ use crate::{
     error::{ErrorCode, Refusal},
     rest::{
         extract::{Caller, Json, Query, page_request},
-        problems::{About, Signed},
+        problems::{Barred, Counted, Malformed, Signed},
     },
     store::{Page, User},
 };
@@ -17,7 +17,10 @@ use crate::{
 #[utoipa::path(
     get, path = "/users", tag = "users", security(("token" = [])),
     params(Search),
-    responses((status = 200, body = Page<User>), Signed, About)
+    responses(
+        (status = 200, body = Page<User>),
+        Counted, Signed, Malformed, Barred,
+    )
 )]
 pub(in crate::rest) async fn search_users(
     State(control): State<Control>,
@@ -28,5 +31,5 @@ pub(in crate::rest) async fn search_users(
         return Err(Refusal::new(ErrorCode::Forbidden, "people can only be searched under dev sign-in"));
     }
     let page = page_request(search.limit, search.cursor.as_deref())?;
-    Ok(Json(control.store.users_by_name(&search.name, page).await?))
+    Ok(Json(control.store.users_by_name(&search.name.0, page).await?))
 }

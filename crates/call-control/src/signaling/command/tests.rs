@@ -79,7 +79,7 @@ fn a_payload_of_the_wrong_type_is_malformed_whatever_the_event() {
             let error = Command::parse(name, bad).unwrap_err();
             assert!(matches!(error, CommandError::Malformed(_)), "{name} {bad}: {error}");
         }
-        let fields: serde_json::Map<_, _> = serde_json::from_str(payload).unwrap();
+        let fields: serde_json::Map<_, _> = serde_json::from_str(&payload).unwrap();
         let list = serde_json::to_string(&fields.values().collect::<Vec<_>>()).unwrap();
         assert!(Command::parse(name, &list).is_err(), "{name}: a list of its fields is not the payload");
         let wrong_id = payload.replace(ID, "not-an-id");

@@ -52,6 +52,7 @@ impl World {
             max_call_age: Duration::from_secs(3600),
             ice_servers: IceServers::default(),
             origins: Vec::new(),
+            trusted_proxies: Vec::new(),
             groups_managed_by: GroupsManagedBy::Users,
             token_grace: Duration::from_secs(300),
         };

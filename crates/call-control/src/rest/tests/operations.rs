@@ -1,0 +1,22 @@
+//! What needs no token.
+
+use super::*;
+
+#[tokio::test]
+async fn what_anyone_may_ask() {
+    let api = Api::new().await;
+    assert_eq!(api.get("/health/live", "").await.status, StatusCode::NO_CONTENT);
+    assert_eq!(api.get("/health/ready", "").await.status, StatusCode::NO_CONTENT);
+    let capabilities = api.get("/rtp-capabilities", "").await;
+    assert!(capabilities.body["codecs"].is_array());
+    assert!(capabilities.headers.contains_key(header::CACHE_CONTROL));
+    api.get("/ice-servers", "").await.assert_problem(401, "unauthorized");
+    let (_, ada) = api.user("Ada").await;
+    assert_eq!(api.get("/ice-servers", &ada).await.body, json!({"iceServers": []}));
+    assert_eq!(api.get("/openapi.json", "").await.body["openapi"], "3.1.0");
+    assert_eq!(api.get("/docs/", "").await.status, StatusCode::OK);
+    api.world.control.store.close().await;
+    let down = api.get("/health/ready", "").await;
+    down.assert_problem(503, "unavailable");
+    assert!(down.headers.contains_key(header::RETRY_AFTER));
+}
