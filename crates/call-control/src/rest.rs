@@ -29,6 +29,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
 pub(crate) use extract::bearer;
+pub(crate) use problems::Handshake;
 
 use crate::{
     address::client_address,

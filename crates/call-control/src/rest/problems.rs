@@ -26,7 +26,7 @@ use crate::{
 macro_rules! problems {
     ($($(#[doc = $about:literal])+ $set:ident { $($(#[doc = $meaning:literal])+ $code:ident,)+ })+) => {$(
         $(#[doc = $about])+
-        pub(super) enum $set {}
+        pub(crate) enum $set {}
 
         impl IntoResponses for $set {
             fn responses() -> BTreeMap<String, RefOr<Response>> {
@@ -181,6 +181,20 @@ problems! {
         NotFound,
     }
 
+    /// Opening a WebSocket.
+    Handshake {
+        /// Not a WebSocket handshake, or the address has a query.
+        BadRequest,
+        /// The token is expired, revoked or not valid here.
+        Unauthorized,
+        /// Pages of this origin are not allowed.
+        Forbidden,
+        /// The user has as many connections open as they may.
+        TooManySockets,
+        /// The token cannot be checked right now.
+        Unavailable,
+    }
+
     /// Whether the server can work.
     Down {
         /// A fault of the server, which was logged.
@@ -221,10 +235,8 @@ fn response(problems: &[(ErrorCode, &str)]) -> Response {
 }
 
 fn example(code: ErrorCode, meaning: &str) -> Refusal {
-    match code {
-        ErrorCode::CallExists => Refusal::call_exists(CallId(Uuid::from_u128(EXAMPLE_ID))),
-        other => Refusal::new(other, meaning.to_owned()),
-    }
+    let call_id = (code == ErrorCode::CallExists).then(|| CallId(Uuid::from_u128(EXAMPLE_ID)));
+    Refusal { call_id, ..Refusal::new(code, meaning.to_owned()) }
 }
 
 /// As `code` says it.

@@ -28,7 +28,6 @@ pub use frame::{ACK, AUTH};
 use super::session::Admission;
 use crate::Control;
 use crate::address::client_address;
-use crate::error::Problem;
 use crate::rest;
 
 /// The running carrier.
@@ -67,16 +66,7 @@ impl WebSocketCarrier {
     security((), ("token" = [])),
     responses(
         (status = 101, description = "The connection is a WebSocket now"),
-        (status = 400, description = "Not a WebSocket handshake, or the address has a query", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 401, description = "The token is expired or not valid here", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 403, description = "Pages of this origin are not allowed", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 422, description = "The user has too many connections open", body = Problem,
-            content_type = "application/problem+json"),
-        (status = 503, description = "The token cannot be checked right now", body = Problem,
-            content_type = "application/problem+json"),
+        rest::Handshake,
     )
 )]
 pub(crate) async fn open_web_socket(
