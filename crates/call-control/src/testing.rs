@@ -11,7 +11,7 @@ use crate::{
     store::Store,
 };
 
-pub(crate) use world::{SECRET, World, fast_rules, slow_rules};
+pub(crate) use world::{SECRET, TestOutlet, World, fast_rules, slow_rules};
 
 /// Runs one async test body on SQLite and on Postgres. The body takes the [`TestStore`].
 macro_rules! on_both_engines {

@@ -1,5 +1,10 @@
+use tokio::time::timeout;
+
 use super::*;
-use crate::testing::{World, on_both_engines};
+use crate::{
+    signaling::{Admission, Farewell, Session},
+    testing::{TestOutlet, World, on_both_engines},
+};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -24,6 +29,26 @@ on_both_engines! {
             assert_eq!(control.authenticate(&before).await, Err(AuthError::Revoked));
             assert!(control.authenticate(&bobs).await.is_ok());
         }
+    }
+
+    async fn a_socket_on_its_way_does_not_outlive_the_revocation(database) {
+        let world = World::new(&database).await;
+        let (ada, revoked_at) = (UserId::random(), now());
+        let open = async |issued: DateTime<Utc>, revoke: bool| {
+            let token = token(&world, ada, "Ada", issued);
+            let admission = Admission::by_token(&world.control, &token, None).await.unwrap();
+            if revoke {
+                world.control.revoke_sessions(&Actor::SERVER, ada, revoked_at).await.unwrap();
+            }
+            let (outlet, _heard) = TestOutlet::new();
+            let mut session = Session::open(world.control.clone(), admission, Box::new(outlet));
+            session.greet().await;
+            let overstays = timeout(Duration::from_millis(100), session.overstayed()).await.is_ok();
+            session.close(Farewell::Lost).await;
+            overstays
+        };
+        assert!(open(revoked_at - Duration::from_secs(60), true).await);
+        assert!(!open(revoked_at + Duration::from_secs(1), false).await);
     }
 
     async fn an_earlier_revocation_does_not_undo_a_later_one(database) {

@@ -56,7 +56,12 @@ impl Session {
     }
 
     /// Tells a new socket which calls it could join.
-    pub async fn greet(&self) {
+    pub async fn greet(&mut self) {
+        // Whoever was signed out everywhere while this socket was on its way here was not known to be on it.
+        if self.control.remember(&self.admission.identity).await == Err(AuthError::Revoked) {
+            self.overstays_at = Some(Instant::now());
+            return;
+        }
         match self.control.calls.find_active_for_user(self.admission.identity.user_id).await {
             Ok(calls) => {
                 self.control.hub.send(&Audience::Socket(self.socket), &ServerEvent::ActiveCalls(calls));

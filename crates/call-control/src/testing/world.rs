@@ -148,7 +148,7 @@ pub(crate) struct TestOutlet(mpsc::UnboundedSender<(&'static str, Value)>);
 pub(crate) struct Heard(mpsc::UnboundedReceiver<(&'static str, Value)>);
 
 impl TestOutlet {
-    fn new() -> (Self, Heard) {
+    pub(crate) fn new() -> (Self, Heard) {
         let (sender, receiver) = mpsc::unbounded_channel();
         (Self(sender), Heard(receiver))
     }
