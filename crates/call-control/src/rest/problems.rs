@@ -191,6 +191,8 @@ problems! {
         Forbidden,
         /// The user has as many connections open as they may.
         TooManySockets,
+        /// Too many requests from this address; `Retry-After` says how long to wait.
+        RateLimited,
         /// The token cannot be checked right now.
         Unavailable,
     }

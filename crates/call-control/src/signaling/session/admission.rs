@@ -25,6 +25,8 @@ pub enum AdmissionError {
     MissingToken,
     Token(AuthError),
     TooManySockets,
+    /// Too many tries from this address: tokens are not to be guessed here either.
+    RateLimited,
 }
 
 impl Admission {
@@ -35,6 +37,9 @@ impl Admission {
         token: &str,
         address: Option<IpAddr>,
     ) -> Result<Self, AdmissionError> {
+        if address.is_some_and(|from| control.limiter.count_address(from).is_err()) {
+            return Err(AdmissionError::RateLimited);
+        }
         let identity = control.authenticate(token).await.map_err(AdmissionError::Token)?;
         let seat = control.hub.seats().take(identity.user_id, control.limits.sockets_per_user);
         Ok(Self { identity, address, _seat: seat.ok_or(AdmissionError::TooManySockets)? })
@@ -55,6 +60,7 @@ impl fmt::Display for AdmissionError {
             Self::Token(AuthError::Revoked) => "unauthorized: token_revoked",
             Self::Token(AuthError::Unavailable) => "unavailable",
             Self::TooManySockets => "too_many_sockets",
+            Self::RateLimited => "rate_limited",
         })
     }
 }
@@ -64,6 +70,9 @@ impl From<AdmissionError> for Refusal {
         match error {
             AdmissionError::MissingToken => Self::new(ErrorCode::Unauthorized, "no token was sent"),
             AdmissionError::Token(error) => error.into(),
+            AdmissionError::RateLimited => {
+                Self::new(ErrorCode::RateLimited, "too many requests from this address")
+            }
             AdmissionError::TooManySockets => {
                 Self::new(ErrorCode::TooManySockets, "this user has as many connections open as they may")
             }

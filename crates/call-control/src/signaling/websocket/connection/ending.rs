@@ -43,9 +43,9 @@ impl Ending {
         let (code, reason) = match self {
             Self::Left | Self::Lost => return None,
             Self::TooLong => (CloseCode::Size, "too_large".to_owned()),
-            Self::NotAdmitted(AdmissionError::Token(AuthError::Unavailable)) => {
-                (CloseCode::Again, AdmissionError::Token(AuthError::Unavailable).to_string())
-            }
+            Self::NotAdmitted(
+                error @ (AdmissionError::Token(AuthError::Unavailable) | AdmissionError::RateLimited),
+            ) => (CloseCode::Again, error.to_string()),
             Self::NotAdmitted(error) => (CloseCode::Policy, error.to_string()),
             Self::Overstayed => unauthorized(AuthError::Expired),
             Self::LetGo(Closing::Revoked) => unauthorized(AuthError::Revoked),
