@@ -126,7 +126,7 @@ impl Authenticator {
         self.service.as_ref().is_some_and(|service| service.is(token))
     }
 
-    /// The user whose tokens carry `external` as their `sub`. `None` unless it has 1 to 255 bytes.
+    /// The user whose tokens carry `external` as their `sub`. `None` unless it has 1 to 255 characters.
     #[must_use]
     pub fn user_id(&self, external: &str) -> Option<UserId> {
         self.claims.user_id(external)

@@ -56,7 +56,7 @@ ids! {
 
 impl UserId {
     /// The user whom an app knows by this id: a UUID is kept, anything else becomes one (version 5) in the
-    /// `namespace` of who gave the id. `None` unless it has 1 to 255 bytes.
+    /// `namespace` of who gave the id. `None` unless it has 1 to 255 characters.
     #[must_use]
     pub fn from_external(id: &str, namespace: &Uuid) -> Option<Self> {
         from_external(id, namespace).map(Self)
@@ -77,7 +77,7 @@ impl GroupId {
 }
 
 fn from_external(id: &str, namespace: &Uuid) -> Option<Uuid> {
-    if id.is_empty() || id.len() > MAX_EXTERNAL_ID {
+    if id.is_empty() || id.chars().count() > MAX_EXTERNAL_ID {
         return None;
     }
     Some(Uuid::parse_str(id).unwrap_or_else(|_| Uuid::new_v5(namespace, id.as_bytes())))
@@ -107,7 +107,7 @@ impl TryFrom<String> for DeviceId {
 }
 
 const GROUPS: Uuid = uuid!("1012b521-ddab-4fa8-8fec-4af3de868080");
-/// In bytes, as OpenID Connect bounds a `sub`.
+/// In characters; OpenID Connect bounds a `sub` to as many, of ASCII.
 const MAX_EXTERNAL_ID: usize = 255;
 const MAX_DEVICE_ID: usize = 64;
 

@@ -229,6 +229,6 @@ pub(super) fn bad_request(detail: String) -> Refusal {
     Refusal::new(ErrorCode::BadRequest, detail)
 }
 
-const EXTERNAL_ID: &str = "an id has 1 to 255 bytes";
+const EXTERNAL_ID: &str = "an id has 1 to 255 characters";
 const DEFAULT_LIMIT: u8 = 50;
 const MAX_LIMIT: u8 = 100;

@@ -32,7 +32,7 @@ impl TryFrom<String> for Prefix {
 pub(super) struct Search {
     /// What the name starts with.
     #[serde(default)]
-    #[param(value_type = Option<String>, max_length = 100)]
+    #[param(value_type = Option<String>, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     name: Prefix,
     /// How many items, 1 to 100.
     #[param(minimum = 1, maximum = 100, default = 50)]

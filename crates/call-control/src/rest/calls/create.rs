@@ -40,7 +40,8 @@ pub(in crate::rest) struct CreateCall {
 /// request within a day gets the same answer and starts nothing.
 #[utoipa::path(
     post, path = "/calls", tag = "calls", security(("token" = [])),
-    params(("Idempotency-Key" = Option<String>, Header, max_length = 255,
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
+        pattern = r"^[\x21-\x7e]+$",
         description = "Up to 255 visible ASCII characters that the caller never uses for another request")),
     request_body = CreateCall,
     responses(
