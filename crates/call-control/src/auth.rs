@@ -32,6 +32,8 @@ pub use jwks::{InvalidJwksUrl, JwksUrl};
 pub struct Identity {
     pub user_id: UserId,
     pub name: String,
+    /// Whether the token says the name; else it is a short id that stands in for one.
+    pub named: bool,
     /// Whether the token makes its bearer a server admin.
     pub admin: bool,
     /// When the token was made (`iat`), if it says so.
@@ -196,6 +198,7 @@ impl Authenticator {
         let identity = Identity {
             user_id,
             name: name.to_owned(),
+            named: true,
             admin: false,
             issued_at: Some(now.trunc_subsecs(0)),
             expires_at: now + dev::LIFETIME,

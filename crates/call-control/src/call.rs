@@ -141,6 +141,8 @@ pub enum CallError {
     Removed,
     #[error("the call has as many participants as it may")]
     Full,
+    #[error("this user has as many devices in the call as they may")]
+    TooManyLegs,
     #[error("metadata has more than {limit} bytes")]
     MetadataTooLarge { limit: usize },
 }

@@ -119,6 +119,7 @@ impl Calls {
     /// `idempotency_mismatch` for a key that is in use, `node_overloaded`, `unavailable`.
     pub async fn create(&self, by: &Actor, new: NewCall) -> Result<Created, Refusal> {
         let user = by.person()?.id;
+        self.require_member(new.group_id, by).await?;
         let claim = match &new.once {
             None => None,
             Some(once) => match self.claim(user, once).await? {
@@ -126,9 +127,13 @@ impl Calls {
                 Err(answer) => return Ok(Created::Before(answer)),
             },
         };
-        let created = self.start_call(by, new).await;
-        drop(claim);
-        created.map(|call| Created::Now(Box::new(call)))
+        let (calls, by) = (self.clone(), by.clone());
+        self.whole(async move {
+            let created = calls.start_call(&by, new).await;
+            drop(claim);
+            created.map(|call| Created::Now(Box::new(call)))
+        })
+        .await
     }
 
     /// # Errors
@@ -197,10 +202,11 @@ impl Calls {
     pub async fn leave(&self, by: &Actor, call: CallId, leg: Option<LegId>) -> Result<CallView, Refusal> {
         let user = by.person()?.id;
         let left = self.command(call, Command::Leave { user, leg, reason: LegReason::Left }, by).await;
-        if left.as_ref().is_err_and(|refusal| refusal.code == ErrorCode::NotInCall) {
-            self.readable(by, call).await?;
+        match self.readable(by, call).await {
+            // The answer is the call, which is for members only, whoever was in it once.
+            Err(refusal) if refusal.code != ErrorCode::Unavailable => Err(refusal),
+            Ok(_) | Err(_) => left,
         }
-        left
     }
 
     /// Ends the call for everybody; ending it twice changes nothing.
@@ -262,10 +268,14 @@ impl Calls {
     pub async fn cleanup_stale(&self, by: &Actor) -> Result<usize, Refusal> {
         by.require_admin()?;
         let stale = self.shared.store.running_calls_before(now() - self.shared.config.max_call_age).await?;
+        let mut ended = 0;
         for call in &stale {
-            self.command(call.id, Command::End(Ending::Timeout), by).await?;
+            match self.command(call.id, Command::End(Ending::Timeout), by).await {
+                Ok(_) => ended += 1,
+                Err(error) => tracing::warn!(call = %call.id, %error, "a stale call could not be ended"),
+            }
         }
-        Ok(stale.len())
+        Ok(ended)
     }
 
     /// Ends the legs of somebody who is no longer a member.
@@ -273,10 +283,7 @@ impl Calls {
     /// # Errors
     /// `unavailable`.
     pub async fn expel(&self, by: &Actor, group: GroupId, user: UserId) -> Result<(), Refusal> {
-        for call in self.shared.live.of_group(group) {
-            self.put_out(by, call, user, LegReason::NotAMember).await?;
-        }
-        Ok(())
+        self.put_out_of(self.shared.live.of_group(group), by, user, LegReason::NotAMember).await
     }
 
     /// Ends all legs of a user, in whichever calls they are.
@@ -284,10 +291,7 @@ impl Calls {
     /// # Errors
     /// `unavailable`.
     pub async fn expel_everywhere(&self, by: &Actor, user: UserId) -> Result<(), Refusal> {
-        for call in self.shared.live.all() {
-            self.put_out(by, call, user, LegReason::Removed).await?;
-        }
-        Ok(())
+        self.put_out_of(self.shared.live.all(), by, user, LegReason::Removed).await
     }
 
     /// Ends a call whose group is about to be deleted.
@@ -296,6 +300,29 @@ impl Calls {
     /// `unavailable`.
     pub async fn end_with_group(&self, by: &Actor, call: CallId) -> Result<(), Refusal> {
         self.command(call, Command::End(Ending::GroupDeleted), by).await.map(drop)
+    }
+
+    /// Does all of something that must not stop half-way when nobody waits for it any more.
+    pub(crate) async fn whole<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.shared.tasks.spawn(work).await.unwrap_or_else(|broken| Err(Refusal::internal(&broken)))
+    }
+
+    /// One call that does not answer does not keep the user in the others.
+    async fn put_out_of(
+        &self,
+        calls: Vec<CallId>,
+        by: &Actor,
+        user: UserId,
+        reason: LegReason,
+    ) -> Result<(), Refusal> {
+        let mut outcome = Ok(());
+        for call in calls {
+            outcome = outcome.and(self.put_out(by, call, user, reason).await);
+        }
+        outcome
     }
 
     async fn put_out(
@@ -314,7 +341,6 @@ impl Calls {
 
     async fn start_call(&self, by: &Actor, new: NewCall) -> Result<CallView, Refusal> {
         let creator = by.person()?.clone();
-        self.require_member(new.group_id, by).await?;
         let limit = self.shared.config.rules.max_metadata_bytes;
         if new.metadata.is_larger_than(limit) {
             return Err(CallError::MetadataTooLarge { limit }.into());

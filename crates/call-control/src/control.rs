@@ -124,16 +124,19 @@ impl Control {
     /// # Errors
     /// [`AuthError`], which as a refusal is `unauthorized` or `unavailable`.
     pub async fn authenticate(&self, token: &str) -> Result<Identity, AuthError> {
-        let identity = self.auth.verify(token).await?;
-        self.remember(&identity).await?;
+        let mut identity = self.auth.verify(token).await?;
+        let known = self.remember(&identity).await?;
+        if let (false, Some(name)) = (identity.named, known.name) {
+            identity.name = name;
+        }
         Ok(identity)
     }
 
     /// Makes sure that the user exists, and that their sessions have not been revoked since they signed in.
-    pub(crate) async fn remember(&self, identity: &Identity) -> Result<(), AuthError> {
+    pub(crate) async fn remember(&self, identity: &Identity) -> Result<KnownUser, AuthError> {
         let known = self.known_user(identity).await?;
         let revoked = known.sessions_revoked_at.is_some_and(|at| identity.is_revoked(at));
-        if revoked { Err(AuthError::Revoked) } else { Ok(()) }
+        if revoked { Err(AuthError::Revoked) } else { Ok(known) }
     }
 
     /// Refuses whatever token the user has so far, on every device, and ends what they do with them.
@@ -142,10 +145,29 @@ impl Control {
     /// `forbidden` for all but server admins, `unavailable`.
     pub async fn revoke_sessions(&self, by: &Actor, user: UserId, now: DateTime<Utc>) -> Result<(), Refusal> {
         by.require_admin()?;
-        self.store.revoke_sessions(user, by, now).await?;
-        self.known.revoked(user, now);
-        self.calls.expel_everywhere(by, user).await?;
-        self.hub.disconnect(user);
+        let (control, by) = (self.clone(), by.clone());
+        let revocation = async move {
+            control.store.revoke_sessions(user, &by, now).await?;
+            control.known.revoked(user, now);
+            control.hub.disconnect(user);
+            control.calls.expel_everywhere(&by, user).await
+        };
+        self.calls.whole(revocation).await
+    }
+
+    /// Whether the user has been signed out since they got this token, as far as it is known here.
+    pub(crate) fn is_signed_out(&self, identity: &Identity) -> bool {
+        let known = self.known.get(identity.user_id);
+        known.and_then(|known| known.sessions_revoked_at).is_some_and(|at| identity.is_revoked(at))
+    }
+
+    /// Writes a user down, or renames them.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub(crate) async fn put_user(&self, user: UserId, name: &str) -> Result<(), Refusal> {
+        let sessions_revoked_at = self.store.put_user(user, name, now()).await?;
+        self.known.stored(user, name, sessions_revoked_at);
         Ok(())
     }
 
@@ -156,13 +178,24 @@ impl Control {
     }
 
     async fn known_user(&self, identity: &Identity) -> Result<KnownUser, AuthError> {
-        let Identity { user_id, name, .. } = identity;
+        let Identity { user_id, name, named, .. } = identity;
         let known = self.known.get(*user_id);
-        if let Some(known) = known.as_ref().filter(|known| known.name.as_ref() == Some(name)) {
+        // A token without a name takes whatever name there is.
+        let is_named = |known: &&KnownUser| match &known.name {
+            Some(stored) => !named || stored == name,
+            None => false,
+        };
+        if let Some(known) = known.as_ref().filter(is_named) {
             return Ok(known.clone());
         }
-        match self.store.put_user(*user_id, name, now()).await {
-            Ok(sessions_revoked_at) => Ok(self.known.stored(*user_id, name, sessions_revoked_at)),
+        let stored = if *named {
+            let revoked = self.store.put_user(*user_id, name, now()).await;
+            revoked.map(|sessions_revoked_at| (name.clone(), sessions_revoked_at))
+        } else {
+            self.store.note_user(*user_id, name, now()).await
+        };
+        match stored {
+            Ok((name, sessions_revoked_at)) => Ok(self.known.stored(*user_id, &name, sessions_revoked_at)),
             Err(error) => {
                 tracing::warn!(user = %user_id, %error, "a user cannot be noted");
                 // A new name waits; somebody of whom nothing but a revocation is known may not even exist.

@@ -175,6 +175,7 @@ impl From<CallError> for Refusal {
             CallError::UnknownLeg => ErrorCode::NotFound,
             CallError::Locked => ErrorCode::CallLocked,
             CallError::Removed => ErrorCode::Removed,
+            CallError::TooManyLegs => ErrorCode::LimitExceeded,
             CallError::Full => ErrorCode::TooManyParticipants,
             CallError::MetadataTooLarge { .. } => ErrorCode::MetadataTooLarge,
         };

@@ -196,11 +196,11 @@ impl Groups {
         let member = Member { user_id: user, name, role, created_at: now };
         match self.store.role(group, user).await? {
             Some(present) if present == role => return Ok((member, false)),
-            Some(_) => {
-                self.store.change_member(group, user, Some(role), by, now).await?;
+            Some(_) if self.store.change_member(group, user, Some(role), by, now).await? => {
                 return Ok((member, false));
             }
-            None => {}
+            // Or somebody else has just removed them.
+            Some(_) | None => {}
         }
         match self.store.add_member(group, self.new_member(user, role), by, now).await {
             Ok(()) => Ok((member, true)),
@@ -234,20 +234,30 @@ impl Groups {
         Ok(Member { user_id: user, name: self.name_of(user).await?, role, created_at: now })
     }
 
-    /// Members may always leave. A member who goes is out of the group's running call at once.
+    /// Where people manage groups, members may always leave. A member who goes is out of the group's running call at
+    /// once. For server admins, repeating it makes sure of that.
     ///
     /// # Errors
     /// `not_found`, `forbidden`, `conflict` for the last owner, `unavailable`.
     pub async fn remove_member(&self, by: &Actor, group: GroupId, user: UserId) -> Result<(), Refusal> {
         self.require_management(by)?;
+        self.existing(group).await?;
+        if by.is_admin() && self.store.role(group, user).await?.is_none() {
+            return self.calls.expel(by, group, user).await;
+        }
         let role = self.member_role(by, group, user).await?;
         if by.user_id() != Some(user) {
             self.require(by, group, role.max(Role::Admin)).await?;
         }
-        if !self.store.change_member(group, user, None, by, now()).await? {
-            return Err(no_such_member());
-        }
-        self.calls.expel(by, group, user).await
+        let (groups, by) = (self.clone(), by.clone());
+        let removal = async move {
+            match groups.store.change_member(group, user, None, &by, now()).await {
+                Ok(true) => groups.calls.expel(&by, group, user).await,
+                Ok(false) => Err(no_such_member()),
+                Err(error) => Err(error.into()),
+            }
+        };
+        self.calls.whole(removal).await
     }
 
     async fn renamed(&self, by: &Actor, group: Group, name: &DisplayName) -> Result<Group, Refusal> {

@@ -136,9 +136,9 @@ mod tests {
     }
 
     #[test]
-    fn an_external_id_has_1_to_255_bytes() {
-        assert!(GroupId::from_external(&"x".repeat(255)).is_some());
-        for bad in [String::new(), "x".repeat(256), "é".repeat(128)] {
+    fn an_external_id_has_1_to_255_characters() {
+        assert!(GroupId::from_external(&"é".repeat(255)).is_some());
+        for bad in [String::new(), "x".repeat(256)] {
             assert_eq!(GroupId::from_external(&bad), None);
         }
     }

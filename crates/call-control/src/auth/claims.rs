@@ -45,6 +45,7 @@ impl ClaimRules {
         let admin = self.admin_claim.as_ref().and_then(|claim| claims.others.get(claim));
         Some(Identity {
             user_id,
+            named: name.is_some(),
             name: name.unwrap_or_else(|| user_id.short()),
             admin: admin == Some(&Value::Bool(true)),
             issued_at: claims.iat.map(time),

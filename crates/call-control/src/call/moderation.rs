@@ -83,8 +83,11 @@ impl Standing {
         if let Some(subscribe) = change.can_subscribe {
             self.can_subscribe = subscribe;
         }
-        if let Some(admitted) = change.admitted {
-            self.admission = if admitted { Admission::Admitted } else { Admission::Default };
+        match (change.admitted, self.admission) {
+            (Some(true), _) => self.admission = Admission::Admitted,
+            // Somebody who was removed stays so.
+            (Some(false), Admission::Admitted) => self.admission = Admission::Default,
+            (Some(false), Admission::Default | Admission::Removed) | (None, _) => {}
         }
     }
 }

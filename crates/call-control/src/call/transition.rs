@@ -98,7 +98,7 @@ impl Call {
         match via {
             Via::Rest if self.has_open_leg(user) => return Ok(()),
             Via::Rest => self.open(step, Leg::unattached(new, person, step.now)),
-            Via::Socket { device, resume, next } => self.attach(step, new, person, device, resume, next),
+            Via::Socket { device, resume, next } => self.attach(step, new, person, device, resume, next)?,
         }
         if self.state == State::Waiting && user != self.origin.initiated_by {
             self.state = State::Active { started_at: step.now };
@@ -117,7 +117,7 @@ impl Call {
         device: Option<DeviceId>,
         resume: Option<ResumeHash>,
         next: ResumeHash,
-    ) {
+    ) -> Result<(), CallError> {
         let user = person.id;
         let resumed = resume.and_then(|hash| self.resumable(user, hash)).map(|leg| leg.id);
         let (leg, how) = if let Some(leg) = resumed.and_then(|id| self.legs.get_mut(&id)) {
@@ -125,6 +125,8 @@ impl Call {
         } else if let Some(leg) = self.unattached_leg(user) {
             leg.claim(device, next, step.now);
             (leg.id, Attachment::Joined)
+        } else if self.open_legs().filter(|leg| leg.person.id == user).count() >= MAX_LEGS {
+            return Err(CallError::TooManyLegs);
         } else {
             self.open(step, Leg::open(new, person, device, next, step.now));
             (new, Attachment::Joined)
@@ -134,6 +136,7 @@ impl Call {
         for old in self.legs_to_supersede(leg) {
             self.end_leg(step, old, step.now, LegReason::Replaced);
         }
+        Ok(())
     }
 
     /// Rule 2: leaving twice, or after the end, changes nothing.
@@ -365,6 +368,9 @@ impl Call {
         self.legs.values().filter_map(Leg::left_at).max()
     }
 }
+
+/// Open legs of one user: more than anybody has devices, lost ones included.
+const MAX_LEGS: usize = 32;
 
 fn count<T>(items: &[T]) -> i64 {
     i64::try_from(items.len()).unwrap_or(i64::MAX)

@@ -25,8 +25,8 @@ impl Calls {
     /// Changes what a member of the group may do in the call, whether they are in it or not.
     ///
     /// # Errors
-    /// `not_found` also for somebody who is no member, `forbidden` also for somebody of a higher role, `call_ended`,
-    /// `unavailable`.
+    /// `not_found` also for somebody who is no member, `forbidden` also for somebody of a higher role and for oneself,
+    /// `call_ended`, `unavailable`.
     pub async fn permit(
         &self,
         by: &Actor,
@@ -35,6 +35,9 @@ impl Calls {
         change: StandingChange,
     ) -> Result<CallView, Refusal> {
         self.require_say_over(by, call, user).await?;
+        if by.user_id() == Some(user) && !by.is_admin() {
+            return Err(Refusal::new(ErrorCode::Forbidden, "nobody moderates themselves"));
+        }
         self.command(call, Command::Permit { user, change }, by).await
     }
 

@@ -3,7 +3,7 @@
 mod fields;
 mod payload;
 
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 pub use fields::{Text, TooMany};
 pub use payload::*;
@@ -156,7 +156,12 @@ impl From<CommandError> for Refusal {
 }
 
 fn bound(field: &'static str, json: &RawValue, limit: usize) -> Result<(), CommandError> {
-    if json.get().len() > limit { Err(CommandError::TooLarge { field, limit }) } else { Ok(()) }
+    if json.get().len() > limit {
+        return Err(CommandError::TooLarge { field, limit });
+    }
+    // Reading it as a value bounds how deep it is nested: those it is passed on to may have to recurse.
+    serde_json::from_str::<Value>(json.get())?;
+    Ok(())
 }
 
 /// Room for any SDP; signals are passed on to others, so they are kept smaller than requests.

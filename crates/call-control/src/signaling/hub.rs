@@ -177,6 +177,11 @@ impl Hub {
         self.lock().by_leg.get(&leg).is_none_or(|carrier| *carrier == id)
     }
 
+    /// Whether any socket carries the leg.
+    pub fn is_carried(&self, leg: LegId) -> bool {
+        self.lock().by_leg.contains_key(&leg)
+    }
+
     /// Every leg this socket carries.
     pub fn legs(&self, id: SocketId) -> Vec<(CallId, LegId)> {
         let sockets = self.lock();

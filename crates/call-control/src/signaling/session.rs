@@ -16,7 +16,7 @@ use super::allowance::Allowance;
 use super::command::{Command, MediaCommand, Signal};
 use super::event::{CallSignal, ServerEvent};
 use super::hub::{Audience, Outlet, SocketId};
-use super::reply::{Ack, Done, NewTransport, OfCall, Reply, RouterCapabilities, TokenAccepted};
+use super::reply::{Ack, Done, NewTransport, OfCall, Reply, RouterCapabilities, Snapshot, TokenAccepted};
 use crate::Control;
 use crate::actor::Actor;
 use crate::auth::AuthError;
@@ -112,6 +112,12 @@ impl Session {
         if self.admission.expires_at() <= now && !matches!(command, Command::Leave(_) | Command::Refresh(_)) {
             return Err(AuthError::Expired.into());
         }
+        if self.control.is_signed_out(&self.admission.identity) {
+            return Err(AuthError::Revoked.into());
+        }
+        if !matches!(command, Command::Leave(_)) {
+            self.control.limiter.count_user(self.admission.identity.user_id)?;
+        }
         self.take_turn(&command, Instant::now())?;
         self.perform(command).await
     }
@@ -137,6 +143,12 @@ impl Session {
         match command {
             Command::Join(join) => {
                 let joined = calls.attach(actor, self.socket, *join).await?;
+                // Whoever signed the user out meanwhile may not have found this leg.
+                if self.control.is_signed_out(&self.admission.identity) {
+                    let Snapshot { call_id, user_id, leg_id, .. } = joined.snapshot;
+                    calls.expire(call_id, user_id, leg_id).await?;
+                    return Err(AuthError::Revoked.into());
+                }
                 Ok(Reply::Joined(Box::new(joined)))
             }
             Command::Leave(leave) => {
@@ -161,7 +173,8 @@ impl Session {
                 Ok(Reply::Done(Done {}))
             }
             Command::Permit(permit) => {
-                calls.permit(actor, permit.call_id, permit.user_id, permit.change).await?;
+                let (call, user) = (permit.call_id, permit.user_id);
+                calls.permit(actor, call, user, permit.change()).await?;
                 Ok(Reply::Done(Done {}))
             }
             Command::Lock(lock) => {

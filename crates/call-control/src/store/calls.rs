@@ -3,7 +3,9 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use sqlx::QueryBuilder;
 
-use super::{Page, PageRequest, Store, StoreError, TimeCursor, audit::log, on, on_writer, tx};
+use super::{
+    Page, PageRequest, Store, StoreError, TimeCursor, audit::log, groups::LOCK_GROUP, on, on_writer, tx,
+};
 use crate::{
     call::{CallRecord, CallStatus, CallType, CallView, Changes},
     ids::{CallId, GroupId, UserId},
@@ -47,7 +49,7 @@ impl Store {
     pub async fn commit(&self, changes: &Changes) -> Result<(), StoreError> {
         let refused = match self.write(changes).await {
             Err(StoreError::Fenced) => StoreError::Fenced,
-            // The one other key of a new call is its own random id.
+            // The other keys of a new call are its own random id, and that of a create which was claimed here.
             Err(StoreError::Duplicate) if changes.follows == NO_VERSION => StoreError::RunningCallExists,
             done => return done,
         };
@@ -62,6 +64,9 @@ impl Store {
         tx!(&self.db, |tx| {
             let call = &changes.call;
             let is_new = changes.follows == NO_VERSION;
+            if is_new {
+                sqlx::query(LOCK_GROUP).bind(call.group_id).bind(call.created_at).execute(&mut *tx).await?;
+            }
             let mut upsert = sqlx::query(if is_new { INSERT_CALL } else { UPDATE_CALL })
                 .bind(call.id)
                 .bind(call.status)

@@ -164,6 +164,7 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<Option<CallId>, StoreError> {
         Ok(tx!(&self.db, |tx| {
+            sqlx::query(LOCK_GROUP).bind(id).bind(now).execute(&mut *tx).await?;
             let running: Option<CallId> = sqlx::query_scalar(
                 "SELECT id FROM calls WHERE group_id = $1 AND status IN ('waiting', 'active')",
             )
@@ -302,7 +303,7 @@ const UPDATE_ROLE: &str = "UPDATE group_members SET role = $3 WHERE group_id = $
 /// The condition that always holds gives both statements the same parameters.
 const DELETE_MEMBER: &str =
     "DELETE FROM group_members WHERE group_id = $1 AND user_id = $2 AND CAST($3 AS TEXT) IS NULL";
-/// Two owners who remove each other at the same time must take turns.
-const LOCK_GROUP: &str = "UPDATE groups SET updated_at = $2 WHERE id = $1";
+/// Whoever counts on what else is in the group must take turns: owners who remove each other, a deletion and a create.
+pub(super) const LOCK_GROUP: &str = "UPDATE groups SET updated_at = $2 WHERE id = $1";
 const COUNT_OWNERS: &str = "SELECT count(*) FROM group_members WHERE group_id = $1 AND role = 'owner'";
 const COUNT_MEMBERS: &str = "SELECT count(*) FROM group_members WHERE group_id = $1";

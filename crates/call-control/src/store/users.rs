@@ -53,6 +53,34 @@ impl Store {
         .await)?)
     }
 
+    /// Makes sure that the user exists, under whatever name. Returns that name, and when their sessions were last
+    /// revoked.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn note_user(
+        &self,
+        id: UserId,
+        name: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(String, Option<DateTime<Utc>>), StoreError> {
+        Ok(tx!(&self.db, |tx| {
+            sqlx::query(
+                "INSERT INTO users (id, name, created_at, updated_at) VALUES ($1, $2, $3, $3)
+                 ON CONFLICT (id) DO NOTHING",
+            )
+            .bind(id)
+            .bind(name)
+            .bind(now)
+            .execute(&mut *tx)
+            .await?;
+            sqlx::query_as("SELECT name, sessions_revoked_at FROM users WHERE id = $1")
+                .bind(id)
+                .fetch_one(&mut *tx)
+                .await?
+        }))
+    }
+
     /// Revokes what the user has signed in with up to `now`. A user who has never been here is written down under
     /// a short id, since their tokens may be around already.
     ///

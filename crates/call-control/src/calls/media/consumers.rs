@@ -27,6 +27,9 @@ impl CallMedia {
 
     /// Paused consumers for everything the other legs send.
     pub(super) async fn consume_all(&mut self, leg: LegId) -> Result<Consumed, Refusal> {
+        if !self.leg(leg)?.permissions.can_subscribe {
+            return Ok(Consumed::default());
+        }
         let Some(transport) = self.leg(leg)?.recv else {
             return Err(Refusal::new(ErrorCode::BadRequest, "to consume, ask for a transport to receive on"));
         };

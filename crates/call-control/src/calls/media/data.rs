@@ -23,6 +23,9 @@ impl CallMedia {
         if self.own_transport(leg, request.transport_id)? != Direction::Send {
             return Err(Refusal::new(ErrorCode::BadRequest, "produce on the transport you send on"));
         }
+        if self.leg(leg)?.permissions.can_publish.is_empty() {
+            return Err(Refusal::new(ErrorCode::Forbidden, "a moderator does not let you send"));
+        }
         if self.leg(leg)?.data_producers.len() >= MAX_DATA_PRODUCERS {
             return Err(limit_exceeded("a leg has at most 8 data producers"));
         }
@@ -65,6 +68,9 @@ impl CallMedia {
     ) -> Result<MediaReply, Refusal> {
         if self.own_transport(leg, request.transport_id)? != Direction::Recv {
             return Err(Refusal::new(ErrorCode::BadRequest, "consume on the transport you receive on"));
+        }
+        if !self.leg(leg)?.permissions.can_subscribe {
+            return Err(Refusal::new(ErrorCode::Forbidden, "a moderator does not let you receive"));
         }
         let producer = self.data_producers.get(&request.data_producer_id);
         let user_id = producer.ok_or_else(|| not_found("no such data producer in this call"))?.user_id;

@@ -1,6 +1,6 @@
 //! What moderators do to others' media.
 
-use switchyard_media_worker::media::ProducerId;
+use switchyard_media_worker::media::{DataConsumerCloseReason, ProducerId};
 
 use super::{CallMedia, ProducerRef, not_found};
 use crate::{call::Permissions, error::Refusal, ids::UserId, signaling::event::CloseReason};
@@ -40,7 +40,9 @@ impl CallMedia {
             let Some(owned) = self.legs.get_mut(&leg) else { continue };
             owned.permissions = permissions.clone();
             let producers: Vec<_> = owned.producers.iter().copied().collect();
+            let data_producers: Vec<_> = owned.data_producers.iter().copied().collect();
             let consumers: Vec<_> = owned.consumers.keys().copied().collect();
+            let data_consumers: Vec<_> = owned.data_consumers.keys().copied().collect();
             for producer in producers {
                 let source = self.producers.get(&producer).map(|producer| producer.app_data.source);
                 if source.is_some_and(|source| !permissions.can_publish.contains(&source)) {
@@ -49,9 +51,17 @@ impl CallMedia {
                     self.forget_producer(producer);
                 }
             }
+            for data_producer in data_producers.into_iter().filter(|_| permissions.can_publish.is_empty()) {
+                let _ = self.router.close_data_producer(data_producer).await;
+                self.forget_data_producer(data_producer);
+            }
             for consumer in consumers.into_iter().filter(|_| !permissions.can_subscribe) {
                 let _ = self.router.close_consumer(consumer).await;
                 self.forget_consumer(consumer, Some(CloseReason::NotPermitted));
+            }
+            for data_consumer in data_consumers.into_iter().filter(|_| !permissions.can_subscribe) {
+                let _ = self.router.close_data_consumer(data_consumer).await;
+                self.forget_data_consumer(data_consumer, Some(DataConsumerCloseReason::ProducerClosed));
             }
         }
     }

@@ -46,8 +46,11 @@ impl CallTask {
                 let _ = reply.send(self.mute(producer, force, &by).await);
             }
             Request::Lost { leg, reply } => {
-                self.shared.presence.went(leg);
-                self.go_on(Command::ConnectionLost { leg }).await;
+                // The leg may have been taken up on another socket meanwhile.
+                if !self.shared.hub.is_carried(leg) {
+                    self.shared.presence.went(leg);
+                    self.go_on(Command::ConnectionLost { leg }).await;
+                }
                 let _ = reply.send(Ok(()));
             }
             Request::Media { leg, command, reply } => {
@@ -114,6 +117,9 @@ impl CallTask {
         let resumable = resume.is_some_and(|hash| self.call.resumable(person.id, hash).is_some());
         if entry == Entry::OnlyBack && !resumable {
             return Err(Refusal::new(ErrorCode::Unavailable, "the database cannot be reached"));
+        }
+        if join.media.consume && !resumable && !(join.media.recv && join.rtp_capabilities.is_some()) {
+            return Err(Refusal::new(ErrorCode::BadRequest, "`consume` needs `recv` and `rtpCapabilities`"));
         }
         let via = Via::Socket { device: join.device, resume, next };
         let privileged = entry == Entry::Privileged;

@@ -88,6 +88,32 @@ on_both_engines! {
         calls.remove(&admin, call, ada.id).await.expect("the app may do anything");
     }
 
+    async fn nobody_undoes_what_moderators_decided_about_them(database) {
+        let world = World::new(&database).await;
+        let (ada, bob) = (world.person("Ada").await, world.person("Bob").await);
+        let team = world.group(&ada, &[&bob]).await;
+        let calls = &world.control.calls;
+        let call = world.call(&bob, team).await.unwrap().id;
+        calls.join(&by(&ada), call).await.unwrap();
+        calls.remove(&by(&ada), call, bob.id).await.unwrap();
+        let admitted = |admitted| StandingChange { admitted: Some(admitted), ..StandingChange::default() };
+        let himself = calls.permit(&by(&bob), call, bob.id, admitted(true)).await.unwrap_err();
+        assert_eq!(himself.code, ErrorCode::Forbidden, "its initiator has a say, but not in what he may do");
+        calls.permit(&by(&ada), call, bob.id, admitted(false)).await.unwrap();
+        assert_eq!(calls.join(&by(&bob), call).await.unwrap_err().code, ErrorCode::Removed);
+    }
+
+    async fn who_lost_their_membership_learns_nothing_by_leaving(database) {
+        let world = World::new(&database).await;
+        let (ada, bob) = (world.person("Ada").await, world.person("Bob").await);
+        let team = world.group(&ada, &[&bob]).await;
+        let calls = &world.control.calls;
+        let call = world.call(&ada, team).await.unwrap().id;
+        calls.join(&by(&bob), call).await.unwrap();
+        world.control.groups.remove_member(&by(&ada), team, bob.id).await.unwrap();
+        assert_eq!(calls.leave(&by(&bob), call, None).await.unwrap_err().code, ErrorCode::Forbidden);
+    }
+
     async fn who_may_only_listen_is_told_so(database) {
         let world = World::new(&database).await;
         let (ada, bob) = (world.person("Ada").await, world.person("Bob").await);

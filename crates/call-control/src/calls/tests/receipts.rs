@@ -4,7 +4,7 @@ use crate::{
     call::{CallType, EndReason, Metadata, Person},
     calls::{Created, NewCall, Once},
     error::{ErrorCode, Refusal},
-    ids::GroupId,
+    ids::{CallId, GroupId},
     testing::{World, by, on_both_engines},
 };
 
@@ -18,6 +18,17 @@ async fn create(
     let once = Some(Once { key: key.to_owned(), body_hash: [body; 32] });
     let new = NewCall { group_id, call_type: CallType::Video, metadata: Metadata::default(), once };
     world.control.calls.create(&by(who), new).await
+}
+
+/// Starts a call unless one is just being started, and waits for it.
+async fn until_a_call_runs(world: &World, who: &Person, team: GroupId) -> CallId {
+    loop {
+        match world.call(who, team).await {
+            Ok(call) => return call.id,
+            Err(refusal) if refusal.code == ErrorCode::CallExists => return refusal.call_id.unwrap(),
+            Err(refusal) => assert_eq!(refusal.code, ErrorCode::Unavailable, "{refusal}"),
+        }
+    }
 }
 
 on_both_engines! {
@@ -46,6 +57,26 @@ on_both_engines! {
         assert!(matches!(create(&world, &bob, team, "key", 1).await.unwrap(), Created::Now(_)));
         let adas = create(&world, &ada, team, "key", 1).await.unwrap_err();
         assert_eq!(adas.code, ErrorCode::CallExists, "a key is its user's own");
+    }
+
+    async fn a_create_whose_caller_hangs_up_is_done_or_not_but_never_half(database) {
+        let world = World::new(&database).await;
+        let ada = world.person("Ada").await;
+        for turns in 1..12 {
+            let team = world.group(&ada, &[]).await;
+            let mut creating = Box::pin(world.call(&ada, team));
+            for _ in 0..turns {
+                let answered = futures_util::poll!(&mut creating).is_ready();
+                tokio::task::yield_now().await;
+                if answered {
+                    break;
+                }
+            }
+            drop(creating);
+            let actor = by(&ada);
+            let call = until_a_call_runs(&world, &ada, team).await;
+            world.control.calls.end(&actor, call, EndReason::Normal).await.expect("somebody owns it");
+        }
     }
 
     async fn of_many_creates_with_one_key_one_call_comes(database) {

@@ -32,6 +32,6 @@ pub(in crate::rest) async fn put_user(
 ) -> Result<Json<User>, Refusal> {
     by.require_admin()?;
     let (id, name, now) = (user_of(&control, &id)?, body.name.as_str(), now());
-    control.store.put_user(id, name, now).await?;
+    control.put_user(id, name).await?;
     Ok(Json(User { id, name: name.to_owned(), created_at: now }))
 }

@@ -1,5 +1,7 @@
 //! What requests carry.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -13,7 +15,7 @@ use ts_rs::TS;
 
 use super::fields::Text;
 use crate::call::{EndReason, StandingChange};
-use crate::calls::media::AppData;
+use crate::calls::media::{AppData, Source};
 use crate::ids::{CallId, DeviceId, LegId, UserId};
 
 #[derive(Debug, Deserialize, TS)]
@@ -118,12 +120,24 @@ pub struct Remove {
 }
 
 #[derive(Debug, Deserialize, TS)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[ts(optional_fields)]
 pub struct Permit {
     pub call_id: CallId,
     pub user_id: UserId,
-    #[serde(flatten)]
-    pub change: StandingChange,
+    /// The sources that may be sent; an empty list makes a listener.
+    pub can_publish: Option<BTreeSet<Source>>,
+    /// Whether anything may be received.
+    pub can_subscribe: Option<bool>,
+    /// `true` lets somebody in who was removed, or whom a lock keeps out.
+    pub admitted: Option<bool>,
+}
+
+impl Permit {
+    pub(in crate::signaling) fn change(self) -> StandingChange {
+        let Self { call_id: _, user_id: _, can_publish, can_subscribe, admitted } = self;
+        StandingChange { can_publish, can_subscribe, admitted }
+    }
 }
 
 #[derive(Debug, Deserialize, TS)]

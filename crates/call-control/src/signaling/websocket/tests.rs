@@ -135,7 +135,7 @@ async fn a_message_that_is_too_long_ends_the_connection_but_not_the_leg() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_are_answered_in_the_order_sent() {
-    let world = World::new().await;
+    let world = World::configured(|config| config.limits.requests_per_user = 0).await;
     let (mut alice, mut bob, call) = two_in_a_call(&world).await;
     let mut ids = Vec::new();
     for number in 0..200 {
