@@ -15,23 +15,28 @@ pub(crate) use world::{SECRET, TestOutlet, World, fast_rules, slow_rules};
 
 /// Runs one async test body on SQLite and on Postgres. The body takes the [`TestStore`].
 macro_rules! on_both_engines {
-    ($(async fn $name:ident($store:ident) $body:block)+) => {
-        mod sqlite {
+    ($($tests:tt)+) => {
+        $crate::testing::on_engine!(sqlite, sqlite: $($tests)+);
+        $crate::testing::on_engine!(postgres, postgres: $($tests)+);
+    };
+}
+
+/// As [`on_both_engines!`], for databases that can be taken away: Postgres has a server of its own.
+macro_rules! on_both_engines_with_outages {
+    ($($tests:tt)+) => {
+        $crate::testing::on_engine!(sqlite, sqlite: $($tests)+);
+        $crate::testing::on_engine!(postgres, own_postgres: $($tests)+);
+    };
+}
+
+macro_rules! on_engine {
+    ($engine:ident, $open:ident: $(async fn $name:ident($store:ident) $body:block)+) => {
+        mod $engine {
             use super::*;
             $(
                 #[tokio::test]
                 async fn $name() {
-                    let $store = $crate::testing::TestStore::sqlite().await;
-                    $body
-                }
-            )+
-        }
-        mod postgres {
-            use super::*;
-            $(
-                #[tokio::test]
-                async fn $name() {
-                    let $store = $crate::testing::TestStore::postgres().await;
+                    let $store = $crate::testing::TestStore::$open().await;
                     $body
                 }
             )+
@@ -39,40 +44,12 @@ macro_rules! on_both_engines {
     };
 }
 
-pub(crate) use on_both_engines;
+pub(crate) use {on_both_engines, on_both_engines_with_outages, on_engine};
 
 /// This person as one who does something.
 pub(crate) fn by(person: &Person) -> Actor {
     Actor { who: Who::User { person: person.clone(), admin: false }, address: None }
 }
-
-/// As [`on_both_engines!`], for databases that can be taken away: Postgres has a server of its own.
-macro_rules! on_both_engines_with_outages {
-    ($(async fn $name:ident($store:ident) $body:block)+) => {
-        mod sqlite {
-            use super::*;
-            $(
-                #[tokio::test]
-                async fn $name() {
-                    let $store = $crate::testing::TestStore::sqlite().await;
-                    $body
-                }
-            )+
-        }
-        mod postgres {
-            use super::*;
-            $(
-                #[tokio::test]
-                async fn $name() {
-                    let $store = $crate::testing::TestStore::own_postgres().await;
-                    $body
-                }
-            )+
-        }
-    };
-}
-
-pub(crate) use on_both_engines_with_outages;
 
 /// A database of its own, which can be opened more than once.
 pub(crate) struct TestStore {

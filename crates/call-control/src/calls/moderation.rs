@@ -9,7 +9,6 @@ use crate::{
     error::{ErrorCode, Refusal},
     ids::{CallId, UserId},
     signaling::reply::ParticipantView,
-    store::Role,
 };
 
 impl Calls {
@@ -75,7 +74,10 @@ impl Calls {
     pub async fn participants(&self, by: &Actor, call: CallId) -> Result<Vec<ParticipantView>, Refusal> {
         self.readable(by, call).await?;
         match self.ask(call, |reply| Request::Participants { reply }).await {
-            Err(refusal) if refusal.code == ErrorCode::CallEnded => Ok(Vec::new()),
+            Err(refusal) if refusal.code == ErrorCode::CallEnded => match self.why_unowned(call).await {
+                over if over.code == ErrorCode::CallEnded => Ok(Vec::new()),
+                refusal => Err(refusal),
+            },
             answer => answer,
         }
     }
@@ -85,8 +87,7 @@ impl Calls {
         let (group, own) = self.require_say(by, call).await?;
         let role = self.shared.store.role(group, user).await?;
         let role = role.ok_or_else(|| Refusal::new(ErrorCode::NotFound, "there is no such member"))?;
-        // An initiator without a role is as good as an admin, but not above one.
-        if role <= own.max(Role::Member) || by.is_admin() {
+        if role <= own {
             Ok(())
         } else {
             Err(Refusal::new(ErrorCode::Forbidden, "their role in the group is above yours"))
