@@ -1,11 +1,9 @@
 //! A transport on a UDP socket of its own.
 
-use crate::dtls::Identity;
-use crate::signaling::{IceCandidate, TransportOptions};
-use crate::transport::{Incoming, Transport};
 use anyhow::{Context, Result};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
+use switchyard_peer::{IceCandidate, Identity, Incoming, Transport, TransportOptions};
 use tokio::net::UdpSocket;
 use tokio::time::{timeout, timeout_at};
 

@@ -2,14 +2,12 @@
 //!
 //! It knows the server only from outside: REST, Socket.IO, UDP, and procfs for what the process costs. A scenario
 //! ([`one_call`]) makes people and a call through [`api`], runs peers, and measures between two samples. A peer
-//! ([`peer`]) is a signaling connection and a [`transport`], a state machine that a [`link`] drives on a socket.
+//! ([`peer`]) is a signaling connection and a transport of `switchyard-peer`, which a [`link`] drives on a socket.
 
 mod api;
 mod cli;
 mod control;
-mod dtls;
 mod feedback;
-mod ice;
 mod link;
 mod one_call;
 mod peer;
@@ -21,7 +19,6 @@ mod signaling;
 mod socket_io;
 mod stream_stats;
 mod subscriber;
-mod transport;
 mod vp8;
 
 use anyhow::{Result, ensure};

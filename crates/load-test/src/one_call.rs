@@ -2,7 +2,6 @@
 
 use crate::api::{Api, User};
 use crate::cli::Options;
-use crate::dtls::Identity;
 use crate::peer::{CallContext, Milestone, PeerSummary, Traffic};
 use crate::report::{MediaReport, Report, ServerReport, Spread};
 use crate::server_process::Process;
@@ -11,6 +10,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use switchyard_peer::Identity;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout_at};

@@ -2,7 +2,6 @@
 
 use crate::api::User;
 use crate::cli::Options;
-use crate::dtls::Identity;
 use crate::link::Link;
 use crate::publisher::Publisher;
 use crate::rtp_stream::{RtpStream, StreamKind};
@@ -13,6 +12,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use switchyard_peer::Identity;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 

@@ -4,13 +4,13 @@ use crate::cli::VideoOptions;
 use crate::link::Link;
 use crate::peer::Traffic;
 use crate::rtp_stream::{Payload, RtpStream, StreamKind};
-use crate::transport::Incoming;
 use crate::vp8::Vp8Source;
 use anyhow::Result;
 use bytes::Bytes;
 use rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
 use rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use std::time::{Duration, Instant};
+use switchyard_peer::Incoming;
 
 pub(crate) struct Publisher {
     pub(crate) audio: RtpStream,

@@ -3,10 +3,10 @@
 use crate::socket_io::SocketIo;
 use anyhow::{Context, Result};
 use reqwest::Url;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::net::IpAddr;
+use switchyard_peer::{DtlsParameters, TransportOptions};
 use uuid::Uuid;
 
 /// One peer's connection to its call.
@@ -34,41 +34,6 @@ pub(crate) struct Joined {
 pub(crate) struct Transports {
     pub(crate) send: Option<TransportOptions>,
     pub(crate) recv: Option<TransportOptions>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct TransportOptions {
-    pub(crate) id: String,
-    pub(crate) ice_parameters: IceParameters,
-    pub(crate) ice_candidates: Vec<IceCandidate>,
-    pub(crate) dtls_parameters: DtlsParameters,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct IceParameters {
-    pub(crate) username_fragment: String,
-    pub(crate) password: String,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct IceCandidate {
-    pub(crate) ip: IpAddr,
-    pub(crate) port: u16,
-    pub(crate) protocol: String,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct DtlsParameters {
-    pub(crate) role: String,
-    pub(crate) fingerprints: Vec<Fingerprint>,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Fingerprint {
-    pub(crate) algorithm: String,
-    pub(crate) value: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -5,11 +5,11 @@ use crate::link::Link;
 use crate::peer::Traffic;
 use crate::signaling::{Consumer, Signaling};
 use crate::stream_stats::StreamStats;
-use crate::transport::Incoming;
 use anyhow::Result;
 use interceptor::Packet;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
+use switchyard_peer::Incoming;
 use tokio::sync::oneshot;
 
 pub(crate) struct Subscriber {

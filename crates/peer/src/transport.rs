@@ -3,7 +3,7 @@
 
 use crate::dtls::{DtlsClient, Identity, SrtpPair};
 use crate::ice::IceClient;
-use crate::signaling::{DtlsParameters, TransportOptions};
+use crate::options::{DtlsParameters, TransportOptions};
 use anyhow::{Result, anyhow};
 use bytes::{Bytes, BytesMut};
 use rtc_rtp::Packet;
@@ -11,7 +11,7 @@ use rtc_shared::marshal::{Marshal, Unmarshal};
 use std::collections::VecDeque;
 use std::time::Instant;
 
-pub(crate) struct Transport {
+pub struct Transport {
     identity: Identity,
     server: DtlsParameters,
     ice: IceClient,
@@ -19,11 +19,11 @@ pub(crate) struct Transport {
     srtp: Option<SrtpPair>,
     outgoing: VecDeque<Bytes>,
     /// Received packets that did not authenticate or parse.
-    pub(crate) rejected: u64,
+    pub rejected: u64,
 }
 
 /// What a datagram brought.
-pub(crate) enum Incoming {
+pub enum Incoming {
     /// The handshake is done: media can flow.
     Connected,
     Rtp(Packet),
@@ -31,7 +31,7 @@ pub(crate) enum Incoming {
 }
 
 impl Transport {
-    pub(crate) fn new(identity: &Identity, options: &TransportOptions, now: Instant) -> Self {
+    pub fn new(identity: &Identity, options: &TransportOptions, now: Instant) -> Self {
         Self {
             identity: identity.clone(),
             server: options.dtls_parameters.clone(),
@@ -44,7 +44,7 @@ impl Transport {
     }
 
     /// Tells the datagrams apart by their first byte (RFC 7983).
-    pub(crate) fn handle_datagram(&mut self, bytes: &[u8], now: Instant) -> Result<Option<Incoming>> {
+    pub fn handle_datagram(&mut self, bytes: &[u8], now: Instant) -> Result<Option<Incoming>> {
         match bytes {
             [0..=3, ..] => {
                 if self.ice.handle(bytes, now) {
@@ -63,7 +63,7 @@ impl Transport {
         }
     }
 
-    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Result<()> {
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<()> {
         if let Some(check) = self.ice.poll_check(now)? {
             self.outgoing.push_back(check.into());
         }
@@ -74,12 +74,12 @@ impl Transport {
         Ok(())
     }
 
-    pub(crate) fn next_timeout(&self) -> Instant {
+    pub fn next_timeout(&self) -> Instant {
         let check = self.ice.next_check();
         self.dtls.as_ref().and_then(DtlsClient::poll_timeout).map_or(check, |dtls| check.min(dtls))
     }
 
-    pub(crate) fn send_rtp(&mut self, packet: &Packet) -> Result<()> {
+    pub fn send_rtp(&mut self, packet: &Packet) -> Result<()> {
         let Some(srtp) = &mut self.srtp else { return Ok(()) };
         let plain = packet.marshal().map_err(|error| anyhow!("RTP: {error}"))?;
         let sealed = srtp.outbound.encrypt_rtp(&plain).map_err(|error| anyhow!("SRTP: {error}"))?;
@@ -87,7 +87,7 @@ impl Transport {
         Ok(())
     }
 
-    pub(crate) fn send_rtcp(&mut self, packets: &[Box<dyn rtcp::Packet>]) -> Result<()> {
+    pub fn send_rtcp(&mut self, packets: &[Box<dyn rtcp::Packet>]) -> Result<()> {
         let Some(srtp) = &mut self.srtp else { return Ok(()) };
         let plain = rtcp::packet::marshal(packets).map_err(|error| anyhow!("RTCP: {error}"))?;
         let sealed = srtp.outbound.encrypt_rtcp(&plain).map_err(|error| anyhow!("SRTCP: {error}"))?;
@@ -96,14 +96,14 @@ impl Transport {
     }
 
     /// Says goodbye, so that the server need not wait for consent to run out.
-    pub(crate) fn close(&mut self, now: Instant) {
+    pub fn close(&mut self, now: Instant) {
         if let Some(dtls) = &mut self.dtls {
             dtls.close(now);
         }
         self.queue_dtls();
     }
 
-    pub(crate) fn poll_transmit(&mut self) -> Option<Bytes> {
+    pub fn poll_transmit(&mut self) -> Option<Bytes> {
         self.outgoing.pop_front()
     }
 

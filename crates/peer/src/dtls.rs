@@ -1,6 +1,6 @@
 //! The DTLS client (RFC 6347) and the SRTP keys it exports (RFC 5764).
 
-use crate::signaling::{DtlsParameters, Fingerprint};
+use crate::options::{DtlsParameters, Fingerprint};
 use anyhow::{Context, Result, anyhow, ensure};
 use bytes::BytesMut;
 use rtc_crypto::{HashAlgorithm, RTCCryptoProvider};
@@ -19,14 +19,14 @@ use std::time::{Duration, Instant};
 
 /// The certificate and crypto of all peers of this process: making one per peer would only measure us.
 #[derive(Clone)]
-pub(crate) struct Identity {
+pub struct Identity {
     pub(crate) crypto: Arc<dyn RTCCryptoProvider>,
     certificate: Certificate,
     fingerprint: String,
 }
 
 impl Identity {
-    pub(crate) fn generate() -> Result<Self> {
+    pub fn generate() -> Result<Self> {
         let crypto = rtc_crypto::default_provider().map_err(|error| anyhow!("{error}"))?;
         let certificate = Certificate::generate_self_signed(vec!["load-test".to_owned()], crypto.crypto())
             .map_err(|error| anyhow!("making a certificate: {error}"))?;
@@ -35,7 +35,7 @@ impl Identity {
         Ok(Self { crypto, certificate, fingerprint })
     }
 
-    pub(crate) fn dtls_parameters(&self) -> DtlsParameters {
+    pub fn dtls_parameters(&self) -> DtlsParameters {
         let fingerprint = Fingerprint { algorithm: "sha-256".to_owned(), value: self.fingerprint.clone() };
         DtlsParameters { role: "client".to_owned(), fingerprints: vec![fingerprint] }
     }

@@ -1,6 +1,6 @@
 //! The client's side of ICE towards an ICE-lite server (RFC 8445 §2.5): one candidate pair, checked and nominated.
 
-use crate::signaling::IceParameters;
+use crate::options::IceParameters;
 use anyhow::{Result, anyhow};
 use rtc_crypto::RTCCryptoProvider;
 use rtc_stun::attributes::{
