@@ -26,6 +26,10 @@ pub struct ShellCounters {
     pub kernel_receive_drops: u64,
     /// Datagrams that left.
     pub datagrams_sent: u64,
+    /// Runs of equal datagrams to one peer that they left in, each at the price of one.
+    pub runs_sent: u64,
+    /// System calls that the runs left in.
+    pub send_calls: u64,
     /// Datagrams dropped because the socket's send buffer was full (EAGAIN).
     pub send_buffer_full: u64,
     /// Datagrams dropped because the interface's queue was full (ENOBUFS).

@@ -8,7 +8,7 @@
 use crate::contain::Contained;
 use crate::counters::{Counters, ShellCounters};
 use crate::outbox::{Flushed, Outbox, Posted};
-use crate::socket::{ReceiveBuffer, Socket};
+use crate::socket::{Clocks, ReceiveBuffer, Socket};
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -16,7 +16,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use switchyard_media::{Batch, ControlError, Event, Input, Output, Protocol, RouterId, Sealed, Sfu, Tuple};
+use switchyard_media::{
+    Batch, ControlError, Event, Input, Output, Protocol, RouterId, Run, Sealed, Sfu, Tuple,
+};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Sleep, sleep_until};
 
@@ -226,9 +228,7 @@ impl Worker {
             let sealed = self.core.enter(now, |sfu| sfu.seal_due(now, &mut self.batch));
             // After a panic the batch may end in a packet that is not sealed.
             if sealed.is_some() {
-                for run in self.batch.runs() {
-                    send(&self.sockets, run.tuple, run.bytes, run.segment_size, &mut self.counters);
-                }
+                send(&mut self.sockets, self.batch.runs(), &mut self.counters);
             }
             self.batch.clear();
             if sealed == Some(Sealed::Done) {
@@ -242,7 +242,8 @@ impl Worker {
         loop {
             match self.core.enter(now, Sfu::poll_output) {
                 Some(Output::Transmit { tuple, bytes }) => {
-                    send(&self.sockets, tuple, &bytes, bytes.len(), &mut self.counters);
+                    let run = Run { tuple, segment_size: bytes.len(), bytes: &bytes };
+                    send(&mut self.sockets, std::iter::once(run), &mut self.counters);
                 }
                 Some(Output::Event(router, event)) => self.post(now, router, event),
                 Some(Output::Timeout(deadline)) => {
@@ -285,7 +286,7 @@ impl Worker {
     }
 }
 
-/// Hands one batch to the SFU; `false` when none was waiting.
+/// Hands one batch to the SFU; `false` when nothing is left to read.
 fn ingest_batch(
     socket: &Socket,
     received: &mut ReceiveBuffer,
@@ -296,26 +297,37 @@ fn ingest_batch(
         counters.receive_errors += 1;
         return false;
     };
-    let now = Instant::now();
-    counters.datagrams_unusable += received.empty(messages);
-    for (remote, bytes) in received.datagrams(messages) {
-        // The kernel would refuse an answer to port 0, and in a way that looks like missing segmentation offload.
-        if remote.port() == 0 {
-            counters.datagrams_unusable += 1;
+    let clocks = Clocks::read();
+    for train in received.trains(messages) {
+        if !train.is_usable() {
+            counters.datagrams_unusable += train.len();
             continue;
         }
-        counters.datagrams_received += 1;
-        let tuple = Tuple { protocol: Protocol::Udp, local: socket.local(), remote };
-        core.enter(now, |sfu| sfu.handle_input(Input::Datagram { tuple, bytes }, now));
+        counters.datagrams_received += train.len();
+        let tuple = Tuple { protocol: Protocol::Udp, local: socket.local(), remote: train.remote };
+        let (at, now) = (clocks.arrival(&train), clocks.now);
+        for bytes in train.datagrams() {
+            core.enter(now, |sfu| sfu.handle_input(Input::Datagram { tuple, bytes, at }, now));
+        }
     }
-    messages > 0
+    messages == ReceiveBuffer::MESSAGES
 }
 
 /// Replies leave from the address their request came to, so the socket follows from the tuple.
-fn send(sockets: &[Socket], tuple: Tuple, bytes: &[u8], segment_size: usize, counters: &mut ShellCounters) {
-    match sockets.iter().find(|socket| socket.local() == tuple.local) {
-        Some(socket) => socket.send(tuple.remote, bytes, segment_size, counters),
-        None => counters.send_without_socket += 1,
+fn send<'a>(
+    sockets: &mut [Socket],
+    mut runs: impl Iterator<Item = Run<'a>> + Clone,
+    counters: &mut ShellCounters,
+) {
+    while let Some(first) = runs.clone().next() {
+        let local = first.tuple.local;
+        let same_socket = runs.clone().take_while(move |run| run.tuple.local == local);
+        let count = same_socket.clone().count();
+        match sockets.iter_mut().find(|socket| socket.local() == local) {
+            Some(socket) => socket.send(same_socket, counters),
+            None => counters.send_without_socket += same_socket.map(|run| run.packets() as u64).sum::<u64>(),
+        }
+        runs.nth(count - 1);
     }
 }
 

@@ -141,7 +141,7 @@ impl World {
     /// Hands the SFU a datagram as if it had just come.
     pub fn inject(&mut self, remote: SocketAddr, local: SocketAddr, bytes: &mut [u8]) {
         let tuple = Tuple { protocol: Protocol::Udp, local, remote };
-        self.sfu.handle_input(Input::Datagram { tuple, bytes }, self.now);
+        self.sfu.handle_input(Input::Datagram { tuple, bytes, at: self.now }, self.now);
         self.drain_sfu();
     }
 
