@@ -40,9 +40,8 @@ impl Router {
         direction: Direction,
     ) -> Result<(TransportId, TransportParameters), MediaError> {
         let (router, id) = (self.id(), TransportId(Uuid::new_v4()));
-        let parameters = self
-            .with(move |sfu, now| sfu.create_transport(now, router, id, TransportOptions { direction }))
-            .await?;
+        let options = TransportOptions { direction, padding: true };
+        let parameters = self.with(move |sfu, now| sfu.create_transport(now, router, id, options)).await?;
         Ok((id, parameters))
     }
 

@@ -85,8 +85,12 @@ impl World {
     /// Creates a transport whose client the server is told nothing of.
     pub fn prepare(&mut self, direction: Direction, options: ClientOptions) -> Client {
         let transport = TransportId(self.uuid());
-        let created =
-            self.sfu.create_transport(self.now, self.router, transport, TransportOptions { direction });
+        let created = self.sfu.create_transport(
+            self.now,
+            self.router,
+            transport,
+            TransportOptions { direction, padding: true },
+        );
         let parameters = created.unwrap();
         let index = self.clients.len();
         let server: SocketAddr = options.server.parse().unwrap();
