@@ -15,6 +15,7 @@ mod paths;
 mod pauses;
 mod reports;
 mod restarts;
+mod runs;
 mod simulcast;
 mod speakers;
 mod teardown;

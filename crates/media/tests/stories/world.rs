@@ -44,6 +44,8 @@ pub struct World {
     network: Network,
     clients: Vec<Party>,
     batch: Batch,
+    /// What left in one send, packet by packet, and to whom.
+    pub runs: Vec<(SocketAddr, Vec<Vec<u8>>)>,
     wakeup: Option<Instant>,
 }
 
@@ -80,6 +82,7 @@ impl World {
             network: Network::new(seed),
             clients: Vec::new(),
             batch: Batch::with_capacity(64 * 1024),
+            runs: Vec::new(),
             wakeup: None,
         };
         world.sfu.create_router(world.router).unwrap();
@@ -132,7 +135,7 @@ impl World {
         let is_server =
             |address: SocketAddr| [IPV4_SERVER, IPV6_SERVER].iter().any(|it| it.parse() == Ok(address));
         if is_server(datagram.to) {
-            self.inject(datagram.from, datagram.to, &mut datagram.bytes);
+            self.receive(datagram.from, datagram.to, &mut datagram.bytes);
         } else if let Some(client) = self.clients.iter_mut().find(|it| it.connection.address == datagram.to) {
             client.handle_datagram(self.now, &datagram.bytes);
         }
@@ -140,9 +143,13 @@ impl World {
 
     /// Hands the SFU a datagram as if it had just come.
     pub fn inject(&mut self, remote: SocketAddr, local: SocketAddr, bytes: &mut [u8]) {
+        self.receive(remote, local, bytes);
+        self.drain_sfu();
+    }
+
+    fn receive(&mut self, remote: SocketAddr, local: SocketAddr, bytes: &mut [u8]) {
         let tuple = Tuple { protocol: Protocol::Udp, local, remote };
         self.sfu.handle_input(Input::Datagram { tuple, bytes, at: self.now }, self.now);
-        self.drain_sfu();
     }
 
     /// Moves everything that somebody wants to send onto the network.
@@ -161,8 +168,9 @@ impl World {
             let sealed = self.sfu.seal_due(self.now, &mut self.batch);
             let mut datagrams = Vec::new();
             for run in self.batch.runs() {
-                let segments = run.bytes.chunks(run.segment_size);
-                datagrams.extend(segments.map(|segment| (run.tuple, segment.to_vec())));
+                let packets: Vec<_> = run.bytes.chunks(run.segment_size).map(<[u8]>::to_vec).collect();
+                datagrams.extend(packets.iter().map(|packet| (run.tuple, packet.clone())));
+                self.runs.push((run.tuple.remote, packets));
             }
             self.batch.clear();
             datagrams.into_iter().for_each(|(tuple, bytes)| self.send_to_client(tuple, bytes));

@@ -49,6 +49,8 @@ pub struct ClientOptions {
     pub fingerprint: FingerprintAlgorithm,
     pub up: Path,
     pub down: Path,
+    /// It strips padding.
+    pub padding: bool,
 }
 
 impl Default for ClientOptions {
@@ -60,6 +62,7 @@ impl Default for ClientOptions {
             fingerprint: FingerprintAlgorithm::Sha256,
             up: Path::GOOD,
             down: Path::GOOD,
+            padding: true,
         }
     }
 }
@@ -89,7 +92,7 @@ impl World {
             self.now,
             self.router,
             transport,
-            TransportOptions { direction, padding: true },
+            TransportOptions { direction, padding: options.padding },
         );
         let parameters = created.unwrap();
         let index = self.clients.len();
