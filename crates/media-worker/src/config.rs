@@ -4,6 +4,7 @@ use crate::error::StartError;
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 /// The address plan of the media workers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +17,14 @@ pub struct MediaConfig {
     pub workers: usize,
     /// Addresses that clients are told instead of the bound ones, when a NAT maps them port for port.
     pub announced: Vec<IpAddr>,
+    /// How long media may wait for more of its kind, at most [`MAX_COALESCE`]: fewer sends, at that much more delay.
+    pub coalesce: Duration,
+    /// Packets may be padded so that they leave in one send; see [`switchyard_media::Config::padding`].
+    pub padding: bool,
 }
+
+/// More would be heard and seen.
+pub const MAX_COALESCE: Duration = Duration::from_millis(1);
 
 /// An address to bind, and whether it was asked for by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +152,6 @@ mod tests {
     }
 
     fn config(bind: Vec<IpAddr>, port: u16) -> MediaConfig {
-        MediaConfig { bind, port, workers: 1, announced: vec![] }
+        MediaConfig { bind, port, workers: 1, announced: vec![], coalesce: Duration::ZERO, padding: true }
     }
 }

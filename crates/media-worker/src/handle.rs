@@ -1,6 +1,6 @@
 //! Starting the workers, placing routers on them, and ending them.
 
-use crate::config::MediaConfig;
+use crate::config::{MAX_COALESCE, MediaConfig};
 use crate::counters::Counters;
 use crate::error::{MediaError, StartError};
 use crate::kernel_drops::kernel_drops;
@@ -118,15 +118,17 @@ async fn start_worker(config: &MediaConfig, index: usize) -> Result<WorkerHandle
     let certificate = Certificate::generate().map_err(|error| StartError::Certificate(error.to_string()))?;
     let mut seed = [0; 32];
     SysRng.try_fill_bytes(&mut seed).map_err(|error| StartError::Entropy(error.to_string()))?;
-    let sfu = Sfu::new(Config::new(candidates, certificate), seed, epoch());
+    let sfu_config = Config { padding: config.padding, ..Config::new(candidates, certificate) };
+    let sfu = Sfu::new(sfu_config, seed, epoch());
 
     let (commands, received) = mpsc::channel(COMMAND_QUEUE);
     let load = Arc::new(AtomicUsize::new(0));
+    let coalesce = config.coalesce.min(MAX_COALESCE);
     let handle = WorkerHandle { commands, load: load.clone(), bound: bound.into() };
     let (ready, started) = oneshot::channel();
     std::thread::Builder::new()
         .name(format!("media-{index}"))
-        .spawn(move || run_thread(sfu, sockets, load, received, ready))
+        .spawn(move || run_thread(sfu, sockets, coalesce, load, received, ready))
         .map_err(StartError::Thread)?;
     started.await.map_err(|_| StartError::Thread(std::io::ErrorKind::Other.into()))??;
     Ok(handle)
@@ -135,6 +137,7 @@ async fn start_worker(config: &MediaConfig, index: usize) -> Result<WorkerHandle
 fn run_thread(
     sfu: Sfu,
     sockets: Vec<UdpSocket>,
+    coalesce: Duration,
     load: Arc<AtomicUsize>,
     commands: mpsc::Receiver<Command>,
     ready: oneshot::Sender<Result<(), StartError>>,
@@ -148,7 +151,7 @@ fn run_thread(
         match sockets {
             Ok(sockets) => {
                 drop(ready.send(Ok(())));
-                Worker::new(sfu, sockets, load, commands).run().await;
+                Worker::new(sfu, sockets, coalesce, load, commands).run().await;
             }
             Err(error) => drop(ready.send(Err(StartError::Thread(error)))),
         }
@@ -289,14 +292,17 @@ mod tests {
     async fn a_port_in_use_is_named() {
         let taken = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
         let _holder = UdpSocket::bind(taken).unwrap();
-        let config =
-            MediaConfig { bind: vec![taken.ip()], port: taken.port(), workers: 1, announced: vec![] };
+        let config = MediaConfig { port: taken.port(), ..config(vec![taken.ip()], 1) };
         let error = Media::start(config).await.err().unwrap();
         assert!(matches!(error, StartError::Bind { address, .. } if address == taken));
     }
 
     async fn start(bind: Vec<IpAddr>, workers: usize) -> Media {
-        Media::start(MediaConfig { bind, port: 0, workers, announced: vec![] }).await.unwrap()
+        Media::start(config(bind, workers)).await.unwrap()
+    }
+
+    fn config(bind: Vec<IpAddr>, workers: usize) -> MediaConfig {
+        MediaConfig { bind, port: 0, workers, announced: vec![], coalesce: Duration::ZERO, padding: true }
     }
 
     fn loads(media: &Media) -> Vec<usize> {

@@ -15,7 +15,7 @@ mod router;
 mod socket;
 mod worker;
 
-pub use config::MediaConfig;
+pub use config::{MAX_COALESCE, MediaConfig};
 pub use counters::{Counters, ShellCounters};
 pub use error::{MediaError, StartError};
 pub use handle::Media;

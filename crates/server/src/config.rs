@@ -129,6 +129,8 @@ fn media(settings: MediaSettings) -> Result<(MediaConfig, IceServers), ConfigErr
         port: settings.media_port,
         workers,
         announced: settings.announced_addresses,
+        coalesce: Duration::from_micros(settings.media_coalesce_microseconds),
+        padding: settings.media_padding,
     };
     Ok((media, IceServers { urls: settings.turn_urls, secret }))
 }

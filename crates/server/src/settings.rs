@@ -8,9 +8,10 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 use switchyard_call_control::GroupsManagedBy;
 use switchyard_call_control::address::TrustedProxy;
+use switchyard_media_worker::MAX_COALESCE;
 
 pub(crate) use file::{FileError, parse};
 pub(crate) use secret::{SecretError, read_secret};
@@ -77,6 +78,17 @@ pub(crate) struct MediaSettings {
     /// Media worker threads [default: one per core].
     #[arg(long, env = "MEDIA_WORKERS", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) media_workers: Option<u16>,
+    /// How many microseconds media may wait for more of its kind, so that more packets leave in one send; at most 1000.
+    #[arg(
+        long,
+        env = "MEDIA_COALESCE_MICROSECONDS",
+        default_value_t = 0,
+        value_parser = clap::value_parser!(u64).range(..=MAX_COALESCE.as_micros() as u64)
+    )]
+    pub(crate) media_coalesce_microseconds: u64,
+    /// Whether packets that differ by a few bytes are made equal by RTP padding, so that they leave in one send.
+    #[arg(long, env = "MEDIA_PADDING", default_value_t = true, action = ArgAction::Set)]
+    pub(crate) media_padding: bool,
     /// Addresses that clients are told instead of the bound ones, when a NAT maps them port for port.
     #[arg(long, env = "ANNOUNCED_ADDRESSES", value_delimiter = ',')]
     pub(crate) announced_addresses: Vec<IpAddr>,

@@ -34,7 +34,8 @@ use webrtc::runtime::TokioRuntime;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sound_and_pictures_flow_between_two_peers_of_another_implementation() {
     let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let config = MediaConfig { bind: vec![loopback], port: 0, workers: 1, announced: vec![] };
+    let (bind, announced, coalesce) = (vec![loopback], vec![], Duration::from_micros(500));
+    let config = MediaConfig { bind, port: 0, workers: 1, announced, coalesce, padding: true };
     let media = Media::start(config).await.unwrap();
     let (router, _events) = media.create_router().await.unwrap();
 
