@@ -20,6 +20,13 @@ pub struct Run<'a> {
     pub bytes: &'a [u8],
 }
 
+impl Run<'_> {
+    /// How many packets it is.
+    pub fn packets(&self) -> usize {
+        self.bytes.len().div_ceil(self.segment_size.max(1))
+    }
+}
+
 #[derive(Debug)]
 struct RunSpan {
     tuple: Tuple,
@@ -46,7 +53,7 @@ impl Batch {
         self.runs.clear();
     }
 
-    pub fn runs(&self) -> impl Iterator<Item = Run<'_>> {
+    pub fn runs(&self) -> impl Iterator<Item = Run<'_>> + Clone {
         self.runs.iter().map(|run| Run {
             tuple: run.tuple,
             segment_size: run.segment_size,

@@ -11,8 +11,8 @@ use std::time::Instant;
 /// What the shell tells the SFU beside control calls.
 #[derive(Debug)]
 pub enum Input<'a> {
-    /// A UDP payload (or one RFC 4571 frame) as it arrived; decrypted in place.
-    Datagram { tuple: Tuple, bytes: &'a mut [u8] },
+    /// A UDP payload (or one RFC 4571 frame) as it arrived, and when, which is not after `now`; decrypted in place.
+    Datagram { tuple: Tuple, bytes: &'a mut [u8], at: Instant },
     /// What another shard told this one.
     Relay { from: ShardId, relay: Relay },
     /// The time asked for by [`Output::Timeout`] has come.

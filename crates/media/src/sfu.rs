@@ -77,7 +77,7 @@ impl Sfu {
     /// Tells the SFU what came or that time has passed. `now` must never go back.
     pub fn handle_input(&mut self, input: Input<'_>, now: Instant) {
         match input {
-            Input::Datagram { tuple, bytes } => self.receive(tuple.canonical(), bytes, now),
+            Input::Datagram { tuple, bytes, at } => self.receive(tuple.canonical(), bytes, at, now),
             Input::Relay { from, relay } => self.receive_relay(from, relay, now),
             Input::Timeout => self.wake(now),
         }
@@ -138,6 +138,11 @@ impl Sfu {
         &self.counters
     }
 
+    /// How many transports are alive.
+    pub fn transports(&self) -> usize {
+        self.names.transports.len()
+    }
+
     /// What is alive.
     pub fn population(&self) -> Population {
         let mut population = Population::default();
@@ -146,7 +151,7 @@ impl Sfu {
         population
     }
 
-    fn receive(&mut self, tuple: Tuple, bytes: &mut [u8], now: Instant) {
+    fn receive(&mut self, tuple: Tuple, bytes: &mut [u8], at: Instant, now: Instant) {
         let class = classify(bytes);
         let found = match class {
             DatagramClass::Stun => self.demux.by_username(bytes),
@@ -176,7 +181,7 @@ impl Sfu {
                 self.note_tuple(tuple, router_key, transport_key);
             }
             DatagramClass::Dtls => router.receive_dtls(transport_key, bytes, &mut ctx),
-            DatagramClass::Rtp => router.receive_rtp(transport_key, bytes, &mut ctx),
+            DatagramClass::Rtp => router.receive_rtp(transport_key, bytes, at, &mut ctx),
             DatagramClass::Rtcp => router.receive_rtcp(transport_key, bytes, &mut ctx),
             DatagramClass::Unknown => {}
         }

@@ -7,10 +7,17 @@ use crate::producer::{Arrival, Format, Media};
 use crate::rtp::{AudioLevel, Header};
 use crate::timer::Timer;
 use crate::transport::{Due, DueKind, ReceivedExtensions, Route, Side, Transport};
+use std::time::Instant;
 
 impl Router {
-    /// Takes an SRTP packet that came for a transport.
-    pub(crate) fn receive_rtp(&mut self, key: TransportKey, packet: &mut [u8], ctx: &mut Context<'_>) {
+    /// Takes an SRTP packet that came for a transport, `at` that time.
+    pub(crate) fn receive_rtp(
+        &mut self,
+        key: TransportKey,
+        packet: &mut [u8],
+        at: Instant,
+        ctx: &mut Context<'_>,
+    ) {
         let Some(transport) = self.transports.get_mut(key) else { return };
         let Ok(header) = Header::parse(packet) else {
             ctx.counters.rtp_malformed += 1;
@@ -24,7 +31,7 @@ impl Router {
         };
         let extensions = uplink.extensions.read(&header, packet);
         if let Some(sequence) = extensions.transport_sequence {
-            uplink.arrivals.record(sequence, ctx.now);
+            uplink.arrivals.record(sequence, at);
             if let Some(at) = uplink.arrivals.next_timeout() {
                 transport.timers.set(Timer::Feedback, Some(at));
             }

@@ -193,7 +193,7 @@ impl World {
     pub fn inject(&mut self, remote: SocketAddr, local: SocketAddr, bytes: &mut [u8]) {
         let tuple = Tuple { protocol: Protocol::Udp, local, remote };
         let (shard, now) = (ShardId(local.port() - FIRST_PORT), self.now);
-        self.shard_mut(shard).handle_input(Input::Datagram { tuple, bytes }, now);
+        self.shard_mut(shard).handle_input(Input::Datagram { tuple, bytes, at: now }, now);
         self.drain();
     }
 
