@@ -63,11 +63,9 @@ impl Router {
         let _reservation = self.placement.workers[worker].load.reserve();
         self.placement.open_on(worker)?;
         let (router, id) = (self.id(), TransportId(mint(worker)));
-        let parameters = self
-            .with(worker, move |sfu, now| {
-                sfu.create_transport(now, router, id, TransportOptions { direction })
-            })
-            .await?;
+        let options = TransportOptions { direction, padding: true };
+        let parameters =
+            self.with(worker, move |sfu, now| sfu.create_transport(now, router, id, options)).await?;
         Ok((id, parameters))
     }
 

@@ -270,6 +270,7 @@ impl Consumer {
             transport_sequence: 0,
             segment,
             ends_picture,
+            padding: 0,
             retransmissions: 0,
         });
         Offer::Send { outgoing }

@@ -49,6 +49,9 @@ pub struct Counters {
     pub stream_restarts: u64,
     pub packets_sent: u64,
     pub bytes_sent: u64,
+    /// Packets padded so that they left in one run with others, and by how many bytes in all.
+    pub packets_evened: u64,
+    pub padding_bytes_sent: u64,
     pub retransmissions_sent: u64,
     /// Padding sent in place of late packets that nobody wants any more.
     pub fills_sent: u64,

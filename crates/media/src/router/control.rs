@@ -3,7 +3,8 @@
 use super::{ConsumerKey, Context, DataConsumerKey, DataProducerKey, ProducerKey, Router, TransportKey};
 use crate::codec::Codec;
 use crate::config::{
-    ConsumeOptions, ConsumerParameters, DataConsumerParameters, DataProduceOptions, Direction, ProduceOptions,
+    ConsumeOptions, ConsumerParameters, DataConsumerParameters, DataProduceOptions, Direction,
+    ProduceOptions, TransportOptions,
 };
 use crate::consumer::{Consumer, Plan, Start};
 use crate::data::{DataConsumer, DataOrigin, DataProducer};
@@ -28,12 +29,14 @@ impl Router {
     pub(crate) fn create_transport(
         &mut self,
         id: TransportId,
-        direction: Direction,
+        TransportOptions { direction, padding }: TransportOptions,
         ctx: &mut Context<'_>,
     ) -> (TransportKey, TransportParameters) {
         let side = match direction {
             Direction::Send => Side::Uplink(Uplink::new()),
-            Direction::Recv => Side::Downlink(Downlink::new(ctx.rng.next_u32())),
+            Direction::Recv => {
+                Side::Downlink(Downlink::new(ctx.rng.next_u32(), padding && ctx.config.padding))
+            }
         };
         let credentials = random_credentials(ctx);
         let parameters = transport_parameters(id, &credentials, ctx);

@@ -49,7 +49,7 @@ impl Sfu {
         vacant(&self.names.transports, &id)?;
         let router_key = *self.names.routers.get(&router).ok_or(ControlError::RouterNotFound)?;
         let (key, parameters) = self
-            .work(now, router_key, None, |router, ctx| router.create_transport(id, options.direction, ctx))
+            .work(now, router_key, None, |router, ctx| router.create_transport(id, options, ctx))
             .ok_or(ControlError::RouterNotFound)?;
         self.names.transports.insert(id, (router_key, key));
         let username = parameters.ice_parameters.username_fragment.clone();

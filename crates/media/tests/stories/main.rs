@@ -16,6 +16,7 @@ mod pauses;
 mod relays;
 mod reports;
 mod restarts;
+mod runs;
 mod simulcast;
 mod speakers;
 mod teardown;

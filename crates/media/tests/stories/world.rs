@@ -47,6 +47,8 @@ pub struct World {
     network: Network,
     clients: Vec<Party>,
     batch: Batch,
+    /// What left in one send, packet by packet, and to whom.
+    pub runs: Vec<(SocketAddr, Vec<Vec<u8>>)>,
     wakeup: Option<Instant>,
     /// Loses messages between shards unless it lets them pass.
     relay_filter: Box<dyn FnMut(&Relay) -> bool>,
@@ -95,6 +97,7 @@ impl World {
             network: Network::new(seed),
             clients: Vec::new(),
             batch: Batch::with_capacity(64 * 1024),
+            runs: Vec::new(),
             wakeup: None,
             relay_filter: Box::new(|_| true),
             relayed: Vec::new(),
@@ -183,7 +186,7 @@ impl World {
 
     fn deliver(&mut self, mut datagram: Datagram) {
         if SERVERS.contains(&datagram.to.ip()) {
-            self.inject(datagram.from, datagram.to, &mut datagram.bytes);
+            self.receive(datagram.from, datagram.to, &mut datagram.bytes);
         } else if let Some(client) = self.clients.iter_mut().find(|it| it.connection.address == datagram.to) {
             client.handle_datagram(self.now, &datagram.bytes);
         }
@@ -191,10 +194,14 @@ impl World {
 
     /// Hands the SFU a datagram as if it had just come.
     pub fn inject(&mut self, remote: SocketAddr, local: SocketAddr, bytes: &mut [u8]) {
+        self.receive(remote, local, bytes);
+        self.drain();
+    }
+
+    fn receive(&mut self, remote: SocketAddr, local: SocketAddr, bytes: &mut [u8]) {
         let tuple = Tuple { protocol: Protocol::Udp, local, remote };
         let (shard, now) = (ShardId(local.port() - FIRST_PORT), self.now);
         self.shard_mut(shard).handle_input(Input::Datagram { tuple, bytes, at: now }, now);
-        self.drain();
     }
 
     /// Moves everything that somebody wants to send onto the network.
@@ -231,8 +238,9 @@ impl World {
             let sealed = sfu.seal_due(self.now, &mut self.batch);
             let mut datagrams = Vec::new();
             for run in self.batch.runs() {
-                let segments = run.bytes.chunks(run.segment_size);
-                datagrams.extend(segments.map(|segment| (run.tuple, segment.to_vec())));
+                let packets: Vec<_> = run.bytes.chunks(run.segment_size).map(<[u8]>::to_vec).collect();
+                datagrams.extend(packets.iter().map(|packet| (run.tuple, packet.clone())));
+                self.runs.push((run.tuple.remote, packets));
             }
             self.batch.clear();
             datagrams.into_iter().for_each(|(tuple, bytes)| self.send_to_client(tuple, bytes));

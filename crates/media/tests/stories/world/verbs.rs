@@ -54,6 +54,8 @@ pub struct ClientOptions {
     pub fingerprint: FingerprintAlgorithm,
     pub up: Path,
     pub down: Path,
+    /// It strips padding.
+    pub padding: bool,
 }
 
 impl Default for ClientOptions {
@@ -66,6 +68,7 @@ impl Default for ClientOptions {
             fingerprint: FingerprintAlgorithm::Sha256,
             up: Path::GOOD,
             down: Path::GOOD,
+            padding: true,
         }
     }
 }
@@ -103,8 +106,9 @@ impl World {
     pub fn prepare(&mut self, direction: Direction, options: ClientOptions) -> Client {
         let transport = TransportId(self.uuid());
         let (now, router) = (self.now, self.router);
+        let transport_options = TransportOptions { direction, padding: options.padding };
         let sfu = self.shard_mut(options.shard);
-        let created = sfu.create_transport(now, router, transport, TransportOptions { direction });
+        let created = sfu.create_transport(now, router, transport, transport_options);
         let parameters = created.unwrap();
         let index = self.clients.len();
         let mut server: SocketAddr = options.server.parse().unwrap();

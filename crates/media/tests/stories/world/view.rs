@@ -38,6 +38,8 @@ pub struct Arrived {
     pub marker: bool,
     /// `None` is padding in place of a packet.
     pub stamp: Option<Stamp>,
+    /// Of payload.
+    pub octets: usize,
     pub ids: Option<Ids>,
 }
 
@@ -122,7 +124,7 @@ impl View {
         let stamp = (!payload.is_empty()).then(|| Stamp::of(payload));
         let ids = stamp.and_then(|_| ids(self.codec, payload));
         let (timestamp, marker) = (header.timestamp, header.marker);
-        let arrived = Arrived { at: now, timestamp, marker, stamp, ids };
+        let arrived = Arrived { at: now, timestamp, marker, stamp, octets: payload.len(), ids };
         match self.packets.get(&sequence) {
             Some(known) => {
                 assert_eq!((known.stamp, known.timestamp, known.marker), (stamp, timestamp, marker));
