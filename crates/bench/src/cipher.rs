@@ -6,11 +6,10 @@ use aws_lc_rs::cipher::{AES_128, EncryptingKey, EncryptionContext, UnboundCipher
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::hmac;
-use serde::Serialize;
 use switchyard_peer::Identity;
 
 /// The SRTP protection profiles in use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Profile {
     /// AEAD_AES_128_GCM (RFC 7714).
     Gcm,
@@ -30,8 +29,6 @@ enum Key {
 }
 
 impl Profile {
-    pub(crate) const ALL: [Self; 2] = [Self::Gcm, Self::Cm];
-
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Gcm => "GCM",
@@ -161,7 +158,7 @@ mod tests {
 
     #[test]
     fn what_one_end_seals_the_other_opens_once_it_knows_the_index() {
-        for profile in Profile::ALL {
+        for profile in [Profile::Gcm, Profile::Cm] {
             let mut sender = Cipher::new(profile, 3).unwrap();
             let receiver = Cipher::new(profile, 3).unwrap();
             let payload = [7; 100];

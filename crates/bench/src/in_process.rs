@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn every_subscriber_gets_every_packet() {
-        for profile in Profile::ALL {
+        for profile in [Profile::Gcm, Profile::Cm] {
             let mut call = InProcessCall::new(3, profile).unwrap();
             let mut bursts = call.publish(MediaKind::Video, Shape { payload: 200, burst: 5 }, 4).unwrap();
             bursts.extend(call.publish(MediaKind::Audio, OPUS, 2).unwrap());

@@ -1,11 +1,53 @@
+//! Measures what forwarding costs: the whole path and its parts, beside what they cannot cost less than on the same
+//! machine in the same run. Figures are printed and written, never judged: what a machine can do is not this
+//! program's business.
+
+mod bare;
+mod call;
 mod cipher;
 mod cpu;
+mod device;
+mod driver;
+mod forward;
 mod in_process;
+mod options;
 mod samples;
+mod sender;
 mod stream;
 mod table;
 mod user;
-fn main() -> anyhow::Result<()> {
-    println!("{}", user::table(5)?);
+
+use anyhow::Result;
+use clap::{Parser, ValueEnum};
+use device::Device;
+use options::{Matrix, Options, Subject};
+use std::io::Write;
+use table::Table;
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    let available = Device::set_up()?;
+    let mut matrix = options.matrix.clone();
+    matrix.devices.retain(|device| available.contains(device));
+    let subjects = if options.only.is_empty() { Subject::value_variants() } else { &options.only };
+    let mut tables = Vec::new();
+    for subject in subjects {
+        let table = subject.measure(&matrix)?;
+        // With nobody to read it, the file still tells.
+        let _ = write!(std::io::stdout(), "{table}");
+        tables.push(table);
+    }
+    if let Some(path) = &options.json {
+        std::fs::write(path, serde_json::to_vec_pretty(&tables)?)?;
+    }
     Ok(())
+}
+
+impl Subject {
+    fn measure(self, matrix: &Matrix) -> Result<Table> {
+        match self {
+            Self::User => user::table(matrix),
+            Self::Forward => forward::table(matrix),
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use crate::cipher::{Cipher, HEADER_LEN, Profile};
 use crate::cpu::thread_time;
 use crate::in_process::InProcessCall;
+use crate::options::Matrix;
 use crate::samples::Samples;
 use crate::stream::Shape;
 use crate::table::{Row, Table};
@@ -12,18 +13,16 @@ use std::time::Duration;
 use switchyard_media::ortc::MediaKind;
 
 /// The SFU's own cost in every shape, each beside the crypto that the same packets need.
-pub(crate) fn table(effort: usize) -> Result<Table> {
+pub(crate) fn table(matrix: &Matrix) -> Result<Table> {
     let mut table = Table::new(
         "user space",
         "ns per forwarded packet in the SFU without sockets; crypto: opening once per burst and sealing, alone",
     );
-    for profile in Profile::ALL {
-        for subscribers in [1, 10, 100, 500] {
+    for &profile in &matrix.ciphers {
+        for &subscribers in &matrix.subscribers {
             let mut bench = Bench::new(subscribers, profile)?;
-            for payload in [1_200, 120] {
-                for burst in [1, 3, 5, 10] {
-                    table.push(bench.row(Shape { payload, burst }, effort)?);
-                }
+            for shape in matrix.shapes() {
+                table.push(bench.row(shape, matrix.repetitions)?);
             }
         }
     }
