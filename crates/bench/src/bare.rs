@@ -5,10 +5,11 @@ use crate::cipher::{Cipher, HEADER_LEN, Profile};
 use crate::cpu;
 use crate::sender::Sender;
 use crate::stream::Shape;
+use crate::train::ReceiveBuffer;
 use anyhow::{Context, Result, anyhow};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSockRef, UdpSocketState};
-use std::io::{self, IoSliceMut};
+use quinn_udp::{UdpSockRef, UdpSocketState};
+use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -101,18 +102,10 @@ impl Forwarding {
     }
 
     fn run(mut self, stop: &AtomicBool) -> Result<()> {
-        let mut bytes = vec![0; SLOT * BATCH_SIZE];
-        let mut meta = [RecvMeta::default(); BATCH_SIZE];
+        let mut buffer = ReceiveBuffer::new();
         while !stop.load(Ordering::Relaxed) {
-            let mut slots = bytes.chunks_exact_mut(SLOT);
-            let mut slices: [IoSliceMut<'_>; BATCH_SIZE] =
-                std::array::from_fn(|_| IoSliceMut::new(slots.next().unwrap_or_default()));
-            match self.state.recv(UdpSockRef::from(&self.socket), &mut slices, &mut meta) {
-                Ok(messages) => {
-                    for (slot, meta) in bytes.chunks_exact_mut(SLOT).zip(&meta).take(messages) {
-                        self.forward(&mut slot[..meta.len])?;
-                    }
-                }
+            match buffer.receive(&self.socket, &self.state) {
+                Ok(messages) => buffer.trains(messages).try_for_each(|train| self.forward(train))?,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait()?,
                 Err(error) => return Err(error).context("receiving"),
             }
@@ -152,5 +145,4 @@ impl Forwarding {
 
 /// As the worker's.
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
-const SLOT: usize = 65_536 + 19 * 64;
 const STOP_CHECK: Duration = Duration::from_millis(100);

@@ -29,6 +29,7 @@ impl Device {
             return Ok(vec![Self::Loopback]);
         }
         ip(&format!("address add {SINK_SERVER}/24 dev sink0"))?;
+        ip(&format!("route add {SINK_SUBSCRIBERS}/16 dev sink0"))?;
         Ok(vec![Self::Loopback, Self::Sink])
     }
 
@@ -57,26 +58,22 @@ impl Device {
     /// Has packets to subscribers arrive, as handshakes need, until the delivery is ended.
     pub(crate) fn deliver(self) -> Result<Delivery> {
         if self == Self::Sink {
-            // Absent the first time.
-            let _ = ip(&format!("route del {SINK_SUBSCRIBERS}/16 dev sink0"));
             ip(&format!("route add local {SINK_SUBSCRIBERS}/16 dev lo"))?;
         }
-        Ok(Delivery { device: self })
+        Ok(Delivery(self))
     }
 }
 
 /// While it lasts, the subscribers behind a sink are on this machine.
-pub(crate) struct Delivery {
-    device: Device,
-}
+#[must_use]
+pub(crate) struct Delivery(Device);
 
 impl Delivery {
     pub(crate) fn end(self) -> Result<()> {
-        if self.device == Device::Sink {
-            ip(&format!("route del local {SINK_SUBSCRIBERS}/16 dev lo"))?;
-            ip(&format!("route add {SINK_SUBSCRIBERS}/16 dev sink0"))?;
+        match self.0 {
+            Device::Loopback => Ok(()),
+            Device::Sink => ip(&format!("route del local {SINK_SUBSCRIBERS}/16 dev lo")),
         }
-        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ mod cipher;
 mod cpu;
 mod device;
 mod driver;
+mod floor;
 mod forward;
 mod in_process;
 mod options;
@@ -15,6 +16,7 @@ mod samples;
 mod sender;
 mod stream;
 mod table;
+mod train;
 mod user;
 
 use anyhow::Result;
@@ -32,10 +34,11 @@ fn main() -> Result<()> {
     let subjects = if options.only.is_empty() { Subject::value_variants() } else { &options.only };
     let mut tables = Vec::new();
     for subject in subjects {
-        let table = subject.measure(&matrix)?;
-        // With nobody to read it, the file still tells.
-        let _ = write!(std::io::stdout(), "{table}");
-        tables.push(table);
+        for table in subject.measure(&matrix)? {
+            // With nobody to read it, the file still tells.
+            let _ = write!(std::io::stdout(), "{table}");
+            tables.push(table);
+        }
     }
     if let Some(path) = &options.json {
         std::fs::write(path, serde_json::to_vec_pretty(&tables)?)?;
@@ -44,10 +47,11 @@ fn main() -> Result<()> {
 }
 
 impl Subject {
-    fn measure(self, matrix: &Matrix) -> Result<Table> {
-        match self {
-            Self::User => user::table(matrix),
-            Self::Forward => forward::table(matrix),
-        }
+    fn measure(self, matrix: &Matrix) -> Result<Vec<Table>> {
+        Ok(match self {
+            Self::Floor => floor::tables(matrix)?,
+            Self::User => vec![user::table(matrix)?],
+            Self::Forward => vec![forward::table(matrix)?],
+        })
     }
 }

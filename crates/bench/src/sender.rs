@@ -41,6 +41,15 @@ impl Sender {
         self.batch
     }
 
+    /// Sends a run to every destination.
+    pub(crate) fn send_all(&mut self, socket: &UdpSocket, sealed: &[u8]) -> Result<()> {
+        let all = self.destinations.len();
+        for (first, sealed) in (0..all).step_by(self.batch).zip(sealed.chunks(self.run * self.batch)) {
+            self.send(socket, first..all.min(first + self.batch), sealed)?;
+        }
+        Ok(())
+    }
+
     /// Sends the first runs of `sealed` to these destinations, one each, [`Self::batch`] at most.
     pub(crate) fn send(&mut self, socket: &UdpSocket, to: Range<usize>, sealed: &[u8]) -> Result<()> {
         let mut runs = sealed.chunks_exact(self.run);
@@ -56,6 +65,6 @@ impl Sender {
 }
 
 /// More in one call gain nothing.
-pub(crate) const MAX_MESSAGES: usize = 64;
+const MAX_MESSAGES: usize = 64;
 /// Sealed before each send, within a core's L2 cache.
 const BATCH_BYTES: usize = 256 * 1024;
