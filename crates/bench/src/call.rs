@@ -1,7 +1,7 @@
 //! A call on real sockets, in this process: the media workers and peers that shook hands with them.
 
 use crate::cipher::Profile;
-use crate::cpu;
+use crate::cpu::{self, Thread};
 use crate::device::Device;
 use crate::stream::{Shape, Tracks, consume_options};
 use anyhow::{Context, Result, bail};
@@ -22,6 +22,8 @@ pub(crate) struct Plan {
     pub(crate) profile: Profile,
     pub(crate) subscribers: usize,
     pub(crate) workers: usize,
+    /// Whether all subscribers read, and not the witness alone.
+    pub(crate) readers: bool,
 }
 
 /// One publisher of video, and those who consume it.
@@ -31,6 +33,8 @@ pub(crate) struct Call {
     router: Router,
     events: mpsc::Receiver<Event>,
     device: Device,
+    /// The threads of the workers, in their order.
+    pub(crate) threads: Vec<Thread>,
     pub(crate) publisher: Link,
     pub(crate) subscribers: Vec<Link>,
     tracks: Tracks,
@@ -51,7 +55,10 @@ impl Call {
         let config =
             MediaConfig { bind: vec![plan.device.server()], port: 0, workers: plan.workers, announced: vec![] };
         if plan.workers == 1 { cpu::pin(0)? } else { cpu::unpin()? }
+        let others = Thread::named(WORKER_THREAD)?;
         let media = runtime.block_on(Media::start(config))?;
+        let mut threads = Thread::named(WORKER_THREAD)?;
+        threads.retain(|thread| !others.contains(thread));
         cpu::pin(1)?;
         let (router, events) = runtime.block_on(media.create_router())?;
 
@@ -67,7 +74,7 @@ impl Call {
             let ip = if is_witness { plan.device.server() } else { plan.device.subscriber(index) };
             let (link, recv) = join(ip, Direction::Recv)?;
             runtime.block_on(router.consume(recv, consume_options(producer)))?;
-            if !is_witness {
+            if !is_witness && !plan.readers {
                 // The kernel takes the least it allows: a packet or two, and then drops.
                 SockRef::from(&link.socket).set_recv_buffer_size(1)?;
             }
@@ -75,7 +82,7 @@ impl Call {
         }
         delivery.end()?;
         let device = plan.device;
-        Ok(Self { runtime, media, router, events, device, publisher, subscribers, tracks })
+        Ok(Self { runtime, media, router, events, device, threads, publisher, subscribers, tracks })
     }
 
     /// Seals bursts of video as the publisher does, each as the bytes of one segmented send.
@@ -105,9 +112,10 @@ impl Call {
         delivery.end()
     }
 
-    /// Of all workers.
-    pub(crate) fn counters(&self) -> Vec<Counters> {
-        self.runtime.block_on(self.media.counters())
+    pub(crate) fn totals(&self) -> Totals {
+        let counters = self.runtime.block_on(self.media.counters());
+        let forwarded = counters.iter().map(|worker| worker.media.packets_sent).collect();
+        Totals { forwarded, dropped: counters.iter().map(dropped).sum() }
     }
 
     pub(crate) fn close(self) {
@@ -116,6 +124,35 @@ impl Call {
             self.media.shutdown().await;
         });
     }
+}
+
+/// What workers did so far.
+pub(crate) struct Totals {
+    /// Packets that each worker sent.
+    pub(crate) forwarded: Vec<u64>,
+    /// By all of them, or for them by the kernel.
+    pub(crate) dropped: u64,
+}
+
+impl Totals {
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        let forwarded = self.forwarded.iter().zip(&before.forwarded).map(|(after, before)| after - before);
+        Self { forwarded: forwarded.collect(), dropped: self.dropped - before.dropped }
+    }
+
+    pub(crate) fn packets(&self) -> u64 {
+        self.forwarded.iter().sum()
+    }
+}
+
+fn dropped(worker: &Counters) -> u64 {
+    let Counters { media, shell, .. } = worker;
+    media.egress_overflow
+        + media.egress_undeliverable
+        + shell.kernel_receive_drops
+        + shell.send_buffer_full
+        + shell.send_queue_full
+        + shell.send_refused
 }
 
 /// A new client with one transport, connected.
@@ -168,6 +205,8 @@ fn witness(subscribers: usize) -> usize {
     subscribers * 3 / 4
 }
 
+/// How the names of the workers' threads begin.
+const WORKER_THREAD: &str = "media-";
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const HANDSHAKE_TICK: Duration = Duration::from_millis(50);
 /// For the workers to answer what was asked.

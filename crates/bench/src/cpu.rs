@@ -14,8 +14,17 @@ pub(crate) fn thread_time() -> Duration {
 }
 
 /// A thread of this process, as procfs shows it.
+#[derive(PartialEq, Eq)]
 pub(crate) struct Thread {
     folder: PathBuf,
+}
+
+/// What a thread needed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Spent {
+    pub(crate) time: Duration,
+    /// How often it had nothing to do.
+    pub(crate) sleeps: u64,
 }
 
 impl Thread {
@@ -33,15 +42,33 @@ impl Thread {
         Ok(found.into_iter().map(|(_, thread)| thread).collect())
     }
 
+    /// What threads need while something is done, and what came of it. They must sleep before and after.
+    pub(crate) fn spend<T>(threads: &[Self], work: impl FnOnce() -> Result<T>) -> Result<(Vec<Spent>, T)> {
+        let look = || threads.iter().map(Self::spent).collect::<Result<Vec<_>>>();
+        std::thread::sleep(SETTLE);
+        let before = look()?;
+        let done = work()?;
+        std::thread::sleep(SETTLE);
+        let difference = |(after, before): (Spent, &Spent)| Spent {
+            time: after.time - before.time,
+            sleeps: after.sleeps - before.sleeps,
+        };
+        Ok((look()?.into_iter().zip(&before).map(difference).collect(), done))
+    }
+
+    fn spent(&self) -> Result<Spent> {
+        Ok(Spent { time: self.time()?, sleeps: self.sleeps()? })
+    }
+
     /// Time on a core. The kernel brings it up to date when the thread leaves the core: read it while it sleeps.
-    pub(crate) fn time(&self) -> Result<Duration> {
+    fn time(&self) -> Result<Duration> {
         let line = fs::read_to_string(self.folder.join("schedstat")).context("schedstat")?;
         let nanoseconds = line.split(' ').next().and_then(|field| field.parse().ok());
         nanoseconds.map(Duration::from_nanos).context("schedstat has another form")
     }
 
     /// How often it went to sleep.
-    pub(crate) fn sleeps(&self) -> Result<u64> {
+    fn sleeps(&self) -> Result<u64> {
         let status = fs::read_to_string(self.folder.join("status")).context("status")?;
         let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
         line.and_then(|count| count.trim().parse().ok()).context("status has another form")
@@ -70,3 +97,6 @@ pub(crate) fn cores() -> usize {
         std::sync::LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
     *CORES
 }
+
+/// For a thread to fall asleep, which brings its times up to date.
+const SETTLE: Duration = Duration::from_millis(5);

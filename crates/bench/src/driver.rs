@@ -16,24 +16,36 @@ pub(crate) struct Driver<'a> {
 }
 
 impl Driver<'_> {
+    /// Sends a burst each `interval`, whatever becomes of it.
+    pub(crate) fn pace(&self, bursts: &[Vec<u8>], interval: Duration) -> Result<()> {
+        let state = UdpSocketState::new(UdpSockRef::from(self.from))?;
+        let mut next = Instant::now();
+        for burst in bursts {
+            self.send(&state, burst)?;
+            next += interval;
+            std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        }
+        Ok(())
+    }
+
     /// Sends all bursts; returns how many did not reach the witness in time.
     pub(crate) fn run(&self, bursts: &[Vec<u8>]) -> Result<u64> {
         let state = UdpSocketState::new(UdpSockRef::from(self.from))?;
         let mut late = 0;
         while self.witness.recv(&mut [0; 2_048]).is_ok() {}
         for burst in bursts {
-            let transmit = Transmit {
-                destination: self.to,
-                ecn: None,
-                contents: burst,
-                segment_size: Some(burst.len() / self.burst),
-                src_ip: None,
-            };
-            state.try_send(UdpSockRef::from(self.from), &transmit).context("sending a burst")?;
+            self.send(&state, burst)?;
             late += u64::from(!self.witnessed());
             ensure!(late < MAX_LATE, "the forwarder does not forward");
         }
         Ok(late)
+    }
+
+    /// As one call, so that the packets arrive together.
+    pub(crate) fn send(&self, state: &UdpSocketState, burst: &[u8]) -> Result<()> {
+        let segment_size = Some(burst.len() / self.burst);
+        let run = Transmit { destination: self.to, ecn: None, contents: burst, segment_size, src_ip: None };
+        state.try_send(UdpSockRef::from(self.from), &run).context("sending a burst")
     }
 
     /// Waits without sleeping, so that waking this thread is no cost to the forwarder.

@@ -3,13 +3,14 @@
 
 use crate::bare::Bare;
 use crate::call::{Call, Plan};
-use crate::cpu::Thread;
+use crate::cpu::{Spent, Thread};
+use crate::device::Device;
 use crate::driver::Driver;
 use crate::options::Matrix;
 use crate::samples::Samples;
 use crate::stream::Shape;
 use crate::table::{Row, Table};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -21,7 +22,12 @@ pub(crate) fn table(matrix: &Matrix) -> Result<Table> {
     for &device in &matrix.devices {
         for &profile in &matrix.ciphers {
             for &subscribers in &matrix.subscribers {
-                let mut bench = Bench::new(Plan { device, profile, subscribers, workers: 1 })?;
+                if device == Device::Sink && subscribers == 1 {
+                    // The only one is the witness, who is never behind the sink.
+                    continue;
+                }
+                let plan = Plan { device, profile, subscribers, workers: 1, readers: false };
+                let mut bench = Bench::new(plan)?;
                 for shape in matrix.shapes() {
                     table.push(bench.row(shape, matrix.repetitions)?);
                 }
@@ -94,52 +100,40 @@ impl Bench {
 
     fn floor(&self, bare: &mut Bare, shape: Shape) -> Result<Sample> {
         let sealed = bare.publish(self.bursts(shape));
-        let spent = self.drive(Bare::THREAD, bare.address, shape, &sealed)?;
+        let driver = self.driver(bare.address, shape);
+        let (spent, late) = Thread::spend(&Thread::named(Bare::THREAD)?, || driver.run(&sealed))?;
         let packets = sealed.len() * shape.burst * self.addresses.len();
-        Ok(spent.sample(packets as u64, sealed.len()))
+        Ok(Sample::new(&spent, packets as u64, sealed.len(), late))
     }
 
     fn whole(&mut self, shape: Shape) -> Result<Sample> {
         self.call.keep_alive()?;
         let sealed = self.call.publish(shape, self.bursts(shape))?;
-        let before = Totals::of(&self.call);
-        let spent = self.drive("media-", self.call.publisher.server, shape, &sealed)?;
-        let after = Totals::of(&self.call);
-        let sample = spent.sample(after.forwarded - before.forwarded, sealed.len());
-        Ok(Sample { dropped: after.dropped - before.dropped, ..sample })
+        let driver = self.driver(self.call.publisher.server, shape);
+        let before = self.call.totals();
+        let (spent, late) = Thread::spend(&self.call.threads, || driver.run(&sealed))?;
+        let done = self.call.totals().since(&before);
+        Ok(Sample { dropped: done.dropped, ..Sample::new(&spent, done.packets(), sealed.len(), late) })
     }
 
     fn bursts(&self, shape: Shape) -> usize {
         (PACKETS / (self.addresses.len() * shape.burst)).clamp(1, MAX_BURSTS)
     }
 
-    /// Sends bursts to a forwarder, and watches its thread meanwhile.
-    fn drive(&self, thread: &str, to: SocketAddr, shape: Shape, bursts: &[Vec<u8>]) -> Result<Spent> {
-        let from = &self.call.publisher.socket;
-        let driver = Driver { from, to, witness: self.call.witness(), burst: shape.burst };
-        let worker = Thread::named(thread)?.into_iter().next().context("the forwarder's thread has gone")?;
-        std::thread::sleep(SETTLE);
-        let (time, sleeps) = (worker.time()?, worker.sleeps()?);
-        let late = driver.run(bursts)?;
-        std::thread::sleep(SETTLE);
-        Ok(Spent { time: worker.time()? - time, sleeps: worker.sleeps()? - sleeps, late })
+    fn driver(&self, to: SocketAddr, shape: Shape) -> Driver<'_> {
+        Driver { from: &self.call.publisher.socket, to, witness: self.call.witness(), burst: shape.burst }
     }
 }
 
-/// What a forwarder's thread needed for some bursts.
-struct Spent {
-    time: Duration,
-    sleeps: u64,
-    late: u64,
-}
-
-impl Spent {
-    fn sample(&self, packets: u64, bursts: usize) -> Sample {
-        Sample {
-            ns_per_packet: self.time.as_nanos() as f64 / packets as f64,
-            sleeps_per_burst: self.sleeps as f64 / bursts as f64,
+impl Sample {
+    fn new(threads: &[Spent], packets: u64, bursts: usize, late: u64) -> Self {
+        let time: Duration = threads.iter().map(|spent| spent.time).sum();
+        let sleeps: u64 = threads.iter().map(|spent| spent.sleeps).sum();
+        Self {
+            ns_per_packet: time.as_nanos() as f64 / packets as f64,
+            sleeps_per_burst: sleeps as f64 / bursts as f64,
             dropped: 0,
-            late: self.late,
+            late,
         }
     }
 }
@@ -158,31 +152,6 @@ impl Measured {
     }
 }
 
-/// What the workers did together.
-struct Totals {
-    forwarded: u64,
-    dropped: u64,
-}
-
-impl Totals {
-    fn of(call: &Call) -> Self {
-        let mut totals = Self { forwarded: 0, dropped: 0 };
-        for worker in call.counters() {
-            let (media, shell) = (worker.media, worker.shell);
-            totals.forwarded += media.packets_sent;
-            totals.dropped += media.egress_overflow
-                + media.egress_undeliverable
-                + shell.kernel_receive_drops
-                + shell.send_buffer_full
-                + shell.send_queue_full
-                + shell.send_refused;
-        }
-        totals
-    }
-}
-
 /// Forwarded packets per repetition, about.
 const PACKETS: usize = 50_000;
 const MAX_BURSTS: usize = 3_000;
-/// For a worker to fall asleep, which brings its times up to date.
-const SETTLE: Duration = Duration::from_millis(5);

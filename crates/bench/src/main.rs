@@ -11,9 +11,11 @@ mod driver;
 mod floor;
 mod forward;
 mod in_process;
+mod latency;
 mod options;
 mod samples;
 mod sender;
+mod spread;
 mod stream;
 mod table;
 mod train;
@@ -52,6 +54,8 @@ impl Subject {
             Self::Floor => floor::tables(matrix)?,
             Self::User => vec![user::table(matrix)?],
             Self::Forward => vec![forward::table(matrix)?],
+            Self::Spread => vec![spread::table(matrix)?],
+            Self::Latency => vec![latency::table()?],
         })
     }
 }

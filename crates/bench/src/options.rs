@@ -25,6 +25,8 @@ pub(crate) enum Subject {
     Floor,
     User,
     Forward,
+    Spread,
+    Latency,
 }
 
 /// The cells of the large tables.

@@ -9,6 +9,14 @@ impl Samples {
         self.0.push(value);
     }
 
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// NaN without samples.
     pub(crate) fn median(&self) -> f64 {
         self.quantile(0.5)
