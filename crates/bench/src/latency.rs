@@ -39,34 +39,42 @@ pub(crate) fn table() -> Result<Table> {
 
 fn row(call: &mut Call) -> Result<Row> {
     let reflector = Reflector::start()?;
-    let sockets: Vec<&UdpSocket> = call.subscribers.iter().map(|link| &link.socket).collect();
-    for socket in sockets.iter().copied().chain([&reflector.receiver]) {
-        setsockopt(socket, sockopt::ReceiveTimestampns, &true).context("asking for receive times")?;
-    }
     call.keep_alive()?;
-    let bursts = call.publish(SHAPE, BURSTS + WARM_UP)?;
-    let (warm_up, bursts) = bursts.split_at(WARM_UP);
-    let sockets: Vec<&UdpSocket> = call.subscribers.iter().map(|link| &link.socket).collect();
+    let bursts = call.publish(SHAPE, BURSTS)?;
+    let mut subscribers =
+        call.subscribers.iter().map(|link| Arrivals::at(&link.socket)).collect::<Result<Vec<_>>>()?;
+    let mut thrown_back = [Arrivals::at(&reflector.receiver)?];
     let (from, server) = (&call.publisher.socket, call.publisher.server);
     let driver = |to| Driver { from, to, witness: call.witness(), burst: SHAPE.burst };
     let (to_server, to_reflector) = (driver(server), driver(reflector.address));
-    measure(&to_server, &sockets, warm_up)?;
+    let state = UdpSocketState::new(UdpSockRef::from(from))?;
     let before = call.totals();
-    let (spent, (latency, reflected)) = Thread::spend(&call.threads, || {
-        let (mut latency, mut reflected) = (Samples::default(), Samples::default());
-        for burst in bursts.chunks(1) {
-            latency.append(measure(&to_server, &sockets, burst)?);
-            reflected.append(measure(&to_reflector, &[&reflector.receiver], burst)?);
+    let (spent, departures) = Thread::spend(&call.threads, || {
+        let mut departures = Vec::with_capacity(bursts.len());
+        for burst in &bursts {
+            let server = to_server.depart(&state, burst)?;
+            collect(&mut subscribers)?;
+            let reflector = to_reflector.depart(&state, burst)?;
+            collect(&mut thrown_back)?;
+            departures.push((server, reflector));
         }
-        Ok((latency, reflected))
+        std::thread::sleep(INTERVAL);
+        collect(&mut subscribers)?;
+        collect(&mut thrown_back)?;
+        Ok(departures)
     })?;
     let done = call.totals().since(&before);
+    let (to_server, to_reflector): (Vec<_>, Vec<_>) = departures.into_iter().unzip();
+    let latency = delays(&subscribers, &to_server);
+    let reflected = delays(&thrown_back, &to_reflector);
+    let subscribers = subscribers.len();
     reflector.stop()?;
-    let cost = spent.iter().map(|spent| spent.time).sum::<Duration>().as_secs_f64() * 1e6 / done.packets() as f64;
-    let work = (SHAPE.burst * sockets.len()) as f64 * cost;
+    let time: Duration = spent.iter().map(|spent| spent.time).sum();
+    let cost = microseconds(time) / done.packets() as f64;
+    let work = (SHAPE.burst * subscribers) as f64 * cost;
     let bound = 1.2 * work + reflected.quantile(0.99);
     Ok(Row::default()
-        .count("N", sockets.len())
+        .count("N", subscribers)
         .count("k", SHAPE.burst)
         .ratio("CPU/packet", cost)
         .whole("k x N x CPU", work)
@@ -78,46 +86,80 @@ fn row(call: &mut Call) -> Result<Row> {
         .whole("bound", bound)
         .ratio("p99/bound", latency.quantile(0.99) / bound)
         .count("dropped", done.dropped)
-        .count("missing", sockets.len() * SHAPE.burst * bursts.len() - latency.len()))
+        .count("missing", subscribers * SHAPE.burst * bursts.len() - latency.len()))
 }
 
-/// Sends bursts at their pace and reads what arrives at each of the sockets: microseconds.
-fn measure(driver: &Driver<'_>, sockets: &[&UdpSocket], bursts: &[Vec<u8>]) -> Result<Samples> {
-    let state = UdpSocketState::new(UdpSockRef::from(driver.from))?;
-    let mut samples = Samples::default();
-    for burst in bursts {
-        let until = Instant::now() + INTERVAL / 2;
-        let sent = clock_gettime(ClockId::CLOCK_REALTIME)?;
-        driver.send(&state, burst)?;
-        while Instant::now() < until {
-            for socket in sockets {
-                while let Some(arrival) = receive(socket)? {
-                    samples.add(Duration::from(arrival - sent).as_secs_f64() * 1e6);
-                }
+/// What reached one socket, and when.
+struct Arrivals<'a> {
+    socket: &'a UdpSocket,
+    /// Sequence numbers, by which packets are told to belong to a burst.
+    packets: Vec<(u16, TimeSpec)>,
+}
+
+impl<'a> Arrivals<'a> {
+    /// Has the kernel note when packets come.
+    fn at(socket: &'a UdpSocket) -> Result<Self> {
+        setsockopt(socket, sockopt::ReceiveTimestampns, &true).context("asking for receive times")?;
+        Ok(Self { socket, packets: Vec::with_capacity(BURSTS * SHAPE.burst) })
+    }
+
+    /// Takes all that has come.
+    fn read(&mut self) -> Result<()> {
+        let (mut buffer, mut control) = ([0; 2_048], nix::cmsg_space!(TimeSpec));
+        loop {
+            let mut slices = [IoSliceMut::new(&mut buffer)];
+            let flags = MsgFlags::MSG_DONTWAIT;
+            let message = recvmsg::<()>(self.socket.as_raw_fd(), &mut slices, Some(&mut control), flags);
+            let Ok(message) = message else { return Ok(()) };
+            let mut times = message.cmsgs()?.filter_map(|it| match it {
+                ControlMessageOwned::ScmTimestampns(time) => Some(time),
+                _ => None,
+            });
+            let time = times.next();
+            // RTP, and not RTCP or STUN beside it (RFC 7983, RFC 5761 §4).
+            if (128..192).contains(&buffer[0]) && !(192..224).contains(&buffer[1]) {
+                let sequence = u16::from_be_bytes([buffer[2], buffer[3]]);
+                self.packets.push((sequence, time.context("a packet without a receive time")?));
             }
-            std::thread::sleep(INTERVAL / 20);
         }
     }
-    Ok(samples)
 }
 
-/// When the next RTP packet reached the socket, if there is one.
-fn receive(socket: &UdpSocket) -> Result<Option<TimeSpec>> {
-    let (mut buffer, mut control) = ([0; 2_048], nix::cmsg_space!(TimeSpec));
-    loop {
-        let mut slices = [IoSliceMut::new(&mut buffer)];
-        let message =
-            recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut control), MsgFlags::MSG_DONTWAIT);
-        let Ok(message) = message else { return Ok(None) };
-        let time = message.cmsgs()?.find_map(|it| match it {
-            ControlMessageOwned::ScmTimestampns(time) => Some(time),
-            _ => None,
-        });
-        let len = message.bytes;
-        // RTP, and not RTCP or STUN beside it (RFC 7983, RFC 5761 §4).
-        if len > 12 && (128..192).contains(&buffer[0]) && !(192..224).contains(&buffer[1]) {
-            return Ok(Some(time.context("a packet without a receive time")?));
+/// Reads for half a frame's time.
+fn collect(sockets: &mut [Arrivals<'_>]) -> Result<()> {
+    let until = Instant::now() + INTERVAL / 2;
+    while Instant::now() < until {
+        sockets.iter_mut().try_for_each(Arrivals::read)?;
+        std::thread::sleep(INTERVAL / 20);
+    }
+    Ok(())
+}
+
+/// Microseconds from each burst's departure to the arrival of each of its packets.
+fn delays(sockets: &[Arrivals<'_>], departures: &[TimeSpec]) -> Samples {
+    let mut delays = Samples::default();
+    for Arrivals { packets, .. } in sockets {
+        let Some(&(first, _)) = packets.first() else { continue };
+        for &(sequence, arrival) in packets {
+            let burst = usize::from(sequence.wrapping_sub(first)) / SHAPE.burst;
+            if let Some(&departure) = departures.get(burst) {
+                delays.add(microseconds(Duration::from(arrival - departure)));
+            }
         }
+    }
+    delays
+}
+
+fn microseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
+}
+
+impl Driver<'_> {
+    /// Sends a burst and tells when.
+    fn depart(&self, state: &UdpSocketState, burst: &[u8]) -> Result<TimeSpec> {
+        let now = clock_gettime(ClockId::CLOCK_REALTIME)?;
+        self.send(state, burst)?;
+        Ok(now)
     }
 }
 
@@ -161,5 +203,4 @@ impl Reflector {
 const SHAPE: Shape = Shape { payload: 1_150, burst: 5 };
 /// Ten seconds of frames.
 const BURSTS: usize = 300;
-const WARM_UP: usize = 15;
 const INTERVAL: Duration = Duration::from_micros(33_333);

@@ -4,6 +4,7 @@
 
 mod bare;
 mod call;
+mod cell;
 mod cipher;
 mod cpu;
 mod device;
@@ -56,6 +57,7 @@ impl Subject {
             Self::Forward => vec![forward::table(matrix)?],
             Self::Spread => vec![spread::table(matrix)?],
             Self::Latency => vec![latency::table()?],
+            Self::Cell => vec![cell::table(matrix)?],
         })
     }
 }

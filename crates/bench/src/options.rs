@@ -27,6 +27,7 @@ pub(crate) enum Subject {
     Forward,
     Spread,
     Latency,
+    Cell,
 }
 
 /// The cells of the large tables.

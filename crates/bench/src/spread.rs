@@ -3,7 +3,6 @@
 use crate::call::{Call, Plan};
 use crate::cipher::Profile;
 use crate::cpu::Thread;
-use crate::device::Device;
 use crate::driver::Driver;
 use crate::options::Matrix;
 use crate::samples::Samples;
