@@ -3,15 +3,15 @@
 use crate::cipher::Profile;
 use crate::cpu::{self, Thread};
 use crate::device::Device;
+use crate::link::Link;
 use crate::stream::{Shape, Tracks, consume_options};
-use anyhow::{Context, Result, bail};
-use socket2::SockRef;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use anyhow::Result;
+use std::net::{IpAddr, UdpSocket};
 use std::time::{Duration, Instant};
 use switchyard_media::ortc::MediaKind;
 use switchyard_media::{Direction, Event, TransportId};
 use switchyard_media_worker::{Counters, Media, MediaConfig, Router};
-use switchyard_peer::{Identity, Incoming, Transport, TransportOptions};
+use switchyard_peer::Identity;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
@@ -38,13 +38,6 @@ pub(crate) struct Call {
     pub(crate) publisher: Link,
     pub(crate) subscribers: Vec<Link>,
     tracks: Tracks,
-}
-
-/// A client's end of a transport, on a socket of its own.
-pub(crate) struct Link {
-    pub(crate) socket: UdpSocket,
-    pub(crate) server: SocketAddr,
-    transport: Transport,
 }
 
 impl Call {
@@ -75,8 +68,7 @@ impl Call {
             let (link, recv) = join(ip, Direction::Recv)?;
             runtime.block_on(router.consume(recv, consume_options(producer)))?;
             if !is_witness && !plan.readers {
-                // The kernel takes the least it allows: a packet or two, and then drops.
-                SockRef::from(&link.socket).set_recv_buffer_size(1)?;
+                link.stop_reading()?;
             }
             subscribers.push(link);
         }
@@ -102,8 +94,7 @@ impl Call {
         let delivery = self.device.deliver()?;
         let now = Instant::now();
         for link in self.subscribers.iter_mut().chain([&mut self.publisher]) {
-            link.transport.handle_timeout(now.max(link.transport.next_timeout()))?;
-            link.flush()?;
+            link.keep_alive(now)?;
         }
         // Feedback piles up at the publisher, which has no use for it.
         while self.publisher.socket.recv(&mut [0; 2_048]).is_ok() {}
@@ -169,45 +160,11 @@ async fn join(
     Ok((Link::connect(identity, &options, ip)?, id))
 }
 
-impl Link {
-    /// Drives ICE and DTLS until media can flow.
-    pub(crate) fn connect(identity: &Identity, options: &TransportOptions, ip: IpAddr) -> Result<Self> {
-        let candidate = options.ice_candidates.first().context("no candidate")?;
-        let socket = UdpSocket::bind((ip, 0))?;
-        socket.set_read_timeout(Some(HANDSHAKE_TICK))?;
-        let server = (candidate.ip, candidate.port).into();
-        let mut link = Self { socket, server, transport: Transport::new(identity, options, Instant::now()) };
-        let deadline = Instant::now() + HANDSHAKE;
-        let mut buffer = [0; 2_048];
-        while Instant::now() < deadline {
-            link.transport.handle_timeout(Instant::now())?;
-            link.flush()?;
-            let Ok(len) = link.socket.recv(&mut buffer) else { continue };
-            let incoming = link.transport.handle_datagram(&buffer[..len], Instant::now())?;
-            link.flush()?;
-            if let Some(Incoming::Connected) = incoming {
-                link.socket.set_nonblocking(true)?;
-                return Ok(link);
-            }
-        }
-        bail!("ICE or DTLS did not connect")
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        while let Some(datagram) = self.transport.poll_transmit() {
-            self.socket.send_to(&datagram, self.server)?;
-        }
-        Ok(())
-    }
-}
-
 fn witness(subscribers: usize) -> usize {
     subscribers * 3 / 4
 }
 
 /// How the names of the workers' threads begin.
 const WORKER_THREAD: &str = "media-";
-const HANDSHAKE: Duration = Duration::from_secs(10);
-const HANDSHAKE_TICK: Duration = Duration::from_millis(50);
 /// For the workers to answer what was asked.
 const SETTLE: Duration = Duration::from_millis(20);

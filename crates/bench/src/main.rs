@@ -13,6 +13,8 @@ mod floor;
 mod forward;
 mod in_process;
 mod latency;
+mod link;
+mod memory;
 mod options;
 mod samples;
 mod sender;
@@ -31,6 +33,9 @@ use table::Table;
 
 fn main() -> Result<()> {
     let options = Options::parse();
+    if options.memory_server {
+        return memory::serve();
+    }
     let available = Device::set_up()?;
     let mut matrix = options.matrix.clone();
     matrix.devices.retain(|device| available.contains(device));
@@ -57,6 +62,7 @@ impl Subject {
             Self::Forward => vec![forward::table(matrix)?],
             Self::Spread => vec![spread::table(matrix)?],
             Self::Latency => vec![latency::table()?],
+            Self::Memory => vec![memory::table()?],
             Self::Cell => vec![cell::table(matrix)?],
         })
     }

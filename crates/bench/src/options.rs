@@ -15,6 +15,9 @@ pub(crate) struct Options {
     /// Tables to make; all if none is named.
     #[arg(long, value_delimiter = ',')]
     pub(crate) only: Vec<Subject>,
+    /// Is the process that the memory table looks at.
+    #[arg(long, hide = true)]
+    pub(crate) memory_server: bool,
     /// Where to write the tables as JSON too.
     #[arg(long)]
     pub(crate) json: Option<PathBuf>,
@@ -27,6 +30,7 @@ pub(crate) enum Subject {
     Forward,
     Spread,
     Latency,
+    Memory,
     Cell,
 }
 
