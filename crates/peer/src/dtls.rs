@@ -23,6 +23,7 @@ pub struct Identity {
     pub(crate) crypto: Arc<dyn RTCCryptoProvider>,
     certificate: Certificate,
     fingerprint: String,
+    offered: &'static [(SrtpProtectionProfile, ProtectionProfile)],
 }
 
 impl Identity {
@@ -32,7 +33,12 @@ impl Identity {
             .map_err(|error| anyhow!("making a certificate: {error}"))?;
         let der = certificate.certificate.first().context("an empty certificate")?;
         let fingerprint = fingerprint(&*crypto, der)?;
-        Ok(Self { crypto, certificate, fingerprint })
+        Ok(Self { crypto, certificate, fingerprint, offered: &OFFERED_PROFILES })
+    }
+
+    /// Offers only AES_CM_128_HMAC_SHA1_80, as clients without AES-GCM do.
+    pub fn without_gcm(self) -> Self {
+        Self { offered: &OFFERED_PROFILES[1..], ..self }
     }
 
     pub fn dtls_parameters(&self) -> DtlsParameters {
@@ -69,7 +75,7 @@ impl DtlsClient {
         let config = ConfigBuilder::default()
             .with_crypto_provider(identity.crypto.clone())
             .with_certificates(vec![identity.certificate.clone()])
-            .with_srtp_protection_profiles(OFFERED_PROFILES.map(|(dtls, _)| dtls).to_vec())
+            .with_srtp_protection_profiles(identity.offered.iter().map(|(dtls, _)| *dtls).collect())
             .with_insecure_skip_verify(true)
             .with_verify_peer_certificate(Some(Arc::new(verify)))
             .with_extended_master_secret(ExtendedMasterSecretType::Require)
@@ -118,8 +124,8 @@ impl DtlsClient {
     fn export_keys(&self, crypto: &dyn RTCCryptoProvider) -> Result<SrtpPair> {
         let state = self.endpoint.get_connection_state(PEER).context("no DTLS state")?;
         let chosen = state.srtp_protection_profile();
-        let offered = OFFERED_PROFILES.into_iter().find(|(dtls, _)| *dtls == chosen);
-        let (_, profile) =
+        let offered = OFFERED_PROFILES.iter().find(|(dtls, _)| *dtls == chosen);
+        let &(_, profile) =
             offered.with_context(|| format!("the server chose {chosen:?}, which was not offered"))?;
         let mut config = SrtpConfig { profile, ..SrtpConfig::default() };
         let length = config.keying_material_len();
@@ -150,7 +156,7 @@ fn fingerprint(crypto: &dyn RTCCryptoProvider, der: &[u8]) -> Result<String> {
 /// The endpoint tells associations apart by address; ours has one, which ICE may move.
 const PEER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1));
 /// What browsers offer too, as DTLS and as SRTP know it.
-const OFFERED_PROFILES: [(SrtpProtectionProfile, ProtectionProfile); 2] = [
+static OFFERED_PROFILES: [(SrtpProtectionProfile, ProtectionProfile); 2] = [
     (SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm, ProtectionProfile::AeadAes128Gcm),
     (SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80, ProtectionProfile::Aes128CmHmacSha1_80),
 ];
