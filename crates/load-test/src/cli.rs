@@ -282,7 +282,10 @@ mod tests {
     fn the_control_command_takes_the_servers_options_before_it() {
         let options = options(&["--server-pid", "7", "control", "--groups", "3"]);
         assert_eq!(options.server.server_pid, Some(7));
-        assert!(matches!(options.command, Some(Command::Control(ControlOptions { groups: 3, sockets: 500 }))));
+        assert!(matches!(
+            options.command,
+            Some(Command::Control(ControlOptions { groups: 3, sockets: 500 }))
+        ));
     }
 
     fn options(arguments: &[&str]) -> Options {

@@ -51,9 +51,17 @@ pub(crate) struct PeerSpec {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Note {
     /// This long after a peer asked to join.
-    Reached { milestone: Milestone, micros: u64 },
-    Failed { number: u64, reason: String },
-    Left { number: u64 },
+    Reached {
+        milestone: Milestone,
+        micros: u64,
+    },
+    Failed {
+        number: u64,
+        reason: String,
+    },
+    Left {
+        number: u64,
+    },
     Counted(Tally),
     /// Nobody is left, and everything is told.
     Done,
@@ -93,7 +101,8 @@ pub(crate) async fn run(
     notes: mpsc::Sender<Note>,
 ) -> Result<()> {
     let (tallies, counted) = mpsc::channel(QUEUE);
-    let context = Arc::new(CrewContext::new(options, briefing, tallies, notes.clone())?);
+    let context = Arc::new(CrewContext::new(options, briefing, &tallies, notes.clone())?);
+    drop(tallies);
     let forwarding = tokio::spawn(forward(counted, notes.clone()));
     let mut peers = JoinSet::new();
     let mut stops: HashMap<u64, oneshot::Sender<()>> = HashMap::new();
@@ -135,7 +144,7 @@ impl CrewContext {
     fn new(
         options: Options,
         briefing: Briefing,
-        tallies: mpsc::Sender<Tally>,
+        tallies: &mpsc::Sender<Tally>,
         notes: mpsc::Sender<Note>,
     ) -> Result<Self> {
         let identity = Identity::generate()?;

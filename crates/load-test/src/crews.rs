@@ -134,10 +134,7 @@ async fn read_notes(output: impl AsyncRead + Unpin, notes: mpsc::Sender<Note>) {
     let _ = notes.send(Note::Done).await;
 }
 
-async fn write_line(
-    out: &mut (impl AsyncWriteExt + Unpin),
-    value: &impl serde::Serialize,
-) -> Result<()> {
+async fn write_line(out: &mut (impl AsyncWriteExt + Unpin), value: &impl serde::Serialize) -> Result<()> {
     let mut line = serde_json::to_string(value)?;
     line.push('\n');
     out.write_all(line.as_bytes()).await?;

@@ -54,10 +54,24 @@ pub(crate) struct NewLink {
 }
 
 enum Command {
-    Open { id: LinkId, link: Box<NewLink>, connected: oneshot::Sender<()>, first_packet: oneshot::Sender<Instant> },
-    Listen { id: LinkId, consumers: Vec<Consumer> },
-    Unlisten { id: LinkId, consumer: String },
-    Close { id: LinkId, closed: oneshot::Sender<()> },
+    Open {
+        id: LinkId,
+        link: Box<NewLink>,
+        connected: oneshot::Sender<()>,
+        first_packet: oneshot::Sender<Instant>,
+    },
+    Listen {
+        id: LinkId,
+        consumers: Vec<Consumer>,
+    },
+    Unlisten {
+        id: LinkId,
+        consumer: String,
+    },
+    Close {
+        id: LinkId,
+        closed: oneshot::Sender<()>,
+    },
 }
 
 impl Engine {

@@ -67,7 +67,7 @@ impl Point {
     pub(crate) fn new(peers: usize, summary: &Summary, seconds: u64) -> Self {
         Self {
             peers,
-            delivered: summary.delivered().unwrap_or(0.0),
+            delivered: summary.delivery().share().unwrap_or(0.0),
             latency_p99_ms: summary.latency.quantile_ms(0.99),
             received_per_second: summary.arrived as f64 / seconds as f64,
             server_cores: None,

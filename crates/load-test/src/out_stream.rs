@@ -2,10 +2,10 @@
 
 use crate::codec::{VIDEO_CLOCK_RATE, VideoCodec, opus};
 use crate::rtp::write_header;
-use crate::signaling::{ABS_SEND_TIME_URI, AUDIO_LEVEL_URI, MID_URI, TRANSPORT_CC_URI};
+use crate::signaling::{ABS_SEND_TIME_URI, AUDIO_LEVEL_URI, Kind, MID_URI, TRANSPORT_CC_URI};
 use crate::stamp::capture_ns;
-use rand::rngs::StdRng;
 use rand::RngExt;
+use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
 /// One track going out.
@@ -105,8 +105,13 @@ impl OutStream {
             let own = rtx.sequence;
             rtx.sequence = own.wrapping_add(1);
             let ssrc = rtx.ssrc;
-            let outgoing =
-                Outgoing { payload: &kept.payload, marker: kept.marker, ticks: 0, transport_sequence, now_ns };
+            let outgoing = Outgoing {
+                payload: &kept.payload,
+                marker: kept.marker,
+                ticks: 0,
+                transport_sequence,
+                now_ns,
+            };
             let kind = (RTX_PAYLOAD_TYPE, kept.marker);
             self.write_packet(kind, (own, kept.timestamp, ssrc), outgoing, packet);
             packet.extend_from_slice(&sequence.to_be_bytes());
@@ -194,11 +199,10 @@ impl OutStream {
 }
 
 impl Media {
-    /// The name of the kind on the wire.
-    pub(crate) fn kind(self) -> &'static str {
+    pub(crate) fn kind(self) -> Kind {
         match self {
-            Self::Audio => "audio",
-            Self::Video(_) => "video",
+            Self::Audio => Kind::Audio,
+            Self::Video(_) => Kind::Video,
         }
     }
 
@@ -266,7 +270,8 @@ mod tests {
     #[test]
     fn packets_are_numbered_in_order_and_timed_by_the_media_clock() {
         let mut stream = video();
-        let [first, second] = [(0, false), (9_000, true)].map(|(ticks, marker)| send(&mut stream, ticks, marker));
+        let [first, second] =
+            [(0, false), (9_000, true)].map(|(ticks, marker)| send(&mut stream, ticks, marker));
         assert_eq!(second.header.sequence_number, first.header.sequence_number + 1);
         assert_eq!(second.header.timestamp.wrapping_sub(first.header.timestamp), 9_000);
         assert!(second.header.marker && second.payload[..] == *b"media");

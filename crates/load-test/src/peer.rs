@@ -113,14 +113,15 @@ impl<'a> Peer<'a> {
         }
         sender.name_producers(producers);
         let opened = self.open(transport, Role::Send(Box::new(sender)))?.1;
-        timeout(CONNECT_TIMEOUT, opened.connected).await.context("ICE or DTLS did not connect")?.context("no transport")
+        timeout(CONNECT_TIMEOUT, opened.connected)
+            .await
+            .context("ICE or DTLS did not connect")?
+            .context("no transport")
     }
 
     async fn produce(&self, transport: &TransportOptions, stream: &OutStream, cname: &str) -> Result<String> {
         let parameters = stream.rtp_parameters(cname);
-        self.signaling
-            .produce(&transport.id, stream.media.kind(), stream.media.source(), &parameters)
-            .await
+        self.signaling.produce(&transport.id, stream.media.kind(), stream.media.source(), &parameters).await
     }
 
     async fn receive(
@@ -129,7 +130,8 @@ impl<'a> Peer<'a> {
     ) -> Result<tokio::time::Timeout<oneshot::Receiver<()>>> {
         self.connect_transport(transport).await?;
         let options = &self.context.options;
-        let receiver = Receiver::new(options.feedback_interval(), options.receiving.verify_share, Instant::now());
+        let receiver =
+            Receiver::new(options.feedback_interval(), options.receiving.verify_share, Instant::now());
         let (link, opened) = self.open(transport, Role::Receive(Box::new(receiver)))?;
         self.receiving = Some(Receiving {
             link,

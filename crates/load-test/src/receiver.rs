@@ -33,6 +33,8 @@ pub(crate) struct Receiver {
 struct Due {
     feedback: Instant,
     report: Instant,
+    /// While something is missing.
+    nack: Option<Instant>,
 }
 
 /// One consumer's media.
@@ -66,7 +68,7 @@ impl Receiver {
             transport_cc: None,
             twcc: TwccRecorder::default(),
             twcc_ssrc: 0,
-            due: Due { feedback: now + feedback_interval, report: now + REPORT_INTERVAL },
+            due: Due { feedback: now + feedback_interval, report: now + REPORT_INTERVAL, nack: None },
             feedback_interval,
             verify_every: (1.0 / verify_share.max(0.001)).round() as u32,
             until_verified: 0,
@@ -128,19 +130,21 @@ impl Receiver {
             tally.counts.verified += 1;
             payload = Some(header.payload(&datagram[..length]));
         }
-        match (payload, repaired) {
+        let size = datagram.len() as u64;
+        let is_media = match (payload, repaired) {
             // Probing and padding.
             (Some([]), _) => false,
             (Some([high, low, payload @ ..]), Some(_)) => {
                 let original = header.with_sequence(u16::from_be_bytes([*high, *low]));
-                let size = datagram.len() as u64;
                 stream.take(&original, (Some(payload), size), arrival_ns, now, tally)
             }
-            (payload, _) => {
-                let size = datagram.len() as u64;
-                stream.take(&header, (payload, size), arrival_ns, now, tally)
-            }
+            (payload, _) => stream.take(&header, (payload, size), arrival_ns, now, tally),
+        };
+        // A gap is asked for at once, as libwebrtc does.
+        if self.due.nack.is_none() && !stream.missing.is_empty() {
+            self.due.nack = Some(now);
         }
+        is_media
     }
 
     /// Notes when the server's sender reports came, which receiver reports answer.
@@ -155,7 +159,8 @@ impl Receiver {
     }
 
     pub(crate) fn next_due(&self) -> Instant {
-        self.due.feedback.min(self.due.report)
+        let due = self.due.feedback.min(self.due.report);
+        self.due.nack.map_or(due, |nack| nack.min(due))
     }
 
     /// Hands the feedback that is due to `send`, as compound packets.
@@ -166,15 +171,10 @@ impl Receiver {
             if !packet.is_empty() {
                 send(&packet);
             }
-            for (ssrc, stream) in &mut self.streams {
-                if let Some((nack, count)) = stream.missing.poll(*ssrc, now)
-                    && let Ok(packet) = rtcp::packet::marshal(&[Box::new(nack)])
-                {
-                    tally.counts.nacked += count;
-                    send(&packet);
-                }
-            }
             self.due.feedback = now + self.feedback_interval;
+        }
+        if self.due.nack.is_some_and(|due| due <= now) {
+            self.ask_again(now, tally, &mut send);
         }
         if self.due.report <= now {
             let reports: Vec<ReceptionReport> =
@@ -187,6 +187,21 @@ impl Receiver {
                 }
             }
             self.due.report = now + REPORT_INTERVAL;
+        }
+    }
+
+    fn ask_again(&mut self, now: Instant, tally: &mut Tally, send: &mut impl FnMut(&[u8])) {
+        self.due.nack = None;
+        for (ssrc, stream) in &mut self.streams {
+            if let Some((nack, count)) = stream.missing.poll(*ssrc, now)
+                && let Ok(packet) = rtcp::packet::marshal(&[Box::new(nack)])
+            {
+                tally.counts.nacked += count;
+                send(&packet);
+            }
+            if !stream.missing.is_empty() {
+                self.due.nack = Some(now + NACK_INTERVAL);
+            }
         }
     }
 
@@ -231,7 +246,10 @@ impl InStream {
                     self.missing.skipped(index, missing, now);
                 }
             }
-            Arrival::Late { index } => tally.counts.recovered += u64::from(self.missing.found(index)),
+            Arrival::Late { index } => {
+                self.missing.found(index);
+                tally.counts.recovered += 1;
+            }
         }
         self.received += 1;
         let stamp = payload.filter(|_| header.marker || self.media == Media::Audio).and_then(|payload| {
@@ -275,7 +293,7 @@ impl InStream {
             return;
         }
         let slot = self.unsettled[(settled % UNSETTLED as u64) as usize];
-        let flow = tally.flow(settled, &self.producer);
+        let flow = tally.flow(settled, &self.producer, self.media.kind());
         flow.listeners += 1;
         flow.received += if slot.0 == settled { slot.1 } else { 0 };
     }
@@ -300,5 +318,7 @@ const SETTLE_SECONDS: u64 = 2;
 /// More than the seconds that can be open at a time.
 const UNSETTLED: usize = 4;
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// Between two looks at what is missing, as in libwebrtc.
+const NACK_INTERVAL: Duration = Duration::from_millis(20);
 /// In one receiver report (RFC 3550 §6.4.2).
 const MAX_REPORTS: usize = 31;

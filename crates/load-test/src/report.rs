@@ -16,6 +16,8 @@ pub(crate) struct Report {
     pub(crate) media_sent: String,
     pub(crate) pinned: bool,
     pub(crate) peers: PeerReport,
+    /// The first measured second of the timeline.
+    pub(crate) window_start: Option<u64>,
     pub(crate) window_seconds: u64,
     pub(crate) media: MediaReport,
     /// Absent if the server's process cannot be seen from here.
@@ -50,6 +52,8 @@ pub(crate) struct MediaReport {
     pub(crate) received_mbps: f64,
     /// Received by those who listened all the time, of what publishers meant them to get; 0 to 1.
     pub(crate) delivered: Option<f64>,
+    pub(crate) delivered_audio: Option<f64>,
+    pub(crate) delivered_video: Option<f64>,
     pub(crate) missing: u64,
     /// From a frame's first packet leaving the publisher until its last one reached the receiver's socket.
     pub(crate) latency_ms: Option<Spread>,
@@ -126,7 +130,8 @@ impl Report {
             Some(server) => rows.extend(server.rows()),
             None => rows.push(("server CPU and memory", "process not found; give --server-pid".to_owned())),
         }
-        let generator = self.generator_cores.map_or("unknown".to_owned(), |cores| format!("{cores:.2} cores"));
+        let generator =
+            self.generator_cores.map_or("unknown".to_owned(), |cores| format!("{cores:.2} cores"));
         rows.push(("load generator CPU", generator));
         rows.extend(self.limit.iter().flat_map(limit_rows));
         rows
@@ -172,6 +177,11 @@ impl Report {
             ("key frames requested", counts.key_frames_requested.to_string()),
         ];
         if counts.dropped + counts.nacked + counts.recovered + counts.retransmitted > 0 {
+            let share = |share: Option<f64>| {
+                share.map_or("none".to_owned(), |share| format!("{:.4} %", 100.0 * share))
+            };
+            let by_kind = format!("{} / {}", share(media.delivered_video), share(media.delivered_audio));
+            rows.push(("delivered of video / of audio", by_kind));
             rows.push(("lost by / sent again by publishers", pair(counts.dropped, counts.retransmitted)));
             rows.push(("asked for again / repaired, receivers", pair(counts.nacked, counts.recovered)));
         }
@@ -318,12 +328,15 @@ pub(crate) mod tests {
                 connect_ms: Some(spread),
                 first_packet_ms: None,
             },
+            window_start: Some(1),
             window_seconds: 5,
             media: MediaReport {
                 sent_per_second: 213.0,
                 received_per_second: 10_000.0,
                 received_mbps: 80.0,
                 delivered: Some(0.9995),
+                delivered_audio: Some(1.0),
+                delivered_video: Some(0.999),
                 missing: 25,
                 latency_ms: Some(spread),
                 counts: Counts::default(),

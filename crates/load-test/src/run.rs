@@ -132,7 +132,8 @@ impl Run<'_> {
         }
         let expected = self.audience.len();
         // The first member of a meeting has nobody to hear until the second one sends.
-        self.wait(SETUP_TIMEOUT, |ledger| ledger.first_packets.len() + ledger.failures.len() >= expected).await;
+        self.wait(SETUP_TIMEOUT, |ledger| ledger.first_packets.len() + ledger.failures.len() >= expected)
+            .await;
         Ok(())
     }
 
@@ -150,7 +151,8 @@ impl Run<'_> {
         if let Some(rate) = self.churn_rate() {
             self.churn(rate, window.end).await?;
         }
-        let settled = Duration::from_secs(window.end + SETTLED).saturating_sub(Duration::from_nanos(wall_ns()));
+        let settled =
+            Duration::from_secs(window.end + SETTLED).saturating_sub(Duration::from_nanos(wall_ns()));
         self.wait(settled, |_| false).await;
         Ok(window)
     }
@@ -226,7 +228,8 @@ impl Run<'_> {
         let latest = second.saturating_sub(SETTLED + 1);
         let summary = ledger.tally.over(latest..latest + 1);
         if summary.arrived > 0 {
-            let delivered = summary.delivered().map_or("-".to_owned(), |share| format!("{:.2} %", 100.0 * share));
+            let delivered =
+                summary.delivery().share().map_or("-".to_owned(), |share| format!("{:.2} %", 100.0 * share));
             self.progress.set_message(format!(
                 "{present} peers, {} packets/s, {delivered} delivered, p99 {:.1} ms",
                 summary.arrived,

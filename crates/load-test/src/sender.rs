@@ -263,7 +263,7 @@ impl Budget {
 /// What a publisher meant to send counts, also if its uplink loses it.
 fn note_sent(tally: &mut Tally, stream: &OutStream, producer: &str, ticks: u32, packets: u64) {
     let second = stream.second(ticks);
-    tally.flow(second, producer).sent += packets;
+    tally.flow(second, producer, stream.media.kind()).sent += packets;
     tally.seconds.entry(second).or_default().sent += packets;
 }
 
@@ -300,7 +300,8 @@ mod tests {
             for ms in 0..20_000 {
                 sender.send_due(start + Duration::from_millis(ms), &mut wire);
             }
-            let video: Vec<&Header> = wire.headers.iter().filter(|header| header.payload_type == 96).collect();
+            let video: Vec<&Header> =
+                wire.headers.iter().filter(|header| header.payload_type == 96).collect();
             assert!(wire.video_sizes.iter().all(|size| *size == 1_150));
             let sent = 8 * 1_150 * video.len() as u64 / 20;
             assert!(sent.abs_diff(bitrate) < bitrate / 25, "{sent} of {bitrate}");

@@ -3,8 +3,8 @@
 use crate::socket_io::{Event, SocketIo};
 use anyhow::{Context, Result};
 use reqwest::Url;
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use switchyard_peer::{DtlsParameters, TransportOptions};
 use uuid::Uuid;
@@ -42,7 +42,7 @@ pub(crate) struct Producer {
     pub(crate) kind: Kind,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
     Audio,
@@ -126,7 +126,7 @@ impl Signaling {
     pub(crate) async fn produce(
         &self,
         transport: &str,
-        kind: &str,
+        kind: Kind,
         source: &str,
         rtp: &Value,
     ) -> Result<String> {

@@ -27,7 +27,8 @@ impl Stamp {
 
     /// Seven bits a byte under a set top bit: no zero, so no start code of H.264 appears in it.
     pub(crate) fn encode(&self) -> [u8; Self::LEN] {
-        let bits = u128::from(self.origin_ns) << 64 | u128::from(self.ticks) << 32 | u128::from(self.delay_ns);
+        let bits =
+            u128::from(self.origin_ns) << 64 | u128::from(self.ticks) << 32 | u128::from(self.delay_ns);
         let mut encoded = [0; Self::LEN];
         let (value, check) = encoded.split_at_mut(VALUE_LEN);
         for (index, byte) in value.iter_mut().enumerate() {

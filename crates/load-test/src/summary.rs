@@ -1,7 +1,7 @@
 //! From what a run noted to its report.
 
-use crate::codec::VideoCodec;
 use crate::cli::{Options, VideoArguments};
+use crate::codec::VideoCodec;
 use crate::latency::Latency;
 use crate::limit::Limit;
 use crate::report::{MediaReport, Moment, PeerReport, Report, ServerReport, Spread};
@@ -24,13 +24,16 @@ pub(crate) fn report(run: &Run<'_>, window: Range<u64>, limit: Option<Limit>) ->
         media_sent: media_sent(run.options),
         pinned: run.options.generator.pin,
         peers: peers(run),
+        window_start: first_second(run).map(|first| window.start.saturating_sub(first)),
         window_seconds: seconds,
         media: MediaReport {
             sent_per_second: per_second(summary.sent),
             received_per_second: per_second(summary.arrived),
             received_mbps: per_second(8 * summary.arrived_bytes) / 1e6,
-            delivered: summary.delivered(),
-            missing: summary.expected.saturating_sub(summary.received),
+            delivered: summary.delivery().share(),
+            delivered_audio: summary.audio.share(),
+            delivered_video: summary.video.share(),
+            missing: summary.delivery().missing(),
             latency_ms: spread(&summary.latency),
             counts: run.ledger.tally.counts,
         },
@@ -58,10 +61,9 @@ fn peers(run: &Run<'_>) -> PeerReport {
 
 /// Every second from the first that something arrived in to the last that everything was counted of.
 fn timeline(run: &Run<'_>) -> Vec<Moment> {
-    let seconds = || run.observer.seconds();
-    let counted = &run.ledger.tally.seconds;
-    let first = counted.iter().find(|(_, second)| second.arrived > 0).map(|(at, _)| *at);
-    let (Some(first), Some(last)) = (first, seconds().max()) else { return Vec::new() };
+    let (Some(first), Some(last)) = (first_second(run), run.observer.seconds().max()) else {
+        return Vec::new();
+    };
     let moment = |second: u64| {
         let summary = run.ledger.tally.over(second..second + 1);
         let server = run.observer.server(second, second + 1);
@@ -70,7 +72,7 @@ fn timeline(run: &Run<'_>) -> Vec<Moment> {
             peers: run.observer.peers(second),
             received_per_second: summary.arrived as f64,
             received_mbps: 8.0 * summary.arrived_bytes as f64 / 1e6,
-            missing_percent: summary.delivered().map(|share| 100.0 * (1.0 - share)),
+            missing_percent: summary.delivery().share().map(|share| 100.0 * (1.0 - share)),
             latency_ms: spread(&summary.latency),
             server_cores: server.as_ref().map(|used| used.cores),
             server_resident_mib: server.as_ref().map(|used| used.resident_mib),
@@ -78,6 +80,11 @@ fn timeline(run: &Run<'_>) -> Vec<Moment> {
         }
     };
     (first..last).map(moment).collect()
+}
+
+/// The first second of which something arrived.
+fn first_second(run: &Run<'_>) -> Option<u64> {
+    run.ledger.tally.seconds.iter().find(|(_, second)| second.arrived > 0).map(|(at, _)| *at)
 }
 
 fn spread(latency: &Latency) -> Option<Spread> {

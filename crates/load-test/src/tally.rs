@@ -5,6 +5,7 @@
 //! is then what the publisher sent in that second, so nothing that a server leaves out or renumbers goes unnoticed.
 
 use crate::latency::Latency;
+use crate::signaling::Kind;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
@@ -28,8 +29,9 @@ pub(crate) struct Second {
 }
 
 /// One producer's packets of one second.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Flow {
+    pub(crate) kind: Kind,
     pub(crate) sent: u64,
     /// By all listeners together, each packet once.
     pub(crate) received: u64,
@@ -44,7 +46,7 @@ pub(crate) struct Counts {
     pub(crate) dropped: u64,
     /// Packets that publishers sent again because the server missed them.
     pub(crate) retransmitted: u64,
-    /// Packets that receivers asked for, and that came as a retransmission or late.
+    /// Packets that receivers asked for, and that came after one that was sent later.
     pub(crate) nacked: u64,
     pub(crate) recovered: u64,
     /// Received packets that did not authenticate or parse.
@@ -63,22 +65,23 @@ impl Tally {
         self.counts.merge(other.counts);
     }
 
-    pub(crate) fn flow(&mut self, second: u64, producer: &str) -> &mut Flow {
+    pub(crate) fn flow(&mut self, second: u64, producer: &str, kind: Kind) -> &mut Flow {
         let flows = &mut self.seconds.entry(second).or_default().flows;
-        if !flows.contains_key(producer) {
-            flows.insert(producer.to_owned(), Flow::default());
-        }
-        flows.entry(producer.to_owned()).or_default()
+        flows.entry(producer.to_owned()).or_insert(Flow::new(kind))
     }
 
     /// Everything of the seconds in `range` as one.
     pub(crate) fn over(&self, range: std::ops::Range<u64>) -> Summary {
         let mut sum = Summary::default();
         for (_, second) in self.seconds.range(range) {
-            let flows = || second.flows.values();
-            sum.expected += flows().map(|flow| flow.sent * flow.listeners).sum::<u64>();
-            sum.received += flows().map(|flow| flow.received).sum::<u64>();
-            sum.listeners = sum.listeners.max(flows().map(|flow| flow.listeners).sum());
+            for flow in second.flows.values() {
+                let delivery = match flow.kind {
+                    Kind::Audio => &mut sum.audio,
+                    Kind::Video => &mut sum.video,
+                };
+                delivery.expected += flow.sent * flow.listeners;
+                delivery.received += flow.received;
+            }
             sum.sent += second.sent;
             sum.arrived += second.arrived;
             sum.arrived_bytes += second.arrived_bytes;
@@ -91,7 +94,7 @@ impl Tally {
 impl Second {
     fn merge(&mut self, other: Self) {
         for (producer, theirs) in other.flows {
-            let flow = self.flows.entry(producer).or_default();
+            let flow = self.flows.entry(producer).or_insert(Flow::new(theirs.kind));
             flow.sent += theirs.sent;
             flow.received += theirs.received;
             flow.listeners += theirs.listeners;
@@ -119,20 +122,45 @@ impl Counts {
 /// Some seconds together.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Summary {
-    pub(crate) expected: u64,
-    pub(crate) received: u64,
-    /// The most consumers that listened through a second.
-    pub(crate) listeners: u64,
+    pub(crate) audio: Delivery,
+    pub(crate) video: Delivery,
     pub(crate) sent: u64,
     pub(crate) arrived: u64,
     pub(crate) arrived_bytes: u64,
     pub(crate) latency: Latency,
 }
 
+/// Packets that listeners should have got, and got.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Delivery {
+    pub(crate) expected: u64,
+    pub(crate) received: u64,
+}
+
+impl Flow {
+    fn new(kind: Kind) -> Self {
+        Self { kind, sent: 0, received: 0, listeners: 0 }
+    }
+}
+
 impl Summary {
+    /// Of audio and video together.
+    pub(crate) fn delivery(&self) -> Delivery {
+        Delivery {
+            expected: self.audio.expected + self.video.expected,
+            received: self.audio.received + self.video.received,
+        }
+    }
+}
+
+impl Delivery {
     /// The share of packets that came, 0 to 1; `None` if none was expected.
-    pub(crate) fn delivered(&self) -> Option<f64> {
+    pub(crate) fn share(self) -> Option<f64> {
         (self.expected > 0).then(|| self.received as f64 / self.expected as f64)
+    }
+
+    pub(crate) fn missing(self) -> u64 {
+        self.expected.saturating_sub(self.received)
     }
 }
 
@@ -143,17 +171,18 @@ mod tests {
     #[test]
     fn delivery_is_what_listeners_got_of_what_was_sent_wherever_either_was_counted() {
         let mut sender = Tally::default();
-        sender.flow(10, "camera").sent = 150;
-        let mut first = Tally::default();
-        *first.flow(10, "camera") = Flow { sent: 0, received: 300, listeners: 2 };
-        let mut second = Tally::default();
-        *second.flow(10, "camera") = Flow { sent: 0, received: 149, listeners: 1 };
-        sender.merge(first);
-        sender.merge(second);
+        sender.flow(10, "camera", Kind::Video).sent = 150;
+        sender.flow(10, "mic", Kind::Audio).sent = 50;
+        for (received, listeners) in [(300, 2), (149, 1)] {
+            let mut receivers = Tally::default();
+            let flow = receivers.flow(10, "camera", Kind::Video);
+            (flow.received, flow.listeners) = (received, listeners);
+            sender.merge(receivers);
+        }
         let summary = sender.over(10..11);
-        assert_eq!((summary.expected, summary.received), (450, 449));
-        assert_eq!(summary.delivered(), Some(449.0 / 450.0));
-        assert_eq!(sender.over(11..20).delivered(), None);
+        assert_eq!(summary.video, Delivery { expected: 450, received: 449 });
+        assert_eq!((summary.video.share(), summary.audio.share()), (Some(449.0 / 450.0), None));
+        assert_eq!(sender.over(11..20).delivery().share(), None);
     }
 
     #[test]

@@ -25,7 +25,8 @@ impl TwccRecorder {
     pub(crate) fn report(&mut self, sender_ssrc: u32, media_ssrc: u32, packet: &mut Vec<u8>) {
         self.arrivals.sort_unstable();
         self.arrivals.dedup_by_key(|(index, _)| *index);
-        let (Some(&(base, first_ns)), Some(&(last, _))) = (self.arrivals.first(), self.arrivals.last()) else {
+        let (Some(&(base, first_ns)), Some(&(last, _))) = (self.arrivals.first(), self.arrivals.last())
+        else {
             return;
         };
         let reference = first_ns / REFERENCE_UNIT_NS;
@@ -53,7 +54,13 @@ impl TwccRecorder {
         }
         let chunks = statuses.finish();
         let count = last - base + 1;
-        self.write(packet, [sender_ssrc, media_ssrc], (base as u16, count as u16, reference), &chunks, &deltas);
+        self.write(
+            packet,
+            [sender_ssrc, media_ssrc],
+            (base as u16, count as u16, reference),
+            &chunks,
+            &deltas,
+        );
         self.reports = self.reports.wrapping_add(1);
         self.arrivals.clear();
     }
@@ -156,7 +163,8 @@ mod tests {
         assert_eq!((report.base_sequence_number, report.packet_status_count), (65_533, 13));
         let mut expected = [SymbolTypeTcc::PacketNotReceived; 13];
         for (sequence, _) in arrivals {
-            expected[usize::from(sequence.wrapping_sub(65_533_u16))] = SymbolTypeTcc::PacketReceivedSmallDelta;
+            expected[usize::from(sequence.wrapping_sub(65_533_u16))] =
+                SymbolTypeTcc::PacketReceivedSmallDelta;
         }
         // Too far from the one before, and before it.
         expected[5] = SymbolTypeTcc::PacketReceivedLargeDelta;

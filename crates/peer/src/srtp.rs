@@ -35,9 +35,12 @@ impl Srtp {
             Context::new(key, salt, profile, None, None, crypto.crypto())
                 .map_err(|error| anyhow!("SRTP: {error}"))
         };
-        let rtp = |(key, salt): (&[u8], &[u8])| match profile {
-            ProtectionProfile::AeadAes128Gcm => Gcm::new(key, salt).map(RtpCipher::Gcm),
-            _ => Ok(RtpCipher::Library(Box::new(context((key, salt))?))),
+        let rtp = |(key, salt): (&[u8], &[u8])| {
+            if matches!(profile, ProtectionProfile::AeadAes128Gcm) {
+                Gcm::new(key, salt).map(RtpCipher::Gcm)
+            } else {
+                Ok(RtpCipher::Library(Box::new(context((key, salt))?)))
+            }
         };
         Ok(Self {
             rtp_out: rtp(local)?,
@@ -83,12 +86,7 @@ impl Srtp {
     /// The other end's view of the same keys.
     #[cfg(test)]
     pub(crate) fn swapped(self) -> Self {
-        Self {
-            rtp_out: self.rtp_in,
-            rtp_in: self.rtp_out,
-            rtcp_out: self.rtcp_in,
-            rtcp_in: self.rtcp_out,
-        }
+        Self { rtp_out: self.rtp_in, rtp_in: self.rtp_out, rtcp_out: self.rtcp_in, rtcp_in: self.rtcp_out }
     }
 }
 
@@ -212,9 +210,8 @@ mod tests {
         };
         let profile = ProtectionProfile::AeadAes128Gcm;
         let mut ours = Srtp::new(&keys, profile, &*crypto).unwrap();
-        let theirs = |key: u8| {
-            Context::new(&[key; 16], &[key + 1; 12], profile, None, None, crypto.crypto()).unwrap()
-        };
+        let theirs =
+            |key: u8| Context::new(&[key; 16], &[key + 1; 12], profile, None, None, crypto.crypto()).unwrap();
         let (mut opener, mut sealer) = (theirs(1), theirs(3));
         for sequence in [65_534, 65_535, 0, 1_u16] {
             let plain = packet(sequence);

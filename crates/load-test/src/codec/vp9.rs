@@ -21,7 +21,7 @@ pub(super) fn packetize(cutter: &mut Packetizer, frame: Frame<'_>, payloads: &mu
 
 const DESCRIPTOR_LEN: usize = 3;
 /// A superframe of one frame whose size is given in four bytes.
-const INDEX_MARKER: u8 = 0b110_11_000;
+const INDEX_MARKER: u8 = 0b1101_1000;
 pub(super) const INDEX_LEN: usize = 6;
 
 #[cfg(test)]

@@ -38,11 +38,10 @@ impl Inbox {
         {
             let mut slices = self.buffers.each_mut().map(|buffer| [IoSliceMut::new(buffer)]);
             let flags = MsgFlags::MSG_DONTWAIT;
-            let received =
-                recvmmsg(socket.as_raw_fd(), &mut self.headers, slices.iter_mut(), flags, None)?;
+            let received = recvmmsg(socket.as_raw_fd(), &mut self.headers, slices.iter_mut(), flags, None)?;
             for (message, arrival) in received.zip(&mut self.arrivals) {
                 let stamps = message.cmsgs().into_iter().flatten();
-                let at = stamps.filter_map(kernel_time).next();
+                let at = stamps.filter_map(|message| kernel_time(&message)).next();
                 *arrival = (message.bytes, at.unwrap_or_else(crate::sender::wall_ns));
                 count += 1;
             }
@@ -55,7 +54,7 @@ impl Inbox {
     }
 }
 
-fn kernel_time(message: ControlMessageOwned) -> Option<u64> {
+fn kernel_time(message: &ControlMessageOwned) -> Option<u64> {
     let ControlMessageOwned::ScmTimestampns(at) = message else { return None };
     Some(at.tv_sec().cast_unsigned() * 1_000_000_000 + at.tv_nsec().cast_unsigned())
 }
