@@ -8,7 +8,7 @@
 //! | VP8 | behind the last partition, which ends by itself (RFC 6386 §9.5) |
 //! | VP9 | before a superframe index that names only the frame (VP9 bitstream annex B) |
 //! | H.264 | NAL units of type 12, filler data (H.264 §7.3.2.7) |
-//! | AV1 | a padding OBU (AV1 §5.9) |
+//! | AV1 | a padding OBU (AV1 §5.7) |
 //! | Opus | the padding of a code 3 packet (RFC 6716 §3.2.5) |
 
 mod av1;
@@ -144,9 +144,10 @@ impl VideoCodec {
     /// Finds the stamp in the last payload of a frame.
     pub(crate) fn stamp(self, payload: &[u8]) -> Option<Stamp> {
         let behind = match self {
-            Self::Vp8 | Self::Av1 => 0,
+            Self::Vp8 => 0,
             Self::Vp9 => vp9::INDEX_LEN,
             Self::H264 => h264::TRAILING_LEN,
+            Self::Av1 => av1::TRAILING_LEN,
         };
         stamp_before(payload, behind)
     }

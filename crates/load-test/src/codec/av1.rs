@@ -9,12 +9,14 @@ pub(super) fn packetize(cutter: &mut Packetizer, frame: Frame<'_>, payloads: &mu
         writer.element(&[&[obu.header], obu.body]);
     }
     let wanted = frame.packets * (cutter.packet_size - AGGREGATION_LEN);
-    let filling = wanted.saturating_sub(writer.used() + MAX_SIZE_LEN + 1 + Stamp::LEN);
+    let filling = wanted.saturating_sub(writer.used() + MAX_SIZE_LEN + 1 + Stamp::LEN + TRAILING_LEN);
     // What is cut off at a packet's end costs another length, so a little is left free in each.
     let filling = filling.saturating_sub(frame.packets * MAX_SIZE_LEN);
     cutter.scratch.clear();
     cutter.scratch.resize(filling, PADDING_BYTE);
-    writer.unbroken_tail(&[PADDING_OBU], &cutter.scratch, &frame.stamp.encode());
+    let mut tail = [TRAILING_BITS; Stamp::LEN + TRAILING_LEN];
+    tail[..Stamp::LEN].copy_from_slice(&frame.stamp.encode());
+    writer.unbroken_tail(&[PADDING_OBU], &cutter.scratch, &tail);
     writer.finish();
 }
 
@@ -144,8 +146,10 @@ const MAX_SIZE_LEN: usize = 2;
 const HAS_SIZE: u8 = 0x02;
 const TEMPORAL_DELIMITER: u8 = 2;
 const PADDING_OBU: u8 = 15 << 3;
-/// Not zero, as a padding OBU's last byte that is not zero ends it.
-const PADDING_BYTE: u8 = 0x80;
+const PADDING_BYTE: u8 = 0;
+/// What a padding OBU has to end with (AV1 §5.3.4).
+const TRAILING_BITS: u8 = 0x80;
+pub(super) const TRAILING_LEN: usize = 1;
 
 #[cfg(test)]
 mod tests {
