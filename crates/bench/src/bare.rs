@@ -132,7 +132,9 @@ impl Forwarding {
                 for (subscriber, sealed) in
                     self.subscribers[first..end].iter_mut().zip(self.sealed.chunks_exact_mut(run))
                 {
-                    for (packet, sealed) in burst.chunks_exact(self.len).zip(sealed.chunks_exact_mut(self.len)) {
+                    for (packet, sealed) in
+                        burst.chunks_exact(self.len).zip(sealed.chunks_exact_mut(self.len))
+                    {
                         subscriber.seal(&packet[HEADER_LEN..HEADER_LEN + self.shape.payload], sealed);
                     }
                 }

@@ -45,9 +45,18 @@ impl Call {
     /// the second.
     pub(crate) fn open(plan: Plan) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let config =
-            MediaConfig { bind: vec![plan.device.server()], port: 0, workers: plan.workers, announced: vec![] };
-        if plan.workers == 1 { cpu::pin(0)? } else { cpu::unpin()? }
+        let config = MediaConfig {
+            bind: vec![plan.device.server()],
+            port: 0,
+            workers: plan.workers,
+            max_load: 1.0,
+            announced: vec![],
+        };
+        if plan.workers == 1 {
+            cpu::pin(0)?
+        } else {
+            cpu::unpin()?
+        }
         let others = Thread::named(WORKER_THREAD)?;
         let media = runtime.block_on(Media::start(config))?;
         let mut threads = Thread::named(WORKER_THREAD)?;

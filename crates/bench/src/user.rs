@@ -44,10 +44,12 @@ impl Bench {
     }
 
     fn row(&mut self, shape: Shape, repetitions: usize) -> Result<Row> {
-        let (mut whole, mut crypto, mut upkeep) = (Samples::default(), Samples::default(), Samples::default());
+        let (mut whole, mut crypto, mut upkeep) =
+            (Samples::default(), Samples::default(), Samples::default());
         // The first is for warming up.
         for repetition in 0..=repetitions {
-            let sample = [self.forward(shape, BUSY)?, self.crypto.run(shape, PACKETS)?, self.forward(shape, CALM)?];
+            let sample =
+                [self.forward(shape, BUSY)?, self.crypto.run(shape, PACKETS)?, self.forward(shape, CALM)?];
             if repetition > 0 {
                 whole.add(sample[0]);
                 crypto.add(sample[1]);
@@ -93,7 +95,12 @@ impl Crypto {
     pub(crate) fn new(subscribers: usize, profile: Profile) -> Result<Self> {
         let keys = (1..=subscribers).map(|index| Cipher::new(profile, index));
         let sealed = vec![0; SEALED_BYTES];
-        Ok(Self { profile, publisher: Cipher::new(profile, 0)?, subscribers: keys.collect::<Result<_>>()?, sealed })
+        Ok(Self {
+            profile,
+            publisher: Cipher::new(profile, 0)?,
+            subscribers: keys.collect::<Result<_>>()?,
+            sealed,
+        })
     }
 
     /// Nanoseconds per sealed packet, over about so many.

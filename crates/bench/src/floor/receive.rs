@@ -13,7 +13,8 @@ use socket2::SockRef;
 use std::net::{Ipv4Addr, UdpSocket};
 
 pub(super) fn table(matrix: &Matrix) -> Result<Table> {
-    let mut table = Table::new("receive", "ns per packet, recvmmsg with GRO from a full socket; k packets came together");
+    let mut table =
+        Table::new("receive", "ns per packet, recvmmsg with GRO from a full socket; k packets came together");
     for shape in matrix.shapes() {
         let mut samples = Samples::default();
         for repetition in 0..=matrix.repetitions {

@@ -14,7 +14,10 @@ use socket2::SockRef;
 use std::net::{SocketAddr, UdpSocket};
 
 pub(super) fn table(matrix: &Matrix) -> Result<Table> {
-    let mut table = Table::new("send", "ns per packet to 100 destinations, system calls only; k packets to each in a row");
+    let mut table = Table::new(
+        "send",
+        "ns per packet to 100 destinations, system calls only; k packets to each in a row",
+    );
     for &device in &matrix.devices {
         let destinations = Destinations::bind(device, DESTINATIONS)?;
         for shape in matrix.shapes() {
@@ -72,11 +75,12 @@ fn row(destinations: &Destinations, device: Device, shape: Shape, repetitions: u
             }
         }
     }
-    let row = Row::default()
-        .text("device", device.name())
-        .count("bytes", shape.payload)
-        .count("k", shape.burst);
-    let row = Strategy::ALL.iter().zip(&samples).fold(row, |row, (it, samples)| row.whole(it.name(), samples.median()));
+    let row =
+        Row::default().text("device", device.name()).count("bytes", shape.payload).count("k", shape.burst);
+    let row = Strategy::ALL
+        .iter()
+        .zip(&samples)
+        .fold(row, |row, (it, samples)| row.whole(it.name(), samples.median()));
     Ok(row.ratio("spread", samples[Strategy::ALL.len() - 1].spread()))
 }
 
