@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// The address plan of the media workers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MediaConfig {
     /// Addresses to bind; an unspecified one (`0.0.0.0`, `::`) stands for every address of its family that the host has.
     pub bind: Vec<IpAddr>,
@@ -15,16 +15,34 @@ pub struct MediaConfig {
     pub port: u16,
     /// Worker threads; one per core is right, as nothing else on the packets' way is threaded.
     pub workers: usize,
+    /// The share of the workers' time, 0 to 1, beyond which no new router and nobody new is admitted.
+    pub max_load: f64,
     /// Addresses that clients are told instead of the bound ones, when a NAT maps them port for port.
     pub announced: Vec<IpAddr>,
-    /// How long media may wait for more of its kind, at most [`MAX_COALESCE`]: fewer sends, at that much more delay.
+    pub sending: Sending,
+}
+
+/// How packets are made to leave together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sending {
+    /// How long media may wait for more of its kind, at most [`Self::MAX_COALESCE`]: fewer sends, at that much more
+    /// delay.
     pub coalesce: Duration,
-    /// Packets may be padded so that they leave in one send; see [`switchyard_media::Config::padding`].
+    /// Packets that differ a little may be padded; see [`switchyard_media::Config::padding`].
     pub padding: bool,
 }
 
-/// More would be heard and seen.
-pub const MAX_COALESCE: Duration = Duration::from_millis(1);
+impl Sending {
+    /// More would be heard and seen.
+    pub const MAX_COALESCE: Duration = Duration::from_millis(1);
+}
+
+impl Default for Sending {
+    /// At once, and padded.
+    fn default() -> Self {
+        Self { coalesce: Duration::ZERO, padding: true }
+    }
+}
 
 /// An address to bind, and whether it was asked for by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,12 +72,16 @@ impl MediaConfig {
         Ok(addresses)
     }
 
-    pub(crate) fn port_of(&self, worker: usize) -> Result<u16, StartError> {
+    pub(crate) fn port_of(&self, worker: u16) -> Result<u16, StartError> {
         if self.port == 0 {
             return Ok(0);
         }
-        let port = u16::try_from(worker).ok().and_then(|worker| self.port.checked_add(worker));
-        port.ok_or(StartError::PortRange { port: self.port, workers: self.workers })
+        self.port.checked_add(worker).ok_or_else(|| self.port_range())
+    }
+
+    /// There are not as many ports as workers.
+    pub(crate) fn port_range(&self) -> StartError {
+        StartError::PortRange { port: self.port, workers: self.workers }
     }
 
     /// The host candidates of a worker bound to `bound`, most preferred first.
@@ -152,6 +174,6 @@ mod tests {
     }
 
     fn config(bind: Vec<IpAddr>, port: u16) -> MediaConfig {
-        MediaConfig { bind, port, workers: 1, announced: vec![], coalesce: Duration::ZERO, padding: true }
+        MediaConfig { bind, port, workers: 1, max_load: 1.0, announced: vec![], sending: Sending::default() }
     }
 }

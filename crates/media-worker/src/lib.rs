@@ -10,12 +10,15 @@ mod counters;
 mod error;
 mod handle;
 mod kernel_drops;
+mod load;
 mod outbox;
+mod placement;
+mod relays;
 mod router;
 mod socket;
 mod worker;
 
-pub use config::{MAX_COALESCE, MediaConfig};
+pub use config::{MediaConfig, Sending};
 pub use counters::{Counters, ShellCounters};
 pub use error::{MediaError, StartError};
 pub use handle::Media;

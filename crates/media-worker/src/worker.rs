@@ -7,18 +7,17 @@
 
 use crate::contain::Contained;
 use crate::counters::{Counters, ShellCounters};
+use crate::load::{Load, Meter};
 use crate::outbox::{Flushed, Outbox, Posted};
+use crate::relays::{RelayInbox, Relays};
 use crate::socket::{Clocks, ReceiveBuffer, Socket};
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use switchyard_media::{
-    Batch, ControlError, Event, Input, Output, Protocol, RouterId, Run, Sealed, Sfu, Tuple,
-};
+use switchyard_media::{Batch, Event, Input, Output, Protocol, RouterId, Run, Sealed, Sfu, ShardId, Tuple};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Sleep, sleep_until};
 
@@ -26,10 +25,11 @@ use tokio::time::{Sleep, sleep_until};
 pub(crate) enum Command {
     /// Does one thing to the SFU and answers by itself.
     Control(Work),
+    /// Opens this worker's shard of a router, unless it is open.
     OpenRouter {
         id: RouterId,
+        home: ShardId,
         events: mpsc::Sender<Event>,
-        reply: oneshot::Sender<Result<(), ControlError>>,
     },
     CloseRouter(RouterId),
     Count(oneshot::Sender<Counters>),
@@ -52,11 +52,24 @@ pub(crate) struct Worker {
     /// How long media may wait for more, and until when it now does.
     coalesce: Duration,
     hold: Option<Instant>,
-    /// Routers placed here, as the placing handles see it.
-    load: Arc<AtomicUsize>,
+    load: Arc<Load>,
+    meter: Meter,
+    /// To and from the other workers.
+    relays: Relays,
+    relayed: RelayInbox,
     inbox: Vec<Command>,
     /// Dropped last: its closing tells the handles that the sockets are closed.
     commands: mpsc::Receiver<Command>,
+}
+
+/// A worker's ends of what joins it to the rest of the process.
+pub(crate) struct Ends {
+    /// How long media may wait for more.
+    pub(crate) coalesce: Duration,
+    pub(crate) load: Arc<Load>,
+    pub(crate) relays: Relays,
+    pub(crate) relayed: RelayInbox,
+    pub(crate) commands: mpsc::Receiver<Command>,
 }
 
 /// How a turn ended.
@@ -75,9 +88,7 @@ impl Worker {
     pub(crate) fn new(
         sfu: Sfu,
         sockets: Vec<Socket>,
-        coalesce: Duration,
-        load: Arc<AtomicUsize>,
-        commands: mpsc::Receiver<Command>,
+        Ends { coalesce, load, relays, relayed, commands }: Ends,
     ) -> Self {
         Self {
             core: Contained::new(sfu),
@@ -91,6 +102,9 @@ impl Worker {
             coalesce,
             hold: None,
             load,
+            meter: Meter::new(Instant::now()),
+            relays,
+            relayed,
             inbox: Vec::with_capacity(COMMANDS_PER_TURN),
             commands,
         }
@@ -101,14 +115,19 @@ impl Worker {
         let mut timer = Box::pin(sleep_until(Instant::now().into()));
         let mut turn = Turn::Busy;
         while turn != Turn::Stopped {
+            let since = Instant::now();
             match turn {
                 Turn::Busy => tokio::task::yield_now().await,
                 Turn::Holding => {
                     // The runtime's own timers are coarser than the time to hold.
                     std::thread::sleep(HOLDING_STEP);
+                    self.meter.waited(since.elapsed());
                     tokio::task::yield_now().await;
                 }
-                Turn::Idle | Turn::Stopped => self.wait(timer.as_mut()).await,
+                Turn::Idle | Turn::Stopped => {
+                    self.wait(timer.as_mut()).await;
+                    self.meter.waited(since.elapsed());
+                }
             }
             turn = self.turn();
         }
@@ -133,7 +152,8 @@ impl Worker {
             let on_time = wake_at.is_some() && timer.as_mut().poll(context).is_ready();
             let readable = self.poll_sockets(context);
             let commanded = self.poll_commands(context);
-            if on_time || readable || commanded { Poll::Ready(()) } else { Poll::Pending }
+            let told = self.relayed.poll_ready(context).is_ready();
+            if on_time || readable || commanded || told { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }
@@ -155,10 +175,13 @@ impl Worker {
         if turn == Turn::Stopped {
             return turn;
         }
+        let waiting = self.relayed.len();
+        self.meter.found(waiting);
         let before = self.counters.datagrams_received;
         let ingest = self.ingest();
         let now = Instant::now();
-        if self.counters.datagrams_received > before && !self.coalesce.is_zero() {
+        let relayed = self.hear_others(now);
+        if waiting > 0 || self.counters.datagrams_received > before {
             self.hold.get_or_insert(now + self.coalesce);
         }
         if self.deadline.is_some_and(|deadline| deadline <= now) {
@@ -171,7 +194,8 @@ impl Worker {
             Some(_) | None => self.seal_and_send(now),
         };
         self.poll_out(now);
-        if [turn, ingest, egress].contains(&Turn::Busy) { Turn::Busy } else { egress }
+        self.meter.publish(now, self.core.transports(), &self.load);
+        if [turn, ingest, relayed, egress].contains(&Turn::Busy) { Turn::Busy } else { egress }
     }
 
     fn obey(&mut self) -> Turn {
@@ -188,7 +212,7 @@ impl Worker {
                 Command::Control(work) => {
                     self.core.enter(now, |sfu| work(sfu, now));
                 }
-                Command::OpenRouter { id, events, reply } => self.open_router(now, id, events, reply),
+                Command::OpenRouter { id, home, events } => self.open_router(now, id, home, events),
                 Command::CloseRouter(id) => self.close_router(now, id),
                 Command::Count(reply) => {
                     // A caller that no longer waits needs no answer.
@@ -201,32 +225,29 @@ impl Worker {
         turn
     }
 
-    fn open_router(
-        &mut self,
-        now: Instant,
-        id: RouterId,
-        events: mpsc::Sender<Event>,
-        reply: oneshot::Sender<Result<(), ControlError>>,
-    ) {
-        let opened = self.core.enter(now, |sfu| sfu.create_router(id));
-        if let Some(Ok(())) = opened {
-            self.outboxes.insert(id, Outbox::new(events));
-        } else {
-            self.load.fetch_sub(1, Ordering::Relaxed);
-        }
-        // A panic answers by dropping the reply.
-        if let Some(opened) = opened
-            && reply.send(opened).is_err()
+    fn open_router(&mut self, now: Instant, id: RouterId, home: ShardId, events: mpsc::Sender<Event>) {
+        if !self.outboxes.contains_key(&id)
+            && let Some(Ok(())) = self.core.enter(now, |sfu| sfu.create_router(id, home))
         {
-            self.close_router(now, id);
+            self.outboxes.insert(id, Outbox::new(events));
         }
     }
 
     fn close_router(&mut self, now: Instant, id: RouterId) {
         if self.outboxes.remove(&id).is_some() {
-            self.load.fetch_sub(1, Ordering::Relaxed);
             self.core.enter(now, |sfu| sfu.close_router(now, id));
         }
+    }
+
+    /// Takes what the other workers' shards tell.
+    fn hear_others(&mut self, now: Instant) -> Turn {
+        let Self { relayed, core, .. } = self;
+        let mut heard = 0;
+        for (from, relay) in relayed.take(RELAYS_PER_TURN) {
+            heard += 1;
+            core.enter(now, |sfu| sfu.handle_input(Input::Relay { from, relay }, now));
+        }
+        if heard < RELAYS_PER_TURN { Turn::Idle } else { Turn::Busy }
     }
 
     fn ingest(&mut self) -> Turn {
@@ -265,6 +286,7 @@ impl Worker {
                     let run = Run { tuple, segment_size: bytes.len(), bytes: &bytes };
                     send(&mut self.sockets, std::iter::once(run), &mut self.counters);
                 }
+                Some(Output::Relay { to, relay }) => self.relays.send(to, relay, &mut self.counters),
                 Some(Output::Event(router, event)) => self.post(now, router, event),
                 Some(Output::Timeout(deadline)) => {
                     self.deadline = deadline;
@@ -302,7 +324,14 @@ impl Worker {
 
     fn count(&self) -> Counters {
         let shell = ShellCounters { faults: self.core.faults(), ..self.counters };
-        Counters { population: self.core.population(), media: self.core.counters().clone(), shell }
+        let (busy, queue_depth) = (self.load.busy(), self.load.queue_depth());
+        Counters {
+            population: self.core.population(),
+            media: self.core.counters().clone(),
+            shell,
+            busy,
+            queue_depth,
+        }
     }
 }
 
@@ -361,6 +390,8 @@ const FLUSHES_PER_TURN: usize = 64;
 const BATCH_BYTES: usize = 100 * 1024;
 /// While media waits for more, control is looked after this often.
 const HOLDING_STEP: Duration = Duration::from_micros(50);
+/// Of control and of media each; a batch of media is what a producer brought in a turn of its worker.
+const RELAYS_PER_TURN: usize = 256;
 /// How soon a slow owner's events are offered again.
 const OUTBOX_RETRY: Duration = Duration::from_millis(20);
 /// Keeps a fault that comes back at every poll from taking the core.

@@ -142,6 +142,18 @@ impl Consumer {
         }
     }
 
+    /// A bit for each encoding whose packets may be of use.
+    pub(crate) fn wanted_encodings(&self) -> u8 {
+        let bit = |encoding: u8| 1u8.wrapping_shl(u32::from(encoding));
+        match (self.flow, self.layers.target()) {
+            (Flow::Paused, _) => 0,
+            // Whichever comes first.
+            (Flow::Waiting, None) => u8::MAX,
+            (Flow::Waiting, Some(target)) => bit(target),
+            (Flow::Flowing(source), target) => bit(source.encoding) | target.map_or(0, bit),
+        }
+    }
+
     /// What is being forwarded, if anything.
     pub(crate) fn source(&self) -> Option<Source> {
         match self.flow {
@@ -202,6 +214,11 @@ impl Consumer {
     pub(crate) fn missing(&mut self, sequence_number: u16) -> Option<&mut Record> {
         let outgoing = self.numbering.extend(sequence_number)?;
         self.sent.get_mut(outgoing as u32)
+    }
+
+    /// Which packet has the slot of a number that was never sent.
+    pub(crate) fn never_sent(&self, sequence_number: u16) -> Option<(Source, u64)> {
+        self.numbering.segments().unmap(self.numbering.extend(sequence_number)?)
     }
 
     fn offer_start(&mut self, arrival: &Arrival, clock: impl Fn(Source) -> Option<SenderClock>) -> Offer {

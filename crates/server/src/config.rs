@@ -11,7 +11,7 @@ use switchyard_call_control::call::Rules;
 use switchyard_call_control::ice::IceServers;
 use switchyard_call_control::limits::Limits;
 use switchyard_call_control::{ControlConfig, GroupsManagedBy};
-use switchyard_media_worker::MediaConfig;
+use switchyard_media_worker::{MediaConfig, Sending};
 
 use crate::settings::{
     AccessSettings, CallSettings, HttpSettings, LimitSettings, MediaSettings, RecordSettings, SecretError,
@@ -128,9 +128,12 @@ fn media(settings: MediaSettings) -> Result<(MediaConfig, IceServers), ConfigErr
         bind: settings.media_host,
         port: settings.media_port,
         workers,
+        max_load: f64::from(settings.max_load_percent) / 100.0,
         announced: settings.announced_addresses,
-        coalesce: Duration::from_micros(settings.media_coalesce_microseconds),
-        padding: settings.media_padding,
+        sending: Sending {
+            coalesce: Duration::from_micros(settings.media_coalesce_microseconds),
+            padding: settings.media_padding,
+        },
     };
     Ok((media, IceServers { urls: settings.turn_urls, secret }))
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, ValueEnum};
 use switchyard_call_control::GroupsManagedBy;
 use switchyard_call_control::address::TrustedProxy;
-use switchyard_media_worker::MAX_COALESCE;
+use switchyard_media_worker::Sending;
 
 pub(crate) use file::{FileError, parse};
 pub(crate) use secret::{SecretError, read_secret};
@@ -83,12 +83,15 @@ pub(crate) struct MediaSettings {
         long,
         env = "MEDIA_COALESCE_MICROSECONDS",
         default_value_t = 0,
-        value_parser = clap::value_parser!(u64).range(..=MAX_COALESCE.as_micros() as u64)
+        value_parser = clap::value_parser!(u64).range(..=Sending::MAX_COALESCE.as_micros() as u64)
     )]
     pub(crate) media_coalesce_microseconds: u64,
     /// Whether packets that differ by a few bytes are made equal by RTP padding, so that they leave in one send.
     #[arg(long, env = "MEDIA_PADDING", default_value_t = true, action = ArgAction::Set)]
     pub(crate) media_padding: bool,
+    /// Share of the media workers' time, in per cent, beyond which no new call and nobody new is admitted.
+    #[arg(long, env = "MAX_LOAD_PERCENT", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) max_load_percent: u8,
     /// Addresses that clients are told instead of the bound ones, when a NAT maps them port for port.
     #[arg(long, env = "ANNOUNCED_ADDRESSES", value_delimiter = ',')]
     pub(crate) announced_addresses: Vec<IpAddr>,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde_json::Value;
-use switchyard_media_worker::{Media, MediaConfig};
+use switchyard_media_worker::{Media, MediaConfig, Sending};
 use tokio::sync::mpsc;
 
 use super::TestStore;
@@ -86,7 +86,14 @@ impl World {
 
     pub(crate) async fn with(config: ControlConfig) -> Self {
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let media = MediaConfig { bind: vec![loopback], port: 0, workers: 1, announced: Vec::new() };
+        let media = MediaConfig {
+            bind: vec![loopback],
+            port: 0,
+            workers: 1,
+            max_load: 1.0,
+            announced: Vec::new(),
+            sending: Sending::default(),
+        };
         let control = Control::start(config, Media::start(media).await.unwrap()).await.unwrap();
         Self { control }
     }

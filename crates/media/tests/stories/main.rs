@@ -13,6 +13,7 @@ mod layers;
 mod loss;
 mod paths;
 mod pauses;
+mod relays;
 mod reports;
 mod restarts;
 mod runs;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use serde_json::Value;
-use switchyard_media_worker::{Media, MediaConfig};
+use switchyard_media_worker::{Media, MediaConfig, Sending};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
@@ -42,7 +42,14 @@ impl World {
     pub(in crate::signaling) async fn configured(change: impl FnOnce(&mut ControlConfig)) -> Self {
         let data = tempfile::tempdir().unwrap();
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let media = MediaConfig { bind: vec![loopback], port: 0, workers: 1, announced: Vec::new() };
+        let media = MediaConfig {
+            bind: vec![loopback],
+            port: 0,
+            workers: 1,
+            max_load: 1.0,
+            announced: Vec::new(),
+            sending: Sending::default(),
+        };
         let mut config = ControlConfig {
             database_url: format!("sqlite://{}", data.path().join("test.db").display()).into(),
             database_schema: "switchyard".to_owned(),

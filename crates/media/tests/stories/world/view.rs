@@ -167,6 +167,17 @@ impl View {
         }
     }
 
+    /// How far the time of day that a receiver computes for a picture is from when it was captured, in seconds.
+    pub fn clock_offset(&self) -> f64 {
+        let (_, report) = self.sender_reports.last().expect("no sender report");
+        let playback = self.playback();
+        let picture = playback.pictures.last().unwrap();
+        let since = f64::from(picture.timestamp.wrapping_sub(report.rtp_time) as i32);
+        let ntp = report.ntp_time as f64 / f64::from(u32::MAX);
+        let origin = 1_800_000_000.0 + 2_208_988_800.0;
+        (ntp - origin) + since / f64::from(self.codec.clock_rate()) - picture.captured().as_secs_f64()
+    }
+
     pub fn playback(&self) -> Playback {
         Playback::of(self.codec, &self.packets)
     }

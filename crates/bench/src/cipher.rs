@@ -1,0 +1,177 @@
+//! SRTP's two ciphers as bare as they get: what the SFU must pay for each packet whatever else it does.
+
+use anyhow::{Result, anyhow};
+use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::cipher::{AES_128, EncryptingKey, EncryptionContext, UnboundCipherKey};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::hmac;
+use switchyard_peer::Identity;
+
+/// The SRTP protection profiles in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Profile {
+    /// AEAD_AES_128_GCM (RFC 7714).
+    Gcm,
+    /// AES_CM_128_HMAC_SHA1_80 (RFC 3711).
+    Cm,
+}
+
+/// One session's key. Its nonces count up, so that none is used twice.
+pub(crate) struct Cipher {
+    key: Key,
+    next: u64,
+}
+
+enum Key {
+    Gcm(Box<LessSafeKey>),
+    Cm { encryption: EncryptingKey, authentication: Box<hmac::Key> },
+}
+
+impl Profile {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Gcm => "GCM",
+            Self::Cm => "CM",
+        }
+    }
+
+    /// A client that gets this profile from the SFU.
+    pub(crate) fn identity(self) -> Result<Identity> {
+        let identity = Identity::generate()?;
+        Ok(match self {
+            Self::Gcm => identity,
+            Self::Cm => identity.without_gcm(),
+        })
+    }
+
+    pub(crate) fn tag_len(self) -> usize {
+        match self {
+            Self::Gcm => 16,
+            Self::Cm => CM_TAG_LEN,
+        }
+    }
+}
+
+impl Cipher {
+    /// The `index`-th of many keys that differ.
+    pub(crate) fn new(profile: Profile, index: usize) -> Result<Self> {
+        let bytes = (index as u128).wrapping_mul(KEY_FACTOR).to_be_bytes();
+        let key = match profile {
+            Profile::Gcm => {
+                UnboundKey::new(&AES_128_GCM, &bytes).map(|key| Key::Gcm(Box::new(LessSafeKey::new(key))))
+            }
+            Profile::Cm => {
+                UnboundCipherKey::new(&AES_128, &bytes).and_then(EncryptingKey::ctr).map(|encryption| {
+                    let secret = [bytes; 2].concat();
+                    let authentication =
+                        hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &secret[..SHA1_LEN]);
+                    Key::Cm { encryption, authentication: Box::new(authentication) }
+                })
+            }
+        };
+        Ok(Self { key: key.map_err(|_| anyhow!("a key was refused"))?, next: 0 })
+    }
+
+    /// The index of the packet that is sealed next.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Encrypts `payload` into `packet`, which begins with the header and has room for the tag.
+    pub(crate) fn seal(&mut self, payload: &[u8], packet: &mut [u8]) {
+        let index = self.next;
+        self.next += 1;
+        let sealed = self.try_seal(index, payload, packet);
+        debug_assert!(sealed.is_ok(), "the lengths are the bench's own");
+    }
+
+    /// Decrypts in place the packet that was sealed as the `index`-th.
+    pub(crate) fn open(&self, index: u64, packet: &mut [u8]) -> Result<()> {
+        self.try_open(index, packet).map_err(|_| anyhow!("packet {index} is not authentic"))
+    }
+
+    fn try_seal(&self, index: u64, payload: &[u8], packet: &mut [u8]) -> Result<(), Unspecified> {
+        let (header, rest) = packet.split_at_mut_checked(HEADER_LEN).ok_or(Unspecified)?;
+        let (body, tag) = rest.split_at_mut_checked(payload.len()).ok_or(Unspecified)?;
+        match &self.key {
+            Key::Gcm(key) => {
+                key.seal_out_of_place_scatter(nonce(index), Aad::from(&*header), payload, body, &[], tag)
+            }
+            Key::Cm { encryption, authentication } => {
+                body.copy_from_slice(payload);
+                encryption.less_safe_encrypt(body, counter(index))?;
+                tag.copy_from_slice(&authenticate(authentication, header, body));
+                Ok(())
+            }
+        }
+    }
+
+    fn try_open(&self, index: u64, packet: &mut [u8]) -> Result<(), Unspecified> {
+        let (header, rest) = packet.split_at_mut_checked(HEADER_LEN).ok_or(Unspecified)?;
+        match &self.key {
+            Key::Gcm(key) => key.open_in_place(nonce(index), Aad::from(&*header), rest).map(drop),
+            Key::Cm { encryption, authentication } => {
+                let end = rest.len().checked_sub(CM_TAG_LEN).ok_or(Unspecified)?;
+                let (body, tag) = rest.split_at_mut(end);
+                verify_slices_are_equal(&authenticate(authentication, header, body), tag)?;
+                encryption.less_safe_encrypt(body, counter(index)).map(drop)
+            }
+        }
+    }
+}
+
+fn nonce(index: u64) -> Nonce {
+    let mut nonce = [0; 12];
+    nonce[4..].copy_from_slice(&index.to_be_bytes());
+    Nonce::assume_unique_for_key(nonce)
+}
+
+fn counter(index: u64) -> EncryptionContext {
+    let mut counter = [0; 16];
+    counter[6..14].copy_from_slice(&index.to_be_bytes());
+    EncryptionContext::Iv128(counter.into())
+}
+
+fn authenticate(key: &hmac::Key, header: &[u8], body: &[u8]) -> [u8; CM_TAG_LEN] {
+    let mut mac = hmac::Context::with_key(key);
+    mac.update(header);
+    mac.update(body);
+    // The rollover counter.
+    mac.update(&[0; 4]);
+    let mut tag = [0; CM_TAG_LEN];
+    tag.copy_from_slice(&mac.sign().as_ref()[..CM_TAG_LEN]);
+    tag
+}
+
+/// Fixed header, and the extensions that the SFU writes for a video consumer: mid, transport-wide sequence number and
+/// absolute send time.
+pub(crate) const HEADER_LEN: usize = 12 + 4 + 12;
+const CM_TAG_LEN: usize = 10;
+const SHA1_LEN: usize = 20;
+/// Odd, so that no two indices give one key.
+const KEY_FACTOR: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_end_seals_the_other_opens_once_it_knows_the_index() {
+        for profile in [Profile::Gcm, Profile::Cm] {
+            let mut sender = Cipher::new(profile, 3).unwrap();
+            let receiver = Cipher::new(profile, 3).unwrap();
+            let payload = [7; 100];
+            let mut packet = vec![0; HEADER_LEN + payload.len() + profile.tag_len()];
+            for index in 0..3 {
+                sender.seal(&payload, &mut packet);
+                assert_ne!(packet[HEADER_LEN..HEADER_LEN + 100], payload);
+                let mut forged = packet.clone();
+                forged[HEADER_LEN] ^= 1;
+                assert!(receiver.open(index, &mut forged).is_err());
+                receiver.open(index, &mut packet).unwrap();
+                assert_eq!(packet[HEADER_LEN..HEADER_LEN + 100], payload);
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Keeps a forwarder at work: a burst leaves when the one before has reached the witness.
+//!
+//! So bursts never merge, whatever the forwarder makes of a full socket, and it neither drops nor sleeps much.
+
+use anyhow::{Context, Result, ensure};
+use quinn_udp::{Transmit, UdpSockRef, UdpSocketState};
+use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+pub(crate) struct Driver<'a> {
+    pub(crate) from: &'a UdpSocket,
+    pub(crate) to: SocketAddr,
+    pub(crate) witness: &'a UdpSocket,
+    /// Packets per burst.
+    pub(crate) burst: usize,
+}
+
+impl Driver<'_> {
+    /// Sends a burst each `interval`, whatever becomes of it.
+    pub(crate) fn pace(&self, bursts: &[Vec<u8>], interval: Duration) -> Result<()> {
+        let state = UdpSocketState::new(UdpSockRef::from(self.from))?;
+        let mut next = Instant::now();
+        for burst in bursts {
+            self.send(&state, burst)?;
+            next += interval;
+            std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        }
+        Ok(())
+    }
+
+    /// Sends all bursts; returns how many did not reach the witness in time.
+    pub(crate) fn run(&self, bursts: &[Vec<u8>]) -> Result<u64> {
+        let state = UdpSocketState::new(UdpSockRef::from(self.from))?;
+        let mut late = 0;
+        while self.witness.recv(&mut [0; 2_048]).is_ok() {}
+        for burst in bursts {
+            self.send(&state, burst)?;
+            late += u64::from(!self.witnessed());
+            ensure!(late < MAX_LATE, "the forwarder does not forward");
+        }
+        Ok(late)
+    }
+
+    /// As one call, so that the packets arrive together.
+    pub(crate) fn send(&self, state: &UdpSocketState, burst: &[u8]) -> Result<()> {
+        let segment_size = Some(burst.len() / self.burst);
+        let run = Transmit { destination: self.to, ecn: None, contents: burst, segment_size, src_ip: None };
+        state.try_send(UdpSockRef::from(self.from), &run).context("sending a burst")
+    }
+
+    /// Waits without sleeping, so that waking this thread is no cost to the forwarder.
+    fn witnessed(&self) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        let (mut missing, mut buffer) = (self.burst, [0; 2_048]);
+        while missing > 0 && Instant::now() < deadline {
+            match self.witness.recv(&mut buffer) {
+                // RTP, and not RTCP beside it (RFC 5761 §4).
+                Ok(_) if !(192..224).contains(&buffer[1]) => missing -= 1,
+                Ok(_) | Err(_) => {}
+            }
+        }
+        missing == 0
+    }
+}
+
+const PATIENCE: Duration = Duration::from_millis(100);
+const MAX_LATE: u64 = 20;

@@ -1,0 +1,13 @@
+//! The parts that no forwarder can do without, each alone: the ciphers, and the system calls.
+
+mod crypto;
+mod receive;
+mod send;
+
+use crate::options::Matrix;
+use crate::table::Table;
+use anyhow::Result;
+
+pub(crate) fn tables(matrix: &Matrix) -> Result<Vec<Table>> {
+    Ok(vec![crypto::table(matrix)?, send::table(matrix)?, receive::table(matrix)?])
+}

@@ -1,0 +1,238 @@
+//! A call without sockets: the SFU's state machine and its peers, wired to each other by hand.
+//!
+//! Everything that the SFU does for a packet happens, and nothing else: what the kernel costs is left out.
+
+use crate::cipher::Profile;
+use crate::stream::{Shape, Tracks, consume_options};
+use anyhow::{Context, Result, anyhow};
+use std::hint::black_box;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use switchyard_media::ortc::MediaKind;
+use switchyard_media::{
+    Batch, Certificate, Config, ConsumerId, Counters, Direction, Epoch, Input, Output, ProducerId, Protocol,
+    RouterId, Sealed, Sfu, ShardId, TransportId, TransportOptions, Tuple,
+};
+use switchyard_peer::{Identity, Incoming, Transport};
+use uuid::Uuid;
+
+/// One publisher of audio and video, and those who consume both.
+pub(crate) struct InProcessCall {
+    sfu: Sfu,
+    now: Instant,
+    timeout: Option<Instant>,
+    batch: Batch,
+    /// The publisher first.
+    peers: Vec<Peer>,
+    tracks: Tracks,
+}
+
+struct Peer {
+    transport: Transport,
+    connected: bool,
+}
+
+/// Sealed packets that come from the network together.
+pub(crate) type Burst = Vec<Vec<u8>>;
+
+impl InProcessCall {
+    pub(crate) fn new(subscribers: usize, profile: Profile) -> Result<Self> {
+        let now = Instant::now();
+        let certificate = Certificate::generate().map_err(|error| anyhow!("{error}"))?;
+        let config = Config::new(ShardId(0), vec![SERVER.parse()?], certificate);
+        let sfu = Sfu::new(config, [7; 32], Epoch { at: now, unix: UNIX });
+        let mut call = Self {
+            sfu,
+            now,
+            timeout: None,
+            batch: Batch::with_capacity(BATCH_BYTES),
+            peers: Vec::with_capacity(subscribers + 1),
+            tracks: Tracks::new(),
+        };
+        call.sfu.create_router(ROUTER, ShardId(0))?;
+        let identity = profile.identity()?;
+        let send = call.join(&identity, Direction::Send)?;
+        for (track, id) in [(&call.tracks.audio, AUDIO), (&call.tracks.video, VIDEO)] {
+            call.sfu.produce(now, send, id, track.produce_options()?)?;
+        }
+        for _ in 0..subscribers {
+            let recv = call.join(&identity, Direction::Recv)?;
+            for producer in [AUDIO, VIDEO] {
+                let id = ConsumerId(Uuid::from_u128(recv.0.as_u128() << 64 | producer.0.as_u128()));
+                call.sfu.consume(now, recv, id, &consume_options(producer))?;
+            }
+        }
+        Ok(call)
+    }
+
+    /// Seals bursts as the publisher does, ahead of the time that is measured.
+    pub(crate) fn publish(&mut self, kind: MediaKind, shape: Shape, bursts: usize) -> Result<Vec<Burst>> {
+        let publisher = &mut self.peers[0].transport;
+        let burst = |_| {
+            let sealed = self.tracks.seal(kind, shape, publisher)?;
+            Ok(sealed.iter().map(|bytes| bytes.to_vec()).collect())
+        };
+        (0..bursts).map(burst).collect()
+    }
+
+    /// Takes bursts through the SFU as a worker does, one `interval` after each other. Packets are opened in place,
+    /// so a burst can be used once.
+    pub(crate) fn forward(&mut self, bursts: &mut [Burst], interval: Duration) {
+        for burst in bursts {
+            self.let_pass(interval);
+            self.carry(burst);
+        }
+    }
+
+    /// What the SFU does because a burst came: the packets' own cost.
+    fn carry(&mut self, burst: &mut Burst) {
+        for bytes in burst {
+            self.sfu.handle_input(Input::Datagram { tuple: tuple(0), bytes, at: self.now }, self.now);
+        }
+        while self.seal_due() == Sealed::More {}
+    }
+
+    /// What it does because time passed: reports, feedback, timers.
+    fn let_pass(&mut self, interval: Duration) {
+        self.now += interval;
+        if self.timeout.is_some_and(|at| at <= self.now) {
+            self.sfu.handle_input(Input::Timeout, self.now);
+        }
+        loop {
+            match self.sfu.poll_output() {
+                Output::Transmit { bytes, .. } => drop(black_box(bytes)),
+                Output::Event(..) | Output::Relay { .. } => {}
+                Output::Timeout(at) => return self.timeout = at,
+            }
+        }
+    }
+
+    /// Has every client check its consent, which runs out without (RFC 7675).
+    pub(crate) fn keep_alive(&mut self) -> Result<()> {
+        (0..self.peers.len()).try_for_each(|index| {
+            let transport = &mut self.peers[index].transport;
+            transport.handle_timeout(transport.next_timeout())?;
+            self.exchange(index)
+        })
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        self.sfu.counters()
+    }
+
+    /// A new client with one transport, connected.
+    fn join(&mut self, identity: &Identity, direction: Direction) -> Result<TransportId> {
+        let index = self.peers.len();
+        let id = TransportId(Uuid::from_u128(index as u128));
+        let parameters =
+            self.sfu.create_transport(self.now, ROUTER, id, TransportOptions { direction, padding: true })?;
+        let dtls = serde_json::from_value(serde_json::to_value(identity.dtls_parameters())?)?;
+        self.sfu.connect_transport(self.now, id, &dtls)?;
+        let options = serde_json::from_value(serde_json::to_value(parameters)?)?;
+        let mut transport = Transport::new(identity, &options, self.now);
+        transport.handle_timeout(self.now)?;
+        self.peers.push(Peer { transport, connected: false });
+        self.exchange(index)?;
+        self.peers[index].connected.then_some(id).context("a handshake did not finish")
+    }
+
+    /// Passes what the client and the SFU have to say to each other until both are silent.
+    fn exchange(&mut self, index: usize) -> Result<()> {
+        while let Some(datagram) = self.peers[index].transport.poll_transmit() {
+            let mut bytes = datagram.to_vec();
+            let tuple = tuple(index);
+            self.sfu.handle_input(Input::Datagram { tuple, bytes: &mut bytes, at: self.now }, self.now);
+            self.deliver()?;
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self) -> Result<()> {
+        loop {
+            match self.sfu.poll_output() {
+                Output::Transmit { tuple, bytes } => {
+                    let index = usize::from(tuple.remote.port() - FIRST_PORT);
+                    let peer = &mut self.peers[index];
+                    let incoming = peer.transport.handle_datagram(&bytes, self.now)?;
+                    peer.connected |= matches!(incoming, Some(Incoming::Connected));
+                }
+                Output::Event(..) | Output::Relay { .. } => {}
+                Output::Timeout(at) => {
+                    self.timeout = at;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn seal_due(&mut self) -> Sealed {
+        let sealed = self.sfu.seal_due(self.now, &mut self.batch);
+        self.batch.runs().for_each(|run| {
+            black_box(run);
+        });
+        self.batch.clear();
+        sealed
+    }
+}
+
+/// Between the server and the `index`-th client.
+fn tuple(index: usize) -> Tuple {
+    let remote = SocketAddr::from(([192, 0, 2, 2], FIRST_PORT + index as u16));
+    Tuple { protocol: Protocol::Udp, local: SocketAddr::from(([192, 0, 2, 1], 40_000)), remote }
+}
+
+const SERVER: &str = "192.0.2.1:40000";
+const FIRST_PORT: u16 = 10_000;
+/// A day in 2027.
+const UNIX: Duration = Duration::from_secs(1_800_000_000);
+const ROUTER: RouterId = RouterId(Uuid::from_u128(1));
+const AUDIO: ProducerId = ProducerId(Uuid::from_u128(1));
+const VIDEO: ProducerId = ProducerId(Uuid::from_u128(2));
+/// As the worker lends.
+const BATCH_BYTES: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_subscriber_gets_every_packet() {
+        for profile in [Profile::Gcm, Profile::Cm] {
+            let mut call = InProcessCall::new(3, profile).unwrap();
+            let mut bursts = call.publish(MediaKind::Video, Shape { payload: 200, burst: 5 }, 4).unwrap();
+            bursts.extend(call.publish(MediaKind::Audio, OPUS, 2).unwrap());
+            call.forward(&mut bursts, Duration::from_millis(10));
+            assert_eq!(call.counters().packets_sent, 3 * (4 * 5 + 2));
+        }
+    }
+
+    /// Growing to what the traffic needs, once, is allowed, and so is what a report takes that a timer asks for; a
+    /// cost per packet is not.
+    #[test]
+    fn forwarding_allocates_nothing_after_the_warm_up() {
+        let mut call = InProcessCall::new(SUBSCRIBERS, Profile::Gcm).unwrap();
+        let (mut forwarded, mut allocations) = (0, Vec::new());
+        for second in 0..20 {
+            call.keep_alive().unwrap();
+            let mut bursts = call.publish(MediaKind::Video, Shape { payload: 1_100, burst: 20 }, 30).unwrap();
+            bursts.extend(call.publish(MediaKind::Audio, OPUS, 20).unwrap());
+            let before = call.counters().packets_sent;
+            let allocated = bursts.iter_mut().map(|burst| {
+                call.let_pass(Duration::from_millis(20));
+                allocation_counter::measure(|| call.carry(burst)).count_total
+            });
+            let allocated: u64 = allocated.sum();
+            if second >= WARM_UP_SECONDS {
+                forwarded += call.counters().packets_sent - before;
+                allocations.push(allocated);
+            }
+        }
+        assert!(forwarded >= 100_000, "only {forwarded} packets");
+        assert_eq!(allocations.iter().sum::<u64>(), 0, "per second: {allocations:?}");
+    }
+
+    const OPUS: Shape = Shape { payload: 100, burst: 1 };
+    const SUBSCRIBERS: usize = 12;
+    /// Histories grow while they hold less than a second.
+    const WARM_UP_SECONDS: usize = 5;
+}

@@ -1,0 +1,150 @@
+//! What a forwarded packet costs in user space, without sockets: with crypto, and less crypto.
+
+use crate::cipher::{Cipher, HEADER_LEN, Profile};
+use crate::cpu::thread_time;
+use crate::in_process::InProcessCall;
+use crate::options::Matrix;
+use crate::samples::Samples;
+use crate::stream::Shape;
+use crate::table::{Row, Table};
+use anyhow::Result;
+use std::hint::black_box;
+use std::time::Duration;
+use switchyard_media::ortc::MediaKind;
+
+/// The SFU's own cost in every shape, each beside the crypto that the same packets need.
+pub(crate) fn table(matrix: &Matrix) -> Result<Table> {
+    let mut table = Table::new(
+        "user space",
+        "ns per forwarded packet in the SFU without sockets; crypto: opening once per burst and sealing, alone",
+    );
+    for &profile in &matrix.ciphers {
+        for &subscribers in &matrix.subscribers {
+            let mut bench = Bench::new(subscribers, profile)?;
+            for shape in matrix.shapes() {
+                table.push(bench.row(shape, matrix.repetitions)?);
+            }
+        }
+    }
+    Ok(table)
+}
+
+/// One population, measured in many shapes.
+struct Bench {
+    profile: Profile,
+    subscribers: usize,
+    call: InProcessCall,
+    crypto: Crypto,
+}
+
+impl Bench {
+    fn new(subscribers: usize, profile: Profile) -> Result<Self> {
+        let call = InProcessCall::new(subscribers, profile)?;
+        Ok(Self { profile, subscribers, call, crypto: Crypto::new(subscribers, profile)? })
+    }
+
+    fn row(&mut self, shape: Shape, repetitions: usize) -> Result<Row> {
+        let (mut whole, mut crypto, mut upkeep) =
+            (Samples::default(), Samples::default(), Samples::default());
+        // The first is for warming up.
+        for repetition in 0..=repetitions {
+            let sample =
+                [self.forward(shape, BUSY)?, self.crypto.run(shape, PACKETS)?, self.forward(shape, CALM)?];
+            if repetition > 0 {
+                whole.add(sample[0]);
+                crypto.add(sample[1]);
+                upkeep.add(sample[2] - sample[0]);
+            }
+        }
+        let without = whole.zip_with(&crypto, |whole, crypto| whole - crypto);
+        Ok(Row::default()
+            .text("cipher", self.profile.name())
+            .count("N", self.subscribers)
+            .count("bytes", shape.payload)
+            .count("k", shape.burst)
+            .whole("whole", whole.median())
+            .whole("crypto", crypto.median())
+            .whole("without crypto", without.median())
+            .ratio("spread", whole.spread())
+            .whole("timers at 30/s", upkeep.median()))
+    }
+
+    /// Nanoseconds per forwarded packet, with a burst each `interval`.
+    fn forward(&mut self, shape: Shape, interval: Duration) -> Result<f64> {
+        self.call.keep_alive()?;
+        let bursts = (PACKETS / (self.subscribers * shape.burst)).clamp(1, MAX_BURSTS);
+        let mut bursts = self.call.publish(MediaKind::Video, shape, bursts)?;
+        let before = self.call.counters().packets_sent;
+        let start = thread_time();
+        self.call.forward(&mut bursts, interval);
+        let used = thread_time() - start;
+        let forwarded = self.call.counters().packets_sent - before;
+        Ok(used.as_nanos() as f64 / forwarded as f64)
+    }
+}
+
+/// Opening and sealing of the same packets, with as many keys, and nothing else.
+pub(crate) struct Crypto {
+    profile: Profile,
+    publisher: Cipher,
+    subscribers: Vec<Cipher>,
+    sealed: Vec<u8>,
+}
+
+impl Crypto {
+    pub(crate) fn new(subscribers: usize, profile: Profile) -> Result<Self> {
+        let keys = (1..=subscribers).map(|index| Cipher::new(profile, index));
+        let sealed = vec![0; SEALED_BYTES];
+        Ok(Self {
+            profile,
+            publisher: Cipher::new(profile, 0)?,
+            subscribers: keys.collect::<Result<_>>()?,
+            sealed,
+        })
+    }
+
+    /// Nanoseconds per sealed packet, over about so many.
+    pub(crate) fn run(&mut self, shape: Shape, packets: usize) -> Result<f64> {
+        let subscribers = self.subscribers.len();
+        let bursts = (packets / (subscribers * shape.burst)).clamp(1, MAX_BURSTS);
+        let len = HEADER_LEN + shape.payload + self.profile.tag_len();
+        let (payload, mut incoming) = (vec![0x5a; shape.payload], vec![0; bursts * shape.burst * len]);
+        let first = self.publisher.next();
+        incoming.chunks_exact_mut(len).for_each(|packet| self.publisher.seal(&payload, packet));
+        let start = thread_time();
+        for (burst, packets) in incoming.chunks_exact_mut(len * shape.burst).enumerate() {
+            for (index, packet) in packets.chunks_exact_mut(len).enumerate() {
+                self.publisher.open(first + (burst * shape.burst + index) as u64, packet)?;
+            }
+            self.seal(packets, len, shape);
+        }
+        let used = thread_time() - start;
+        Ok(used.as_nanos() as f64 / (bursts * shape.burst * subscribers) as f64)
+    }
+
+    /// All that came, for every subscriber in turn, into a buffer as large as the worker's.
+    fn seal(&mut self, packets: &[u8], len: usize, shape: Shape) {
+        let mut at = 0;
+        for subscriber in &mut self.subscribers {
+            for packet in packets.chunks_exact(len) {
+                if at + len > self.sealed.len() {
+                    at = 0;
+                }
+                let payload = &packet[HEADER_LEN..HEADER_LEN + shape.payload];
+                subscriber.seal(payload, &mut self.sealed[at..at + len]);
+                at += len;
+            }
+        }
+        black_box(&self.sealed);
+    }
+}
+
+/// Forwarded packets per repetition, about.
+const PACKETS: usize = 20_000;
+/// So that consent lasts through a repetition at 30 per second.
+const MAX_BURSTS: usize = 600;
+const SEALED_BYTES: usize = 256 * 1024;
+/// Of a worker that has always something to do: timers hardly count.
+const BUSY: Duration = Duration::from_micros(500);
+/// One frame after another at 30 per second: reports and feedback come as often as in a real call.
+const CALM: Duration = Duration::from_micros(33_333);
