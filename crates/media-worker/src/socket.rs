@@ -28,6 +28,7 @@ pub(crate) use train::Clocks;
 pub(crate) struct Socket {
     /// Only asked for readability: to be told of room in the send buffer would be a wake-up for every datagram sent.
     io: AsyncFd<UdpSocket>,
+    out: UdpSocket,
     local: SocketAddr,
     offloads: Offloads,
 }
@@ -64,7 +65,8 @@ impl Socket {
     pub(crate) fn register(socket: UdpSocket) -> io::Result<Self> {
         let local = socket.local_addr()?;
         let offloads = kernel::prepare(&socket);
-        Ok(Self { io: AsyncFd::with_interest(socket, Interest::READABLE)?, local, offloads })
+        let out = kernel::sender(&socket)?;
+        Ok(Self { io: AsyncFd::with_interest(socket, Interest::READABLE)?, out, local, offloads })
     }
 
     pub(crate) fn local(&self) -> SocketAddr {
@@ -95,8 +97,8 @@ impl Socket {
         runs: impl Iterator<Item = Run<'a>> + Clone,
         counters: &mut ShellCounters,
     ) {
-        let socket = self.io.get_ref();
-        deliver(runs, &mut self.offloads, counters, &mut |runs| kernel::send(socket, runs));
+        let out = &self.out;
+        deliver(runs, &mut self.offloads, counters, &mut |runs| kernel::send(out, runs));
     }
 }
 
@@ -233,6 +235,7 @@ mod tests {
         for ip in loopback_addresses() {
             let [sender, receiver] = [(); 2].map(|()| UdpSocket::bind((ip, 0)).unwrap());
             let mut offloads = plain::prepare(&sender);
+            let sender = plain::sender(&sender).unwrap();
             let (to, mut counters) = (receiver.local_addr().unwrap(), ShellCounters::default());
             let runs = [(250, 100), (1, 1)].map(|(len, size)| run_to(to, &[9; 250][..len], size));
             deliver(runs.into_iter(), &mut offloads, &mut counters, &mut |runs| plain::send(&sender, runs));
@@ -253,6 +256,19 @@ mod tests {
         let Ok(v6) = bind("[::]:0".parse().unwrap()) else { return };
         let port = v6.local_addr().unwrap().port();
         assert!(bind((Ipv4Addr::UNSPECIFIED, port).into()).is_ok());
+    }
+
+    #[tokio::test]
+    async fn nobody_else_can_bind_the_address_and_what_comes_is_ours_to_read() {
+        for ip in loopback_addresses() {
+            let (mut sender, receiver) = (socket(ip), socket(ip));
+            let thief = RawSocket::new(Domain::for_address(receiver.local()), Type::DGRAM, None).unwrap();
+            thief.set_reuse_address(true).unwrap();
+            assert!(thief.bind(&receiver.local().into()).is_err());
+            let runs = (0..100).map(|_| run(&receiver, &[1, 2, 3], 3));
+            sender.send(runs, &mut ShellCounters::default());
+            assert_eq!(received(&receiver, 100).await.len(), 100);
+        }
     }
 
     fn socket(ip: IpAddr) -> Socket {

@@ -370,8 +370,8 @@ fn send<'a>(
 ) {
     while let Some(first) = runs.clone().next() {
         let local = first.tuple.local;
-        let same_socket = runs.clone().take_while(move |run| run.tuple.local == local);
-        let count = same_socket.clone().count();
+        let count = runs.clone().take_while(|run| run.tuple.local == local).count();
+        let same_socket = runs.clone().take(count);
         match sockets.iter_mut().find(|socket| socket.local() == local) {
             Some(socket) => socket.send(same_socket, counters),
             None => counters.send_without_socket += same_socket.map(|run| run.packets() as u64).sum::<u64>(),

@@ -11,8 +11,9 @@ use super::train::{NOWHERE, Train};
 use mmsg::{MAX_RECEIVED, Message, Received};
 use name::Name;
 use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use switchyard_media::Run;
 
@@ -20,6 +21,36 @@ use switchyard_media::Run;
 pub(crate) struct ReceiveBuffer {
     payloads: Box<[u8]>,
     received: Box<[Received; MAX_RECEIVED]>,
+}
+
+/// A socket to send with from the address of `receiver`.
+///
+/// A socket that somebody waits for is looked after at every datagram that has left it, in case they wait for room: a
+/// twentieth of a send. This one nobody waits for. It is connected, if to itself, so that no client's datagram is
+/// ever delivered to it, and it alone may share the address, and only while it is made.
+pub(super) fn sender(receiver: &UdpSocket) -> io::Result<UdpSocket> {
+    let address = receiver.local_addr()?;
+    let twin = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    let receiver = SockRef::from(receiver);
+    if address.is_ipv6() {
+        twin.set_only_v6(true)?;
+    }
+    twin.set_nonblocking(true)?;
+    twin.set_send_buffer_size(receiver.send_buffer_size()? / 2)?;
+    twin.set_recv_buffer_size(0)?;
+    receiver.set_reuse_address(true)?;
+    twin.set_reuse_address(true)?;
+    let bound = twin.bind(&address.into()).and_then(|()| twin.connect(&address.into()));
+    receiver.set_reuse_address(false)?;
+    twin.set_reuse_address(false)?;
+    bound?;
+    // Never to be fragmented: the kernel then need not number the packets. No path is narrower than 1280 bytes.
+    let (level, name, probe) = match address {
+        SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE),
+        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_PROBE),
+    };
+    mmsg::set_option(twin.as_fd(), level, name, probe)?;
+    Ok(twin.into())
 }
 
 /// Asks the kernel for what it can do: receive times and trains (Linux 5.0), and sending trains (4.18).

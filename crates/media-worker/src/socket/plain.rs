@@ -16,6 +16,11 @@ pub(super) fn prepare(_: &UdpSocket) -> Offloads {
     Offloads { segmentation: false }
 }
 
+/// The same socket.
+pub(super) fn sender(receiver: &UdpSocket) -> io::Result<UdpSocket> {
+    receiver.try_clone()
+}
+
 /// Sends the first run, which must be one datagram.
 pub(super) fn send<'a>(socket: &UdpSocket, mut runs: impl Iterator<Item = Run<'a>>) -> io::Result<usize> {
     let Some(run) = runs.next() else { return Ok(0) };

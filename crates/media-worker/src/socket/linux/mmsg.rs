@@ -1,9 +1,9 @@
-//! The two system calls that move many messages at once. All `unsafe` code of the workspace is in this file: the
-//! structures with pointers that these calls take have no safe form.
+//! The two system calls that move many messages at once, and an option that nobody wraps. All `unsafe` code of the
+//! workspace is in this file: the pointers that these calls take have no safe form.
 
 use super::control::{Control, Segment};
 use super::name::Name;
-use libc::{c_uint, iovec, mmsghdr, msghdr};
+use libc::{c_int, c_uint, iovec, mmsghdr, msghdr};
 use std::io;
 use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -104,6 +104,14 @@ pub(super) fn send<'a>(
     // writes `msg_len` of these headers alone, and keeps no pointer.
     let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), headers, count, libc::MSG_DONTWAIT as _) };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// Sets an option whose value is an integer.
+pub(super) fn set_option(socket: BorrowedFd<'_>, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
+    let len = size_of::<c_int>() as libc::socklen_t;
+    // SAFETY: the value is an initialised integer of that length on this stack, which the kernel only reads.
+    let set = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, ptr::from_ref(&value).cast(), len) };
+    if set == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Some C libraries have padding fields in it that have no name here.
