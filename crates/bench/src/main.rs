@@ -4,6 +4,7 @@
 
 mod bare;
 mod call;
+mod callgrind;
 mod cell;
 mod cipher;
 mod cpu;
@@ -27,15 +28,24 @@ mod user;
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use device::Device;
-use options::{Matrix, Options, Subject};
+use options::{Command, Matrix, Options, Subject};
 use std::io::Write;
 use table::Table;
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    if options.memory_server {
-        return memory::serve();
+    match &options.command {
+        Some(Command::MemoryServer) => memory::serve(),
+        Some(Command::Workload) => callgrind::workload(),
+        Some(Command::Instructions { file }) => {
+            callgrind::tables(file)?.iter().for_each(print);
+            Ok(())
+        }
+        None => measure(&options),
     }
+}
+
+fn measure(options: &Options) -> Result<()> {
     let available = Device::set_up()?;
     let mut matrix = options.matrix.clone();
     matrix.devices.retain(|device| available.contains(device));
@@ -43,8 +53,7 @@ fn main() -> Result<()> {
     let mut tables = Vec::new();
     for subject in subjects {
         for table in subject.measure(&matrix)? {
-            // With nobody to read it, the file still tells.
-            let _ = write!(std::io::stdout(), "{table}");
+            print(&table);
             tables.push(table);
         }
     }
@@ -52,6 +61,11 @@ fn main() -> Result<()> {
         std::fs::write(path, serde_json::to_vec_pretty(&tables)?)?;
     }
     Ok(())
+}
+
+fn print(table: &Table) {
+    // With nobody to read it, the file still tells.
+    let _ = write!(std::io::stdout(), "{table}");
 }
 
 impl Subject {
