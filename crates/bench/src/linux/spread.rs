@@ -1,13 +1,13 @@
 //! One call on one worker, and the same call on two.
 
-use crate::call::{Call, Plan};
-use crate::cipher::Profile;
-use crate::cpu::Thread;
-use crate::driver::Driver;
-use crate::options::Matrix;
-use crate::samples::Samples;
-use crate::stream::Shape;
-use crate::table::{Row, Table};
+use crate::linux::call::{Call, Plan};
+use crate::linux::cipher::Profile;
+use crate::linux::cpu::Thread;
+use crate::linux::driver::Driver;
+use crate::linux::options::Matrix;
+use crate::linux::samples::Samples;
+use crate::linux::stream::Shape;
+use crate::linux::table::{Row, Table};
 use anyhow::Result;
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
 //! Server memory per subscriber: the media workers in a process of their own, where nothing else is.
 
-use crate::cipher::Profile;
-use crate::link::Link;
-use crate::stream::{Shape, Tracks, consume_options};
-use crate::table::{Row, Table};
+use crate::linux::cipher::Profile;
+use crate::linux::link::Link;
+use crate::linux::stream::{Shape, Tracks, consume_options};
+use crate::linux::table::{Row, Table};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -4,9 +4,9 @@
 
 mod profile;
 
-use crate::cipher::Profile;
-use crate::in_process::{Burst, InProcessCall};
-use crate::stream::Shape;
+use crate::linux::cipher::Profile;
+use crate::linux::in_process::{Burst, InProcessCall};
+use crate::linux::stream::Shape;
 use anyhow::{Result, ensure};
 pub(crate) use profile::tables;
 use std::time::Duration;

@@ -1,14 +1,15 @@
 //! SRTP's ciphers alone.
 
-use crate::cipher::{Cipher, HEADER_LEN, Profile};
-use crate::cpu::thread_time;
-use crate::options::Matrix;
-use crate::samples::Samples;
-use crate::table::{Row, Table};
+use crate::linux::cipher::{Cipher, HEADER_LEN, Profile};
+use crate::linux::cpu::thread_time;
+use crate::linux::options::Matrix;
+use crate::linux::samples::Samples;
+use crate::linux::table::{Row, Table};
 use anyhow::Result;
 
 pub(super) fn table(matrix: &Matrix) -> Result<Table> {
-    let mut table = Table::new("crypto", "ns per packet; one key or 500 in turn; sealing copies from the stored payload");
+    let mut table =
+        Table::new("crypto", "ns per packet; one key or 500 in turn; sealing copies from the stored payload");
     for &profile in &matrix.ciphers {
         for &payload in &matrix.payloads {
             table.push(row(profile, payload, matrix.repetitions)?);
@@ -20,7 +21,8 @@ pub(super) fn table(matrix: &Matrix) -> Result<Table> {
 fn row(profile: Profile, payload: usize, repetitions: usize) -> Result<Row> {
     let (mut open, mut one, mut many) = (Samples::default(), Samples::default(), Samples::default());
     for repetition in 0..=repetitions {
-        let sample = [opening(profile, payload)?, sealing(profile, payload, 1)?, sealing(profile, payload, 500)?];
+        let sample =
+            [opening(profile, payload)?, sealing(profile, payload, 1)?, sealing(profile, payload, 500)?];
         if repetition > 0 {
             open.add(sample[0]);
             one.add(sample[1]);
@@ -54,7 +56,8 @@ fn opening(profile: Profile, payload: usize) -> Result<f64> {
 }
 
 fn sealing(profile: Profile, payload: usize, keys: usize) -> Result<f64> {
-    let mut ciphers: Vec<Cipher> = (0..keys).map(|index| Cipher::new(profile, index)).collect::<Result<_>>()?;
+    let mut ciphers: Vec<Cipher> =
+        (0..keys).map(|index| Cipher::new(profile, index)).collect::<Result<_>>()?;
     let len = HEADER_LEN + payload + profile.tag_len();
     let (payload, mut packets) = (vec![0x5a; payload], vec![0; len * BATCH]);
     let mut sealed = 0;

@@ -128,7 +128,10 @@ mod tests {
         let mut table = Table::new("demo", "nothing");
         table.push(Row::default().text("device", "loopback").whole("ns", 1234.6));
         table.push(Row::default().text("device", "sink").whole("ns", 7.0));
-        assert_eq!(table.to_string(), "\ndemo: nothing\n    device    ns\n  loopback  1235\n      sink     7\n");
+        assert_eq!(
+            table.to_string(),
+            "\ndemo: nothing\n    device    ns\n  loopback  1235\n      sink     7\n"
+        );
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! Everything that the SFU does for a packet happens, and nothing else: what the kernel costs is left out.
 
-use crate::cipher::Profile;
-use crate::stream::{Shape, Tracks, consume_options};
+use crate::linux::cipher::Profile;
+use crate::linux::stream::{Shape, Tracks, consume_options};
 use anyhow::{Context, Result, anyhow};
 use std::hint::black_box;
 use std::net::SocketAddr;

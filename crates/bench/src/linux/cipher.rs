@@ -24,8 +24,13 @@ pub(crate) struct Cipher {
 }
 
 enum Key {
-    Gcm(Box<LessSafeKey>),
-    Cm { encryption: EncryptingKey, authentication: Box<hmac::Key> },
+    Gcm(LessSafeKey),
+    Cm(Box<CounterMode>),
+}
+
+struct CounterMode {
+    encryption: EncryptingKey,
+    authentication: hmac::Key,
 }
 
 impl Profile {
@@ -58,15 +63,13 @@ impl Cipher {
     pub(crate) fn new(profile: Profile, index: usize) -> Result<Self> {
         let bytes = (index as u128).wrapping_mul(KEY_FACTOR).to_be_bytes();
         let key = match profile {
-            Profile::Gcm => {
-                UnboundKey::new(&AES_128_GCM, &bytes).map(|key| Key::Gcm(Box::new(LessSafeKey::new(key))))
-            }
+            Profile::Gcm => UnboundKey::new(&AES_128_GCM, &bytes).map(|key| Key::Gcm(LessSafeKey::new(key))),
             Profile::Cm => {
                 UnboundCipherKey::new(&AES_128, &bytes).and_then(EncryptingKey::ctr).map(|encryption| {
                     let secret = [bytes; 2].concat();
                     let authentication =
                         hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &secret[..SHA1_LEN]);
-                    Key::Cm { encryption, authentication: Box::new(authentication) }
+                    Key::Cm(Box::new(CounterMode { encryption, authentication }))
                 })
             }
         };
@@ -98,10 +101,10 @@ impl Cipher {
             Key::Gcm(key) => {
                 key.seal_out_of_place_scatter(nonce(index), Aad::from(&*header), payload, body, &[], tag)
             }
-            Key::Cm { encryption, authentication } => {
+            Key::Cm(key) => {
                 body.copy_from_slice(payload);
-                encryption.less_safe_encrypt(body, counter(index))?;
-                tag.copy_from_slice(&authenticate(authentication, header, body));
+                key.encryption.less_safe_encrypt(body, counter(index))?;
+                tag.copy_from_slice(&authenticate(&key.authentication, header, body));
                 Ok(())
             }
         }
@@ -111,11 +114,11 @@ impl Cipher {
         let (header, rest) = packet.split_at_mut_checked(HEADER_LEN).ok_or(Unspecified)?;
         match &self.key {
             Key::Gcm(key) => key.open_in_place(nonce(index), Aad::from(&*header), rest).map(drop),
-            Key::Cm { encryption, authentication } => {
+            Key::Cm(key) => {
                 let end = rest.len().checked_sub(CM_TAG_LEN).ok_or(Unspecified)?;
                 let (body, tag) = rest.split_at_mut(end);
-                verify_slices_are_equal(&authenticate(authentication, header, body), tag)?;
-                encryption.less_safe_encrypt(body, counter(index)).map(drop)
+                verify_slices_are_equal(&authenticate(&key.authentication, header, body), tag)?;
+                key.encryption.less_safe_encrypt(body, counter(index)).map(drop)
             }
         }
     }

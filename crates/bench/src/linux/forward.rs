@@ -1,15 +1,15 @@
 //! The whole path on real sockets, each shape beside its floor: the same bursts to the same sockets through a bare
 //! forwarder, measured in turns.
 
-use crate::bare::Bare;
-use crate::call::{Call, Plan};
-use crate::cpu::{Spent, Thread};
-use crate::device::Device;
-use crate::driver::Driver;
-use crate::options::Matrix;
-use crate::samples::Samples;
-use crate::stream::Shape;
-use crate::table::{Row, Table};
+use crate::linux::bare::Bare;
+use crate::linux::call::{Call, Plan};
+use crate::linux::cpu::{Spent, Thread};
+use crate::linux::device::Device;
+use crate::linux::driver::Driver;
+use crate::linux::options::Matrix;
+use crate::linux::samples::Samples;
+use crate::linux::stream::Shape;
+use crate::linux::table::{Row, Table};
 use anyhow::Result;
 use std::net::SocketAddr;
 use std::time::Duration;

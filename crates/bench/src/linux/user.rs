@@ -1,12 +1,12 @@
 //! What a forwarded packet costs in user space, without sockets: with crypto, and less crypto.
 
-use crate::cipher::{Cipher, HEADER_LEN, Profile};
-use crate::cpu::thread_time;
-use crate::in_process::InProcessCall;
-use crate::options::Matrix;
-use crate::samples::Samples;
-use crate::stream::Shape;
-use crate::table::{Row, Table};
+use crate::linux::cipher::{Cipher, HEADER_LEN, Profile};
+use crate::linux::cpu::thread_time;
+use crate::linux::in_process::InProcessCall;
+use crate::linux::options::Matrix;
+use crate::linux::samples::Samples;
+use crate::linux::stream::Shape;
+use crate::linux::table::{Row, Table};
 use anyhow::Result;
 use std::hint::black_box;
 use std::time::Duration;
@@ -44,10 +44,12 @@ impl Bench {
     }
 
     fn row(&mut self, shape: Shape, repetitions: usize) -> Result<Row> {
-        let (mut whole, mut crypto, mut upkeep) = (Samples::default(), Samples::default(), Samples::default());
+        let (mut whole, mut crypto, mut upkeep) =
+            (Samples::default(), Samples::default(), Samples::default());
         // The first is for warming up.
         for repetition in 0..=repetitions {
-            let sample = [self.forward(shape, BUSY)?, self.crypto.run(shape, PACKETS)?, self.forward(shape, CALM)?];
+            let sample =
+                [self.forward(shape, BUSY)?, self.crypto.run(shape, PACKETS)?, self.forward(shape, CALM)?];
             if repetition > 0 {
                 whole.add(sample[0]);
                 crypto.add(sample[1]);
@@ -93,7 +95,12 @@ impl Crypto {
     pub(crate) fn new(subscribers: usize, profile: Profile) -> Result<Self> {
         let keys = (1..=subscribers).map(|index| Cipher::new(profile, index));
         let sealed = vec![0; SEALED_BYTES];
-        Ok(Self { profile, publisher: Cipher::new(profile, 0)?, subscribers: keys.collect::<Result<_>>()?, sealed })
+        Ok(Self {
+            profile,
+            publisher: Cipher::new(profile, 0)?,
+            subscribers: keys.collect::<Result<_>>()?,
+            sealed,
+        })
     }
 
     /// Nanoseconds per sealed packet, over about so many.

@@ -1,12 +1,12 @@
 //! The floor of a webinar: one publisher's video and sound to 200 receivers that read, by a sender alone on its core
 //! that knows only to seal and to send. What a server needs for the same call is compared with this.
 
-use crate::cipher::{Cipher, HEADER_LEN, Profile};
-use crate::cpu::{self, thread_time};
-use crate::options::Matrix;
-use crate::samples::Samples;
-use crate::sender::Sender;
-use crate::table::{Row, Table};
+use crate::linux::cipher::{Cipher, HEADER_LEN, Profile};
+use crate::linux::cpu::{self, thread_time};
+use crate::linux::options::Matrix;
+use crate::linux::samples::Samples;
+use crate::linux::sender::Sender;
+use crate::linux::table::{Row, Table};
 use anyhow::{Context, Result, anyhow};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};

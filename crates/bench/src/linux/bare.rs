@@ -1,11 +1,11 @@
 //! The least that forwarding can be: a thread that receives, opens, seals for each destination and sends, and knows
 //! nothing. What it costs in a shape is the floor there.
 
-use crate::cipher::{Cipher, HEADER_LEN, Profile};
-use crate::cpu;
-use crate::sender::Sender;
-use crate::stream::Shape;
-use crate::train::ReceiveBuffer;
+use crate::linux::cipher::{Cipher, HEADER_LEN, Profile};
+use crate::linux::cpu;
+use crate::linux::sender::Sender;
+use crate::linux::stream::Shape;
+use crate::linux::train::ReceiveBuffer;
 use anyhow::{Context, Result, anyhow};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use quinn_udp::{UdpSockRef, UdpSocketState};
@@ -50,7 +50,7 @@ impl Bare {
 
     pub(crate) const THREAD: &str = "bare-";
 
-    /// As [`crate::call::Call::publish`].
+    /// As [`crate::linux::call::Call::publish`].
     pub(crate) fn publish(&mut self, bursts: usize) -> Vec<Vec<u8>> {
         let payload = vec![0x5a; self.shape.payload];
         let len = HEADER_LEN + self.shape.payload + self.profile.tag_len();
@@ -132,7 +132,9 @@ impl Forwarding {
                 for (subscriber, sealed) in
                     self.subscribers[first..end].iter_mut().zip(self.sealed.chunks_exact_mut(run))
                 {
-                    for (packet, sealed) in burst.chunks_exact(self.len).zip(sealed.chunks_exact_mut(self.len)) {
+                    for (packet, sealed) in
+                        burst.chunks_exact(self.len).zip(sealed.chunks_exact_mut(self.len))
+                    {
                         subscriber.seal(&packet[HEADER_LEN..HEADER_LEN + self.shape.payload], sealed);
                     }
                 }

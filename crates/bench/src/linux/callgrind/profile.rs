@@ -1,7 +1,7 @@
 //! What `callgrind` wrote, by component and by function.
 
 use super::FORWARDED;
-use crate::table::{Row, Table};
+use crate::linux::table::{Row, Table};
 use anyhow::{Context, Result};
 use std::collections::HashMap;
 use std::path::Path;
@@ -44,7 +44,10 @@ impl Cost<'_> {
     /// What was inlined from elsewhere belongs to who inlined it, unless it is the SFU's own.
     fn component(&self) -> &'static str {
         let by_file = |file: &str| COMPONENTS.iter().find(|(part, _)| file.contains(part)).map(|(_, it)| *it);
-        by_file(self.file).or_else(|| by_file(self.function_file)).or_else(|| by_file(self.function)).unwrap_or(OTHER)
+        by_file(self.file)
+            .or_else(|| by_file(self.function_file))
+            .or_else(|| by_file(self.function))
+            .unwrap_or(OTHER)
     }
 }
 

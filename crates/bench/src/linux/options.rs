@@ -1,8 +1,8 @@
 //! What to measure, from the command line.
 
-use crate::cipher::Profile;
-use crate::device::Device;
-use crate::stream::Shape;
+use crate::linux::cipher::Profile;
+use crate::linux::device::Device;
+use crate::linux::stream::Shape;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 

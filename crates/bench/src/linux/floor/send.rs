@@ -1,20 +1,23 @@
 //! Sending alone: bytes that were made before, to many destinations, by each way there is.
 
-use crate::cipher::HEADER_LEN;
-use crate::cpu::thread_time;
-use crate::device::Device;
-use crate::options::Matrix;
-use crate::samples::Samples;
-use crate::sender::Sender;
-use crate::stream::Shape;
-use crate::table::{Row, Table};
+use crate::linux::cipher::HEADER_LEN;
+use crate::linux::cpu::thread_time;
+use crate::linux::device::Device;
+use crate::linux::options::Matrix;
+use crate::linux::samples::Samples;
+use crate::linux::sender::Sender;
+use crate::linux::stream::Shape;
+use crate::linux::table::{Row, Table};
 use anyhow::Result;
 use quinn_udp::{Transmit, UdpSockRef, UdpSocketState};
 use socket2::SockRef;
 use std::net::{SocketAddr, UdpSocket};
 
 pub(super) fn table(matrix: &Matrix) -> Result<Table> {
-    let mut table = Table::new("send", "ns per packet to 100 destinations, system calls only; k packets to each in a row");
+    let mut table = Table::new(
+        "send",
+        "ns per packet to 100 destinations, system calls only; k packets to each in a row",
+    );
     for &device in &matrix.devices {
         let destinations = Destinations::bind(device, DESTINATIONS)?;
         for shape in matrix.shapes() {
@@ -33,13 +36,13 @@ pub(crate) struct Destinations {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Strategy {
     /// A call per packet.
-    SendTo,
+    PerPacket,
     /// Many packets per call.
-    SendMmsg,
+    ManyPackets,
     /// A call per run of packets.
-    SendMsgRun,
+    PerRun,
     /// Many runs per call.
-    SendMmsgRuns,
+    ManyRuns,
 }
 
 impl Destinations {
@@ -72,23 +75,24 @@ fn row(destinations: &Destinations, device: Device, shape: Shape, repetitions: u
             }
         }
     }
-    let row = Row::default()
-        .text("device", device.name())
-        .count("bytes", shape.payload)
-        .count("k", shape.burst);
-    let row = Strategy::ALL.iter().zip(&samples).fold(row, |row, (it, samples)| row.whole(it.name(), samples.median()));
+    let row =
+        Row::default().text("device", device.name()).count("bytes", shape.payload).count("k", shape.burst);
+    let row = Strategy::ALL
+        .iter()
+        .zip(&samples)
+        .fold(row, |row, (it, samples)| row.whole(it.name(), samples.median()));
     Ok(row.ratio("spread", samples[Strategy::ALL.len() - 1].spread()))
 }
 
 impl Strategy {
-    const ALL: [Self; 4] = [Self::SendTo, Self::SendMmsg, Self::SendMsgRun, Self::SendMmsgRuns];
+    const ALL: [Self; 4] = [Self::PerPacket, Self::ManyPackets, Self::PerRun, Self::ManyRuns];
 
     fn name(self) -> &'static str {
         match self {
-            Self::SendTo => "sendto",
-            Self::SendMmsg => "sendmmsg",
-            Self::SendMsgRun => "sendmsg UDP_SEGMENT",
-            Self::SendMmsgRuns => "sendmmsg UDP_SEGMENT",
+            Self::PerPacket => "sendto",
+            Self::ManyPackets => "sendmmsg",
+            Self::PerRun => "sendmsg UDP_SEGMENT",
+            Self::ManyRuns => "sendmmsg UDP_SEGMENT",
         }
     }
 
@@ -118,14 +122,14 @@ impl Strategy {
         let runs = move || to.iter().zip(bytes.chunks_exact(len * burst));
         let each = || to.iter().flat_map(|&to| std::iter::repeat_n(to, burst)).collect::<Vec<_>>();
         Ok(match self {
-            Self::SendTo => Box::new(move || {
+            Self::PerPacket => Box::new(move || {
                 runs().try_for_each(|(to, run)| {
                     run.chunks_exact(len).try_for_each(|packet| socket.send_to(packet, to).map(drop))
                 })?;
                 Ok(())
             }),
-            Self::SendMmsg => Box::new(many(socket, Sender::new(&each(), len, 1)?, bytes)),
-            Self::SendMsgRun => {
+            Self::ManyPackets => Box::new(many(socket, Sender::new(&each(), len, 1)?, bytes)),
+            Self::PerRun => {
                 let state = UdpSocketState::new(UdpSockRef::from(socket))?;
                 Box::new(move || {
                     runs().try_for_each(|(&destination, contents)| {
@@ -136,7 +140,7 @@ impl Strategy {
                     Ok(())
                 })
             }
-            Self::SendMmsgRuns => Box::new(many(socket, Sender::new(to, len, burst)?, bytes)),
+            Self::ManyRuns => Box::new(many(socket, Sender::new(to, len, burst)?, bytes)),
         })
     }
 }

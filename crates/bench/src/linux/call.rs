@@ -1,10 +1,10 @@
 //! A call on real sockets, in this process: the media workers and peers that shook hands with them.
 
-use crate::cipher::Profile;
-use crate::cpu::{self, Thread};
-use crate::device::Device;
-use crate::link::Link;
-use crate::stream::{Shape, Tracks, consume_options};
+use crate::linux::cipher::Profile;
+use crate::linux::cpu::{self, Thread};
+use crate::linux::device::Device;
+use crate::linux::link::Link;
+use crate::linux::stream::{Shape, Tracks, consume_options};
 use anyhow::Result;
 use std::net::{IpAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -45,9 +45,17 @@ impl Call {
     /// the second.
     pub(crate) fn open(plan: Plan) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let config =
-            MediaConfig { bind: vec![plan.device.server()], port: 0, workers: plan.workers, announced: vec![] };
-        if plan.workers == 1 { cpu::pin(0)? } else { cpu::unpin()? }
+        let config = MediaConfig {
+            bind: vec![plan.device.server()],
+            port: 0,
+            workers: plan.workers,
+            announced: vec![],
+        };
+        if plan.workers == 1 {
+            cpu::pin(0)?
+        } else {
+            cpu::unpin()?
+        }
         let others = Thread::named(WORKER_THREAD)?;
         let media = runtime.block_on(Media::start(config))?;
         let mut threads = Thread::named(WORKER_THREAD)?;
