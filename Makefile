@@ -38,6 +38,12 @@ test-kill: tested-server
 test-outage: tested-server
 	cd tests && OUTAGE_SECONDS=30 $(E2E) outage.test.mjs
 
+## test-memory: run the tests of the code that is `unsafe` under valgrind
+.PHONY: test-memory
+test-memory:
+	cargo test --locked --package switchyard-media-worker --lib socket:: \
+		--config "target.'cfg(unix)'.runner = ['valgrind', '--quiet', '--error-exitcode=1']"
+
 ## fuzz-api: ask a running server everything its OpenAPI document allows, and more (3 minutes)
 .PHONY: fuzz-api
 fuzz-api: tested-server tests/fuzz/.venv/installed

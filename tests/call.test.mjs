@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { serverForThisFile } from './support/fixture.mjs';
+import { untilPadded } from './support/padding.mjs';
 import { Peer } from './support/peer.mjs';
 import { startCallOf } from './support/people.mjs';
 import { startServer } from './support/server.mjs';
@@ -53,6 +54,17 @@ test('three people in simulcast, one of them joining step by step', async () => 
   const record = await people[0].call(call.id);
   assert.equal(record.status, 'active');
   assert.deepEqual(new Set(record.participants), new Set(people.map(({ id }) => id)));
+});
+
+test('pictures are decoded whose packets were padded to leave in one send', async () => {
+  const { people, call } = await startCallOf(fixture.server, ['Alba', 'Bela']);
+  const alba = use(await Peer.join(people[0], call));
+  const bela = use(await Peer.join(people[1], call));
+  const camera = use(new Camera({ hue: 110, grain: true }));
+  await alba.produce('camera', camera.track, { codecOptions: { videoGoogleStartBitrate: 1500 } });
+  const eyes = await bela.eyesOn(alba);
+  await untilPadded('Bela', () => bela.incoming('video'));
+  await eyes.see(camera, { frames: 30 });
 });
 
 test('whoever joins late sees at once what the others send', async () => {

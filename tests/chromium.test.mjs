@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test';
 import { launchChromium } from './support/browsers.mjs';
 import { DemoPage } from './support/demo-page.mjs';
 import { serverForThisFile } from './support/fixture.mjs';
+import { untilPadded } from './support/padding.mjs';
 import { shareMuteAndReload } from './support/page-stories.mjs';
 import { startCallOf } from './support/people.mjs';
 import { startServer } from './support/server.mjs';
@@ -76,6 +77,8 @@ test('simulcast: all three layers are sent, and the pictures go on through an IC
     },
     { seconds: 40 },
   );
+  const userId = await alice.userId();
+  await untilPadded(bob.name, () => bob.incoming(userId, 'camera'));
   await Promise.all([alice.restartIce(), bob.restartIce()]);
   await bob.seesMoving(alice);
   await alice.seesMoving(bob);
@@ -94,10 +97,13 @@ for (const { query, codec, scalabilityMode } of [
     const { alice, bob } = await twoInACall(fixture.server, query);
     await bob.seesMoving(alice);
     await alice.seesMoving(bob);
+    const userId = await alice.userId();
+    await untilPadded(bob.name, () => bob.incoming(userId, 'camera'));
+    await bob.seesMoving(alice);
     const [sent] = await alice.outgoing('camera');
     assert.equal(sent.codec, codec);
     if (scalabilityMode) assert.equal(sent.scalabilityMode, scalabilityMode);
-    assert.equal((await bob.incoming(await alice.userId(), 'camera'))?.codec, codec);
+    assert.equal((await bob.incoming(userId, 'camera'))?.codec, codec);
     await bob.screenshot(`chromium-${codec.slice('video/'.length).toLowerCase()}`);
   });
 }

@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test';
 import { launchChromium, launchFirefox } from './support/browsers.mjs';
 import { DemoPage } from './support/demo-page.mjs';
 import { serverForThisFile } from './support/fixture.mjs';
+import { untilPadded } from './support/padding.mjs';
 import { shareMuteAndReload } from './support/page-stories.mjs';
 import { createGroup, signIn } from './support/people.mjs';
 
@@ -43,6 +44,14 @@ test('Firefox and Chromium see each other', async () => {
   const { alice, bob } = await twoInACall(firefox, chromium);
   await bob.seesMoving(alice);
   await alice.seesMoving(bob);
+  for (const [viewer, sender] of [
+    [alice, bob],
+    [bob, alice],
+  ]) {
+    const userId = await sender.userId();
+    await untilPadded(viewer.name, () => viewer.incoming(userId, 'camera'));
+    await viewer.seesMoving(sender);
+  }
 });
 
 /**

@@ -118,6 +118,17 @@ export class Peer {
   }
 
   /**
+   * libwebrtc's own counters of a kind of track that comes in.
+   * @param {'audio' | 'video'} kind
+   */
+  async incoming(kind) {
+    const rows = [...((await this.recvTransport?.getStats())?.values() ?? [])];
+    return rows.find(
+      (row) => row.type === 'inbound-rtp' && row.kind === kind && row.packetsReceived > 0,
+    );
+  }
+
+  /**
    * @param {{ userId: string }} from
    * @param {Source} [source]
    */

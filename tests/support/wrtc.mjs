@@ -19,8 +19,11 @@ for (const name of /** @type {const} */ ([
 
 /** A camera that films one colour, crossed by a moving bar. */
 export class Camera {
-  /** @param {{ hue?: number, width?: number, height?: number, fps?: number }} [options] */
-  constructor({ hue = 128, width = 640, height = 360, fps = 15 } = {}) {
+  /**
+   * `grain` makes pictures of many packets each.
+   * @param {{ hue?: number, width?: number, height?: number, fps?: number, grain?: boolean }} [options]
+   */
+  constructor({ hue = 128, width = 640, height = 360, fps = 15, grain = false } = {}) {
     const source = new RTCVideoSource();
     const frame = { width, height, data: new Uint8Array((width * height * 3) / 2) };
     let count = 0;
@@ -29,6 +32,7 @@ export class Camera {
     this.timer = setInterval(() => {
       count += 1;
       paint(frame, hue, count);
+      if (grain) roughen(frame);
       source.onFrame(frame);
     }, 1000 / fps);
   }
@@ -53,6 +57,14 @@ function paint({ width, height, data }, hue, count) {
   for (let row = 0; row < height; row += 1) {
     data.fill(230, row * width + left, row * width + left + BAR_PX);
   }
+}
+
+/**
+ * Darkens every pixel at random.
+ * @param {{ width: number, height: number, data: Uint8Array }} frame
+ */
+function roughen({ width, height, data }) {
+  for (let pixel = 0; pixel < width * height; pixel += 1) data[pixel] -= Math.random() * 60;
 }
 
 /** A microphone that hums one note. */

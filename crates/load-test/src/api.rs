@@ -41,9 +41,9 @@ impl Api {
         let client = Client::builder().timeout(TIMEOUT).no_proxy().build()?;
         Ok(Self {
             client,
-            base: options.url.clone(),
-            token_secret: options.token_secret.clone(),
-            service_token: options.service_token.clone(),
+            base: options.server.url.clone(),
+            token_secret: options.server.token_secret.clone(),
+            service_token: options.server.service_token.clone(),
         })
     }
 
@@ -76,22 +76,32 @@ impl Api {
 
     /// A group with `owner` and `others` in it.
     pub(crate) async fn create_group(&self, name: &str, owner: &User, others: &[User]) -> Result<String> {
-        if let Some(service) = &self.service_token {
-            let group = Uuid::new_v4().to_string();
-            self.put(service, &format!("/groups/{group}"), json!({ "name": name })).await?;
-            for user in std::iter::once(owner).chain(others) {
-                self.put(service, &format!("/groups/{group}/members/{}", user.id), json!({})).await?;
+        let group = match &self.service_token {
+            Some(service) => {
+                let group = Uuid::new_v4().to_string();
+                self.put(service, &format!("/groups/{group}"), json!({ "name": name })).await?;
+                self.add_member(&group, owner, owner).await?;
+                group
             }
-            return Ok(group);
-        }
-        let request = self.request(Method::POST, "/groups", &owner.token)?.json(&json!({ "name": name }));
-        let Identified { id: group } =
-            serde_json::from_value(call(request).await.context("creating a group")?)?;
+            None => {
+                let request =
+                    self.request(Method::POST, "/groups", &owner.token)?.json(&json!({ "name": name }));
+                let made = call(request).await.context("creating a group")?;
+                serde_json::from_value::<Identified>(made)?.id
+            }
+        };
         for user in others {
-            let request = self.request(Method::POST, &format!("/groups/{group}/members"), &owner.token)?;
-            call(request.json(&json!({ "userId": user.id }))).await.context("adding a member")?;
+            self.add_member(&group, owner, user).await?;
         }
         Ok(group)
+    }
+
+    pub(crate) async fn add_member(&self, group: &str, owner: &User, user: &User) -> Result<()> {
+        if let Some(service) = &self.service_token {
+            return self.put(service, &format!("/groups/{group}/members/{}", user.id), json!({})).await;
+        }
+        let request = self.request(Method::POST, &format!("/groups/{group}/members"), &owner.token)?;
+        call(request.json(&json!({ "userId": user.id }))).await.context("adding a member").map(drop)
     }
 
     pub(crate) async fn create_call(&self, group: &str, user: &User) -> Result<String> {
@@ -135,13 +145,40 @@ async fn call(request: RequestBuilder) -> Result<Value> {
     if status.is_success() {
         return Ok(value);
     }
+    let setting = setting_to_raise(status.as_u16(), value["code"].as_str().unwrap_or_default());
     let detail = value["detail"].as_str().or(value["title"].as_str());
     match detail {
-        Some(detail) => bail!("{path} answered {status}: {detail}"),
-        None => Err(anyhow!("{path} answered {status}")),
+        Some(detail) => bail!("{path} answered {status}: {detail}{setting}"),
+        None => Err(anyhow!("{path} answered {status}{setting}")),
+    }
+}
+
+/// Load is what rate limits are made to refuse.
+pub(crate) fn setting_to_raise(status: u16, code: &str) -> &'static str {
+    match (status, code) {
+        (429, _) | (_, "rate_limited") => {
+            " (start the server with RATE_LIMIT_PER_USER=0, and from another machine RATE_LIMIT_PER_ADDRESS=0)"
+        }
+        (_, "too_many_participants") => " (start the server with a larger MAX_PARTICIPANTS)",
+        (_, "too_many_members") => " (start the server with a larger MAX_GROUP_MEMBERS)",
+        (_, "too_many_consumers") => " (start the server with a larger MAX_CONSUMERS_PER_TRANSPORT)",
+        _ => "",
     }
 }
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 /// Longer than any run.
 const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3_600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_for_a_limit_names_the_setting_that_raises_it() {
+        assert!(setting_to_raise(429, "").contains("RATE_LIMIT_PER_USER=0"));
+        assert!(setting_to_raise(0, "rate_limited").contains("RATE_LIMIT_PER_USER=0"));
+        assert!(setting_to_raise(422, "too_many_participants").contains("MAX_PARTICIPANTS"));
+        assert_eq!(setting_to_raise(403, "forbidden"), "");
+    }
+}

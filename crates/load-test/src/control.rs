@@ -1,8 +1,8 @@
 //! The scenario without media: what call control takes per second, how fast it tells, what a waiting socket costs.
 
 use crate::api::{Api, User};
+use crate::cast::sign_in;
 use crate::cli::{ControlOptions, Options};
-use crate::one_call::sign_in;
 use crate::report::Spread;
 use crate::server_process::Process;
 use crate::socket_io::SocketIo;
@@ -44,8 +44,11 @@ pub(crate) async fn run(options: &Options, sizes: &ControlOptions) -> Result<Con
     let (owner, others) = users.split_first().context("nobody to listen")?;
     let members = &others[..sizes.sockets.min(others.len())];
     let group = api.create_group("Load test", owner, members).await?;
-    let process =
-        options.server_pid.map(|pid| Process { pid }).or_else(|| Process::listening_on(options.port()));
+    let process = options
+        .server
+        .server_pid
+        .map(|pid| Process { pid })
+        .or_else(|| Process::listening_on(options.port()));
     let before = process.and_then(Process::resident_bytes);
     let mut sockets = listen(options, members).await?;
     sleep(SETTLE).await;
@@ -110,7 +113,7 @@ where
 async fn listen(options: &Options, members: &[User]) -> Result<Vec<SocketIo>> {
     let connect = |user: &User| {
         let auth = json!({ "token": user.token });
-        async move { SocketIo::connect(&options.url, "/calls", &auth).await }
+        async move { SocketIo::connect(&options.server.url, "/calls", &auth).await }
     };
     stream::iter(members).map(connect).buffered(CONCURRENT).try_collect().await
 }

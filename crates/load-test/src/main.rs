@@ -1,27 +1,47 @@
 //! Headless peers against a running server, over its real signaling and real DTLS-SRTP, and the report.
 //!
-//! It knows the server only from outside: REST, Socket.IO, UDP, and procfs for what the process costs. A scenario
-//! ([`one_call`]) makes people and a call through [`api`], runs peers, and measures between two samples. A peer
-//! ([`peer`]) is a signaling connection and a transport of `switchyard-peer`, which a [`link`] drives on a socket.
+//! It knows the server only from outside: REST, Socket.IO, UDP, and procfs for what the process costs. A [`run`] makes
+//! people and a call through [`api`], admits peers to crews ([`crew`], in this process or in children), and measures
+//! whole seconds. A peer's signaling is a task ([`peer`]); its media is a [`sender`] and a [`receiver`] on transports
+//! of `switchyard-peer`, thousands of which one [`engine`] thread drives. Both ends note what they did by the second
+//! ([`tally`]), and [`summary`] makes the report of it.
 
 mod api;
+mod cast;
 mod cli;
+mod clip;
+mod codec;
 mod control;
-mod feedback;
-mod link;
-mod one_call;
+mod crew;
+mod crews;
+mod engine;
+mod html;
+mod latency;
+mod ledger;
+mod limit;
+mod nack;
+mod observer;
+mod out_stream;
+mod pace;
 mod peer;
-mod publisher;
+mod pin;
+mod ramp;
+mod receiver;
 mod report;
-mod rtp_stream;
+mod rtp;
+mod run;
+mod scenario;
+mod sender;
 mod server_process;
 mod signaling;
 mod socket_io;
-mod stream_stats;
-mod subscriber;
-mod vp8;
+mod stamp;
+mod summary;
+mod tally;
+mod twcc;
+mod window;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use cli::{Command, Options};
 use serde::Serialize;
@@ -29,9 +49,8 @@ use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run().await {
+fn main() -> ExitCode {
+    match start(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // With nobody to read it, the exit code still tells.
@@ -41,20 +60,37 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run() -> Result<()> {
-    let options = Options::parse();
+/// Threads inherit the cores of the one that starts them, so the cores come first.
+fn start(options: &Options) -> Result<()> {
     options.check()?;
-    if let Some(Command::Control(sizes)) = &options.command {
-        return print(&options, &control::run(&options, sizes).await?);
+    let is_crew = options.generator.crew;
+    let server_core = if options.generator.pin && !is_crew { Some(pin::leave_first_core()?) } else { None };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        if is_crew {
+            return crews::serve_parent(options.clone()).await;
+        }
+        if let Some(Command::Control(sizes)) = &options.command {
+            return print(options, &control::run(options, sizes).await?);
+        }
+        measure(options, server_core).await
+    })
+}
+
+async fn measure(options: &Options, server_core: Option<usize>) -> Result<()> {
+    let report = run::run(options, server_core).await?;
+    if let Some(path) = &options.output.html {
+        std::fs::write(path, html::page(&report)).with_context(|| format!("writing {}", path.display()))?;
     }
-    let report = one_call::run(&options).await?;
-    print(&options, &report)?;
-    ensure!(report.failed == 0, "{} peers failed", report.failed);
+    print(options, &report)?;
+    let refused = report.limit.is_none() && report.peers.failed > 0;
+    ensure!(!refused, "{} peers failed", report.peers.failed);
     ensure!(report.media.received_per_second > 0.0, "no media was forwarded");
     Ok(())
 }
 
 fn print(options: &Options, report: &(impl Display + Serialize)) -> Result<()> {
-    let text = if options.json { serde_json::to_string_pretty(report)? + "\n" } else { report.to_string() };
+    let json = options.output.json;
+    let text = if json { serde_json::to_string_pretty(report)? + "\n" } else { report.to_string() };
     Ok(std::io::stdout().write_all(text.as_bytes())?)
 }

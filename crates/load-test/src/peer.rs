@@ -1,184 +1,272 @@
-//! The life of one peer: connect, join, media until told to stop, leave.
+//! The life of one peer: connect, join, media until told to stop, leave. Only its signaling runs here; its media is an
+//! engine's business.
 
-use crate::api::User;
-use crate::cli::Options;
-use crate::link::Link;
-use crate::publisher::Publisher;
-use crate::rtp_stream::{RtpStream, StreamKind};
-use crate::signaling::{Purpose, Signaling};
-use crate::subscriber::Subscriber;
+use crate::crew::{CrewContext, Milestone, Note, PeerSpec};
+use crate::engine::{Engine, LinkId, NewLink, Opened, Role};
+use crate::out_stream::OutStream;
+use crate::receiver::Receiver;
+use crate::sender::Sender;
+use crate::signaling::{Consumer, Joined, Kind, MediaEvent, MediaWish, Producer, Signaling};
 use anyhow::{Context, Result};
-use serde_json::Value;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use switchyard_peer::Identity;
-use tokio::sync::{mpsc, oneshot, watch};
+use switchyard_peer::{IceCandidate, TransportOptions};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// What all peers of a call share.
-pub(crate) struct CallContext {
-    pub(crate) options: Options,
-    pub(crate) identity: Identity,
-    pub(crate) call_id: String,
-    pub(crate) rtp_capabilities: Value,
-    pub(crate) traffic: Traffic,
-    /// Turns true when peers are to leave.
-    pub(crate) stop: watch::Receiver<bool>,
-    pub(crate) milestones: mpsc::Sender<Milestone>,
+/// Runs until told to stop, and tells how it went.
+pub(crate) async fn live(context: Arc<CrewContext>, spec: PeerSpec, stop: oneshot::Receiver<()>) {
+    let number = spec.number;
+    let note = match run(&context, &spec, stop).await {
+        Ok(()) => Note::Left { number },
+        Err(error) => Note::Failed { number, reason: format!("{error:#}") },
+    };
+    context.note(note).await;
 }
 
-/// Media packets so far, over all peers.
-#[derive(Debug, Default)]
-pub(crate) struct Traffic {
-    sent: AtomicU64,
-    received: AtomicU64,
-}
-
-/// How far a peer has come.
-#[derive(Debug)]
-pub(crate) enum Milestone {
-    /// `call:join` was answered, this long after it was asked.
-    Joined(Duration),
-    /// The transport is up, this long after `call:join` was asked.
-    Connected(Duration),
-    /// The first media packet came, this long after `call:join` was asked.
-    FirstPacket(Duration),
-    Failed(String),
-}
-
-/// What a peer has to tell in the end.
-#[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct PeerSummary {
-    pub(crate) lost: u64,
-    pub(crate) expected: u64,
-    pub(crate) key_frames_requested: u64,
-    pub(crate) rejected: u64,
-    pub(crate) unsent: u64,
-}
-
-impl Traffic {
-    pub(crate) fn count_sent(&self) {
-        self.sent.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn count_received(&self) {
-        self.received.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn sent(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn received(&self) -> u64 {
-        self.received.load(Ordering::Relaxed)
-    }
-}
-
-impl CallContext {
-    /// Runs a publisher; a failure is told as a milestone.
-    pub(crate) async fn publish(self: Arc<Self>, user: User) -> PeerSummary {
-        let result = self.try_publish(&user).await;
-        self.conclude(result).await
-    }
-
-    /// Runs a subscriber; a failure is told as a milestone.
-    pub(crate) async fn subscribe(self: Arc<Self>, user: User) -> PeerSummary {
-        let result = self.try_subscribe(&user).await;
-        self.conclude(result).await
-    }
-
-    async fn try_publish(&self, user: &User) -> Result<PeerSummary> {
-        let signaling = Signaling::connect(&self.options.url, &user.token, &self.call_id).await?;
-        let asked = Instant::now();
-        let joined = signaling.join(Purpose::Send, &self.rtp_capabilities).await?;
-        self.reached(Milestone::Joined(asked.elapsed())).await;
-        let transport = joined.transports.send.context("the server made no send transport")?;
-        signaling.connect_transport(&transport.id, &self.identity.dtls_parameters()).await?;
-        let mut publisher = Publisher::new(self.options.video, Instant::now());
-        let produce = |kind: StreamKind, stream: &RtpStream| {
-            let parameters = stream.rtp_parameters(&publisher.cname);
-            let (signaling, transport) = (&signaling, transport.id.clone());
-            async move { signaling.produce(&transport, kind.name(), kind.source(), &parameters).await }
-        };
-        produce(StreamKind::Audio, &publisher.audio).await?;
-        produce(StreamKind::Video, &publisher.video).await?;
-        let mut link = Link::open(&self.identity, &transport, self.options.is_loopback()).await?;
-        link.connect().await?;
-        self.reached(Milestone::Connected(asked.elapsed())).await;
-        self.until_stopped(publisher.run(&mut link, &self.traffic)).await?;
-        leave(&signaling, &mut link).await;
-        Ok(PeerSummary {
-            key_frames_requested: publisher.key_frames_requested,
-            rejected: link.transport.rejected,
-            unsent: link.unsent,
-            ..PeerSummary::default()
-        })
-    }
-
-    async fn try_subscribe(&self, user: &User) -> Result<PeerSummary> {
-        let mut signaling = Signaling::connect(&self.options.url, &user.token, &self.call_id).await?;
-        let asked = Instant::now();
-        let joined = signaling.join(Purpose::Receive, &self.rtp_capabilities).await?;
-        self.reached(Milestone::Joined(asked.elapsed())).await;
-        let transport = joined.transports.recv.context("the server made no receive transport")?;
-        signaling.connect_transport(&transport.id, &self.identity.dtls_parameters()).await?;
-        let (first_packet, first) = oneshot::channel();
-        let mut subscriber = Subscriber::new(first_packet);
-        subscriber.add(&joined.consumers);
-        let mut link = Link::open(&self.identity, &transport, self.options.is_loopback()).await?;
-        signaling.resume_consumers(&joined.consumers).await?;
-        link.connect().await?;
-        self.reached(Milestone::Connected(asked.elapsed())).await;
-        let report_first = async {
-            if let Ok(at) = first.await {
-                self.reached(Milestone::FirstPacket(at.saturating_duration_since(asked))).await;
-            }
-            std::future::pending().await
-        };
-        let run = subscriber.run(&mut link, &mut signaling, &transport.id, &self.traffic);
-        let run = async {
-            tokio::select! {
-                result = run => result,
-                never = report_first => never,
-            }
-        };
-        self.until_stopped(run).await?;
-        leave(&signaling, &mut link).await;
-        let (lost, expected) = subscriber.loss();
-        let (rejected, unsent) = (link.transport.rejected, link.unsent);
-        Ok(PeerSummary { lost, expected, rejected, unsent, ..PeerSummary::default() })
-    }
-
-    async fn until_stopped(&self, media: impl Future<Output = Result<()>>) -> Result<()> {
-        let mut stop = self.stop.clone();
+async fn run(context: &CrewContext, spec: &PeerSpec, mut stop: oneshot::Receiver<()>) -> Result<()> {
+    let mut peer = {
+        let _turn = context.joining.acquire().await.context("the crew is gone")?;
         tokio::select! {
-            result = media => result,
-            // A stopper that is gone means the same.
-            _ = stop.wait_for(|stop| *stop) => Ok(()),
+            joined = Peer::join(context, spec) => joined?,
+            _ = &mut stop => return Ok(()),
         }
-    }
+    };
+    let lived = tokio::select! {
+        result = peer.stay() => result,
+        // A crew that is gone means the same.
+        _ = stop => Ok(()),
+    };
+    peer.leave().await;
+    lived
+}
 
-    async fn conclude(&self, result: Result<PeerSummary>) -> PeerSummary {
-        match result {
-            Ok(summary) => summary,
+struct Peer<'a> {
+    context: &'a CrewContext,
+    engine: &'a Engine,
+    signaling: Signaling,
+    /// When it asked to join.
+    asked: Instant,
+    links: Vec<LinkId>,
+    receiving: Option<Receiving>,
+}
+
+struct Receiving {
+    link: LinkId,
+    transport: String,
+    /// Producers consumed, as one may be both in the join's answer and announced.
+    consumed: Vec<Watched>,
+    first_packet: Option<oneshot::Receiver<Instant>>,
+}
+
+struct Watched {
+    producer: String,
+    consumer: String,
+    kind: Kind,
+}
+
+impl<'a> Peer<'a> {
+    async fn join(context: &'a CrewContext, spec: &PeerSpec) -> Result<Self> {
+        let options = &context.options;
+        let signaling = Signaling::connect(&options.server.url, &spec.token, &context.call_id).await?;
+        let consume = spec.receives && context.watch.is_none();
+        let wish = MediaWish { send: spec.publishes, recv: spec.receives, consume };
+        let asked = Instant::now();
+        let joined = signaling.join(wish, &context.rtp_capabilities).await?;
+        let engine = context.next_engine();
+        let mut peer = Self { context, engine, signaling, asked, links: Vec::new(), receiving: None };
+        peer.reached(Milestone::Joined, asked.elapsed()).await;
+        match peer.start(spec, joined).await {
+            Ok(()) => Ok(peer),
             Err(error) => {
-                self.reached(Milestone::Failed(format!("{error:#}"))).await;
-                PeerSummary::default()
+                peer.leave().await;
+                Err(error)
             }
         }
     }
 
-    async fn reached(&self, milestone: Milestone) {
-        // Once nobody listens, the run is over.
-        let _ = self.milestones.send(milestone).await;
+    async fn start(&mut self, spec: &PeerSpec, mut joined: Joined) -> Result<()> {
+        let receive = match joined.transports.recv.take() {
+            Some(transport) => Some(self.receive(&transport).await?),
+            None => None,
+        };
+        if let Some(transport) = joined.transports.send.take() {
+            self.publish(spec, &transport).await?;
+        }
+        self.follow(&joined.consumers, &joined.producers).await?;
+        let offered: Vec<MediaEvent> = joined.producers.into_iter().map(MediaEvent::Produced).collect();
+        self.heed(offered).await?;
+        if let Some(opened) = receive {
+            opened.await.context("ICE or DTLS did not connect")?.context("no transport")?;
+        }
+        self.reached(Milestone::Connected, self.asked.elapsed()).await;
+        Ok(())
+    }
+
+    async fn publish(&mut self, spec: &PeerSpec, transport: &TransportOptions) -> Result<()> {
+        self.connect_transport(transport).await?;
+        let mut sender = Sender::new(&self.context.send_options(spec.number), Instant::now());
+        let mut producers = Vec::new();
+        for stream in sender.streams() {
+            producers.push(self.produce(transport, stream, &sender.cname).await?);
+        }
+        sender.name_producers(producers);
+        let opened = self.open(transport, Role::Send(Box::new(sender)))?.1;
+        timeout(CONNECT_TIMEOUT, opened.connected)
+            .await
+            .context("ICE or DTLS did not connect")?
+            .context("no transport")
+    }
+
+    async fn produce(&self, transport: &TransportOptions, stream: &OutStream, cname: &str) -> Result<String> {
+        let parameters = stream.rtp_parameters(cname);
+        self.signaling.produce(&transport.id, stream.media.kind(), stream.media.source(), &parameters).await
+    }
+
+    async fn receive(
+        &mut self,
+        transport: &TransportOptions,
+    ) -> Result<tokio::time::Timeout<oneshot::Receiver<()>>> {
+        self.connect_transport(transport).await?;
+        let options = &self.context.options;
+        let receiver =
+            Receiver::new(options.feedback_interval(), options.receiving.verify_share, Instant::now());
+        let (link, opened) = self.open(transport, Role::Receive(Box::new(receiver)))?;
+        self.receiving = Some(Receiving {
+            link,
+            transport: transport.id.clone(),
+            consumed: Vec::new(),
+            first_packet: Some(opened.first_packet),
+        });
+        Ok(timeout(CONNECT_TIMEOUT, opened.connected))
+    }
+
+    async fn connect_transport(&self, transport: &TransportOptions) -> Result<()> {
+        self.signaling.connect_transport(&transport.id, &self.context.identity.dtls_parameters()).await
+    }
+
+    fn open(&mut self, options: &TransportOptions, role: Role) -> Result<(LinkId, Opened)> {
+        let local = self.context.options.is_loopback();
+        let remote = choose(&options.ice_candidates, local).context("the server offers no UDP candidate")?;
+        let link = self.context.next_link();
+        self.links.push(link);
+        let opened = self.engine.open(link, NewLink { options: options.clone(), remote, role })?;
+        Ok((link, opened))
+    }
+
+    /// Reacts to others' media for ever; an error when signaling breaks.
+    async fn stay(&mut self) -> Result<()> {
+        loop {
+            let first_packet = self.receiving.as_mut().and_then(|receiving| receiving.first_packet.take());
+            let event = match first_packet {
+                Some(mut first) => tokio::select! {
+                    at = &mut first => {
+                        let after = at.map(|at| at.saturating_duration_since(self.asked));
+                        self.reached(Milestone::FirstPacket, after.unwrap_or(CONNECT_TIMEOUT)).await;
+                        continue;
+                    }
+                    event = self.signaling.next_event() => {
+                        if let Some(receiving) = &mut self.receiving {
+                            receiving.first_packet = Some(first);
+                        }
+                        event?
+                    }
+                },
+                None => self.signaling.next_event().await?,
+            };
+            // Others join in crowds, and one request can name many of them.
+            let mut events = vec![event];
+            events.extend(std::iter::from_fn(|| self.signaling.poll_event()));
+            self.heed(events).await?;
+        }
+    }
+
+    async fn heed(&mut self, events: Vec<MediaEvent>) -> Result<()> {
+        let Some(receiving) = &mut self.receiving else { return Ok(()) };
+        let mut producers: Vec<Producer> = Vec::new();
+        for event in events {
+            match event {
+                MediaEvent::ConsumerClosed(consumer) => {
+                    receiving.consumed.retain(|watched| watched.consumer != consumer);
+                    self.engine.unlisten(receiving.link, consumer)?;
+                }
+                MediaEvent::Produced(producer) => {
+                    let mut known = receiving.consumed.iter().map(|watched| &watched.producer);
+                    let videos = receiving.consumed.iter().map(|watched| watched.kind);
+                    let videos = videos.chain(producers.iter().map(|producer| producer.kind));
+                    let videos = videos.filter(|kind| *kind == Kind::Video).count();
+                    let watch = self.context.watch.unwrap_or(usize::MAX);
+                    let wanted = producer.kind == Kind::Audio || videos < watch;
+                    if wanted && !known.any(|known| *known == producer.producer_id) {
+                        producers.push(producer);
+                    }
+                }
+            }
+        }
+        let transport = receiving.transport.clone();
+        for producers in producers.chunks(MAX_CONSUMED_AT_ONCE) {
+            let ids: Vec<String> = producers.iter().map(|producer| producer.producer_id.clone()).collect();
+            let consumers = self.signaling.consume(&transport, &ids).await?;
+            self.follow(&consumers, producers).await?;
+        }
+        Ok(())
+    }
+
+    /// Accounts for the consumers from here on, and lets them flow.
+    async fn follow(&mut self, consumers: &[Consumer], producers: &[Producer]) -> Result<()> {
+        let Some(receiving) = &mut self.receiving else { return Ok(()) };
+        for consumer in consumers {
+            let producer = producers.iter().find(|producer| producer.producer_id == consumer.producer_id);
+            receiving.consumed.push(Watched {
+                producer: consumer.producer_id.clone(),
+                consumer: consumer.id.clone(),
+                kind: producer.map_or(Kind::Audio, |producer| producer.kind),
+            });
+        }
+        self.engine.listen(receiving.link, consumers.to_vec())?;
+        self.signaling.resume_consumers(consumers).await
+    }
+
+    /// Politely, but not for long.
+    async fn leave(self) {
+        for link in &self.links {
+            let _ = timeout(LEAVE_TIMEOUT, self.engine.close(*link)).await;
+        }
+        let _ = timeout(LEAVE_TIMEOUT, self.signaling.leave()).await;
+    }
+
+    async fn reached(&self, milestone: Milestone, after: Duration) {
+        self.context.note(Note::Reached { milestone, micros: after.as_micros() as u64 }).await;
     }
 }
 
-/// Politely, but not for long: the run is over.
-async fn leave(signaling: &Signaling, link: &mut Link) {
-    link.close();
-    let _ = timeout(LEAVE_TIMEOUT, signaling.leave()).await;
+/// `local` prefers the server's loopback candidate, so that no traffic leaves this machine.
+fn choose(candidates: &[IceCandidate], local: bool) -> Option<SocketAddr> {
+    let udp = || candidates.iter().filter(|candidate| candidate.protocol == "udp");
+    let preferred = udp().find(|candidate| local && candidate.ip.is_loopback()).or_else(|| udp().next());
+    preferred.map(|candidate| SocketAddr::new(candidate.ip, candidate.port))
 }
 
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Ids that `media:consume` takes.
+const MAX_CONSUMED_AT_ONCE: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_local_test_prefers_loopback_and_any_other_the_servers_first_choice() {
+        let candidates =
+            [candidate("192.0.2.1", "tcp"), candidate("192.0.2.2", "udp"), candidate("127.0.0.1", "udp")];
+        assert_eq!(choose(&candidates, true), Some("127.0.0.1:9".parse().unwrap()));
+        assert_eq!(choose(&candidates, false), Some("192.0.2.2:9".parse().unwrap()));
+        assert_eq!(choose(&candidates[..1], false), None);
+    }
+
+    fn candidate(ip: &str, protocol: &str) -> IceCandidate {
+        IceCandidate { ip: ip.parse().unwrap(), port: 9, protocol: protocol.to_owned() }
+    }
+}

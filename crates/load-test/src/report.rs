@@ -1,5 +1,9 @@
 //! The result of a run, as a table or as JSON.
 
+use crate::limit::{End, Limit};
+use crate::observer::ServerUse;
+use crate::scenario::Scenario;
+use crate::tally::Counts;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::fmt;
@@ -7,47 +11,83 @@ use std::time::Duration;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
-    pub(crate) publishers: usize,
-    pub(crate) subscribers: usize,
-    /// Peers that failed, and why the first of them did.
-    pub(crate) failed: usize,
-    pub(crate) first_failure: Option<String>,
-    pub(crate) window_seconds: f64,
-    /// From asking to join until: the answer, the transport being up, the first media packet (of subscribers).
-    pub(crate) join_ms: Option<Spread>,
-    pub(crate) connect_ms: Option<Spread>,
-    pub(crate) first_packet_ms: Option<Spread>,
+    pub(crate) scenario: Scenario,
+    /// What publishers sent, in words.
+    pub(crate) media_sent: String,
+    pub(crate) pinned: bool,
+    pub(crate) peers: PeerReport,
+    /// The first measured second of the timeline.
+    pub(crate) window_start: Option<u64>,
+    pub(crate) window_seconds: u64,
     pub(crate) media: MediaReport,
     /// Absent if the server's process cannot be seen from here.
     pub(crate) server: Option<ServerReport>,
-    /// Cores that this program used: near the machine's number, it measured itself.
+    /// Cores that the generator used: near the machine's number, it measured itself.
     pub(crate) generator_cores: Option<f64>,
+    pub(crate) limit: Option<Limit>,
+    pub(crate) timeline: Vec<Moment>,
 }
 
-/// Packets as the peers counted them: within the window, loss over the whole run.
+#[derive(Debug, Serialize)]
+pub(crate) struct PeerReport {
+    pub(crate) publishing: usize,
+    pub(crate) receiving: usize,
+    /// Joins and leaves over the whole run.
+    pub(crate) joined: usize,
+    pub(crate) left: usize,
+    /// Peers that failed, and why the first of them did.
+    pub(crate) failed: usize,
+    pub(crate) first_failure: Option<String>,
+    /// From asking to join until: the answer, the transports being up, the first media packet.
+    pub(crate) join_ms: Option<Spread>,
+    pub(crate) connect_ms: Option<Spread>,
+    pub(crate) first_packet_ms: Option<Spread>,
+}
+
+/// Packets captured within the window, as the peers counted them.
 #[derive(Debug, Serialize)]
 pub(crate) struct MediaReport {
     pub(crate) sent_per_second: f64,
     pub(crate) received_per_second: f64,
-    pub(crate) loss_percent: f64,
-    pub(crate) key_frames_requested: u64,
-    /// Received packets that did not authenticate or parse.
-    pub(crate) rejected: u64,
-    /// Datagrams that this machine's kernel did not take from the peers.
-    pub(crate) unsent: u64,
+    pub(crate) received_mbps: f64,
+    /// Received by those who listened all the time, of what publishers meant them to get; 0 to 1.
+    pub(crate) delivered: Option<f64>,
+    pub(crate) delivered_audio: Option<f64>,
+    pub(crate) delivered_video: Option<f64>,
+    pub(crate) missing: u64,
+    /// From a frame's first packet leaving the publisher until its last one reached the receiver's socket.
+    pub(crate) latency_ms: Option<Spread>,
+    /// Over the whole run.
+    pub(crate) counts: Counts,
 }
 
 #[derive(Debug, Serialize)]
 pub(crate) struct ServerReport {
-    pub(crate) pid: u32,
-    pub(crate) cores: f64,
-    /// All of the process's CPU time in the window, divided by the packets that subscribers received in it.
+    #[serde(flatten)]
+    pub(crate) used: ServerUse,
+    /// All of the process's CPU time in the window, divided by the packets that receivers got in it.
     pub(crate) cpu_us_per_forwarded_packet: Option<f64>,
-    pub(crate) resident_mib: f64,
+    /// Before the first peer came.
+    pub(crate) resident_before_mib: Option<f64>,
+}
+
+/// A second of the run.
+#[derive(Debug, Default, Clone, Serialize)]
+pub(crate) struct Moment {
+    /// Since the first.
+    pub(crate) second: u64,
+    pub(crate) peers: usize,
+    pub(crate) received_per_second: f64,
+    pub(crate) received_mbps: f64,
+    pub(crate) missing_percent: Option<f64>,
+    pub(crate) latency_ms: Option<Spread>,
+    pub(crate) server_cores: Option<f64>,
+    pub(crate) server_resident_mib: Option<f64>,
+    pub(crate) generator_cores: Option<f64>,
 }
 
 /// Where a set of durations lies, in milliseconds.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Spread {
     pub(crate) p50: f64,
     pub(crate) p95: f64,
@@ -74,51 +114,148 @@ impl Spread {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut row = |name: &str, value: String| writeln!(f, "{name:<38}{value}");
-        let peers = format!("{} publishers, {} subscribers", self.publishers, self.subscribers);
-        row("peers", format!("{peers}, {} failed", self.failed))?;
-        if let Some(failure) = &self.first_failure {
-            row("first failure", failure.clone())?;
+        for (name, value) in self.rows() {
+            writeln!(f, "{name:<38}{value}")?;
         }
-        row("measured for", format!("{:.1} s", self.window_seconds))?;
-        row("join, p50 / p95 / max", spread(self.join_ms.as_ref()))?;
-        row("time to transport, p50 / p95 / max", spread(self.connect_ms.as_ref()))?;
-        row("time to first packet, p50 / p95 / max", spread(self.first_packet_ms.as_ref()))?;
-        let media = &self.media;
-        row("packets sent", format!("{:.0} /s", media.sent_per_second))?;
-        row("packets received", format!("{:.0} /s", media.received_per_second))?;
-        row("loss", format!("{:.3} %", media.loss_percent))?;
-        row("key frames requested", media.key_frames_requested.to_string())?;
-        if media.rejected + media.unsent > 0 {
-            row("packets rejected / not sent by peers", format!("{} / {}", media.rejected, media.unsent))?;
-        }
-        match &self.server {
-            Some(server) => {
-                let cost = server.cpu_us_per_forwarded_packet;
-                let cost = cost.map_or("nothing forwarded".to_owned(), |cost| format!("{cost:.2} µs"));
-                row("server CPU per forwarded packet", cost)?;
-                row("server CPU", format!("{:.2} cores", server.cores))?;
-                row("server memory", format!("{:.0} MiB resident", server.resident_mib))?;
-            }
-            None => row("server CPU and memory", "process not found; give --server-pid".to_owned())?,
-        }
-        let generator = self.generator_cores;
-        row("load generator CPU", generator.map_or("unknown".to_owned(), |cores| format!("{cores:.2} cores")))
+        Ok(())
     }
 }
 
-fn spread(spread: Option<&Spread>) -> String {
+impl Report {
+    /// The table: what it is, and how much.
+    pub(crate) fn rows(&self) -> Vec<(&'static str, String)> {
+        let mut rows = self.peer_rows();
+        rows.extend(self.media_rows());
+        match &self.server {
+            Some(server) => rows.extend(server.rows()),
+            None => rows.push(("server CPU and memory", "process not found; give --server-pid".to_owned())),
+        }
+        let generator =
+            self.generator_cores.map_or("unknown".to_owned(), |cores| format!("{cores:.2} cores"));
+        rows.push(("load generator CPU", generator));
+        rows.extend(self.limit.iter().flat_map(limit_rows));
+        rows
+    }
+
+    fn peer_rows(&self) -> Vec<(&'static str, String)> {
+        let peers = &self.peers;
+        let of = |count, what| format!("{count} {what}");
+        let mut rows = vec![
+            ("scenario", format!("{}{}", self.scenario.name(), if self.pinned { ", pinned" } else { "" })),
+            ("each publisher sends", self.media_sent.clone()),
+            (
+                "peers",
+                format!("{}, {}", of(peers.publishing, "publishing"), of(peers.receiving, "receiving")),
+            ),
+            ("joined / left / failed", format!("{} / {} / {}", peers.joined, peers.left, peers.failed)),
+        ];
+        rows.extend(peers.first_failure.iter().map(|failure| ("first failure", failure.clone())));
+        rows.extend([
+            ("measured for", format!("{} s", self.window_seconds)),
+            ("join, p50 / p95 / max", spread(peers.join_ms)),
+            ("time to transport, p50 / p95 / max", spread(peers.connect_ms)),
+            ("time to first packet, p50 / p95 / max", spread(peers.first_packet_ms)),
+        ]);
+        rows
+    }
+
+    fn media_rows(&self) -> Vec<(&'static str, String)> {
+        let media = &self.media;
+        let counts = &media.counts;
+        let received = format!("{:.0} /s, {:.1} Mbit/s", media.received_per_second, media.received_mbps);
+        let delivered = media.delivered.map_or("nobody listened".to_owned(), |share| {
+            format!("{:.4} % ({} packets missing)", 100.0 * share, media.missing)
+        });
+        let latency = media.latency_ms.map_or("none".to_owned(), |Spread { p50, p95, p99, max }| {
+            format!("{p50:.2} / {p95:.2} / {p99:.2} / {max:.2} ms")
+        });
+        let mut rows = vec![
+            ("packets sent", format!("{:.0} /s", media.sent_per_second)),
+            ("packets received", received),
+            ("delivered", delivered),
+            ("latency, p50 / p95 / p99 / max", latency),
+            ("key frames requested", counts.key_frames_requested.to_string()),
+        ];
+        if counts.dropped + counts.nacked + counts.recovered + counts.retransmitted > 0 {
+            let share = |share: Option<f64>| {
+                share.map_or("none".to_owned(), |share| format!("{:.4} %", 100.0 * share))
+            };
+            let by_kind = format!("{} / {}", share(media.delivered_video), share(media.delivered_audio));
+            rows.push(("delivered of video / of audio", by_kind));
+            rows.push(("lost by / sent again by publishers", pair(counts.dropped, counts.retransmitted)));
+            rows.push(("asked for again / repaired, receivers", pair(counts.nacked, counts.recovered)));
+        }
+        if counts.rejected + counts.unsent > 0 {
+            rows.push(("packets rejected / not sent by peers", pair(counts.rejected, counts.unsent)));
+        }
+        rows
+    }
+}
+
+impl ServerReport {
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let cost = self.cpu_us_per_forwarded_packet;
+        let cost = cost.map_or("nothing forwarded".to_owned(), |cost| format!("{cost:.2} µs"));
+        let busy = self.used.threads.iter().filter(|thread| thread.busy >= LEAST_BUSY);
+        let busy: Vec<String> =
+            busy.take(4).map(|thread| format!("{} {:.0} %", thread.name, 100.0 * thread.busy)).collect();
+        let before = self.resident_before_mib.map_or(String::new(), |mib| format!(", {mib:.1} before"));
+        vec![
+            ("server CPU per forwarded packet", cost),
+            ("server CPU", format!("{:.2} cores", self.used.cores)),
+            ("busiest threads", busy.join(", ")),
+            ("server memory", format!("{:.1} MiB resident{before}", self.used.resident_mib)),
+        ]
+    }
+}
+
+fn limit_rows(limit: &Limit) -> Vec<(&'static str, String)> {
+    let point = |peers: usize, delivered: f64, p99: f64| {
+        format!("{peers} peers, {:.3} % delivered, p99 {p99:.1} ms", 100.0 * delivered)
+    };
+    let mut rows: Vec<_> = limit
+        .points
+        .iter()
+        .map(|found| ("measured", point(found.peers, found.delivered, found.latency_p99_ms)))
+        .collect();
+    let good = limit.last_good().map_or("none".to_owned(), |good| {
+        format!("{} peers, {:.0} packets/s", good.peers, good.received_per_second)
+    });
+    rows.push(("last good point", good));
+    rows.extend(limit.ended.map(|end| ("ended by", end.to_string())));
+    rows
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooFewDelivered => "fewer than 99.9 % delivered",
+            Self::TooSlow => "p99 latency over 100 ms",
+            Self::Refused => "peers that could not join",
+            Self::MaxPeers => "--max-peers",
+        })
+    }
+}
+
+fn spread(spread: Option<Spread>) -> String {
     spread.map_or("none".to_owned(), |Spread { p50, p95, max, .. }| {
         format!("{p50:.1} / {p95:.1} / {max:.1} ms")
     })
 }
 
+fn pair(first: u64, second: u64) -> String {
+    format!("{first} / {second}")
+}
+
 /// An hour; nothing here waits longer.
 const LONGEST_US: u64 = 3_600_000_000;
+/// Threads below it say nothing.
+const LEAST_BUSY: f64 = 0.005;
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use crate::limit::Point;
 
     #[test]
     fn a_spread_tells_the_median_and_the_tail() {
@@ -130,38 +267,88 @@ mod tests {
 
     #[test]
     fn what_is_unknown_is_said_so() {
-        let text = report().to_string();
+        let text = Report { server: None, ..report() }.to_string();
         assert!(text.contains("process not found") && text.contains("join, p50 / p95 / max"), "{text}");
+    }
+
+    #[test]
+    fn a_limit_is_told_point_by_point_with_the_last_good_one() {
+        let text = report().to_string();
+        assert!(text.contains("100 peers, 99.000 % delivered"), "{text}");
+        assert!(text.contains("50 peers, 10000 packets/s") && text.contains("fewer than 99.9 %"), "{text}");
     }
 
     #[test]
     fn json_keeps_the_names_that_scripts_rely_on() {
         let json = serde_json::to_value(report()).unwrap();
-        assert_eq!(json["media"]["loss_percent"], 0.5);
-        assert!(json["server"].is_null());
+        assert_eq!(json["scenario"], "webinar");
+        assert_eq!(json["media"]["delivered"], 0.9995);
+        assert_eq!(json["media"]["latency_ms"]["p99"], 3.0);
+        assert_eq!(json["server"]["cpu_us_per_forwarded_packet"], 4.0);
+        assert_eq!(json["server"]["cores"], 0.5);
+        assert_eq!(json["limit"]["ended"], "too-few-delivered");
     }
 
-    fn report() -> Report {
-        let media = MediaReport {
-            sent_per_second: 1.0,
-            received_per_second: 2.0,
-            loss_percent: 0.5,
-            key_frames_requested: 3,
-            rejected: 0,
-            unsent: 0,
+    pub(crate) fn report() -> Report {
+        let spread = Spread { p50: 1.0, p95: 2.0, p99: 3.0, max: 4.0 };
+        let point = |peers, delivered| Point {
+            peers,
+            delivered,
+            latency_p99_ms: 3.0,
+            received_per_second: 10_000.0,
+            server_cores: None,
+            generator_cores: None,
+        };
+        let mut limit = Limit::default();
+        limit.note(point(50, 1.0), 0);
+        limit.note(point(100, 0.99), 0);
+        let moment = |second| Moment {
+            second,
+            peers: 10 * second as usize,
+            received_per_second: 1_000.0 * second as f64,
+            received_mbps: second as f64,
+            missing_percent: (second > 0).then_some(0.0),
+            latency_ms: Some(spread),
+            server_cores: Some(0.5),
+            server_resident_mib: Some(20.0 + second as f64),
+            generator_cores: None,
         };
         Report {
-            publishers: 1,
-            subscribers: 2,
-            failed: 0,
-            first_failure: None,
-            window_seconds: 1.0,
-            join_ms: None,
-            connect_ms: None,
-            first_packet_ms: None,
-            media,
-            server: None,
-            generator_cores: None,
+            scenario: Scenario::Webinar,
+            media_sent: "VP8 & <Opus>".to_owned(),
+            pinned: true,
+            peers: PeerReport {
+                publishing: 1,
+                receiving: 50,
+                joined: 51,
+                left: 0,
+                failed: 0,
+                first_failure: None,
+                join_ms: None,
+                connect_ms: Some(spread),
+                first_packet_ms: None,
+            },
+            window_start: Some(1),
+            window_seconds: 5,
+            media: MediaReport {
+                sent_per_second: 213.0,
+                received_per_second: 10_000.0,
+                received_mbps: 80.0,
+                delivered: Some(0.9995),
+                delivered_audio: Some(1.0),
+                delivered_video: Some(0.999),
+                missing: 25,
+                latency_ms: Some(spread),
+                counts: Counts::default(),
+            },
+            server: Some(ServerReport {
+                used: ServerUse { pid: 7, cores: 0.5, resident_mib: 30.0, threads: Vec::new() },
+                cpu_us_per_forwarded_packet: Some(4.0),
+                resident_before_mib: Some(20.0),
+            }),
+            generator_cores: Some(0.4),
+            limit: Some(limit),
+            timeline: (0..5).map(moment).collect(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the server costs its machine, read from procfs: the outside view, as an operator has it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A process on this machine.
@@ -26,9 +26,16 @@ impl Process {
         pids.into_iter().find(holds).map(|pid| Self { pid })
     }
 
+    /// CPU time of the threads that live, to the nanosecond where the kernel keeps it, else to the clock tick.
+    pub(crate) fn threads(self) -> Vec<Thread> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid)).into_iter().flatten().flatten();
+        tasks.filter_map(|task| Thread::read(&task.path())).collect()
+    }
+
     /// User and system time of all threads so far.
     pub(crate) fn cpu_time(self) -> Option<Duration> {
-        parse_cpu_time(&fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?)
+        let threads = self.threads();
+        (!threads.is_empty()).then(|| threads.iter().map(|thread| thread.cpu_time).sum())
     }
 
     /// Resident memory in bytes.
@@ -36,6 +43,27 @@ impl Process {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1_024)
+    }
+}
+
+/// A thread of a process, and the CPU time it has used.
+#[derive(Debug, Clone)]
+pub(crate) struct Thread {
+    pub(crate) id: u32,
+    pub(crate) name: String,
+    pub(crate) cpu_time: Duration,
+}
+
+impl Thread {
+    fn read(task: &Path) -> Option<Self> {
+        let precise = fs::read_to_string(task.join("schedstat")).ok().and_then(|text| parse_schedstat(&text));
+        let cpu_time = match precise {
+            Some(precise) => precise,
+            None => parse_cpu_time(&fs::read_to_string(task.join("stat")).ok()?)?,
+        };
+        let name = fs::read_to_string(task.join("comm")).unwrap_or_default();
+        let id = task.file_name()?.to_str()?.parse().ok()?;
+        Some(Self { id, name: name.trim().to_owned(), cpu_time })
     }
 }
 
@@ -47,6 +75,11 @@ fn listening_inode(table: &str, port: u16) -> Option<u64> {
         let is_listener = *fields.get(3)? == "0A" && u16::from_str_radix(local_port, 16).ok()? == port;
         is_listener.then(|| fields.get(9)?.parse().ok())?
     })
+}
+
+/// The first field: nanoseconds on a CPU (Documentation/scheduler/sched-stats.rst).
+fn parse_schedstat(schedstat: &str) -> Option<Duration> {
+    schedstat.split_ascii_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
 /// Fields 14 and 15 of proc_pid_stat(5), counted after the name, which may hold anything.

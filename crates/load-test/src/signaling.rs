@@ -1,10 +1,10 @@
 //! What a peer says to the server: the socket events of joining, sending and receiving, typed.
 
-use crate::socket_io::SocketIo;
+use crate::socket_io::{Event, SocketIo};
 use anyhow::{Context, Result};
 use reqwest::Url;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use switchyard_peer::{DtlsParameters, TransportOptions};
 use uuid::Uuid;
@@ -15,19 +15,46 @@ pub(crate) struct Signaling {
     call_id: String,
 }
 
-/// What a peer wants from [`Signaling::join`] in the same round trip.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Purpose {
-    Send,
-    Receive,
+/// What a peer wants from [`Signaling::join`] in the same round trip: a transport for each direction, and consumers of
+/// everything.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct MediaWish {
+    pub(crate) send: bool,
+    pub(crate) recv: bool,
+    pub(crate) consume: bool,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Joined {
     pub(crate) transports: Transports,
+    /// What others send already.
+    #[serde(default)]
+    pub(crate) producers: Vec<Producer>,
     #[serde(default)]
     pub(crate) consumers: Vec<Consumer>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Producer {
+    pub(crate) producer_id: String,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    Audio,
+    Video,
+}
+
+/// What a peer is told of others' media.
+#[derive(Debug)]
+pub(crate) enum MediaEvent {
+    Produced(Producer),
+    /// A consumer is gone, by its id.
+    ConsumerClosed(String),
 }
 
 #[derive(Debug, Deserialize)]
@@ -57,7 +84,7 @@ pub(crate) struct RtpParameters {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Codec {
-    pub(crate) clock_rate: u32,
+    pub(crate) mime_type: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -69,6 +96,12 @@ pub(crate) struct HeaderExtension {
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Encoding {
     pub(crate) ssrc: u32,
+    pub(crate) rtx: Option<Rtx>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Rtx {
+    pub(crate) ssrc: u32,
 }
 
 impl Signaling {
@@ -77,15 +110,10 @@ impl Signaling {
         Ok(Self { socket, call_id: call_id.to_owned() })
     }
 
-    /// Joins and, in the same round trip, gets the transport and (to receive) the consumers.
-    pub(crate) async fn join(&self, purpose: Purpose, rtp_capabilities: &Value) -> Result<Joined> {
-        let media = match purpose {
-            Purpose::Send => json!({ "send": true }),
-            Purpose::Receive => json!({ "recv": true, "consume": true }),
-        };
+    pub(crate) async fn join(&self, wish: MediaWish, rtp_capabilities: &Value) -> Result<Joined> {
         let (call, device) = (&self.call_id, Uuid::new_v4());
         let request =
-            json!({ "callId": call, "device": device, "rtpCapabilities": rtp_capabilities, "media": media });
+            json!({ "callId": call, "device": device, "rtpCapabilities": rtp_capabilities, "media": wish });
         self.request("call:join", request).await
     }
 
@@ -94,20 +122,31 @@ impl Signaling {
         self.socket.request("media:connect-transport", request).await.map(drop)
     }
 
-    pub(crate) async fn produce(&self, transport: &str, kind: &str, source: &str, rtp: &Value) -> Result<()> {
+    /// The id of the new producer.
+    pub(crate) async fn produce(
+        &self,
+        transport: &str,
+        kind: Kind,
+        source: &str,
+        rtp: &Value,
+    ) -> Result<String> {
+        #[derive(Deserialize)]
+        struct Produced {
+            id: String,
+        }
         let app_data = json!({ "source": source });
         let request =
             json!({ "transportId": transport, "kind": kind, "rtpParameters": rtp, "appData": app_data });
-        self.socket.request("media:produce", request).await.map(drop)
+        Ok(self.request::<Produced>("media:produce", request).await?.id)
     }
 
-    /// Consumers of producers that appeared after joining.
-    pub(crate) async fn consume(&self, transport: &str, producer: &str) -> Result<Vec<Consumer>> {
+    /// Paused consumers of these producers, less those that are gone by now.
+    pub(crate) async fn consume(&self, transport: &str, producers: &[String]) -> Result<Vec<Consumer>> {
         #[derive(Deserialize)]
         struct Consumed {
             consumers: Vec<Consumer>,
         }
-        let request = json!({ "transportId": transport, "producerIds": [producer], "paused": true });
+        let request = json!({ "transportId": transport, "producerIds": producers, "paused": true });
         Ok(self.request::<Consumed>("media:consume", request).await?.consumers)
     }
 
@@ -123,21 +162,34 @@ impl Signaling {
         self.socket.request("call:leave", json!({ "callId": self.call_id })).await.map(drop)
     }
 
-    /// Waits for somebody to publish something; pending for ever once the socket is closed.
-    pub(crate) async fn next_producer(&mut self) -> String {
-        while let Some(event) = self.socket.events.recv().await {
-            if event.name == "media:new-producer"
-                && let Some(producer) = event.data["producerId"].as_str()
-            {
-                return producer.to_owned();
+    /// Waits for news of others' media; an error once the socket is closed.
+    pub(crate) async fn next_event(&mut self) -> Result<MediaEvent> {
+        loop {
+            let event = self.socket.events.recv().await.context("the server closed the signaling socket")?;
+            if let Some(event) = media_event(event) {
+                return Ok(event);
             }
         }
-        std::future::pending().await
+    }
+
+    /// News that has come already.
+    pub(crate) fn poll_event(&mut self) -> Option<MediaEvent> {
+        std::iter::from_fn(|| self.socket.events.try_recv().ok()).find_map(media_event)
     }
 
     async fn request<T: DeserializeOwned>(&self, event: &'static str, payload: Value) -> Result<T> {
         let data = self.socket.request(event, payload).await?;
         serde_json::from_value(data).with_context(|| format!("{event}: unexpected answer"))
+    }
+}
+
+fn media_event(event: Event) -> Option<MediaEvent> {
+    match event.name.as_str() {
+        "media:new-producer" => serde_json::from_value(event.data).ok().map(MediaEvent::Produced),
+        "media:consumer-closed" => {
+            event.data["consumerId"].as_str().map(|id| MediaEvent::ConsumerClosed(id.to_owned()))
+        }
+        _ => None,
     }
 }
 

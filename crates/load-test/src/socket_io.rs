@@ -1,6 +1,7 @@
 //! A Socket.IO 5 client over a WebSocket (Engine.IO 4), as far as load needs it: one namespace, text frames,
 //! requests with acknowledgements, events.
 
+use crate::api::setting_to_raise;
 use anyhow::{Context, Result, anyhow, bail};
 use futures_util::{SinkExt, StreamExt};
 use reqwest::Url;
@@ -64,7 +65,9 @@ impl SocketIo {
             return Ok(ack["data"].take());
         }
         let (code, message) = (ack["error"]["code"].take(), ack["error"]["message"].take());
-        bail!("{event}: {} ({})", message.as_str().unwrap_or("refused"), code.as_str().unwrap_or("no code"));
+        let code = code.as_str().unwrap_or("no code");
+        let setting = setting_to_raise(0, code);
+        bail!("{event}: {} ({code}){setting}", message.as_str().unwrap_or("refused"));
     }
 }
 

@@ -6,7 +6,7 @@ use nix::net::if_::InterfaceFlags;
 use std::net::{IpAddr, SocketAddr};
 
 /// The address plan of the media workers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MediaConfig {
     /// Addresses to bind; an unspecified one (`0.0.0.0`, `::`) stands for every address of its family that the host has.
     pub bind: Vec<IpAddr>,
@@ -14,6 +14,8 @@ pub struct MediaConfig {
     pub port: u16,
     /// Worker threads; one per core is right, as nothing else on the packets' way is threaded.
     pub workers: usize,
+    /// The share of the workers' time, 0 to 1, beyond which no new router and nobody new is admitted.
+    pub max_load: f64,
     /// Addresses that clients are told instead of the bound ones, when a NAT maps them port for port.
     pub announced: Vec<IpAddr>,
 }
@@ -46,12 +48,16 @@ impl MediaConfig {
         Ok(addresses)
     }
 
-    pub(crate) fn port_of(&self, worker: usize) -> Result<u16, StartError> {
+    pub(crate) fn port_of(&self, worker: u16) -> Result<u16, StartError> {
         if self.port == 0 {
             return Ok(0);
         }
-        let port = u16::try_from(worker).ok().and_then(|worker| self.port.checked_add(worker));
-        port.ok_or(StartError::PortRange { port: self.port, workers: self.workers })
+        self.port.checked_add(worker).ok_or_else(|| self.port_range())
+    }
+
+    /// There are not as many ports as workers.
+    pub(crate) fn port_range(&self) -> StartError {
+        StartError::PortRange { port: self.port, workers: self.workers }
     }
 
     /// The host candidates of a worker bound to `bound`, most preferred first.
@@ -144,6 +150,6 @@ mod tests {
     }
 
     fn config(bind: Vec<IpAddr>, port: u16) -> MediaConfig {
-        MediaConfig { bind, port, workers: 1, announced: vec![] }
+        MediaConfig { bind, port, workers: 1, max_load: 1.0, announced: vec![] }
     }
 }

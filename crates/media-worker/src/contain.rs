@@ -32,6 +32,10 @@ impl Contained {
         self.faults
     }
 
+    pub(crate) fn transports(&self) -> usize {
+        self.sfu.transports()
+    }
+
     pub(crate) fn population(&self) -> Population {
         self.sfu.population()
     }

@@ -10,6 +10,10 @@ pub struct Counters {
     pub population: media::Population,
     pub media: media::Counters,
     pub shell: ShellCounters,
+    /// The share of its time that the worker was not waiting, 0 to 1, over a quarter of a second.
+    pub busy: f64,
+    /// The most messages (datagrams, commands, relays) that waited for one turn in that time.
+    pub queue_depth: u32,
 }
 
 /// Every drop outside the SFU, by name.
@@ -26,6 +30,10 @@ pub struct ShellCounters {
     pub kernel_receive_drops: u64,
     /// Datagrams that left.
     pub datagrams_sent: u64,
+    /// Runs of equal datagrams to one peer that they left in, each at the price of one.
+    pub runs_sent: u64,
+    /// System calls that the runs left in.
+    pub send_calls: u64,
     /// Datagrams dropped because the socket's send buffer was full (EAGAIN).
     pub send_buffer_full: u64,
     /// Datagrams dropped because the interface's queue was full (ENOBUFS).
@@ -34,6 +42,12 @@ pub struct ShellCounters {
     pub send_refused: u64,
     /// Datagrams for a local address that no socket is bound to.
     pub send_without_socket: u64,
+    /// Packets for another worker whose queue was full, or (video) nearly full.
+    pub relay_video_dropped: u64,
+    pub relay_audio_dropped: u64,
+    /// Messages for another worker whose queue was full.
+    pub relay_feedback_dropped: u64,
+    pub relay_data_dropped: u64,
     /// Panics caught around the SFU; each cost one transport at most.
     pub faults: u64,
     /// Observed events replaced by a newer one of the same kind because their router's owner was slow.

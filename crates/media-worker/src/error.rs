@@ -36,7 +36,7 @@ pub enum MediaError {
     /// The worker ended, or the operation failed inside it: what it was for cannot be relied on.
     #[error("the media worker did not answer")]
     WorkerGone,
-    /// The worker's command queue is full; the same operation may succeed later.
-    #[error("the media worker has too much to do")]
+    /// The workers are as busy as they may be, or a command queue is full; the same operation may succeed later.
+    #[error("the media workers have too much to do")]
     Overloaded,
 }

@@ -4,61 +4,67 @@ use crate::config::MediaConfig;
 use crate::counters::Counters;
 use crate::error::{MediaError, StartError};
 use crate::kernel_drops::kernel_drops;
+use crate::load::Load;
+use crate::relays::{self, RelayInbox, RelayQueue, Relays};
 use crate::router::Router;
 use crate::socket::{self, Socket};
-use crate::worker::{Command, Worker};
+use crate::worker::{Command, Ends, Worker};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
-use switchyard_media::{Certificate, Config, Epoch, Event, RouterId, Sfu};
+use switchyard_media::{Certificate, Config, Epoch, Event, Sfu, ShardId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
-use uuid::Uuid;
 
 /// All media of this process. Dropping the last handle, its routers' included, ends the workers.
 #[derive(Clone)]
 pub struct Media {
-    workers: Arc<[WorkerHandle]>,
+    workers: Workers,
+    max_load: f64,
 }
 
-#[derive(Clone)]
+/// All workers; a worker's number is its place here.
+pub(crate) type Workers = Arc<[WorkerHandle]>;
+
 pub(crate) struct WorkerHandle {
     pub(crate) commands: mpsc::Sender<Command>,
-    /// Routers placed on this worker.
-    load: Arc<AtomicUsize>,
+    pub(crate) load: Arc<Load>,
     bound: Arc<[SocketAddr]>,
 }
 
 impl Media {
     /// Binds all sockets and starts all workers, or leaves nothing behind.
     pub async fn start(config: MediaConfig) -> Result<Self, StartError> {
-        if config.workers == 0 {
+        let numbers = 0..u16::try_from(config.workers).map_err(|_| config.port_range())?;
+        if numbers.is_empty() {
             return Err(StartError::NoWorkers);
         }
-        let mut workers = Vec::with_capacity(config.workers);
-        for index in 0..config.workers {
-            workers.push(start_worker(&config, index).await?);
+        let certificate =
+            Certificate::generate().map_err(|error| StartError::Certificate(error.to_string()))?;
+        let (queues, inboxes): (Vec<_>, Vec<_>) = numbers.clone().map(|_| relays::queue()).unzip();
+        let common = Common { config: &config, certificate, epoch: epoch(), queues: queues.into() };
+        let mut workers = Vec::with_capacity(inboxes.len());
+        for (number, relayed) in numbers.zip(inboxes) {
+            workers.push(start_worker(&common, ShardId(number), relayed).await?);
         }
-        Ok(Self { workers: workers.into() })
+        Ok(Self { workers: workers.into(), max_load: config.max_load })
     }
 
-    /// Opens a router on the least loaded worker. Its events must be read: while they are not, newer states replace
-    /// older ones; a router whose events pile up all the same, or whose receiver is dropped, is closed.
+    /// Opens a router, at first on the worker with the least to do. Its events must be read: while they are not, newer
+    /// states replace older ones; a router whose events pile up all the same, or whose receiver is dropped, is closed.
     pub async fn create_router(&self) -> Result<(Router, mpsc::Receiver<Event>), MediaError> {
-        let worker = self.least_loaded()?;
-        let id = RouterId(Uuid::new_v4());
+        self.admit()?;
         let (events, receiver) = mpsc::channel(EVENT_QUEUE);
-        let (reply, answer) = oneshot::channel();
-        worker.load.fetch_add(1, Ordering::Relaxed);
-        if let Err(error) = worker.offer(Command::OpenRouter { id, events, reply }) {
-            worker.load.fetch_sub(1, Ordering::Relaxed);
-            return Err(error);
-        }
-        answer.await.map_err(|_| MediaError::WorkerGone)??;
-        Ok((Router::new(id, worker.commands.clone()), receiver))
+        let router = Router::open(self.workers.clone(), events).await?;
+        Ok((router, receiver))
+    }
+
+    /// Whether there is room for anybody new: [`MediaError::Overloaded`] when every worker is as busy as it may be.
+    pub fn admit(&self) -> Result<(), MediaError> {
+        let has_room = |worker: &WorkerHandle| worker.load.busy() <= self.max_load;
+        if self.workers.iter().any(has_room) { Ok(()) } else { Err(MediaError::Overloaded) }
     }
 
     /// The counters of each worker that still runs.
@@ -89,56 +95,54 @@ impl Media {
             }
         }
     }
-
-    fn least_loaded(&self) -> Result<&WorkerHandle, MediaError> {
-        let alive = self.workers.iter().filter(|worker| !worker.commands.is_closed());
-        alive.min_by_key(|worker| worker.load.load(Ordering::Relaxed)).ok_or(MediaError::WorkerGone)
-    }
 }
 
 impl WorkerHandle {
-    fn offer(&self, command: Command) -> Result<(), MediaError> {
-        offer(&self.commands, command)
+    /// Queues a command unless the worker is overloaded or gone.
+    pub(crate) fn offer(&self, command: Command) -> Result<(), MediaError> {
+        self.commands.try_send(command).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => MediaError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => MediaError::WorkerGone,
+        })
     }
 }
 
-/// Queues a command unless the worker is overloaded or gone.
-pub(crate) fn offer(commands: &mpsc::Sender<Command>, command: Command) -> Result<(), MediaError> {
-    commands.try_send(command).map_err(|error| match error {
-        mpsc::error::TrySendError::Full(_) => MediaError::Overloaded,
-        mpsc::error::TrySendError::Closed(_) => MediaError::WorkerGone,
-    })
+/// What all workers share.
+struct Common<'a> {
+    config: &'a MediaConfig,
+    certificate: Certificate,
+    epoch: Epoch,
+    queues: Arc<[RelayQueue]>,
 }
 
-async fn start_worker(config: &MediaConfig, index: usize) -> Result<WorkerHandle, StartError> {
-    let sockets = bind_sockets(config, config.port_of(index)?)?;
+async fn start_worker(
+    common: &Common<'_>,
+    number: ShardId,
+    relayed: RelayInbox,
+) -> Result<WorkerHandle, StartError> {
+    let config = common.config;
+    let sockets = bind_sockets(config, config.port_of(number.0)?)?;
     let bound: Vec<SocketAddr> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
     let candidates = config.candidates(&bound)?;
-    tracing::info!(worker = index, ?bound, ?candidates, "media worker listens");
-    let certificate = Certificate::generate().map_err(|error| StartError::Certificate(error.to_string()))?;
+    tracing::info!(worker = number.0, ?bound, ?candidates, "media worker listens");
     let mut seed = [0; 32];
     SysRng.try_fill_bytes(&mut seed).map_err(|error| StartError::Entropy(error.to_string()))?;
-    let sfu = Sfu::new(Config::new(candidates, certificate), seed, epoch());
+    let sfu = Sfu::new(Config::new(number, candidates, common.certificate.clone()), seed, common.epoch);
 
     let (commands, received) = mpsc::channel(COMMAND_QUEUE);
-    let load = Arc::new(AtomicUsize::new(0));
-    let handle = WorkerHandle { commands, load: load.clone(), bound: bound.into() };
+    let load = Arc::new(Load::new());
+    let relays = Relays::new(number, common.queues.clone());
+    let ends = Ends { load: load.clone(), relays, relayed, commands: received };
     let (ready, started) = oneshot::channel();
     std::thread::Builder::new()
-        .name(format!("media-{index}"))
-        .spawn(move || run_thread(sfu, sockets, load, received, ready))
+        .name(format!("media-{}", number.0))
+        .spawn(move || run_thread(sfu, sockets, ends, ready))
         .map_err(StartError::Thread)?;
     started.await.map_err(|_| StartError::Thread(std::io::ErrorKind::Other.into()))??;
-    Ok(handle)
+    Ok(WorkerHandle { commands, load, bound: bound.into() })
 }
 
-fn run_thread(
-    sfu: Sfu,
-    sockets: Vec<UdpSocket>,
-    load: Arc<AtomicUsize>,
-    commands: mpsc::Receiver<Command>,
-    ready: oneshot::Sender<Result<(), StartError>>,
-) {
+fn run_thread(sfu: Sfu, sockets: Vec<UdpSocket>, ends: Ends, ready: oneshot::Sender<Result<(), StartError>>) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
         Ok(runtime) => runtime,
         Err(error) => return drop(ready.send(Err(StartError::Thread(error)))),
@@ -148,7 +152,7 @@ fn run_thread(
         match sockets {
             Ok(sockets) => {
                 drop(ready.send(Ok(())));
-                Worker::new(sfu, sockets, load, commands).run().await;
+                Worker::new(sfu, sockets, ends).run().await;
             }
             Err(error) => drop(ready.send(Err(StartError::Thread(error)))),
         }
@@ -192,8 +196,8 @@ mod tests {
     use rtc_stun::message::{BINDING_REQUEST, BINDING_SUCCESS, Message, Setter, TransactionId};
     use rtc_stun::textattrs::TextAttribute;
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-    use switchyard_media::Direction;
     use switchyard_media::ortc::{IceParameters, TransportParameters};
+    use switchyard_media::{ControlError, Direction, TransportId};
 
     #[tokio::test]
     async fn a_binding_request_is_answered_from_the_address_it_was_sent_to() {
@@ -258,17 +262,40 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn routers_go_to_the_least_loaded_worker_and_free_it_when_dropped() {
+    async fn calls_go_to_the_emptiest_worker_and_a_large_one_spreads() {
         let media = start(vec![Ipv4Addr::LOCALHOST.into()], 2).await;
-        let mut routers = Vec::new();
-        for _ in 0..4 {
-            routers.push(media.create_router().await.unwrap());
+        let (small, _small_events) = media.create_router().await.unwrap();
+        for _ in 0..3 {
+            small.create_transport(Direction::Recv).await.unwrap();
         }
-        assert_eq!(loads(&media), [2, 2]);
-        routers.clear();
-        // The answer comes after the closings queued before it.
-        assert_eq!(media.counters().await.len(), 2);
-        assert_eq!(loads(&media), [0, 0]);
+        assert_eq!(transports(&media).await, [3, 0]);
+        let (large, _large_events) = media.create_router().await.unwrap();
+        for _ in 0..97 {
+            large.create_transport(Direction::Recv).await.unwrap();
+        }
+        let [a, b] = transports(&media).await[..] else { panic!() };
+        assert!(a + b == 100 && a.abs_diff(b) <= 16, "{a} and {b}");
+        drop((small, large));
+        assert_eq!(transports(&media).await, [0, 0]);
+        media.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn an_id_that_names_no_worker_is_nobodys() {
+        let media = start(vec![Ipv4Addr::LOCALHOST.into()], 2).await;
+        let (router, _events) = media.create_router().await.unwrap();
+        let stranger = TransportId(uuid::Uuid::max());
+        let refused = router.transport_stats(stranger).await;
+        assert_eq!(refused, Err(MediaError::Control(ControlError::TransportNotFound)));
+        media.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn nobody_new_is_admitted_beyond_the_configured_load() {
+        let config = MediaConfig { max_load: -1.0, ..config(vec![Ipv4Addr::LOCALHOST.into()], 1) };
+        let media = Media::start(config).await.unwrap();
+        assert_eq!(media.admit(), Err(MediaError::Overloaded));
+        assert_eq!(media.create_router().await.err(), Some(MediaError::Overloaded));
         media.shutdown().await;
     }
 
@@ -289,18 +316,22 @@ mod tests {
     async fn a_port_in_use_is_named() {
         let taken = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
         let _holder = UdpSocket::bind(taken).unwrap();
-        let config =
-            MediaConfig { bind: vec![taken.ip()], port: taken.port(), workers: 1, announced: vec![] };
+        let config = MediaConfig { port: taken.port(), ..config(vec![taken.ip()], 1) };
         let error = Media::start(config).await.err().unwrap();
         assert!(matches!(error, StartError::Bind { address, .. } if address == taken));
     }
 
     async fn start(bind: Vec<IpAddr>, workers: usize) -> Media {
-        Media::start(MediaConfig { bind, port: 0, workers, announced: vec![] }).await.unwrap()
+        Media::start(config(bind, workers)).await.unwrap()
     }
 
-    fn loads(media: &Media) -> Vec<usize> {
-        media.workers.iter().map(|worker| worker.load.load(Ordering::Relaxed)).collect()
+    fn config(bind: Vec<IpAddr>, workers: usize) -> MediaConfig {
+        MediaConfig { bind, port: 0, workers, max_load: 1.0, announced: vec![] }
+    }
+
+    /// Alive on each worker, once all that was asked of it before is done.
+    async fn transports(media: &Media) -> Vec<usize> {
+        media.counters().await.iter().map(|counters| counters.population.transports).collect()
     }
 
     fn candidates(transport: &TransportParameters) -> Vec<SocketAddr> {

@@ -1,20 +1,24 @@
 //! One call's media, as call-control holds it.
 
 use crate::error::MediaError;
-use crate::handle::offer;
+use crate::handle::{WorkerHandle, Workers};
+use crate::placement::{self, Standing, mint, worker_of};
 use crate::worker::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use switchyard_media::ortc::{DtlsParameters, IceParameters, Layers, ProducerKind, TransportParameters};
 use switchyard_media::{
     ConsumeOptions, ConsumerId, ConsumerParameters, ControlError, DataConsumerId, DataConsumerParameters,
-    DataProduceOptions, DataProducerId, Direction, ProduceOptions, ProducerId, RouterId, Sfu, TransportId,
-    TransportOptions, TransportStats,
+    DataProduceOptions, DataProducerId, Direction, Event, ProduceOptions, ProducerId, RouterId, Sfu, ShardId,
+    TransportId, TransportOptions, TransportStats,
 };
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-/// A handle to a router on its worker. Ids are random and made here. Dropping the last clone closes the router.
+/// A handle to a router. It has a shard on each worker that has any of its transports; which worker a transport or what
+/// is on it belongs to is told by its id, which is random otherwise and made here. Dropping the last clone closes the
+/// router.
 #[derive(Clone)]
 pub struct Router {
     placement: Arc<Placement>,
@@ -22,12 +26,28 @@ pub struct Router {
 
 struct Placement {
     id: RouterId,
-    commands: mpsc::Sender<Command>,
+    workers: Workers,
+    /// The worker that ranks the call's speakers.
+    home: ShardId,
+    /// The shards hold the queue open, so that it ends when the last of them has ended.
+    events: mpsc::WeakSender<Event>,
+    /// A flag for each worker that has a shard.
+    open: Box<[AtomicBool]>,
 }
 
 impl Router {
-    pub(crate) fn new(id: RouterId, commands: mpsc::Sender<Command>) -> Self {
-        Self { placement: Arc::new(Placement { id, commands }) }
+    /// Opens a router on the worker with the least to do.
+    pub(crate) async fn open(workers: Workers, events: mpsc::Sender<Event>) -> Result<Self, MediaError> {
+        let open = workers.iter().map(|_| AtomicBool::new(false)).collect();
+        let (id, home) = (RouterId(Uuid::new_v4()), ShardId(0));
+        let mut placement = Placement { id, workers, home, events: events.downgrade(), open };
+        let home = placement.choose()?;
+        placement.home = ShardId(home as u16);
+        placement.open_on(home)?;
+        let router = Self { placement: Arc::new(placement) };
+        // The command before it is done when this one is.
+        router.with(home, |_, _| Ok(())).await?;
+        Ok(router)
     }
 
     pub fn id(&self) -> RouterId {
@@ -39,10 +59,13 @@ impl Router {
         &self,
         direction: Direction,
     ) -> Result<(TransportId, TransportParameters), MediaError> {
-        let (router, id) = (self.id(), TransportId(Uuid::new_v4()));
-        let parameters = self
-            .with(move |sfu, now| sfu.create_transport(now, router, id, TransportOptions { direction }))
-            .await?;
+        let worker = self.placement.choose()?;
+        let _reservation = self.placement.workers[worker].load.reserve();
+        self.placement.open_on(worker)?;
+        let (router, id) = (self.id(), TransportId(mint(worker)));
+        let options = TransportOptions { direction, padding: true };
+        let parameters =
+            self.with(worker, move |sfu, now| sfu.create_transport(now, router, id, options)).await?;
         Ok((id, parameters))
     }
 
@@ -53,16 +76,16 @@ impl Router {
         id: TransportId,
         parameters: DtlsParameters,
     ) -> Result<(), MediaError> {
-        self.with(move |sfu, now| sfu.connect_transport(now, id, &parameters)).await
+        self.with(worker_of(id.0), move |sfu, now| sfu.connect_transport(now, id, &parameters)).await
     }
 
     /// New credentials; the old ones stay valid until the first check with the new ones.
     pub async fn restart_ice(&self, id: TransportId) -> Result<IceParameters, MediaError> {
-        self.with(move |sfu, now| sfu.restart_ice(now, id)).await
+        self.with(worker_of(id.0), move |sfu, now| sfu.restart_ice(now, id)).await
     }
 
     pub async fn close_transport(&self, id: TransportId) -> Result<(), MediaError> {
-        self.close_with(move |sfu, now| sfu.close_transport(now, id)).await
+        self.close_with(worker_of(id.0), move |sfu, now| sfu.close_transport(now, id)).await
     }
 
     pub async fn produce(
@@ -70,21 +93,22 @@ impl Router {
         transport: TransportId,
         options: ProduceOptions,
     ) -> Result<(ProducerId, ProducerKind), MediaError> {
-        let id = ProducerId(Uuid::new_v4());
-        let kind = self.with(move |sfu, now| sfu.produce(now, transport, id, options)).await?;
+        let worker = worker_of(transport.0);
+        let id = ProducerId(mint(worker));
+        let kind = self.with(worker, move |sfu, now| sfu.produce(now, transport, id, options)).await?;
         Ok((id, kind))
     }
 
     pub async fn pause_producer(&self, id: ProducerId) -> Result<(), MediaError> {
-        self.with(move |sfu, now| sfu.pause_producer(now, id)).await
+        self.with(worker_of(id.0), move |sfu, now| sfu.pause_producer(now, id)).await
     }
 
     pub async fn resume_producer(&self, id: ProducerId) -> Result<(), MediaError> {
-        self.with(move |sfu, now| sfu.resume_producer(now, id)).await
+        self.with(worker_of(id.0), move |sfu, now| sfu.resume_producer(now, id)).await
     }
 
     pub async fn close_producer(&self, id: ProducerId) -> Result<(), MediaError> {
-        self.close_with(move |sfu, now| sfu.close_producer(now, id)).await
+        self.close_with(worker_of(id.0), move |sfu, now| sfu.close_producer(now, id)).await
     }
 
     pub async fn consume(
@@ -92,30 +116,38 @@ impl Router {
         transport: TransportId,
         options: ConsumeOptions,
     ) -> Result<(ConsumerId, ConsumerParameters), MediaError> {
-        let id = ConsumerId(Uuid::new_v4());
-        let parameters = self.with(move |sfu, now| sfu.consume(now, transport, id, &options)).await?;
+        let (here, there) = (worker_of(transport.0), worker_of(options.producer.0));
+        let id = ConsumerId(mint(here));
+        let parameters = if here == there {
+            self.with(here, move |sfu, now| sfu.consume(now, transport, id, &options)).await?
+        } else {
+            let producer = options.producer;
+            let relayed = self.with(there, move |sfu, now| sfu.describe_producer(now, producer)).await?;
+            self.with(here, move |sfu, now| sfu.consume_relayed(now, transport, id, &options, relayed))
+                .await?
+        };
         Ok((id, parameters))
     }
 
     pub async fn pause_consumer(&self, id: ConsumerId) -> Result<(), MediaError> {
-        self.with(move |sfu, now| sfu.pause_consumer(now, id)).await
+        self.with(worker_of(id.0), move |sfu, now| sfu.pause_consumer(now, id)).await
     }
 
     /// Asks the producer for a key frame, from which forwarding goes on.
     pub async fn resume_consumer(&self, id: ConsumerId) -> Result<(), MediaError> {
-        self.with(move |sfu, now| sfu.resume_consumer(now, id)).await
+        self.with(worker_of(id.0), move |sfu, now| sfu.resume_consumer(now, id)).await
     }
 
     pub async fn close_consumer(&self, id: ConsumerId) -> Result<(), MediaError> {
-        self.close_with(move |sfu, now| sfu.close_consumer(now, id)).await
+        self.close_with(worker_of(id.0), move |sfu, now| sfu.close_consumer(now, id)).await
     }
 
     pub async fn set_preferred_layers(&self, id: ConsumerId, layers: Layers) -> Result<(), MediaError> {
-        self.with(move |sfu, now| sfu.set_preferred_layers(now, id, layers)).await
+        self.with(worker_of(id.0), move |sfu, now| sfu.set_preferred_layers(now, id, layers)).await
     }
 
     pub async fn request_key_frame(&self, id: ConsumerId) -> Result<(), MediaError> {
-        self.with(move |sfu, now| sfu.request_key_frame(now, id)).await
+        self.with(worker_of(id.0), move |sfu, now| sfu.request_key_frame(now, id)).await
     }
 
     pub async fn produce_data(
@@ -123,8 +155,9 @@ impl Router {
         transport: TransportId,
         options: DataProduceOptions,
     ) -> Result<DataProducerId, MediaError> {
-        let id = DataProducerId(Uuid::new_v4());
-        self.with(move |sfu, now| sfu.produce_data(now, transport, id, options)).await?;
+        let worker = worker_of(transport.0);
+        let id = DataProducerId(mint(worker));
+        self.with(worker, move |sfu, now| sfu.produce_data(now, transport, id, options)).await?;
         Ok(id)
     }
 
@@ -133,53 +166,98 @@ impl Router {
         transport: TransportId,
         producer: DataProducerId,
     ) -> Result<(DataConsumerId, DataConsumerParameters), MediaError> {
-        let id = DataConsumerId(Uuid::new_v4());
-        let parameters = self.with(move |sfu, now| sfu.consume_data(now, transport, id, producer)).await?;
+        let (here, there) = (worker_of(transport.0), worker_of(producer.0));
+        let id = DataConsumerId(mint(here));
+        let parameters = if here == there {
+            self.with(here, move |sfu, now| sfu.consume_data(now, transport, id, producer)).await?
+        } else {
+            let relayed = self.with(there, move |sfu, now| sfu.describe_data_producer(now, producer)).await?;
+            self.with(here, move |sfu, now| sfu.consume_relayed_data(now, transport, id, relayed)).await?
+        };
         Ok((id, parameters))
     }
 
     pub async fn close_data_producer(&self, id: DataProducerId) -> Result<(), MediaError> {
-        self.close_with(move |sfu, now| sfu.close_data_producer(now, id)).await
+        self.close_with(worker_of(id.0), move |sfu, now| sfu.close_data_producer(now, id)).await
     }
 
     pub async fn close_data_consumer(&self, id: DataConsumerId) -> Result<(), MediaError> {
-        self.close_with(move |sfu, now| sfu.close_data_consumer(now, id)).await
+        self.close_with(worker_of(id.0), move |sfu, now| sfu.close_data_consumer(now, id)).await
     }
 
     pub async fn transport_stats(&self, id: TransportId) -> Result<TransportStats, MediaError> {
-        self.with(move |sfu, _| sfu.transport_stats(id)).await
+        self.with(worker_of(id.0), move |sfu, _| sfu.transport_stats(id)).await
     }
 
     /// Closes the router and everything in it; nothing happens on a router that is closed.
     pub async fn close(&self) {
-        // Without a worker there is nothing left to close.
-        let _ = self.placement.commands.send(Command::CloseRouter(self.id())).await;
+        for worker in self.placement.open_workers() {
+            // Without a worker there is nothing left to close.
+            let _ = worker.commands.send(Command::CloseRouter(self.id())).await;
+        }
     }
 
     async fn with<T: Send + 'static>(
         &self,
+        worker: usize,
         work: impl FnOnce(&mut Sfu, Instant) -> Result<T, ControlError> + Send + 'static,
     ) -> Result<T, MediaError> {
         let (command, answer) = control(work);
-        offer(&self.placement.commands, command)?;
+        self.placement.worker(worker).offer(command)?;
         Ok(answer.await.map_err(|_| MediaError::WorkerGone)??)
     }
 
     /// As [`Self::with`], but waits for room in the queue: a close that is lost would leak what it was to close.
     async fn close_with(
         &self,
+        worker: usize,
         work: impl FnOnce(&mut Sfu, Instant) -> Result<(), ControlError> + Send + 'static,
     ) -> Result<(), MediaError> {
         let (command, answer) = control(work);
-        self.placement.commands.send(command).await.map_err(|_| MediaError::WorkerGone)?;
+        let sent = self.placement.worker(worker).commands.send(command).await;
+        sent.map_err(|_| MediaError::WorkerGone)?;
         Ok(answer.await.map_err(|_| MediaError::WorkerGone)??)
+    }
+}
+
+impl Placement {
+    /// The worker for the router's next transport.
+    fn choose(&self) -> Result<usize, MediaError> {
+        let alive = self.workers.iter().zip(&self.open).enumerate();
+        let standings: Vec<Standing> = alive
+            .filter(|(_, (worker, _))| !worker.commands.is_closed())
+            .map(|(number, (worker, open))| Standing::of(number, &worker.load, open.load(Ordering::Relaxed)))
+            .collect();
+        placement::choose(&standings).ok_or(MediaError::WorkerGone)
+    }
+
+    /// Makes sure that a worker has a shard, by a command that goes before any other about it.
+    fn open_on(&self, worker: usize) -> Result<(), MediaError> {
+        if !self.open[worker].load(Ordering::Relaxed) {
+            let events = self.events.upgrade().ok_or(MediaError::WorkerGone)?;
+            let open = Command::OpenRouter { id: self.id, home: self.home, events };
+            self.workers[worker].offer(open)?;
+            self.open[worker].store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The worker that an id names. One that names none is nobody's, which any worker can tell.
+    fn worker(&self, number: usize) -> &WorkerHandle {
+        self.workers.get(number).unwrap_or(&self.workers[usize::from(self.home.0)])
+    }
+
+    fn open_workers(&self) -> impl Iterator<Item = &WorkerHandle> {
+        self.workers.iter().zip(&self.open).filter(|(_, open)| open.load(Ordering::Relaxed)).map(|(it, _)| it)
     }
 }
 
 impl Drop for Placement {
     fn drop(&mut self) {
-        // With a full queue the router lives on until its next event finds no owner.
-        let _ = self.commands.try_send(Command::CloseRouter(self.id));
+        for worker in self.open_workers() {
+            // With a full queue the shard lives on until its next event finds no owner.
+            let _ = worker.commands.try_send(Command::CloseRouter(self.id));
+        }
     }
 }
 

@@ -1,30 +1,46 @@
-//! One UDP socket of a worker: batched receive with GRO, segmented send with GSO.
+//! One UDP socket of a worker: batched receive, segmented send, and what the kernel can do of both.
+
+mod delivery;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(any(test, not(target_os = "linux")))]
+mod plain;
+mod train;
 
 use crate::counters::ShellCounters;
-use nix::errno::Errno;
-use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
+use delivery::deliver;
+#[cfg(target_os = "linux")]
+use linux as kernel;
+#[cfg(not(target_os = "linux"))]
+use plain as kernel;
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
-use std::io::{self, IoSliceMut};
-use std::net::SocketAddr;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
 use std::task::{Context, Poll};
+use switchyard_media::Run;
 use tokio::io::Interest;
-use tokio::net::UdpSocket;
+use tokio::io::unix::AsyncFd;
 use tracing::{info, warn};
 
+pub(crate) use kernel::ReceiveBuffer;
+pub(crate) use train::Clocks;
+
 pub(crate) struct Socket {
-    io: UdpSocket,
-    state: UdpSocketState,
+    /// Only asked for readability: to be told of room in the send buffer would be a wake-up for every datagram sent.
+    io: AsyncFd<UdpSocket>,
     local: SocketAddr,
+    offloads: Offloads,
 }
 
-/// Where received datagrams land: one slot per message of a `recvmmsg`, each of which may be a train of datagrams.
-pub(crate) struct ReceiveBuffer {
-    bytes: Box<[u8]>,
-    meta: [RecvMeta; BATCH_SIZE],
+/// What the kernel does with many datagrams in one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Offloads {
+    /// It cuts a message into datagrams (UDP_SEGMENT).
+    segmentation: bool,
 }
 
 /// Opens a socket on exactly this address (IPv6 sockets take no IPv4) with buffers for a burst.
-pub(crate) fn bind(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
+pub(crate) fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = RawSocket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -34,17 +50,21 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
     socket.set_recv_buffer_size(SOCKET_BUFFER)?;
     socket.set_send_buffer_size(SOCKET_BUFFER)?;
     socket.bind(&address.into())?;
-    let socket = std::net::UdpSocket::from(socket);
+    let socket = UdpSocket::from(socket);
     report_buffers(&socket)?;
     Ok(socket)
 }
 
 impl Socket {
     /// Hands a bound socket to the runtime it is called in.
-    pub(crate) fn register(socket: std::net::UdpSocket) -> io::Result<Self> {
+    #[expect(
+        deprecated,
+        reason = "it asks for the same descriptor always, which a socket of std has and owns"
+    )]
+    pub(crate) fn register(socket: UdpSocket) -> io::Result<Self> {
         let local = socket.local_addr()?;
-        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
-        Ok(Self { io: UdpSocket::from_std(socket)?, state, local })
+        let offloads = kernel::prepare(&socket);
+        Ok(Self { io: AsyncFd::with_interest(socket, Interest::READABLE)?, local, offloads })
     }
 
     pub(crate) fn local(&self) -> SocketAddr {
@@ -52,94 +72,35 @@ impl Socket {
     }
 
     pub(crate) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.io.poll_recv_ready(context)
+        self.io.poll_read_ready(context).map_ok(drop)
     }
 
     /// Fills the buffer with one batch; 0 messages when nothing waits.
     pub(crate) fn receive(&self, buffer: &mut ReceiveBuffer) -> io::Result<usize> {
-        let received = self.io.try_io(Interest::READABLE, || {
-            let mut slots = buffer.bytes.chunks_exact_mut(SLOT);
-            let mut slices: [IoSliceMut<'_>; BATCH_SIZE] =
-                std::array::from_fn(|_| IoSliceMut::new(slots.next().unwrap_or_default()));
-            self.state.recv(UdpSockRef::from(&self.io), &mut slices, &mut buffer.meta)
+        let mut messages = 0;
+        let outcome = self.io.try_io(Interest::READABLE, |socket| {
+            messages = buffer.receive(socket)?;
+            // A batch with room to spare has emptied the socket, so the runtime may wait for the next datagram.
+            if messages < ReceiveBuffer::MESSAGES { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
         });
-        match received {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            received => received,
+        match outcome {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            Ok(()) | Err(_) => Ok(messages),
         }
     }
 
-    /// Sends `bytes`, cut into datagrams of `segment_size`; what the kernel does not take is dropped and counted.
-    pub(crate) fn send(
-        &self,
-        remote: SocketAddr,
-        bytes: &[u8],
-        segment_size: usize,
+    /// Sends runs of datagrams; what the kernel does not take is dropped and counted.
+    pub(crate) fn send<'a>(
+        &mut self,
+        runs: impl Iterator<Item = Run<'a>> + Clone,
         counters: &mut ShellCounters,
     ) {
-        let segments = bytes.len().div_ceil(segment_size.max(1)) as u64;
-        if segments > 1 && self.state.max_gso_segments() == 1 {
-            return self.send_one_by_one(remote, bytes, segment_size, counters);
-        }
-        match self.try_send(remote, bytes, segment_size) {
-            Ok(()) => counters.datagrams_sent += segments,
-            // The interface cannot segment, which shows only here.
-            Err(error) if segments > 1 && is_segmentation_refused(&error) => {
-                self.send_one_by_one(remote, bytes, segment_size, counters);
-            }
-            Err(error) => *drop_counter(&error, counters) += segments,
-        }
-    }
-
-    fn send_one_by_one(&self, remote: SocketAddr, bytes: &[u8], size: usize, counters: &mut ShellCounters) {
-        for datagram in bytes.chunks(size) {
-            match self.try_send(remote, datagram, size) {
-                Ok(()) => counters.datagrams_sent += 1,
-                Err(error) => *drop_counter(&error, counters) += 1,
-            }
-        }
-    }
-
-    fn try_send(&self, destination: SocketAddr, contents: &[u8], segment_size: usize) -> io::Result<()> {
-        let transmit =
-            Transmit { destination, ecn: None, contents, segment_size: Some(segment_size), src_ip: None };
-        self.state.try_send(UdpSockRef::from(&self.io), &transmit)
+        let socket = self.io.get_ref();
+        deliver(runs, &mut self.offloads, counters, &mut |runs| kernel::send(socket, runs));
     }
 }
 
-impl ReceiveBuffer {
-    pub(crate) fn new() -> Self {
-        let bytes = vec![0; SLOT * BATCH_SIZE].into_boxed_slice();
-        Self { bytes, meta: [RecvMeta::default(); BATCH_SIZE] }
-    }
-
-    /// The datagrams of the first `messages` messages, with their senders, in order of arrival.
-    pub(crate) fn datagrams(&mut self, messages: usize) -> impl Iterator<Item = (SocketAddr, &mut [u8])> {
-        self.bytes.chunks_exact_mut(SLOT).zip(&self.meta).take(messages).flat_map(|(slot, meta)| {
-            let train = slot.get_mut(..meta.len).unwrap_or_default();
-            train.chunks_mut(meta.stride.max(1)).map(|datagram| (meta.addr, datagram))
-        })
-    }
-
-    /// How many of the first `messages` messages were empty datagrams.
-    pub(crate) fn empty(&self, messages: usize) -> u64 {
-        self.meta.iter().take(messages).filter(|meta| meta.len == 0).count() as u64
-    }
-}
-
-fn drop_counter<'a>(error: &io::Error, counters: &'a mut ShellCounters) -> &'a mut u64 {
-    match error.raw_os_error().map(Errno::from_raw) {
-        Some(Errno::EAGAIN) => &mut counters.send_buffer_full,
-        Some(Errno::ENOBUFS) => &mut counters.send_queue_full,
-        Some(_) | None => &mut counters.send_refused,
-    }
-}
-
-fn is_segmentation_refused(error: &io::Error) -> bool {
-    matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EIO | Errno::EINVAL | Errno::EMSGSIZE))
-}
-
-fn report_buffers(socket: &std::net::UdpSocket) -> io::Result<()> {
+fn report_buffers(socket: &UdpSocket) -> io::Result<()> {
     let socket = socket2::SockRef::from(socket);
     // Linux answers with twice what it grants, for its own bookkeeping (socket(7)).
     let (receive, send) = (socket.recv_buffer_size()? / 2, socket.send_buffer_size()? / 2);
@@ -157,40 +118,134 @@ fn report_buffers(socket: &std::net::UdpSocket) -> io::Result<()> {
 
 /// Bytes; some 30 ms of a gigabit.
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
-/// The largest UDP payload or GRO train, plus an odd number of cache lines so that the slots' beginnings, where the
-/// headers are, do not compete for the same cache sets.
-const SLOT: usize = 65_536 + 19 * 64;
 
 #[cfg(test)]
 mod tests {
+    use super::train::Train;
     use super::*;
-    use std::net::Ipv4Addr;
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+    use std::time::{Duration, SystemTime};
+    use switchyard_media::{Protocol, Tuple};
 
     #[tokio::test]
-    async fn a_segmented_send_arrives_as_single_datagrams_in_order() {
-        let (sender, receiver) = (loopback(), loopback());
+    async fn runs_of_any_size_arrive_as_single_datagrams_in_order() {
+        for ip in loopback_addresses() {
+            let (mut sender, receiver) = (socket(ip), socket(ip));
+            let bytes: Vec<u8> = (0..60_000u32).map(|index| (index * 7 / 3) as u8).collect();
+            let mut counters = ShellCounters::default();
+            let cuts = [(250, 100), (1, 1), (1_200, 1_200), (2, 1), (59_001, 1_000), (64, 1), (65, 64)];
+            let runs = cuts.map(|(len, segment_size)| run(&receiver, &bytes[..len], segment_size));
+            sender.send(runs.into_iter(), &mut counters);
+            let expected: Vec<&[u8]> =
+                cuts.iter().flat_map(|&(len, size)| bytes[..len].chunks(size)).collect();
+            assert_eq!((counters.send_calls, counters.runs_sent), (1, cuts.len() as u64));
+            assert_eq!(counters.datagrams_sent, expected.len() as u64);
+            assert_eq!(received(&receiver, expected.len()).await, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn more_runs_than_one_call_takes_leave_all_the_same() {
+        let (mut sender, receiver) = (socket(Ipv4Addr::LOCALHOST.into()), socket(Ipv4Addr::LOCALHOST.into()));
+        let bytes: Vec<u8> = (0..=255).collect();
         let mut counters = ShellCounters::default();
-        let bytes: Vec<u8> = (0..250).collect();
-        sender.send(receiver.local(), &bytes, 100, &mut counters);
-        assert_eq!(counters.datagrams_sent, 3);
-        assert_eq!(receive_bytes(&receiver, 3).await, [&bytes[..100], &bytes[100..200], &bytes[200..]]);
+        let runs = (0..200).map(|index| run(&receiver, &bytes[index..=index], 1));
+        sender.send(runs, &mut counters);
+        assert_eq!((counters.send_calls, counters.datagrams_sent), (4, 200));
+        assert_eq!(received(&receiver, 200).await.concat(), bytes[..200]);
+    }
+
+    #[tokio::test]
+    async fn what_the_kernel_refuses_is_counted_and_what_follows_it_still_leaves() {
+        let (mut sender, receiver) = (socket(Ipv4Addr::LOCALHOST.into()), socket(Ipv4Addr::LOCALHOST.into()));
+        let (small, too_long) = ([7; 10], vec![0; 65_530]);
+        let mut counters = ShellCounters::default();
+        let runs = [
+            run(&receiver, &small, 10),
+            run(&receiver, &too_long, 65_530),
+            run(&receiver, &too_long, 30_000),
+            run(&receiver, &small, 4),
+        ];
+        sender.send(runs.into_iter(), &mut counters);
+        assert_eq!((counters.send_refused, counters.datagrams_sent), (1, 1 + 3 + 3));
+        let lengths: Vec<usize> = received(&receiver, 7).await.iter().map(Vec::len).collect();
+        assert_eq!(lengths, [10, 30_000, 30_000, 5_530, 4, 4, 2]);
     }
 
     #[tokio::test]
     async fn without_segmentation_offload_the_same_datagrams_leave_one_by_one() {
-        let (sender, receiver) = (loopback(), loopback());
+        let (mut sender, receiver) = (socket(Ipv4Addr::LOCALHOST.into()), socket(Ipv4Addr::LOCALHOST.into()));
+        sender.offloads.segmentation = false;
         let mut counters = ShellCounters::default();
-        sender.send_one_by_one(receiver.local(), &[7; 250], 100, &mut counters);
-        let lengths: Vec<usize> = receive_bytes(&receiver, 3).await.iter().map(Vec::len).collect();
+        sender.send([run(&receiver, &[7; 250], 100)].into_iter(), &mut counters);
+        let lengths: Vec<usize> = received(&receiver, 3).await.iter().map(Vec::len).collect();
         assert_eq!((counters.datagrams_sent, lengths), (3, vec![100, 100, 50]));
     }
 
     #[tokio::test]
-    async fn what_the_kernel_refuses_is_counted_per_datagram() {
-        let sender = loopback();
-        let mut counters = ShellCounters::default();
-        sender.send((Ipv4Addr::LOCALHOST, 9).into(), &vec![0; 65_530], 65_530, &mut counters);
-        assert_eq!(counters, ShellCounters { send_refused: 1, ..ShellCounters::default() });
+    async fn datagrams_bring_their_sender_and_when_the_kernel_got_them() {
+        for ip in loopback_addresses() {
+            let (mut sender, receiver) = (socket(ip), socket(ip));
+            let before = SystemTime::now();
+            sender.send([run(&receiver, &[7; 30], 10)].into_iter(), &mut ShellCounters::default());
+            let sent = SystemTime::now();
+            readable(&receiver).await;
+            let mut buffer = ReceiveBuffer::new();
+            let messages = receiver.receive(&mut buffer).unwrap();
+            for train in buffer.trains(messages) {
+                assert_eq!(train.remote, sender.local());
+                if cfg!(target_os = "linux") {
+                    let at = train.at.unwrap();
+                    // The kernel's stamp and ours come from one clock, which may be set in between by some.
+                    let slack = Duration::from_millis(50);
+                    assert!(before - slack <= at && at <= sent + slack);
+                }
+            }
+            assert_eq!(receiver.receive(&mut buffer).unwrap(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_was_emptied_tells_of_the_next_datagram() {
+        let (mut sender, receiver) = (socket(Ipv4Addr::LOCALHOST.into()), socket(Ipv4Addr::LOCALHOST.into()));
+        for count in [1, 5, 3 * ReceiveBuffer::MESSAGES, 1] {
+            let runs = (0..count).map(|_| run(&receiver, &[1, 2, 3], 3));
+            sender.send(runs, &mut ShellCounters::default());
+            assert_eq!(received(&receiver, count).await.len(), count);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_empty_datagram_is_a_message_too() {
+        let receiver = socket(Ipv4Addr::LOCALHOST.into());
+        UdpSocket::bind("127.0.0.1:0").unwrap().send_to(&[], receiver.local()).unwrap();
+        readable(&receiver).await;
+        let mut buffer = ReceiveBuffer::new();
+        let messages = receiver.receive(&mut buffer).unwrap();
+        assert_eq!(
+            buffer.trains(messages).map(|train| (train.len(), train.bytes.len())).collect::<Vec<_>>(),
+            [(1, 0)]
+        );
+    }
+
+    #[test]
+    fn one_datagram_per_call_does_as_well() {
+        for ip in loopback_addresses() {
+            let [sender, receiver] = [(); 2].map(|()| UdpSocket::bind((ip, 0)).unwrap());
+            let mut offloads = plain::prepare(&sender);
+            let (to, mut counters) = (receiver.local_addr().unwrap(), ShellCounters::default());
+            let runs = [(250, 100), (1, 1)].map(|(len, size)| run_to(to, &[9; 250][..len], size));
+            deliver(runs.into_iter(), &mut offloads, &mut counters, &mut |runs| plain::send(&sender, runs));
+            assert_eq!((counters.send_calls, counters.datagrams_sent), (4, 4));
+            let mut buffer = plain::ReceiveBuffer::new();
+            for len in [100, 100, 50, 1] {
+                let messages = buffer.receive(&receiver).unwrap();
+                assert_eq!(messages, plain::ReceiveBuffer::MESSAGES);
+                let trains =
+                    buffer.trains(messages).map(|train| (train.remote, train.len(), train.bytes.len()));
+                assert_eq!(trains.collect::<Vec<_>>(), [(sender.local_addr().unwrap(), 1, len)]);
+            }
+        }
     }
 
     #[tokio::test]
@@ -200,24 +255,35 @@ mod tests {
         assert!(bind((Ipv4Addr::UNSPECIFIED, port).into()).is_ok());
     }
 
-    #[test]
-    fn an_empty_datagram_is_no_datagram_to_the_sfu() {
-        let mut buffer = ReceiveBuffer::new();
-        assert_eq!(buffer.datagrams(2).count(), 0);
-        assert_eq!(buffer.empty(2), 2);
+    fn socket(ip: IpAddr) -> Socket {
+        Socket::register(bind((ip, 0).into()).unwrap()).unwrap()
     }
 
-    fn loopback() -> Socket {
-        Socket::register(bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap()).unwrap()
+    fn loopback_addresses() -> Vec<IpAddr> {
+        let addresses: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        addresses.into_iter().filter(|&ip| UdpSocket::bind((ip, 0)).is_ok()).collect()
     }
 
-    async fn receive_bytes(socket: &Socket, count: usize) -> Vec<Vec<u8>> {
+    fn run<'a>(to: &Socket, bytes: &'a [u8], segment_size: usize) -> Run<'a> {
+        run_to(to.local(), bytes, segment_size)
+    }
+
+    fn run_to(remote: SocketAddr, bytes: &[u8], segment_size: usize) -> Run<'_> {
+        let tuple = Tuple { protocol: Protocol::Udp, local: remote, remote };
+        Run { tuple, segment_size, bytes }
+    }
+
+    async fn readable(socket: &Socket) {
+        std::future::poll_fn(|context| socket.poll_readable(context)).await.unwrap();
+    }
+
+    async fn received(socket: &Socket, count: usize) -> Vec<Vec<u8>> {
         let mut buffer = ReceiveBuffer::new();
         let mut datagrams = Vec::new();
         while datagrams.len() < count {
-            std::future::poll_fn(|context| socket.poll_readable(context)).await.unwrap();
+            readable(socket).await;
             let messages = socket.receive(&mut buffer).unwrap();
-            datagrams.extend(buffer.datagrams(messages).map(|(_, datagram)| datagram.to_vec()));
+            datagrams.extend(buffer.trains(messages).flat_map(Train::datagrams).map(|bytes| bytes.to_vec()));
         }
         datagrams
     }

@@ -7,16 +7,17 @@
 
 use crate::contain::Contained;
 use crate::counters::{Counters, ShellCounters};
+use crate::load::{Load, Meter};
 use crate::outbox::{Flushed, Outbox, Posted};
-use crate::socket::{ReceiveBuffer, Socket};
+use crate::relays::{RelayInbox, Relays};
+use crate::socket::{Clocks, ReceiveBuffer, Socket};
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use switchyard_media::{Batch, ControlError, Event, Input, Output, Protocol, RouterId, Sealed, Sfu, Tuple};
+use switchyard_media::{Batch, Event, Input, Output, Protocol, RouterId, Run, Sealed, Sfu, ShardId, Tuple};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Sleep, sleep_until};
 
@@ -24,10 +25,11 @@ use tokio::time::{Sleep, sleep_until};
 pub(crate) enum Command {
     /// Does one thing to the SFU and answers by itself.
     Control(Work),
+    /// Opens this worker's shard of a router, unless it is open.
     OpenRouter {
         id: RouterId,
+        home: ShardId,
         events: mpsc::Sender<Event>,
-        reply: oneshot::Sender<Result<(), ControlError>>,
     },
     CloseRouter(RouterId),
     Count(oneshot::Sender<Counters>),
@@ -47,11 +49,22 @@ pub(crate) struct Worker {
     counters: ShellCounters,
     /// When the SFU wants to be told the time.
     deadline: Option<Instant>,
-    /// Routers placed here, as the placing handles see it.
-    load: Arc<AtomicUsize>,
+    load: Arc<Load>,
+    meter: Meter,
+    /// To and from the other workers.
+    relays: Relays,
+    relayed: RelayInbox,
     inbox: Vec<Command>,
     /// Dropped last: its closing tells the handles that the sockets are closed.
     commands: mpsc::Receiver<Command>,
+}
+
+/// A worker's ends of what joins it to the rest of the process.
+pub(crate) struct Ends {
+    pub(crate) load: Arc<Load>,
+    pub(crate) relays: Relays,
+    pub(crate) relayed: RelayInbox,
+    pub(crate) commands: mpsc::Receiver<Command>,
 }
 
 /// How a turn ended.
@@ -68,8 +81,7 @@ impl Worker {
     pub(crate) fn new(
         sfu: Sfu,
         sockets: Vec<Socket>,
-        load: Arc<AtomicUsize>,
-        commands: mpsc::Receiver<Command>,
+        Ends { load, relays, relayed, commands }: Ends,
     ) -> Self {
         Self {
             core: Contained::new(sfu),
@@ -81,6 +93,9 @@ impl Worker {
             counters: ShellCounters::default(),
             deadline: None,
             load,
+            meter: Meter::new(Instant::now()),
+            relays,
+            relayed,
             inbox: Vec::with_capacity(COMMANDS_PER_TURN),
             commands,
         }
@@ -94,7 +109,9 @@ impl Worker {
             if turn == Turn::Busy {
                 tokio::task::yield_now().await;
             } else {
+                let since = Instant::now();
                 self.wait(timer.as_mut()).await;
+                self.meter.waited(since.elapsed());
             }
             turn = self.turn();
         }
@@ -119,7 +136,8 @@ impl Worker {
             let on_time = wake_at.is_some() && timer.as_mut().poll(context).is_ready();
             let readable = self.poll_sockets(context);
             let commanded = self.poll_commands(context);
-            if on_time || readable || commanded { Poll::Ready(()) } else { Poll::Pending }
+            let told = self.relayed.poll_ready(context).is_ready();
+            if on_time || readable || commanded || told { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }
@@ -141,8 +159,10 @@ impl Worker {
         if turn == Turn::Stopped {
             return turn;
         }
+        self.meter.found(self.relayed.len());
         let ingest = self.ingest();
         let now = Instant::now();
+        let relayed = self.hear_others(now);
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             self.core.enter(now, |sfu| sfu.handle_input(Input::Timeout, now));
         }
@@ -150,7 +170,8 @@ impl Worker {
         self.poll_out(now);
         let egress = self.seal_and_send(now);
         self.poll_out(now);
-        if [turn, ingest, egress].contains(&Turn::Busy) { Turn::Busy } else { Turn::Idle }
+        self.meter.publish(now, self.core.transports(), &self.load);
+        if [turn, ingest, relayed, egress].contains(&Turn::Busy) { Turn::Busy } else { Turn::Idle }
     }
 
     fn obey(&mut self) -> Turn {
@@ -167,7 +188,7 @@ impl Worker {
                 Command::Control(work) => {
                     self.core.enter(now, |sfu| work(sfu, now));
                 }
-                Command::OpenRouter { id, events, reply } => self.open_router(now, id, events, reply),
+                Command::OpenRouter { id, home, events } => self.open_router(now, id, home, events),
                 Command::CloseRouter(id) => self.close_router(now, id),
                 Command::Count(reply) => {
                     // A caller that no longer waits needs no answer.
@@ -180,32 +201,29 @@ impl Worker {
         turn
     }
 
-    fn open_router(
-        &mut self,
-        now: Instant,
-        id: RouterId,
-        events: mpsc::Sender<Event>,
-        reply: oneshot::Sender<Result<(), ControlError>>,
-    ) {
-        let opened = self.core.enter(now, |sfu| sfu.create_router(id));
-        if let Some(Ok(())) = opened {
-            self.outboxes.insert(id, Outbox::new(events));
-        } else {
-            self.load.fetch_sub(1, Ordering::Relaxed);
-        }
-        // A panic answers by dropping the reply.
-        if let Some(opened) = opened
-            && reply.send(opened).is_err()
+    fn open_router(&mut self, now: Instant, id: RouterId, home: ShardId, events: mpsc::Sender<Event>) {
+        if !self.outboxes.contains_key(&id)
+            && let Some(Ok(())) = self.core.enter(now, |sfu| sfu.create_router(id, home))
         {
-            self.close_router(now, id);
+            self.outboxes.insert(id, Outbox::new(events));
         }
     }
 
     fn close_router(&mut self, now: Instant, id: RouterId) {
         if self.outboxes.remove(&id).is_some() {
-            self.load.fetch_sub(1, Ordering::Relaxed);
             self.core.enter(now, |sfu| sfu.close_router(now, id));
         }
+    }
+
+    /// Takes what the other workers' shards tell.
+    fn hear_others(&mut self, now: Instant) -> Turn {
+        let Self { relayed, core, .. } = self;
+        let mut heard = 0;
+        for (from, relay) in relayed.take(RELAYS_PER_TURN) {
+            heard += 1;
+            core.enter(now, |sfu| sfu.handle_input(Input::Relay { from, relay }, now));
+        }
+        if heard < RELAYS_PER_TURN { Turn::Idle } else { Turn::Busy }
     }
 
     fn ingest(&mut self) -> Turn {
@@ -226,9 +244,7 @@ impl Worker {
             let sealed = self.core.enter(now, |sfu| sfu.seal_due(now, &mut self.batch));
             // After a panic the batch may end in a packet that is not sealed.
             if sealed.is_some() {
-                for run in self.batch.runs() {
-                    send(&self.sockets, run.tuple, run.bytes, run.segment_size, &mut self.counters);
-                }
+                send(&mut self.sockets, self.batch.runs(), &mut self.counters);
             }
             self.batch.clear();
             if sealed == Some(Sealed::Done) {
@@ -242,8 +258,10 @@ impl Worker {
         loop {
             match self.core.enter(now, Sfu::poll_output) {
                 Some(Output::Transmit { tuple, bytes }) => {
-                    send(&self.sockets, tuple, &bytes, bytes.len(), &mut self.counters);
+                    let run = Run { tuple, segment_size: bytes.len(), bytes: &bytes };
+                    send(&mut self.sockets, std::iter::once(run), &mut self.counters);
                 }
+                Some(Output::Relay { to, relay }) => self.relays.send(to, relay, &mut self.counters),
                 Some(Output::Event(router, event)) => self.post(now, router, event),
                 Some(Output::Timeout(deadline)) => {
                     self.deadline = deadline;
@@ -281,11 +299,18 @@ impl Worker {
 
     fn count(&self) -> Counters {
         let shell = ShellCounters { faults: self.core.faults(), ..self.counters };
-        Counters { population: self.core.population(), media: self.core.counters().clone(), shell }
+        let (busy, queue_depth) = (self.load.busy(), self.load.queue_depth());
+        Counters {
+            population: self.core.population(),
+            media: self.core.counters().clone(),
+            shell,
+            busy,
+            queue_depth,
+        }
     }
 }
 
-/// Hands one batch to the SFU; `false` when none was waiting.
+/// Hands one batch to the SFU; `false` when nothing is left to read.
 fn ingest_batch(
     socket: &Socket,
     received: &mut ReceiveBuffer,
@@ -296,26 +321,37 @@ fn ingest_batch(
         counters.receive_errors += 1;
         return false;
     };
-    let now = Instant::now();
-    counters.datagrams_unusable += received.empty(messages);
-    for (remote, bytes) in received.datagrams(messages) {
-        // The kernel would refuse an answer to port 0, and in a way that looks like missing segmentation offload.
-        if remote.port() == 0 {
-            counters.datagrams_unusable += 1;
+    let clocks = Clocks::read();
+    for train in received.trains(messages) {
+        if !train.is_usable() {
+            counters.datagrams_unusable += train.len();
             continue;
         }
-        counters.datagrams_received += 1;
-        let tuple = Tuple { protocol: Protocol::Udp, local: socket.local(), remote };
-        core.enter(now, |sfu| sfu.handle_input(Input::Datagram { tuple, bytes }, now));
+        counters.datagrams_received += train.len();
+        let tuple = Tuple { protocol: Protocol::Udp, local: socket.local(), remote: train.remote };
+        let (at, now) = (clocks.arrival(&train), clocks.now);
+        for bytes in train.datagrams() {
+            core.enter(now, |sfu| sfu.handle_input(Input::Datagram { tuple, bytes, at }, now));
+        }
     }
-    messages > 0
+    messages == ReceiveBuffer::MESSAGES
 }
 
 /// Replies leave from the address their request came to, so the socket follows from the tuple.
-fn send(sockets: &[Socket], tuple: Tuple, bytes: &[u8], segment_size: usize, counters: &mut ShellCounters) {
-    match sockets.iter().find(|socket| socket.local() == tuple.local) {
-        Some(socket) => socket.send(tuple.remote, bytes, segment_size, counters),
-        None => counters.send_without_socket += 1,
+fn send<'a>(
+    sockets: &mut [Socket],
+    mut runs: impl Iterator<Item = Run<'a>> + Clone,
+    counters: &mut ShellCounters,
+) {
+    while let Some(first) = runs.clone().next() {
+        let local = first.tuple.local;
+        let same_socket = runs.clone().take_while(move |run| run.tuple.local == local);
+        let count = same_socket.clone().count();
+        match sockets.iter_mut().find(|socket| socket.local() == local) {
+            Some(socket) => socket.send(same_socket, counters),
+            None => counters.send_without_socket += same_socket.map(|run| run.packets() as u64).sum::<u64>(),
+        }
+        runs.nth(count - 1);
     }
 }
 
@@ -326,6 +362,8 @@ const BATCHES_PER_TURN: usize = 8;
 const FLUSHES_PER_TURN: usize = 64;
 /// Sealed bytes per flush: some hundred packets, within a core's L2 cache.
 const BATCH_BYTES: usize = 256 * 1024;
+/// Of control and of media each; a batch of media is what a producer brought in a turn of its worker.
+const RELAYS_PER_TURN: usize = 256;
 /// How soon a slow owner's events are offered again.
 const OUTBOX_RETRY: Duration = Duration::from_millis(20);
 /// Keeps a fault that comes back at every poll from taking the core.

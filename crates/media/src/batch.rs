@@ -20,6 +20,13 @@ pub struct Run<'a> {
     pub bytes: &'a [u8],
 }
 
+impl Run<'_> {
+    /// How many packets it is.
+    pub fn packets(&self) -> usize {
+        self.bytes.len().div_ceil(self.segment_size.max(1))
+    }
+}
+
 #[derive(Debug)]
 struct RunSpan {
     tuple: Tuple,
@@ -33,8 +40,8 @@ struct RunSpan {
 impl Batch {
     /// `capacity` in bytes; room for at least one packet is always made.
     pub fn with_capacity(capacity: usize) -> Self {
-        let capacity = capacity.max(MAX_PACKET);
-        Self { bytes: vec![0; capacity].into_boxed_slice(), used: 0, runs: Vec::with_capacity(capacity / 64) }
+        let bytes = vec![0; capacity.max(MAX_PACKET)].into_boxed_slice();
+        Self { bytes, used: 0, runs: Vec::with_capacity(MAX_RUNS) }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -46,7 +53,7 @@ impl Batch {
         self.runs.clear();
     }
 
-    pub fn runs(&self) -> impl Iterator<Item = Run<'_>> {
+    pub fn runs(&self) -> impl Iterator<Item = Run<'_>> + Clone {
         self.runs.iter().map(|run| Run {
             tuple: run.tuple,
             segment_size: run.segment_size,
@@ -56,7 +63,16 @@ impl Batch {
 
     /// Room for one packet of any size, or `None` when the batch is full.
     pub(crate) fn room(&mut self) -> Option<&mut [u8]> {
+        if self.runs.len() >= MAX_RUNS {
+            return None;
+        }
         self.bytes.get_mut(self.used..self.used + MAX_PACKET)
+    }
+
+    /// Whether a run of so many packets would be cut in two by the end of the batch, where an empty one would hold it.
+    pub(crate) fn would_cut(&self, packets: usize) -> bool {
+        let wanted = packets.min(self.bytes.len() / MAX_PACKET) * MAX_PACKET;
+        self.used + wanted > self.bytes.len()
     }
 
     /// Takes the `len` bytes written at the start of [`Self::room`] as one packet to `tuple`.
@@ -94,9 +110,11 @@ impl RunSpan {
 /// Largest datagram sealed: an Ethernet frame's worth, with room for rewritten extensions and the tag.
 pub(crate) const MAX_PACKET: usize = 1600;
 /// The kernel's UDP_MAX_SEGMENTS before Linux 6.9.
-const MAX_SEGMENTS: usize = 64;
+pub(crate) const MAX_SEGMENTS: usize = 64;
 /// A UDP_SEGMENT send is one IP datagram before it is cut.
-const MAX_RUN_BYTES: usize = 65_000;
+pub(crate) const MAX_RUN_BYTES: usize = 65_000;
+/// As many as one system call sends. Sealing more before it gains nothing and lets the first ones wait.
+const MAX_RUNS: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -131,6 +149,21 @@ mod tests {
         assert!(batch.room().is_none());
         batch.clear();
         assert!(batch.room().is_some() && batch.is_empty());
+    }
+
+    #[test]
+    fn a_batch_is_full_when_it_has_as_many_runs_as_one_call_sends() {
+        let mut batch = Batch::with_capacity(1 << 20);
+        (0..64).for_each(|peer| batch.commit(tuple(peer), 100));
+        assert!(batch.room().is_none());
+    }
+
+    #[test]
+    fn packets_that_an_empty_batch_would_hold_are_not_cut_in_two() {
+        let mut batch = Batch::with_capacity(10 * MAX_PACKET);
+        assert!(!batch.would_cut(10) && !batch.would_cut(11), "no batch holds more");
+        batch.commit(tuple(1), 100);
+        assert!(batch.would_cut(10) && !batch.would_cut(9));
     }
 
     fn tuple(peer: u16) -> Tuple {

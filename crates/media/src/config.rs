@@ -3,6 +3,7 @@
 use crate::dtls::Certificate;
 use crate::id::ProducerId;
 use crate::ortc::{Layers, MediaKind, ProducerKind, RtpCapabilities, RtpParameters, SctpStreamParameters};
+use crate::relay::ShardId;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -13,13 +14,17 @@ pub struct Config {
     pub candidates: Vec<SocketAddr>,
     /// The DTLS identity that all transports share.
     pub certificate: Certificate,
+    /// This instance's name among those that share routers.
+    pub shard: ShardId,
     /// What a sender without transport-wide congestion control may send, in bit/s, told by REMB.
     pub remb_cap: u64,
+    /// Whether packets are padded at all, see [`TransportOptions::padding`].
+    pub padding: bool,
 }
 
 impl Config {
-    pub fn new(candidates: Vec<SocketAddr>, certificate: Certificate) -> Self {
-        Self { candidates, certificate, remb_cap: DEFAULT_REMB_CAP }
+    pub fn new(shard: ShardId, candidates: Vec<SocketAddr>, certificate: Certificate) -> Self {
+        Self { candidates, certificate, shard, remb_cap: DEFAULT_REMB_CAP, padding: true }
     }
 }
 
@@ -36,6 +41,9 @@ pub enum Direction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TransportOptions {
     pub direction: Direction,
+    /// Packets to the client may be padded by a few bytes (RFC 3550 §5.1), so that many leave at the price of one.
+    /// `false` for a client that takes padding for media.
+    pub padding: bool,
 }
 
 #[derive(Debug, Clone)]

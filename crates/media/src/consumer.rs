@@ -142,6 +142,18 @@ impl Consumer {
         }
     }
 
+    /// A bit for each encoding whose packets may be of use.
+    pub(crate) fn wanted_encodings(&self) -> u8 {
+        let bit = |encoding: u8| 1u8.wrapping_shl(u32::from(encoding));
+        match (self.flow, self.layers.target()) {
+            (Flow::Paused, _) => 0,
+            // Whichever comes first.
+            (Flow::Waiting, None) => u8::MAX,
+            (Flow::Waiting, Some(target)) => bit(target),
+            (Flow::Flowing(source), target) => bit(source.encoding) | target.map_or(0, bit),
+        }
+    }
+
     /// What is being forwarded, if anything.
     pub(crate) fn source(&self) -> Option<Source> {
         match self.flow {
@@ -204,6 +216,11 @@ impl Consumer {
         self.sent.get_mut(outgoing as u32)
     }
 
+    /// Which packet has the slot of a number that was never sent.
+    pub(crate) fn never_sent(&self, sequence_number: u16) -> Option<(Source, u64)> {
+        self.numbering.segments().unmap(self.numbering.extend(sequence_number)?)
+    }
+
     fn offer_start(&mut self, arrival: &Arrival, clock: impl Fn(Source) -> Option<SenderClock>) -> Offer {
         if self.layers.target().is_some_and(|target| target != arrival.source.encoding) {
             return Offer::Ignore;
@@ -253,6 +270,7 @@ impl Consumer {
             transport_sequence: 0,
             segment,
             ends_picture,
+            padding: 0,
             retransmissions: 0,
         });
         Offer::Send { outgoing }

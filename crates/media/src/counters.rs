@@ -49,6 +49,9 @@ pub struct Counters {
     pub stream_restarts: u64,
     pub packets_sent: u64,
     pub bytes_sent: u64,
+    /// Packets padded so that they left in one run with others, and by how many bytes in all.
+    pub packets_evened: u64,
+    pub padding_bytes_sent: u64,
     pub retransmissions_sent: u64,
     /// Padding sent in place of late packets that nobody wants any more.
     pub fills_sent: u64,
@@ -65,6 +68,14 @@ pub struct Counters {
     pub data_messages_sent: u64,
     /// Messages of partially reliable data channels whose reader does not keep up.
     pub data_messages_dropped: u64,
+    /// Packets that came from another shard of their router.
+    pub relayed_in: u64,
+    /// Packets from another shard that were here already, or came too late.
+    pub relayed_duplicate: u64,
+    /// Batches from another shard for a producer that is not known here (any more).
+    pub relayed_unknown: u64,
+    /// Packets sent to another shard again because they got lost on the way.
+    pub relayed_again: u64,
     /// Transports removed because working on them panicked.
     pub transports_buried: u64,
 }

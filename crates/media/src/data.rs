@@ -1,17 +1,42 @@
 //! Data channels: messages from one client to those who consume them.
 
+use crate::config::DataConsumerParameters;
 use crate::id::{DataConsumerId, DataProducerId};
+use crate::relay::ShardId;
 use crate::router::{DataConsumerKey, DataProducerKey, TransportKey};
 
 #[derive(Debug)]
 pub(crate) struct DataProducer {
     pub(crate) id: DataProducerId,
-    pub(crate) transport: TransportKey,
-    /// The SCTP stream on the client's sending transport.
-    pub(crate) stream: u16,
+    pub(crate) origin: DataOrigin,
     pub(crate) consumers: Vec<DataConsumerKey>,
+    /// The other shards that want its messages.
+    pub(crate) relays: Vec<ShardId>,
     /// How consumers' streams are to behave, but for the stream id.
-    pub(crate) offer: crate::config::DataConsumerParameters,
+    pub(crate) offer: DataConsumerParameters,
+}
+
+/// Where a data producer's messages come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DataOrigin {
+    /// An SCTP stream of the client's sending transport.
+    Stream(TransportKey, u16),
+    /// Another shard of the router.
+    Relay(ShardId),
+}
+
+impl DataProducer {
+    pub(crate) fn new(id: DataProducerId, origin: DataOrigin, offer: DataConsumerParameters) -> Self {
+        Self { id, origin, consumers: Vec::new(), relays: Vec::new(), offer }
+    }
+
+    /// The stream its messages come by, if it is on this transport.
+    pub(crate) fn stream_on(&self, transport: TransportKey) -> Option<u16> {
+        match self.origin {
+            DataOrigin::Stream(on, stream) if on == transport => Some(stream),
+            DataOrigin::Stream(..) | DataOrigin::Relay(_) => None,
+        }
+    }
 }
 
 #[derive(Debug)]

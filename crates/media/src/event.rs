@@ -3,6 +3,7 @@
 use crate::ice::{IceState, Tuple};
 use crate::id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, TransportId};
 use crate::ortc::Layers;
+use crate::relay::{Relay, ShardId};
 use bytes::Bytes;
 use serde::Serialize;
 use std::time::Instant;
@@ -10,8 +11,10 @@ use std::time::Instant;
 /// What the shell tells the SFU beside control calls.
 #[derive(Debug)]
 pub enum Input<'a> {
-    /// A UDP payload (or one RFC 4571 frame) as it arrived; decrypted in place.
-    Datagram { tuple: Tuple, bytes: &'a mut [u8] },
+    /// A UDP payload (or one RFC 4571 frame) as it arrived, and when, which is not after `now`; decrypted in place.
+    Datagram { tuple: Tuple, bytes: &'a mut [u8], at: Instant },
+    /// What another shard told this one.
+    Relay { from: ShardId, relay: Relay },
     /// The time asked for by [`Output::Timeout`] has come.
     Timeout,
 }
@@ -21,6 +24,8 @@ pub enum Input<'a> {
 pub enum Output {
     /// Send this datagram.
     Transmit { tuple: Tuple, bytes: Bytes },
+    /// Tell another shard.
+    Relay { to: ShardId, relay: Relay },
     /// Tell the owner of this router.
     Event(RouterId, Event),
     /// Nothing more to do before this time (`None`: before the next input).

@@ -19,6 +19,7 @@ mod id;
 mod nack;
 pub mod ortc;
 mod producer;
+mod relay;
 mod router;
 mod rtcp_io;
 mod rtp;
@@ -44,4 +45,5 @@ pub use event::{
 };
 pub use ice::{IceState, Protocol, Tuple};
 pub use id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, TransportId};
+pub use relay::{Relay, RelayClass, RelayedDataProducer, RelayedProducer, ShardId};
 pub use sfu::Sfu;

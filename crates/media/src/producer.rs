@@ -1,35 +1,47 @@
 //! A track coming in: its encodings, told apart by SSRC and RID, and who gets it.
 
 mod arrival;
+mod encoding;
 mod history;
+mod intake;
 mod key_frames;
+mod origin;
 mod reception;
+mod relays;
 mod stream;
 
 use crate::codec::Codec;
 use crate::consumer::Source;
 use crate::id::ProducerId;
 use crate::ortc::{MediaKind, ProducerKind, RtpParameters};
+use crate::relay::ProducerState;
 use crate::router::{ConsumerKey, TransportKey};
 use crate::rtp::{Header, PayloadType, Rid, Ssrc};
 pub(crate) use arrival::{Arrival, SenderClock};
+pub(crate) use encoding::{Accepted, Encoding};
 pub(crate) use history::{Carried, Content, MAX_PAYLOAD, Stored};
+use intake::{Intake, next_life};
+pub(crate) use intake::{Media, RtxStream};
+pub(crate) use origin::{Origin, Upstream};
+pub(crate) use relays::Relays;
 use std::time::Instant;
-pub(crate) use stream::{INACTIVE_AFTER, Media, RtxStream, Stream};
+pub(crate) use stream::{INACTIVE_AFTER, Newest, Stream};
 
 #[derive(Debug)]
 pub(crate) struct Producer {
     pub(crate) id: ProducerId,
-    pub(crate) transport: TransportKey,
+    pub(crate) origin: Origin,
     pub(crate) kind: MediaKind,
     pub(crate) producer_kind: ProducerKind,
     pub(crate) codec: Codec,
     pub(crate) paused: bool,
     pub(crate) encodings: Vec<Encoding>,
     pub(crate) consumers: Vec<ConsumerKey>,
+    /// The other shards that want its packets.
+    pub(crate) relays: Relays,
     /// What consumers' parameters are derived from.
     pub(crate) consumable: RtpParameters,
-    formats: Formats,
+    pub(crate) formats: Formats,
 }
 
 /// The payload types a producer announced, and what they are good for.
@@ -42,16 +54,6 @@ pub(crate) struct Formats {
     pub(crate) nack: bool,
 }
 
-/// One of a producer's encodings: announced by RID or SSRC, alive once packets came.
-#[derive(Debug, Default)]
-pub(crate) struct Encoding {
-    pub(crate) rid: Option<Rid>,
-    pub(crate) ssrc: Option<Ssrc>,
-    pub(crate) rtx_ssrc: Option<Ssrc>,
-    pub(crate) stream: Option<Stream>,
-    pub(crate) rtx: Option<RtxStream>,
-}
-
 /// What a packet is to its producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -59,28 +61,28 @@ pub(crate) enum Format {
     Rtx,
 }
 
-impl Encoding {
-    fn announced(&self, format: Format) -> Option<Ssrc> {
-        match format {
-            Format::Media => self.ssrc,
-            Format::Rtx => self.rtx_ssrc,
-        }
-    }
-}
-
 impl Producer {
-    pub(crate) fn new(id: ProducerId, transport: TransportKey, kind: MediaKind, offer: Offered) -> Self {
+    pub(crate) fn new(id: ProducerId, origin: Origin, kind: MediaKind, offer: Offered) -> Self {
         Self {
             id,
-            transport,
+            origin,
             kind,
             producer_kind: offer.producer_kind,
             codec: offer.codec,
             paused: offer.paused,
             encodings: offer.encodings,
             consumers: Vec::new(),
+            relays: Relays::default(),
             consumable: offer.consumable,
             formats: offer.formats,
+        }
+    }
+
+    /// The transport its packets come from, if it is of this shard.
+    pub(crate) fn transport(&self) -> Option<TransportKey> {
+        match self.origin {
+            Origin::Transport(transport) => Some(transport),
+            Origin::Relay(_) => None,
         }
     }
 
@@ -127,18 +129,12 @@ impl Producer {
                 encoding.rtx.replace(fresh).map(|old| old.ssrc)
             }
             Format::Media => {
-                let generation =
-                    encoding.stream.as_ref().map_or(0, |old| old.source.generation.wrapping_add(1));
-                let source = Source { encoding: index as u8, generation };
-                let mut fresh = Stream::new(self.codec, clock_rate, source, nack, header, now);
-                let old = encoding.stream.take();
-                if let Some(old) = &old
-                    && old.key_frames.next_timeout(now, std::time::Duration::ZERO).is_some()
-                {
-                    fresh.key_frames.wish();
-                }
-                encoding.stream = Some(fresh);
-                old.map(|old| old.ssrc)
+                let first = Source { encoding: index as u8, generation: 0 };
+                let source = encoding.stream.as_ref().map_or(first, |old| next_life(old.source));
+                let (intake, stream) = Intake::new(self.codec, clock_rate, source, nack, header, now);
+                encoding.stream = Some(stream);
+                encoding.key_frames.forget_last();
+                encoding.intake.replace(intake).map(|old| old.ssrc)
             }
         }
     }
@@ -160,15 +156,32 @@ impl Producer {
         self.encodings.iter().filter_map(|encoding| encoding.stream.as_ref())
     }
 
-    pub(crate) fn streams_mut(&mut self) -> impl Iterator<Item = &mut Stream> {
-        self.encodings.iter_mut().filter_map(|encoding| encoding.stream.as_mut())
+    /// Takes over what the shard that receives a relayed producer tells of it.
+    pub(crate) fn adopt(&mut self, state: ProducerState) {
+        let Origin::Relay(upstream) = &mut self.origin else { return };
+        (upstream.active, upstream.clock_offset) = (state.active, state.clock_offset);
+        self.paused = state.paused;
+        for (source, clock) in state.clocks {
+            if let Some(encoding) = self.encodings.get_mut(usize::from(source.encoding)) {
+                encoding.clock = Some((source, clock));
+            }
+        }
+    }
+
+    /// How a source's media time relates to its sender's wall clock, once that is known.
+    pub(crate) fn clock(&self, source: Source) -> Option<SenderClock> {
+        let (of, clock) = self.encodings.get(usize::from(source.encoding))?.clock?;
+        (of == source).then_some(clock)
     }
 
     /// A bit for each encoding that is being sent. An only one counts even while it is silent, as a screen is on
     /// which nothing moves: there is nothing to replace it by, and its sender still answers key-frame requests.
     pub(crate) fn active(&self, now: Instant) -> u8 {
+        if let Origin::Relay(upstream) = &self.origin {
+            return upstream.active;
+        }
         let fresh = |stream: &&Stream| {
-            !self.is_simulcast() || now.saturating_duration_since(stream.last_arrival()) < INACTIVE_AFTER
+            !self.is_simulcast() || now.saturating_duration_since(stream.newest().at) < INACTIVE_AFTER
         };
         self.streams()
             .filter(fresh)

@@ -5,6 +5,8 @@ mod data_flow;
 mod egress;
 mod feedback;
 mod ingest;
+mod relay;
+mod relayed_data;
 mod reports;
 mod upkeep;
 
@@ -15,8 +17,9 @@ use crate::counters::{Counters, Population};
 use crate::data::{DataConsumer, DataProducer};
 use crate::event::{Event, TransportCloseReason};
 use crate::ice::Tuple;
-use crate::id::RouterId;
-use crate::producer::{Producer, Stream};
+use crate::id::{ProducerId, RouterId};
+use crate::producer::{Encoding, Origin, Producer, Stream};
+use crate::relay::{Message, ProducerMessage, Relay, ShardId};
 use crate::speaker::SpeakerDetector;
 use crate::timer::Timer;
 use crate::transport::{Side, Transport};
@@ -24,7 +27,7 @@ use bytes::Bytes;
 use rand::rngs::StdRng;
 use slotmap::{SlotMap, new_key_type};
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 new_key_type! {
     pub(crate) struct RouterKey;
@@ -42,12 +45,14 @@ pub(crate) type TransportAddress = (RouterKey, TransportKey);
 pub(crate) struct Router {
     pub(crate) id: RouterId,
     key: RouterKey,
+    /// The shard that ranks the call's speakers.
+    home: ShardId,
     pub(crate) transports: SlotMap<TransportKey, Transport>,
     producers: SlotMap<ProducerKey, Producer>,
     consumers: SlotMap<ConsumerKey, Consumer>,
     data_producers: SlotMap<DataProducerKey, DataProducer>,
     data_consumers: SlotMap<DataConsumerKey, DataConsumer>,
-    speakers: SpeakerDetector<ProducerKey>,
+    speakers: SpeakerDetector<ProducerId>,
     next_mapped_ssrc: u32,
 }
 
@@ -69,6 +74,9 @@ pub(crate) struct Outbox {
     pub(crate) events: VecDeque<(RouterId, Event)>,
     /// Transports with media packets to seal, each once.
     pub(crate) due: VecDeque<TransportAddress>,
+    /// Producers with packets for other shards, each once.
+    pub(crate) relay_due: Vec<(RouterKey, ProducerKey)>,
+    pub(crate) relays: VecDeque<(ShardId, Relay)>,
     /// Transports whose timers may have moved.
     pub(crate) touched: Vec<TransportAddress>,
     /// What stopped leading to which transport.
@@ -82,17 +90,18 @@ pub(crate) struct Outbox {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Ended {
     Transport(crate::id::TransportId),
-    Producer(crate::id::ProducerId),
+    Producer(ProducerId),
     Consumer(crate::id::ConsumerId),
     DataProducer(crate::id::DataProducerId),
     DataConsumer(crate::id::DataConsumerId),
 }
 
 impl Router {
-    pub(crate) fn new(id: RouterId, key: RouterKey) -> Self {
+    pub(crate) fn new(id: RouterId, key: RouterKey, home: ShardId) -> Self {
         Self {
             id,
             key,
+            home,
             transports: SlotMap::with_key(),
             producers: SlotMap::with_key(),
             consumers: SlotMap::with_key(),
@@ -106,7 +115,8 @@ impl Router {
     pub(crate) fn count(&self, population: &mut Population) {
         population.routers += 1;
         population.transports += self.transports.len();
-        population.producers += self.producers.len();
+        population.producers +=
+            self.producers.values().filter(|producer| producer.transport().is_some()).count();
         population.consumers += self.consumers.len();
         population.data_producers += self.data_producers.len();
         population.data_consumers += self.data_consumers.len();
@@ -156,13 +166,14 @@ impl Router {
         for &consumer in &producer.consumers {
             self.end_consumer(consumer, ctx);
         }
-        if let Some(Side::Uplink(uplink)) = self.transports.get_mut(producer.transport).map(|it| &mut it.side)
-        {
+        let Origin::Transport(transport) = producer.origin else { return Some(producer) };
+        if let Some(Side::Uplink(uplink)) = self.transports.get_mut(transport).map(|it| &mut it.side) {
             uplink.forget(key);
         }
-        if let Some(change) = self.speakers.remove(key) {
-            self.announce_speaker(change, ctx);
+        for shard in producer.relays.shards() {
+            self.tell(shard, producer.id, ProducerMessage::Closed, ctx);
         }
+        self.end_voice(producer.id, ctx);
         Some(producer)
     }
 
@@ -172,6 +183,8 @@ impl Router {
         ctx.outbox.ended.push(Ended::Consumer(consumer.id));
         if let Some(producer) = self.producers.get_mut(consumer.producer) {
             producer.consumers.retain(|&other| other != key);
+            self.release_unused(consumer.producer, ctx);
+            self.update_subscription(consumer.producer, ctx);
         }
         if let Some(Side::Downlink(downlink)) =
             self.transports.get_mut(consumer.transport).map(|it| &mut it.side)
@@ -196,20 +209,45 @@ impl Router {
     /// Asks the producer's client for a key frame of one encoding, as soon as that may be.
     fn wish_key_frame(&mut self, key: ProducerKey, encoding: u8, ctx: &mut Context<'_>) {
         let Some(producer) = self.producers.get_mut(key) else { return };
-        let Some(stream) =
-            producer.encodings.get_mut(usize::from(encoding)).and_then(|it| it.stream.as_mut())
+        let Some(Encoding { key_frames, stream, .. }) = producer.encodings.get_mut(usize::from(encoding))
         else {
             return;
         };
-        stream.key_frames.wish();
-        let Some(transport) = self.transports.get_mut(producer.transport) else { return };
-        let at = stream.key_frames.next_timeout(ctx.now, transport.rtt());
+        let transport_key = match &producer.origin {
+            Origin::Transport(_) if stream.is_none() => return,
+            Origin::Transport(transport) => *transport,
+            Origin::Relay(upstream) => {
+                key_frames.wish();
+                // Whoever still waits wishes again at the next packet, so no timer is needed.
+                if key_frames.poll(ctx.now, Duration::ZERO) {
+                    let (id, shard) = (producer.id, upstream.shard);
+                    self.tell(shard, id, ProducerMessage::KeyFrame(encoding), ctx);
+                }
+                return;
+            }
+        };
+        key_frames.wish();
+        let Some(transport) = self.transports.get_mut(transport_key) else { return };
+        let at = key_frames.next_timeout(ctx.now, transport.rtt());
         transport.timers.advance(Timer::KeyFrame, at.unwrap_or(ctx.now));
-        ctx.outbox.touched.push((self.key, producer.transport));
+        ctx.outbox.touched.push((self.key, transport_key));
     }
 
-    fn announce_speaker(&self, speaker: Option<ProducerKey>, ctx: &mut Context<'_>) {
-        let producer = speaker.and_then(|key| self.producers.get(key)).map(|producer| producer.id);
+    /// Forgets a producer's voice; the home shard is told.
+    pub(crate) fn end_voice(&mut self, producer: ProducerId, ctx: &mut Context<'_>) {
+        let change = self.speakers.remove(producer);
+        if !self.is_home(ctx) {
+            self.send(self.home, Message::VoiceEnded(producer), ctx);
+        } else if let Some(change) = change {
+            self.announce_speaker(change, ctx);
+        }
+    }
+
+    fn is_home(&self, ctx: &Context<'_>) -> bool {
+        self.home == ctx.config.shard
+    }
+
+    fn announce_speaker(&self, producer: Option<ProducerId>, ctx: &mut Context<'_>) {
         ctx.outbox.events.push_back((self.id, Event::ActiveSpeaker { producer }));
     }
 }

@@ -11,7 +11,7 @@ use std::fmt;
 
 pub(crate) use extension::{AudioLevel, TransportSequence};
 pub(crate) use header::Header;
-pub(crate) use header_writer::{ExtensionForm, FixedHeader, HeaderWriter};
+pub(crate) use header_writer::{ExtensionForm, FixedHeader, HeaderWriter, set_padding};
 pub(crate) use identifier::{Mid, Rid};
 pub(crate) use unwrap::SequenceUnwrapper;
 

@@ -23,6 +23,14 @@ pub(crate) enum Payload {
     Binary(Bytes),
 }
 
+impl Payload {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Text(bytes) | Self::Binary(bytes) => bytes.len(),
+        }
+    }
+}
+
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum SctpEvent {
     /// The association is up: streams can send.

@@ -9,6 +9,7 @@ use crate::counters::{Counters, Population};
 use crate::event::{Input, Output, Sealed, TransportCloseReason};
 use crate::ice::{Tuple, local_username_fragment};
 use crate::id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, TransportId};
+use crate::relay::{Message, Relay, ShardId};
 use crate::router::{
     ConsumerKey, Context, DataConsumerKey, DataProducerKey, Ended, Outbox, ProducerKey, Router, RouterKey,
     TransportAddress, TransportKey,
@@ -76,7 +77,8 @@ impl Sfu {
     /// Tells the SFU what came or that time has passed. `now` must never go back.
     pub fn handle_input(&mut self, input: Input<'_>, now: Instant) {
         match input {
-            Input::Datagram { tuple, bytes } => self.receive(tuple.canonical(), bytes, now),
+            Input::Datagram { tuple, bytes, at } => self.receive(tuple.canonical(), bytes, at, now),
+            Input::Relay { from, relay } => self.receive_relay(from, relay, now),
             Input::Timeout => self.wake(now),
         }
     }
@@ -104,6 +106,14 @@ impl Sfu {
         if let Some((tuple, bytes)) = self.outbox.transmits.pop_front() {
             return Output::Transmit { tuple, bytes };
         }
+        while let Some((router_key, producer)) = self.outbox.relay_due.pop() {
+            if let Some(router) = self.routers.get_mut(router_key) {
+                router.flush_relay(producer, &mut self.outbox);
+            }
+        }
+        if let Some((to, relay)) = self.outbox.relays.pop_front() {
+            return Output::Relay { to, relay };
+        }
         if let Some((router, event)) = self.outbox.events.pop_front() {
             return Output::Event(router, event);
         }
@@ -128,6 +138,11 @@ impl Sfu {
         &self.counters
     }
 
+    /// How many transports are alive.
+    pub fn transports(&self) -> usize {
+        self.names.transports.len()
+    }
+
     /// What is alive.
     pub fn population(&self) -> Population {
         let mut population = Population::default();
@@ -136,7 +151,7 @@ impl Sfu {
         population
     }
 
-    fn receive(&mut self, tuple: Tuple, bytes: &mut [u8], now: Instant) {
+    fn receive(&mut self, tuple: Tuple, bytes: &mut [u8], at: Instant, now: Instant) {
         let class = classify(bytes);
         let found = match class {
             DatagramClass::Stun => self.demux.by_username(bytes),
@@ -166,13 +181,42 @@ impl Sfu {
                 self.note_tuple(tuple, router_key, transport_key);
             }
             DatagramClass::Dtls => router.receive_dtls(transport_key, bytes, &mut ctx),
-            DatagramClass::Rtp => router.receive_rtp(transport_key, bytes, &mut ctx),
+            DatagramClass::Rtp => router.receive_rtp(transport_key, bytes, at, &mut ctx),
             DatagramClass::Rtcp => router.receive_rtcp(transport_key, bytes, &mut ctx),
             DatagramClass::Unknown => {}
         }
         self.outbox.touched.push((router_key, transport_key));
         self.settle();
         self.current = None;
+    }
+
+    fn receive_relay(&mut self, from: ShardId, relay: Relay, now: Instant) {
+        let Some(&router_key) = self.names.routers.get(&relay.router) else {
+            self.counters.relayed_unknown += 1;
+            return;
+        };
+        match relay.message {
+            Message::Producer(id, message) => {
+                let named = self.names.producers.get(&id).filter(|(router, _)| *router == router_key);
+                let producer = (id, named.map(|&(_, key)| key));
+                self.work(now, router_key, None, |router, ctx| {
+                    router.receive_producer_message(from, producer, message, ctx);
+                });
+            }
+            Message::DataProducer(id, message) => {
+                let named = self.names.data_producers.get(&id).filter(|(router, _)| *router == router_key);
+                let producer = (id, named.map(|&(_, key)| key));
+                self.work(now, router_key, None, |router, ctx| {
+                    router.receive_data_message(from, producer, message, ctx);
+                });
+            }
+            Message::Voices(voices) => {
+                self.work(now, router_key, None, |router, ctx| router.receive_voices(voices, ctx));
+            }
+            Message::VoiceEnded(producer) => {
+                self.work(now, router_key, None, |router, ctx| router.end_voice(producer, ctx));
+            }
+        }
     }
 
     /// A valid check makes its tuple lead to the transport; another transport's old claim to it is void.

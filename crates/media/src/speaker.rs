@@ -28,7 +28,27 @@ impl<K: Copy + Eq + Hash> SpeakerDetector<K> {
     pub(crate) fn level(&mut self, producer: K, level: u8, now: Instant) {
         let frame = self.frame(now);
         let level = -f32::from(level);
-        self.voices.entry(producer).or_insert_with(|| Voice::new(frame)).hear(level, frame);
+        let voice = self.voices.entry(producer).or_insert_with(|| Voice::Near(NearVoice::new(frame)));
+        if let Voice::Near(voice) = voice {
+            voice.hear(level, frame);
+        }
+    }
+
+    /// Notes how a producer speaks whose packets are heard elsewhere.
+    pub(crate) fn told(&mut self, producer: K, activity: Activity, now: Instant) {
+        let frame = self.frame(now);
+        self.voices.insert(producer, Voice::Far(activity, frame));
+    }
+
+    /// How everybody speaks who is heard here, for [`Self::told`], at most every 200 ms; `None` when all are silent.
+    pub(crate) fn activities(&mut self, now: Instant) -> Option<Vec<(K, Activity)>> {
+        if !is_due(&mut self.reported_at, now) {
+            return None;
+        }
+        let frame = self.frame(now);
+        let activities = self.voices.iter().map(|(&producer, voice)| (producer, voice.activity(frame)));
+        let speaking: Vec<_> = activities.filter(|(_, activity)| !activity.is_silence()).collect();
+        (!speaking.is_empty()).then_some(speaking)
     }
 
     /// Forgets a producer. Returns the new dominant speaker, which is none until the next decision, if it was this.
@@ -95,9 +115,17 @@ impl<K> Default for SpeakerDetector<K> {
     }
 }
 
+/// How one producer speaks.
+#[derive(Debug)]
+enum Voice {
+    Near(NearVoice),
+    /// As last told, and in which frame.
+    Far(Activity, u64),
+}
+
 /// One producer's last 64 frames of 20 ms.
 #[derive(Debug)]
-struct Voice {
+struct NearVoice {
     /// Number of the newest frame.
     frame: u64,
     /// A bit for each frame in which there was speech; the newest is the lowest.
@@ -109,8 +137,8 @@ struct Voice {
 }
 
 /// How a voice stands at one instant.
-#[derive(Debug)]
-struct Activity {
+#[derive(Debug, Clone)]
+pub(crate) struct Activity {
     /// Frames of speech in the last 200 ms.
     voice: u32,
     /// Frames of speech in the last 1.28 s.
@@ -119,6 +147,16 @@ struct Activity {
 }
 
 impl Voice {
+    fn activity(&self, frame: u64) -> Activity {
+        match self {
+            Self::Near(voice) => voice.activity(frame),
+            Self::Far(activity, told) if frame.saturating_sub(*told) <= TOLD_FRAMES => activity.clone(),
+            Self::Far(..) => Activity::SILENCE,
+        }
+    }
+}
+
+impl NearVoice {
     fn new(frame: u64) -> Self {
         Self { frame, speech: 0, level: DIGITAL_SILENCE, noise: LOUDEST_NOISE }
     }
@@ -151,6 +189,12 @@ impl Voice {
 }
 
 impl Activity {
+    const SILENCE: Self = Self { voice: 0, floor: 0, level: DIGITAL_SILENCE };
+
+    fn is_silence(&self) -> bool {
+        self.floor == 0 && self.level <= SILENCE
+    }
+
     /// It speaks more than the dominant speaker just now, and has had the floor clearly longer of late.
     fn takes_over(&self, dominant: Option<&Self>) -> bool {
         match dominant {
@@ -182,6 +226,8 @@ const INTERVAL: Duration = Duration::from_millis(200);
 const FRAME: Duration = Duration::from_millis(20);
 /// 100 ms: the longest packets in use, and jitter.
 const HELD_FRAMES: u64 = 5;
+/// 600 ms: three tellings, two of which may be lost.
+const TOLD_FRAMES: u64 = 30;
 /// The newest ten frames.
 const VOICE_FRAMES: u64 = (1 << 10) - 1;
 

@@ -1,6 +1,7 @@
 //! The DTLS client (RFC 6347) and the SRTP keys it exports (RFC 5764).
 
 use crate::options::{DtlsParameters, Fingerprint};
+use crate::srtp::Srtp;
 use anyhow::{Context, Result, anyhow, ensure};
 use bytes::BytesMut;
 use rtc_crypto::{HashAlgorithm, RTCCryptoProvider};
@@ -11,7 +12,6 @@ use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 use rtc_shared::TransportProtocol;
 use rtc_shared::error::Error as RtcError;
 use rtc_srtp::config::{Config as SrtpConfig, LABEL_EXTRACTOR_DTLS_SRTP};
-use rtc_srtp::context::Context as SrtpContext;
 use rtc_srtp::protection_profile::ProtectionProfile;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
@@ -52,12 +52,6 @@ pub(crate) struct DtlsClient {
     endpoint: Endpoint,
 }
 
-/// The SRTP contexts of a finished handshake.
-pub(crate) struct SrtpPair {
-    pub(crate) outbound: SrtpContext,
-    pub(crate) inbound: SrtpContext,
-}
-
 impl DtlsClient {
     /// Starts the handshake; the first flight waits in [`Self::poll_transmit`].
     pub(crate) fn connect(identity: &Identity, server: &DtlsParameters, now: Instant) -> Result<Self> {
@@ -93,7 +87,7 @@ impl DtlsClient {
         record: &[u8],
         now: Instant,
         crypto: &dyn RTCCryptoProvider,
-    ) -> Result<Option<SrtpPair>> {
+    ) -> Result<Option<Srtp>> {
         let events = self.endpoint.read(now, PEER, None, BytesMut::from(record));
         for event in events.map_err(|error| anyhow!("DTLS: {error}"))? {
             if matches!(event, EndpointEvent::HandshakeComplete) {
@@ -121,7 +115,7 @@ impl DtlsClient {
         self.endpoint.stop(now, PEER);
     }
 
-    fn export_keys(&self, crypto: &dyn RTCCryptoProvider) -> Result<SrtpPair> {
+    fn export_keys(&self, crypto: &dyn RTCCryptoProvider) -> Result<Srtp> {
         let state = self.endpoint.get_connection_state(PEER).context("no DTLS state")?;
         let chosen = state.srtp_protection_profile();
         let offered = OFFERED_PROFILES.iter().find(|(dtls, _)| *dtls == chosen);
@@ -134,15 +128,7 @@ impl DtlsClient {
             .map_err(|error| anyhow!("exporting SRTP keys: {error}"))?;
         let split = config.set_session_keys_from_keying_material(material.as_ref(), true);
         split.map_err(|error| anyhow!("splitting SRTP keys: {error}"))?;
-        let keys = &config.keys;
-        let context = |key: &[u8], salt: &[u8]| {
-            SrtpContext::new(key, salt, profile, None, None, crypto.crypto())
-                .map_err(|error| anyhow!("SRTP: {error}"))
-        };
-        Ok(SrtpPair {
-            outbound: context(&keys.local_master_key, &keys.local_master_salt)?,
-            inbound: context(&keys.remote_master_key, &keys.remote_master_salt)?,
-        })
+        Srtp::new(&config.keys, profile, crypto)
     }
 }
 
@@ -170,11 +156,14 @@ mod tests {
     #[test]
     fn both_ends_of_a_handshake_can_read_each_others_media() {
         let (server, client) = (Identity::generate().unwrap(), Identity::generate().unwrap());
-        let keys = handshake(&client, &server, &server.dtls_parameters()).unwrap();
-        let (mut from_client, mut to_server) = (keys.client.outbound, keys.server.inbound);
+        let (client, server) = handshake(&client, &server, &server.dtls_parameters()).unwrap();
+        // Each exported as a client would: what the server calls its own keys are the client's.
+        let (mut client, mut server) = (client, server.swapped());
         let packet = [0x80, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 7, 42];
-        let sealed = from_client.encrypt_rtp(&packet).unwrap();
-        assert_eq!(to_server.decrypt_rtp(&sealed).unwrap()[..], packet);
+        let mut sealed = packet.to_vec();
+        client.seal_rtp(&mut sealed).unwrap();
+        let opened = server.open_rtp(&mut sealed).unwrap();
+        assert_eq!(sealed[..opened], packet);
     }
 
     #[test]
@@ -184,13 +173,8 @@ mod tests {
         assert!(handshake(&client, &server, &another.dtls_parameters()).is_err());
     }
 
-    struct Keys {
-        client: SrtpPair,
-        server: SrtpPair,
-    }
-
     /// Passes flights until both ends have keys or the client gives up.
-    fn handshake(client: &Identity, server: &Identity, signalled: &DtlsParameters) -> Result<Keys> {
+    fn handshake(client: &Identity, server: &Identity, signalled: &DtlsParameters) -> Result<(Srtp, Srtp)> {
         let now = Instant::now();
         let config = ConfigBuilder::default()
             .with_crypto_provider(server.crypto.clone())
@@ -214,7 +198,6 @@ mod tests {
                 client_keys = client_keys.or(keys);
             }
         }
-        let (client, server) = client_keys.zip(server_keys).context("no keys")?;
-        Ok(Keys { client, server: SrtpPair { outbound: server.inbound, inbound: server.outbound } })
+        client_keys.zip(server_keys).context("no keys")
     }
 }

@@ -6,6 +6,7 @@
 mod dtls;
 mod ice;
 mod options;
+mod srtp;
 mod transport;
 
 pub use dtls::Identity;

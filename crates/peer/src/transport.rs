@@ -1,10 +1,11 @@
 //! A peer's transport as a state machine: ICE checks, DTLS handshake, SRTP. Datagrams in, datagrams out; whoever
 //! drives it owns the socket and the clock, so that one loop can drive many.
 
-use crate::dtls::{DtlsClient, Identity, SrtpPair};
+use crate::dtls::{DtlsClient, Identity};
 use crate::ice::IceClient;
 use crate::options::{DtlsParameters, TransportOptions};
-use anyhow::{Result, anyhow};
+use crate::srtp::Srtp;
+use anyhow::{Context, Result, anyhow};
 use bytes::{Bytes, BytesMut};
 use rtc_rtp::Packet;
 use rtc_shared::marshal::{Marshal, Unmarshal};
@@ -16,7 +17,7 @@ pub struct Transport {
     server: DtlsParameters,
     ice: IceClient,
     dtls: Option<DtlsClient>,
-    srtp: Option<SrtpPair>,
+    srtp: Option<Srtp>,
     outgoing: VecDeque<Bytes>,
     /// Received packets that did not authenticate or parse.
     pub rejected: u64,
@@ -55,7 +56,7 @@ impl Transport {
             }
             [20..=63, ..] => self.handle_dtls(bytes, now),
             [128..=191, 192..=223, ..] => Ok(self.open_rtcp(bytes).map(Incoming::Rtcp)),
-            [128..=191, ..] => Ok(self.open_rtp(bytes).map(Incoming::Rtp)),
+            [128..=191, ..] => Ok(self.open_rtp_copy(bytes).map(Incoming::Rtp)),
             _ => {
                 self.rejected += 1;
                 Ok(None)
@@ -80,18 +81,41 @@ impl Transport {
     }
 
     pub fn send_rtp(&mut self, packet: &Packet) -> Result<()> {
-        let Some(srtp) = &mut self.srtp else { return Ok(()) };
+        if self.srtp.is_none() {
+            return Ok(());
+        }
         let plain = packet.marshal().map_err(|error| anyhow!("RTP: {error}"))?;
-        let sealed = srtp.outbound.encrypt_rtp(&plain).map_err(|error| anyhow!("SRTP: {error}"))?;
-        self.outgoing.push_back(sealed.freeze());
+        let mut sealed = Vec::from(plain);
+        self.seal_rtp(&mut sealed)?;
+        self.outgoing.push_back(sealed.into());
         Ok(())
     }
 
+    /// Seals the RTP packet that `packet` holds, for whoever sends it without [`Self::poll_transmit`].
+    ///
+    /// # Errors
+    /// Before [`Incoming::Connected`], and for what is no RTP packet.
+    pub fn seal_rtp(&mut self, packet: &mut Vec<u8>) -> Result<()> {
+        self.srtp.as_mut().context("the handshake is not done")?.seal_rtp(packet)
+    }
+
+    /// Opens an SRTP packet where it lies and returns the plain packet's length; `None`, and counted as rejected, if it
+    /// does not authenticate.
+    pub fn open_rtp(&mut self, datagram: &mut [u8]) -> Option<usize> {
+        let opened = self.srtp.as_mut().and_then(|srtp| srtp.open_rtp(datagram));
+        self.rejected += u64::from(opened.is_none());
+        opened
+    }
+
     pub fn send_rtcp(&mut self, packets: &[Box<dyn rtcp::Packet>]) -> Result<()> {
-        let Some(srtp) = &mut self.srtp else { return Ok(()) };
         let plain = rtcp::packet::marshal(packets).map_err(|error| anyhow!("RTCP: {error}"))?;
-        let sealed = srtp.outbound.encrypt_rtcp(&plain).map_err(|error| anyhow!("SRTCP: {error}"))?;
-        self.outgoing.push_back(sealed.freeze());
+        self.send_rtcp_bytes(&plain)
+    }
+
+    /// Sends a compound packet that is marshalled already.
+    pub fn send_rtcp_bytes(&mut self, plain: &[u8]) -> Result<()> {
+        let Some(srtp) = &mut self.srtp else { return Ok(()) };
+        self.outgoing.push_back(srtp.seal_rtcp(plain)?.freeze());
         Ok(())
     }
 
@@ -116,15 +140,17 @@ impl Transport {
         Ok(Some(Incoming::Connected))
     }
 
-    fn open_rtp(&mut self, bytes: &[u8]) -> Option<Packet> {
-        let opened = self.srtp.as_mut().and_then(|srtp| srtp.inbound.decrypt_rtp(bytes).ok());
-        let packet = opened.and_then(|mut plain: BytesMut| Packet::unmarshal(&mut plain).ok());
+    fn open_rtp_copy(&mut self, bytes: &[u8]) -> Option<Packet> {
+        let mut plain = BytesMut::from(bytes);
+        let length = self.open_rtp(&mut plain)?;
+        plain.truncate(length);
+        let packet = Packet::unmarshal(&mut plain).ok();
         self.rejected += u64::from(packet.is_none());
         packet
     }
 
     fn open_rtcp(&mut self, bytes: &[u8]) -> Option<Vec<Box<dyn rtcp::Packet>>> {
-        let opened = self.srtp.as_mut().and_then(|srtp| srtp.inbound.decrypt_rtcp(bytes).ok());
+        let opened = self.srtp.as_mut().and_then(|srtp| srtp.open_rtcp(bytes));
         let packets = opened.and_then(|mut plain| rtcp::packet::unmarshal(&mut plain).ok());
         self.rejected += u64::from(packets.is_none());
         packets

@@ -128,6 +128,7 @@ fn media(settings: MediaSettings) -> Result<(MediaConfig, IceServers), ConfigErr
         bind: settings.media_host,
         port: settings.media_port,
         workers,
+        max_load: f64::from(settings.max_load_percent) / 100.0,
         announced: settings.announced_addresses,
     };
     Ok((media, IceServers { urls: settings.turn_urls, secret }))

@@ -77,6 +77,9 @@ pub(crate) struct MediaSettings {
     /// Media worker threads [default: one per core].
     #[arg(long, env = "MEDIA_WORKERS", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) media_workers: Option<u16>,
+    /// Share of the media workers' time, in per cent, beyond which no new call and nobody new is admitted.
+    #[arg(long, env = "MAX_LOAD_PERCENT", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) max_load_percent: u8,
     /// Addresses that clients are told instead of the bound ones, when a NAT maps them port for port.
     #[arg(long, env = "ANNOUNCED_ADDRESSES", value_delimiter = ',')]
     pub(crate) announced_addresses: Vec<IpAddr>,

@@ -8,6 +8,8 @@ export interface IncomingStats {
   codec: string | undefined;
   packetsReceived: number;
   bytesReceived: number;
+  /** Bytes of headers and padding. */
+  headerBytesReceived: number | undefined;
   framesDecoded: number | undefined;
   frameWidth: number | undefined;
   frameHeight: number | undefined;
@@ -35,6 +37,7 @@ export async function incomingStats(session: MediaSession): Promise<IncomingStat
         codec,
         packetsReceived: row.packetsReceived ?? 0,
         bytesReceived: row.bytesReceived ?? 0,
+        headerBytesReceived: row.headerBytesReceived,
         framesDecoded: row.framesDecoded,
         frameWidth: row.frameWidth,
         frameHeight: row.frameHeight,
@@ -70,6 +73,7 @@ interface RtpStats {
   scalabilityMode?: string;
   packetsReceived?: number;
   bytesReceived?: number;
+  headerBytesReceived?: number;
   packetsSent?: number;
   framesDecoded?: number;
   framesEncoded?: number;

@@ -49,6 +49,7 @@ impl Call {
             bind: vec![plan.device.server()],
             port: 0,
             workers: plan.workers,
+            max_load: 1.0,
             announced: vec![],
         };
         if plan.workers == 1 {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use switchyard_media::ortc::MediaKind;
 use switchyard_media::{
     Batch, Certificate, Config, ConsumerId, Counters, Direction, Epoch, Input, Output, ProducerId, Protocol,
-    RouterId, Sealed, Sfu, TransportId, TransportOptions, Tuple,
+    RouterId, Sealed, Sfu, ShardId, TransportId, TransportOptions, Tuple,
 };
 use switchyard_peer::{Identity, Incoming, Transport};
 use uuid::Uuid;
@@ -39,7 +39,7 @@ impl InProcessCall {
     pub(crate) fn new(subscribers: usize, profile: Profile) -> Result<Self> {
         let now = Instant::now();
         let certificate = Certificate::generate().map_err(|error| anyhow!("{error}"))?;
-        let config = Config::new(vec![SERVER.parse()?], certificate);
+        let config = Config::new(ShardId(0), vec![SERVER.parse()?], certificate);
         let sfu = Sfu::new(config, [7; 32], Epoch { at: now, unix: UNIX });
         let mut call = Self {
             sfu,
@@ -49,7 +49,7 @@ impl InProcessCall {
             peers: Vec::with_capacity(subscribers + 1),
             tracks: Tracks::new(),
         };
-        call.sfu.create_router(ROUTER)?;
+        call.sfu.create_router(ROUTER, ShardId(0))?;
         let identity = profile.identity()?;
         let send = call.join(&identity, Direction::Send)?;
         for (track, id) in [(&call.tracks.audio, AUDIO), (&call.tracks.video, VIDEO)] {
@@ -87,7 +87,7 @@ impl InProcessCall {
     /// What the SFU does because a burst came: the packets' own cost.
     fn carry(&mut self, burst: &mut Burst) {
         for bytes in burst {
-            self.sfu.handle_input(Input::Datagram { tuple: tuple(0), bytes }, self.now);
+            self.sfu.handle_input(Input::Datagram { tuple: tuple(0), bytes, at: self.now }, self.now);
         }
         while self.seal_due() == Sealed::More {}
     }
@@ -101,7 +101,7 @@ impl InProcessCall {
         loop {
             match self.sfu.poll_output() {
                 Output::Transmit { bytes, .. } => drop(black_box(bytes)),
-                Output::Event(..) => {}
+                Output::Event(..) | Output::Relay { .. } => {}
                 Output::Timeout(at) => return self.timeout = at,
             }
         }
@@ -124,7 +124,8 @@ impl InProcessCall {
     fn join(&mut self, identity: &Identity, direction: Direction) -> Result<TransportId> {
         let index = self.peers.len();
         let id = TransportId(Uuid::from_u128(index as u128));
-        let parameters = self.sfu.create_transport(self.now, ROUTER, id, TransportOptions { direction })?;
+        let parameters =
+            self.sfu.create_transport(self.now, ROUTER, id, TransportOptions { direction, padding: true })?;
         let dtls = serde_json::from_value(serde_json::to_value(identity.dtls_parameters())?)?;
         self.sfu.connect_transport(self.now, id, &dtls)?;
         let options = serde_json::from_value(serde_json::to_value(parameters)?)?;
@@ -140,7 +141,7 @@ impl InProcessCall {
         while let Some(datagram) = self.peers[index].transport.poll_transmit() {
             let mut bytes = datagram.to_vec();
             let tuple = tuple(index);
-            self.sfu.handle_input(Input::Datagram { tuple, bytes: &mut bytes }, self.now);
+            self.sfu.handle_input(Input::Datagram { tuple, bytes: &mut bytes, at: self.now }, self.now);
             self.deliver()?;
         }
         Ok(())
@@ -155,7 +156,7 @@ impl InProcessCall {
                     let incoming = peer.transport.handle_datagram(&bytes, self.now)?;
                     peer.connected |= matches!(incoming, Some(Incoming::Connected));
                 }
-                Output::Event(..) => {}
+                Output::Event(..) | Output::Relay { .. } => {}
                 Output::Timeout(at) => {
                     self.timeout = at;
                     return Ok(());

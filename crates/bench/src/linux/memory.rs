@@ -61,7 +61,8 @@ pub(crate) fn serve() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let bind = vec![Ipv4Addr::LOCALHOST.into()];
-        let media = Media::start(MediaConfig { bind, port: 0, workers: 1, announced: vec![] }).await?;
+        let media =
+            Media::start(MediaConfig { bind, port: 0, workers: 1, max_load: 1.0, announced: vec![] }).await?;
         let mut hosted = None;
         for line in stdin().lines() {
             let answer = match serde_json::from_str(&line?)? {

@@ -86,7 +86,8 @@ impl World {
 
     pub(crate) async fn with(config: ControlConfig) -> Self {
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let media = MediaConfig { bind: vec![loopback], port: 0, workers: 1, announced: Vec::new() };
+        let media =
+            MediaConfig { bind: vec![loopback], port: 0, workers: 1, max_load: 1.0, announced: Vec::new() };
         let control = Control::start(config, Media::start(media).await.unwrap()).await.unwrap();
         Self { control }
     }

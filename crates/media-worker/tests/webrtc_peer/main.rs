@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use switchyard_media_worker::media::ortc::{MediaKind, router_rtp_capabilities};
 use switchyard_media_worker::media::{ConsumeOptions, Direction, ProduceOptions, ProducerId};
-use switchyard_media_worker::{Media, MediaConfig, Router};
+use switchyard_media_worker::{Counters, Media, MediaConfig, Router};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use webrtc::media_stream::track_local::TrackLocal;
@@ -33,12 +33,33 @@ use webrtc::runtime::TokioRuntime;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sound_and_pictures_flow_between_two_peers_of_another_implementation() {
+    let counters = call(1, 0).await;
+    assert_eq!(counters[0].media.relayed_in, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sound_and_pictures_flow_from_one_worker_to_another() {
+    // So many others that the subscriber's transport is on the other worker.
+    let counters = call(2, 16).await;
+    let [home, other] = &counters[..] else { panic!("two workers") };
+    assert!(other.media.relayed_in >= 200, "{:?}", other.media);
+    assert!(home.media.packets_received >= 200, "{:?}", home.media);
+    assert_eq!((home.media.packets_sent, other.media.packets_received), (0, 0));
+    let dropped = |it: &Counters| it.shell.relay_video_dropped + it.shell.relay_audio_dropped;
+    assert_eq!(dropped(home) + dropped(other), 0);
+}
+
+/// A call of a publisher, some who only have a transport, and a subscriber, who gets everything.
+async fn call(workers: usize, idle: usize) -> Vec<Counters> {
     let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let config = MediaConfig { bind: vec![loopback], port: 0, workers: 1, announced: vec![] };
+    let config = MediaConfig { bind: vec![loopback], port: 0, workers, max_load: 1.0, announced: vec![] };
     let media = Media::start(config).await.unwrap();
     let (router, _events) = media.create_router().await.unwrap();
 
     let (publisher, producers) = Publisher::join(&router).await;
+    for _ in 0..idle {
+        router.create_transport(Direction::Recv).await.unwrap();
+    }
     let mut subscriber = Subscriber::join(&router, &producers).await;
     let sending = tokio::spawn(publisher.send_forever());
     for kind in [MediaKind::Audio, MediaKind::Video] {
@@ -51,9 +72,12 @@ async fn sound_and_pictures_flow_between_two_peers_of_another_implementation() {
     }
     sending.abort();
 
-    let counters = &media.counters().await[0];
-    assert_eq!(counters.media.srtp_rejected + counters.media.rtp_unknown_stream, 0, "{:?}", counters.media);
+    let counters = media.counters().await;
+    for Counters { media, .. } in &counters {
+        assert_eq!(media.srtp_rejected + media.rtp_unknown_stream, 0, "{media:?}");
+    }
     media.shutdown().await;
+    counters
 }
 
 /// Sends one microphone and one camera.

@@ -90,6 +90,16 @@ impl Segments {
         Some((SegmentId(id as u8), outgoing))
     }
 
+    /// The source and incoming number of outgoing `outgoing`.
+    pub(crate) fn unmap(&self, outgoing: u64) -> Option<(Source, u64)> {
+        let oldest = self.count.saturating_sub(CAPACITY);
+        (oldest..self.count).rev().find_map(|number| {
+            let segment = &self.ring[number % CAPACITY];
+            let sequence = outgoing.checked_add_signed(segment.offset)?;
+            (segment.start..segment.end).contains(&sequence).then_some((segment.source, sequence))
+        })
+    }
+
     fn close(&mut self, end: u64) {
         if let Some(last) = self.count.checked_sub(1) {
             let segment = &mut self.ring[last % CAPACITY];
@@ -131,6 +141,8 @@ mod tests {
         assert_eq!(outgoing(103), Some(12));
         assert_eq!(outgoing(105), Some(13));
         assert_eq!((outgoing(101), outgoing(104)), (None, None), "a dropped packet has no slot");
+        let back: Vec<_> = (10..14).map(|outgoing| segments.unmap(outgoing).unwrap().1).collect();
+        assert_eq!(back, [100, 102, 103, 105]);
     }
 
     #[test]

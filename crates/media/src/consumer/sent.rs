@@ -21,6 +21,8 @@ pub(crate) struct Record {
     pub(crate) segment: SegmentId,
     /// The marker is set though the producer's is not.
     pub(crate) ends_picture: bool,
+    /// Bytes of padding that it was sealed with.
+    pub(crate) padding: u8,
     pub(crate) retransmissions: u8,
 }
 
@@ -72,6 +74,7 @@ mod tests {
             transport_sequence: 0,
             segment,
             ends_picture: false,
+            padding: 0,
             retransmissions: 0,
         }
     }

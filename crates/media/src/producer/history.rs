@@ -30,7 +30,7 @@ pub(crate) struct Stored {
 }
 
 /// What is sent again and again of a stored packet.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Content<'a> {
     pub(crate) payload: &'a [u8],
     /// Value of the dependency descriptor extension; empty if there was none.

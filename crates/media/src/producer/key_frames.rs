@@ -21,6 +21,11 @@ impl KeyFrameRequests {
         self.awaited = false;
     }
 
+    /// Whoever was asked last is not who is to be asked next.
+    pub(crate) fn forget_last(&mut self) {
+        self.last_sent = None;
+    }
+
     /// True when a request is to be sent at `now`, which is then taken as sent.
     pub(crate) fn poll(&mut self, now: Instant, rtt: Duration) -> bool {
         let due = self.deadline(rtt).is_some_and(|at| at.is_none_or(|at| at <= now));

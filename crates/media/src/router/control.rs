@@ -3,10 +3,11 @@
 use super::{ConsumerKey, Context, DataConsumerKey, DataProducerKey, ProducerKey, Router, TransportKey};
 use crate::codec::Codec;
 use crate::config::{
-    ConsumeOptions, ConsumerParameters, DataConsumerParameters, DataProduceOptions, Direction, ProduceOptions,
+    ConsumeOptions, ConsumerParameters, DataConsumerParameters, DataProduceOptions, Direction,
+    ProduceOptions, TransportOptions,
 };
 use crate::consumer::{Consumer, Plan, Start};
-use crate::data::{DataConsumer, DataProducer};
+use crate::data::{DataConsumer, DataOrigin, DataProducer};
 use crate::dtls::{DtlsRole, Fingerprint, HashAlgorithm, RtcDtls};
 use crate::event::ControlError;
 use crate::ice::Credentials;
@@ -16,7 +17,8 @@ use crate::ortc::{
     Layers, OrtcError, ProducerKind, RtpParameters, SctpParameters, SctpStreamParameters,
     TransportParameters,
 };
-use crate::producer::{Encoding, Formats, MAX_ENCODINGS, Offered, Producer};
+use crate::producer::{Encoding, Formats, MAX_ENCODINGS, Offered, Origin, Producer};
+use crate::relay::DataMessage;
 use crate::rtp::{Mid, PayloadType, Rid, Ssrc};
 use crate::sctp::{Delivery, Reliability, SctpOpenError};
 use crate::timer::Timer;
@@ -27,12 +29,14 @@ impl Router {
     pub(crate) fn create_transport(
         &mut self,
         id: TransportId,
-        direction: Direction,
+        TransportOptions { direction, padding }: TransportOptions,
         ctx: &mut Context<'_>,
     ) -> (TransportKey, TransportParameters) {
         let side = match direction {
             Direction::Send => Side::Uplink(Uplink::new()),
-            Direction::Recv => Side::Downlink(Downlink::new(ctx.rng.next_u32())),
+            Direction::Recv => {
+                Side::Downlink(Downlink::new(ctx.rng.next_u32(), padding && ctx.config.padding))
+            }
         };
         let credentials = random_credentials(ctx);
         let parameters = transport_parameters(id, &credentials, ctx);
@@ -117,27 +121,35 @@ impl Router {
         }
         self.next_mapped_ssrc = self.next_mapped_ssrc.wrapping_add(MAX_ENCODINGS as u32);
         uplink.cname = cname;
-        let producer = self.producers.insert(Producer::new(id, key, kind, offered));
+        let origin = Origin::Transport(key);
+        let producer = self.producers.insert(Producer::new(id, origin, kind, offered));
         uplink.add(producer, mid, &rtp_parameters);
         Ok((producer, producer_kind))
     }
 
-    pub(crate) fn pause_producer(&mut self, key: ProducerKey) {
+    pub(crate) fn pause_producer(&mut self, key: ProducerKey, ctx: &mut Context<'_>) {
         if let Some(producer) = self.producers.get_mut(key) {
             producer.paused = true;
         }
+        self.announce_state(key, ctx);
     }
 
     pub(crate) fn resume_producer(&mut self, key: ProducerKey, ctx: &mut Context<'_>) {
         let Some(producer) = self.producers.get_mut(key) else { return };
         producer.paused = false;
-        // What was not forwarded meanwhile is missing from every receiver's picture.
+        self.start_consumers_over(key);
+        self.retarget(key, ctx);
+        self.announce_state(key, ctx);
+    }
+
+    /// What was not forwarded while a producer paused is missing from every receiver's picture.
+    pub(super) fn start_consumers_over(&mut self, key: ProducerKey) {
+        let Some(producer) = self.producers.get(key) else { return };
         for &consumer in &producer.consumers {
             if let Some(consumer) = self.consumers.get_mut(consumer) {
                 consumer.start_over();
             }
         }
-        self.retarget(key, ctx);
     }
 
     pub(crate) fn consume(
@@ -182,10 +194,11 @@ impl Router {
         Ok((consumer_key, parameters))
     }
 
-    pub(crate) fn pause_consumer(&mut self, key: ConsumerKey) {
-        if let Some(consumer) = self.consumers.get_mut(key) {
-            consumer.pause();
-        }
+    pub(crate) fn pause_consumer(&mut self, key: ConsumerKey, ctx: &mut Context<'_>) {
+        let Some(consumer) = self.consumers.get_mut(key) else { return };
+        consumer.pause();
+        let producer = consumer.producer;
+        self.update_subscription(producer, ctx);
     }
 
     pub(crate) fn resume_consumer(&mut self, key: ConsumerKey, ctx: &mut Context<'_>) {
@@ -223,22 +236,16 @@ impl Router {
             return Err(ControlError::WrongDirection);
         }
         let stream = sctp_stream_parameters.stream_id;
-        let mut siblings = self.data_producers.values().filter(|other| other.transport == key);
-        if siblings.clone().count() >= MAX_DATA_PRODUCERS {
+        let mut taken = self.data_producers.values().filter_map(|other| other.stream_on(key));
+        if taken.clone().count() >= MAX_DATA_PRODUCERS {
             return Err(ControlError::LimitExceeded("data producers per transport"));
         }
-        if siblings.any(|other| other.stream == stream) {
+        if taken.any(|other| other == stream) {
             return Err(ControlError::InvalidParameters("the stream id is taken".to_owned()));
         }
         transport.sctp.open_stream(stream, reliability)?;
         let offer = DataConsumerParameters { sctp_stream_parameters, label, protocol };
-        Ok(self.data_producers.insert(DataProducer {
-            id,
-            transport: key,
-            stream,
-            consumers: Vec::new(),
-            offer,
-        }))
+        Ok(self.data_producers.insert(DataProducer::new(id, DataOrigin::Stream(key, stream), offer)))
     }
 
     pub(crate) fn consume_data(
@@ -246,6 +253,7 @@ impl Router {
         key: TransportKey,
         id: DataConsumerId,
         producer_key: DataProducerKey,
+        ctx: &mut Context<'_>,
     ) -> Result<(DataConsumerKey, DataConsumerParameters), ControlError> {
         let transport = self.transports.get_mut(key).ok_or(ControlError::TransportNotFound)?;
         let producer = self.data_producers.get_mut(producer_key).ok_or(ControlError::DataProducerNotFound)?;
@@ -263,16 +271,21 @@ impl Router {
         let consumer = DataConsumer { id, producer: producer_key, transport: key, stream, reliable };
         let consumer_key = self.data_consumers.insert(consumer);
         producer.consumers.push(consumer_key);
+        let (id, origin) = (producer.id, producer.origin);
+        if let DataOrigin::Relay(shard) = origin {
+            self.tell_data(shard, id, DataMessage::Subscribe, ctx);
+        }
         Ok((consumer_key, parameters))
     }
 
     pub(crate) fn close_data_producer(&mut self, key: DataProducerKey, ctx: &mut Context<'_>) {
-        if let Some(producer) = self.data_producers.get(key)
-            && let Some(transport) = self.transports.get_mut(producer.transport)
+        if let Some(DataOrigin::Stream(transport_key, stream)) =
+            self.data_producers.get(key).map(|it| it.origin)
+            && let Some(transport) = self.transports.get_mut(transport_key)
         {
-            transport.sctp.close_stream(ctx.now, producer.stream);
+            transport.sctp.close_stream(ctx.now, stream);
             transport.pump(&mut Vec::new(), ctx);
-            ctx.outbox.touched.push((self.key, producer.transport));
+            ctx.outbox.touched.push((self.key, transport_key));
         }
         self.remove_data_producer(key, ctx);
     }

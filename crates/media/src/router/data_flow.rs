@@ -1,24 +1,34 @@
 //! Data-channel messages from a data producer to its data consumers.
 
 use super::{Context, DataConsumerKey, DataProducerKey, Ended, Router, TransportKey};
+use crate::data::DataProducer;
 use crate::event::{DataConsumerCloseReason, Event};
-use crate::sctp::SctpSendError;
+use crate::relay::DataMessage;
+use crate::sctp::{Payload, SctpSendError};
 use crate::transport::DataReceived;
 
 impl Router {
     pub(super) fn receive_data(&mut self, key: TransportKey, message: &DataReceived, ctx: &mut Context<'_>) {
-        let comes_from = |stream: u16, transport: TransportKey| stream == message.stream && transport == key;
-        let Some(producer) = self.data_producers.values().find(|it| comes_from(it.stream, it.transport))
-        else {
+        let Some(producer) = self.data_producer_on(key, message.stream) else {
             ctx.counters.data_messages_dropped += 1;
             return;
         };
         ctx.counters.data_messages_received += 1;
+        if let Some(DataProducer { id, relays, .. }) = self.data_producers.get(producer) {
+            for &shard in relays {
+                self.tell_data(shard, *id, DataMessage::Payload(message.payload.clone()), ctx);
+            }
+        }
+        self.deliver_data(producer, &message.payload, ctx);
+    }
+
+    pub(super) fn deliver_data(&mut self, key: DataProducerKey, payload: &Payload, ctx: &mut Context<'_>) {
+        let Some(producer) = self.data_producers.get(key) else { return };
         let mut overflowed = Vec::new();
         for &consumer_key in &producer.consumers {
             let Some(consumer) = self.data_consumers.get(consumer_key) else { continue };
             let Some(transport) = self.transports.get_mut(consumer.transport) else { continue };
-            match transport.sctp.send(ctx.now, consumer.stream, &message.payload) {
+            match transport.sctp.send(ctx.now, consumer.stream, payload) {
                 Ok(()) => ctx.counters.data_messages_sent += 1,
                 Err(SctpSendError::Blocked) if consumer.reliable => overflowed.push(consumer_key),
                 Err(_) => ctx.counters.data_messages_dropped += 1,
@@ -33,12 +43,10 @@ impl Router {
 
     /// The client closed a data channel: what it carried is over.
     pub(super) fn close_stream(&mut self, key: TransportKey, stream: u16, ctx: &mut Context<'_>) {
-        let is = |transport: TransportKey, other: u16| transport == key && other == stream;
-        if let Some(producer) =
-            self.data_producers.iter().find(|(_, it)| is(it.transport, it.stream)).map(|(key, _)| key)
-        {
+        if let Some(producer) = self.data_producer_on(key, stream) {
             self.end_data_producer(producer, ctx);
         }
+        let is = |transport: TransportKey, other: u16| transport == key && other == stream;
         if let Some(consumer) =
             self.data_consumers.iter().find(|(_, it)| is(it.transport, it.stream)).map(|(key, _)| key)
         {
@@ -52,6 +60,9 @@ impl Router {
         for consumer in producer.consumers {
             self.end_data_consumer(consumer, DataConsumerCloseReason::ProducerClosed, ctx);
         }
+        for shard in producer.relays {
+            self.tell_data(shard, producer.id, DataMessage::Closed, ctx);
+        }
     }
 
     pub(super) fn remove_data_consumer(&mut self, key: DataConsumerKey, ctx: &mut Context<'_>) {
@@ -59,6 +70,7 @@ impl Router {
         ctx.outbox.ended.push(Ended::DataConsumer(consumer.id));
         if let Some(producer) = self.data_producers.get_mut(consumer.producer) {
             producer.consumers.retain(|&other| other != key);
+            self.release_unused_data(consumer.producer, ctx);
         }
         if let Some(transport) = self.transports.get_mut(consumer.transport) {
             transport.sctp.close_stream(ctx.now, consumer.stream);
@@ -69,7 +81,8 @@ impl Router {
 
     /// Ends the data producers and consumers of a transport that was removed.
     pub(super) fn remove_data(&mut self, removed: TransportKey, ctx: &mut Context<'_>) {
-        let producers = self.data_producers.iter().filter(|(_, producer)| producer.transport == removed);
+        let producers =
+            self.data_producers.iter().filter(|(_, producer)| producer.stream_on(removed).is_some());
         for key in producers.map(|(key, _)| key).collect::<Vec<_>>() {
             self.end_data_producer(key, ctx);
         }
@@ -79,6 +92,11 @@ impl Router {
         }
     }
 
+    fn data_producer_on(&self, transport: TransportKey, stream: u16) -> Option<DataProducerKey> {
+        let is = |producer: &DataProducer| producer.stream_on(transport) == Some(stream);
+        self.data_producers.iter().find(|(_, producer)| is(producer)).map(|(key, _)| key)
+    }
+
     fn end_data_producer(&mut self, key: DataProducerKey, ctx: &mut Context<'_>) {
         let Some(producer) = self.data_producers.get(key) else { return };
         let event = Event::DataProducerClosed { data_producer: producer.id };
@@ -86,7 +104,7 @@ impl Router {
         self.remove_data_producer(key, ctx);
     }
 
-    fn end_data_consumer(
+    pub(super) fn end_data_consumer(
         &mut self,
         key: DataConsumerKey,
         reason: DataConsumerCloseReason,

@@ -3,6 +3,7 @@
 use super::{ConsumerKey, Context, Router, TransportKey};
 use crate::clock::{NtpTime, from_short_ntp};
 use crate::consumer::MAX_RETRANSMISSIONS;
+use crate::producer::Format;
 use crate::rtcp_io::{self, Feedback};
 use crate::rtp::Ssrc;
 use crate::transport::{Due, DueKind, Side};
@@ -76,10 +77,13 @@ impl Router {
             return;
         };
         uplink.align_clock(ctx.epoch.ntp(ctx.now), ntp);
-        let Some(route) = uplink.routes.get(&ssrc) else { return };
+        let Some(&route) = uplink.routes.get(&ssrc) else { return };
         let Some(producer) = self.producers.get_mut(route.producer) else { return };
-        if let Some(stream) = producer.streams_mut().find(|stream| stream.ssrc == ssrc) {
-            stream.sender_report(ntp, timestamp, ctx.now);
+        if let Some(encoding) = producer.encodings.get_mut(usize::from(route.encoding))
+            && route.format == Format::Media
+        {
+            encoding.sender_report(ntp, timestamp, ctx.now);
+            self.announce_state(route.producer, ctx);
         }
     }
 
@@ -108,9 +112,10 @@ impl Router {
         let Some(transport) = self.transports.get_mut(key) else { return };
         let now = ctx.epoch.ntp(ctx.now).send_ticks();
         let round_trip = (transport.rtt().min(MAX_SILENCE).as_micros() << 18) / 1_000_000;
+        let mut unsent = Vec::new();
         for &sequence_number in missing {
             let Some(record) = consumer.missing(sequence_number) else {
-                ctx.counters.retransmissions_unavailable += 1;
+                unsent.push(sequence_number);
                 continue;
             };
             let in_flight =
@@ -123,6 +128,9 @@ impl Router {
             if transport.queue(due, ctx.counters) {
                 ctx.outbox.due.push_back((self.key, key));
             }
+        }
+        if !unsent.is_empty() {
+            self.ask_for_missing(consumer_key, &unsent, ctx);
         }
     }
 

@@ -3,14 +3,21 @@
 use super::{Context, ProducerKey, Router, TransportKey};
 use crate::consumer::Offer;
 use crate::event::Event;
-use crate::producer::{Arrival, Format, Media, Stream};
+use crate::producer::{Arrival, Format, Media};
 use crate::rtp::{AudioLevel, Header};
 use crate::timer::Timer;
 use crate::transport::{Due, DueKind, ReceivedExtensions, Route, Side, Transport};
+use std::time::Instant;
 
 impl Router {
-    /// Takes an SRTP packet that came for a transport.
-    pub(crate) fn receive_rtp(&mut self, key: TransportKey, packet: &mut [u8], ctx: &mut Context<'_>) {
+    /// Takes an SRTP packet that came for a transport, `at` that time.
+    pub(crate) fn receive_rtp(
+        &mut self,
+        key: TransportKey,
+        packet: &mut [u8],
+        at: Instant,
+        ctx: &mut Context<'_>,
+    ) {
         let Some(transport) = self.transports.get_mut(key) else { return };
         let Ok(header) = Header::parse(packet) else {
             ctx.counters.rtp_malformed += 1;
@@ -24,7 +31,7 @@ impl Router {
         };
         let extensions = uplink.extensions.read(&header, packet);
         if let Some(sequence) = extensions.transport_sequence {
-            uplink.arrivals.record(sequence, ctx.now);
+            uplink.arrivals.record(sequence, at);
             if let Some(at) = uplink.arrivals.next_timeout() {
                 transport.timers.set(Timer::Feedback, Some(at));
             }
@@ -65,15 +72,12 @@ impl Router {
             };
             media = original;
         }
-        let Some(stream) = &mut encoding.stream else {
-            ctx.counters.rtp_unknown_stream += 1;
-            return;
-        };
-        let arrival = stream.receive(&media, ctx.now, ctx.counters);
+        let arrival = encoding.receive(&media, ctx.now, ctx.counters);
         ctx.counters.packets_recovered += u64::from(media.recovered && arrival.is_some());
-        let missing = stream.nack.as_ref().and_then(|nack| nack.next_timeout());
-        let delay = stream.take_repair_delay();
-        if let Some(transport) = self.transports.get_mut(producer.transport) {
+        let Some(intake) = &mut encoding.intake else { return };
+        let missing = intake.nack.as_ref().and_then(|nack| nack.next_timeout());
+        let delay = intake.take_repair_delay();
+        if let Some(transport) = producer.transport().and_then(|key| self.transports.get_mut(key)) {
             if let Some(at) = missing {
                 transport.timers.advance(Timer::Nack, at);
             }
@@ -83,16 +87,17 @@ impl Router {
         }
         let Some(arrival) = arrival else { return };
         if let Some(level) = media.carried.audio_level.and_then(|value| AudioLevel::parse(&[value])) {
-            self.speakers.level(route.producer, level.level, ctx.now);
+            let producer = self.producers.get(route.producer).map(|producer| producer.id);
+            producer.into_iter().for_each(|id| self.speakers.level(id, level.level, ctx.now));
         }
         self.forward(route.producer, &arrival, ctx);
     }
 
     /// Offers a packet to every consumer of its producer and queues it where it is taken.
-    fn forward(&mut self, key: ProducerKey, arrival: &Arrival, ctx: &mut Context<'_>) {
+    pub(super) fn forward(&mut self, key: ProducerKey, arrival: &Arrival, ctx: &mut Context<'_>) {
         let Some(producer) = self.producers.get(key).filter(|producer| !producer.paused) else { return };
-        let clock = |source| producer.stream(source).filter(|it| it.source == source).and_then(Stream::clock);
-        let mut key_frame_needed = false;
+        let clock = |source| producer.clock(source);
+        let (mut key_frame_needed, mut switched) = (false, false);
         for &consumer_key in &producer.consumers {
             let Some(consumer) = self.consumers.get_mut(consumer_key) else { continue };
             let Some(transport) = self.transports.get_mut(consumer.transport) else { continue };
@@ -116,6 +121,7 @@ impl Router {
             key_frame_needed |= offer == Offer::NeedKeyFrame;
             take(offer);
             if consumer.source() != before {
+                switched = true;
                 // A key frame's first packet that had to be repaired comes after the rest of the key frame.
                 producer.arrived_after(arrival).for_each(|next| take(consumer.offer(&next, clock)));
             }
@@ -127,8 +133,12 @@ impl Router {
                     .push_back((self.id, Event::ConsumerLayers { consumer: consumer.id, layers }));
             }
         }
+        self.relay(key, arrival, ctx);
         if key_frame_needed {
             self.wish_key_frame(key, arrival.source.encoding, ctx);
+        }
+        if switched {
+            self.update_subscription(key, ctx);
         }
     }
 
@@ -193,6 +203,10 @@ impl Router {
         (0..8)
             .filter(|bit| awaited & (1 << bit) != 0)
             .for_each(|encoding| self.wish_key_frame(key, encoding, ctx));
+        self.update_subscription(key, ctx);
+        if self.producers.get(key).is_some_and(|producer| producer.relays.told_active != active) {
+            self.announce_state(key, ctx);
+        }
     }
 }
 

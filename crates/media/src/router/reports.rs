@@ -4,10 +4,10 @@ use super::{Context, Router, TransportKey};
 use crate::clock::duration_ticks;
 use crate::consumer::Consumer;
 use crate::event::Event;
-use crate::producer::{Encoding, Producer};
+use crate::producer::{Encoding, Newest, Origin, Producer};
 use crate::rtcp_io::{self, RtcpPacket};
 use crate::timer::Timer;
-use crate::transport::{REPORT_INTERVAL, Side, Uplink};
+use crate::transport::{REPORT_INTERVAL, Side};
 use rtcp::extended_report::{DLRRReport, DLRRReportBlock};
 use rtcp::payload_feedbacks::receiver_estimated_maximum_bitrate::ReceiverEstimatedMaximumBitrate;
 use rtcp::sender_report::SenderReport;
@@ -52,11 +52,14 @@ impl Router {
                     .push_back((self.id, Event::ConsumerLayers { consumer: consumer.id, layers }));
             }
             let Some(producer) = self.producers.get(consumer.producer) else { continue };
-            let uplink = self.transports.get(producer.transport).map(|transport| &transport.side);
-            let report = match uplink {
-                Some(Side::Uplink(uplink)) => sender_report(consumer, producer, uplink, ctx),
-                Some(Side::Downlink(_)) | None => None,
+            let clock_offset = match &producer.origin {
+                Origin::Relay(upstream) => upstream.clock_offset,
+                Origin::Transport(key) => match self.transports.get(*key).map(|it| &it.side) {
+                    Some(Side::Uplink(uplink)) => uplink.clock_offset(),
+                    Some(Side::Downlink(_)) | None => None,
+                },
             };
+            let report = sender_report(consumer, producer, clock_offset, ctx);
             packets.extend(
                 report.into_iter().flat_map(|report| rtcp_io::sender_report(report, &consumer.plan.cname)),
             );
@@ -76,8 +79,8 @@ impl Router {
         let mut reports = Vec::new();
         for &producer in &uplink.producers {
             let Some(producer) = self.producers.get_mut(producer) else { continue };
-            for Encoding { stream, rtx, .. } in &mut producer.encodings {
-                reports.extend(stream.as_mut().map(|stream| stream.report(ctx.now)));
+            for Encoding { intake, rtx, .. } in &mut producer.encodings {
+                reports.extend(intake.as_mut().map(|intake| intake.report(ctx.now)));
                 reports.extend(rtx.as_mut().map(|rtx| rtx.report(ctx.now)));
             }
         }
@@ -98,20 +101,22 @@ impl Router {
 }
 
 /// This moment in the consumer's media time. The producer's sender reports tell it exactly, shifted by one offset
-/// per client, so that receivers keep its streams in step; until they do, arrival times have to serve.
+/// per client (our clock minus its), so that receivers keep its streams in step; until they do, arrival times have to
+/// serve.
 fn sender_report(
     consumer: &Consumer,
     producer: &Producer,
-    uplink: &Uplink,
+    clock_offset: Option<i64>,
     ctx: &Context<'_>,
 ) -> Option<SenderReport> {
     let (source, shift, _) = consumer.media_time()?;
     let stream = producer.stream(source)?;
     let ntp = ctx.epoch.ntp(ctx.now);
-    let incoming = match (stream.clock(), uplink.client_time(ntp)) {
+    let client_time = clock_offset.and_then(i64::checked_neg).map(|offset| ntp.offset(offset));
+    let incoming = match (producer.clock(stream.source), client_time) {
         (Some(clock), Some(client_time)) => clock.timestamp_at(client_time),
         _ => {
-            let (timestamp, at) = stream.media_time();
+            let Newest { timestamp, at, .. } = stream.newest();
             timestamp
                 .wrapping_add(duration_ticks(ctx.now.saturating_duration_since(at), consumer.plan.clock_rate))
         }

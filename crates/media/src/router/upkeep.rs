@@ -5,6 +5,7 @@ use crate::event::Event;
 use crate::ice::Tuple;
 use crate::nack::Outlook;
 use crate::ortc::MediaKind;
+use crate::producer::Encoding;
 use crate::rtcp_io::{self, RtcpPacket};
 use crate::timer::Timer;
 use crate::transport::{Happened, Side};
@@ -104,15 +105,16 @@ impl Router {
         let mut next = None;
         for &producer_key in &uplink.producers {
             let Some(producer) = self.producers.get_mut(producer_key) else { continue };
-            for stream in producer.streams_mut() {
-                let Some(nack) = &mut stream.nack else { continue };
+            for (encoding, index) in producer.encodings.iter_mut().zip(0..) {
+                let Some(intake) = &mut encoding.intake else { continue };
+                let Some(nack) = &mut intake.nack else { continue };
                 let mut pairs = Vec::new();
                 if nack.poll(ctx.now, rtt, &mut pairs) == Outlook::KeyFrameNeeded {
-                    lost.push((producer_key, stream.source.encoding));
+                    lost.push((producer_key, index));
                 }
                 ctx.counters.nacks_sent += pairs.len() as u64;
                 if !pairs.is_empty() {
-                    packets.push(rtcp_io::nack(sender, stream.ssrc.0, pairs));
+                    packets.push(rtcp_io::nack(sender, intake.ssrc.0, pairs));
                 }
                 next = earlier(next, nack.next_timeout());
             }
@@ -133,12 +135,13 @@ impl Router {
             else {
                 continue;
             };
-            for stream in producer.streams_mut() {
-                if stream.key_frames.poll(ctx.now, rtt) {
+            for Encoding { intake, key_frames, .. } in &mut producer.encodings {
+                let Some(intake) = intake else { continue };
+                if key_frames.poll(ctx.now, rtt) {
                     ctx.counters.key_frames_requested += 1;
-                    packets.push(rtcp_io::picture_loss(transport.rtcp_ssrc, stream.ssrc.0));
+                    packets.push(rtcp_io::picture_loss(transport.rtcp_ssrc, intake.ssrc.0));
                 }
-                next = earlier(next, stream.key_frames.next_timeout(ctx.now, rtt));
+                next = earlier(next, key_frames.next_timeout(ctx.now, rtt));
             }
         }
         transport.timers.set(Timer::KeyFrame, next);
@@ -159,13 +162,14 @@ impl Router {
         self.watch_speakers(ctx);
     }
 
-    fn watch_speakers(&mut self, ctx: &mut Context<'_>) {
+    pub(super) fn watch_speakers(&mut self, ctx: &mut Context<'_>) {
+        if !self.is_home(ctx) {
+            return self.report_voices(ctx);
+        }
         if let Some(speaker) = self.speakers.tick(ctx.now) {
             self.announce_speaker(speaker, ctx);
         }
         if let Some(levels) = self.speakers.levels(ctx.now) {
-            let id = |key| self.producers.get(key).map(|producer| producer.id);
-            let levels = levels.into_iter().filter_map(|(key, level)| Some((id(key)?, level))).collect();
             ctx.outbox.events.push_back((self.id, Event::AudioLevels { levels }));
         }
     }

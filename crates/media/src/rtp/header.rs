@@ -164,7 +164,7 @@ enum ElementForm {
 pub(super) const FIXED_LEN: usize = 12;
 pub(super) const VERSION: u8 = 2;
 pub(super) const EXTENSION_FLAG: u8 = 0x10;
-const PADDING_FLAG: u8 = 0x20;
+pub(super) const PADDING_FLAG: u8 = 0x20;
 pub(super) const ONE_BYTE_PROFILE: u16 = 0xbede;
 pub(super) const TWO_BYTE_PROFILE: u16 = 0x1000;
 /// The low four bits of the two-byte profile are the application's ("appbits").

@@ -1,8 +1,8 @@
-use super::header::{EXTENSION_FLAG, FIXED_LEN, ONE_BYTE_PROFILE, TWO_BYTE_PROFILE, VERSION};
+use super::header::{EXTENSION_FLAG, FIXED_LEN, ONE_BYTE_PROFILE, PADDING_FLAG, TWO_BYTE_PROFILE, VERSION};
 use super::{PayloadType, Ssrc};
 
 /// Builds an RTP header in a lent buffer: fixed fields, then extension elements one by one, then `finish`.
-/// No CSRCs and no padding flag: an SFU mixes nothing and pads nothing.
+/// No CSRCs: an SFU mixes nothing. The padding flag is [`set_padding`]'s.
 #[derive(Debug)]
 pub(crate) struct HeaderWriter<'a> {
     dst: &'a mut [u8],
@@ -105,6 +105,12 @@ impl ExtensionForm {
         if one_byte { Self::OneByte } else { Self::TwoByte }
     }
 
+    /// Length of a header with elements whose values are that long.
+    pub(crate) fn header_len(self, values: impl Iterator<Item = usize>) -> usize {
+        let elements: usize = values.map(|len| self.prefix_len() + len).sum();
+        if elements == 0 { FIXED_LEN } else { ELEMENTS_START + elements.next_multiple_of(4) }
+    }
+
     fn fits(self, id: u8, len: usize) -> bool {
         match self {
             Self::OneByte => (1..=14).contains(&id) && (1..=16).contains(&len),
@@ -124,6 +130,16 @@ impl ExtensionForm {
             Self::OneByte => ONE_BYTE_PROFILE,
             Self::TwoByte => TWO_BYTE_PROFILE,
         }
+    }
+}
+
+/// Fills the last `padding` bytes of a plaintext packet, at most 255, and says so in its header (RFC 3550 §5.1).
+pub(crate) fn set_padding(packet: &mut [u8], padding: usize) {
+    let Some(start) = packet.len().checked_sub(padding) else { return };
+    if let ([flags, ..], [zeros @ .., count]) = packet.split_at_mut(start) {
+        *flags |= PADDING_FLAG;
+        zeros.fill(0);
+        *count = padding as u8;
     }
 }
 
@@ -199,6 +215,20 @@ mod tests {
         assert_eq!(ExtensionForm::holding([(1, 0)]), ExtensionForm::TwoByte);
     }
 
+    #[test]
+    fn padding_ends_in_its_own_length_and_is_stripped_again() {
+        for padding in [1, 2, 255] {
+            let mut packet = vec![0xff; 300];
+            let header_len = HeaderWriter::new(&mut packet, FIXED, ExtensionForm::OneByte).unwrap().finish();
+            packet.resize(header_len + 10 + padding, 0xff);
+            set_padding(&mut packet, padding);
+            let header = Header::parse(&packet).unwrap();
+            assert_eq!(header.payload_range(&packet), Some(header_len..header_len + 10));
+            assert_eq!(packet[header_len..header_len + 10], [0xff; 10]);
+            assert!(packet[header_len + 10..packet.len() - 1].iter().all(|&byte| byte == 0));
+        }
+    }
+
     proptest! {
         #[test]
         fn every_written_header_parses_back(
@@ -226,6 +256,7 @@ mod tests {
                 .filter_map(|(id, value)| Some((*id, value, writer.extension(*id, value).ok()?)))
                 .collect();
             let len = writer.finish();
+            prop_assert_eq!(form.header_len(written.iter().map(|(_, value, _)| value.len())), len);
             let header = Header::parse(&dst).unwrap();
             prop_assert_eq!(header.header_len(), len);
             prop_assert_eq!((header.marker, header.payload_type), (marker, fixed.payload_type));

@@ -8,6 +8,7 @@ use crate::config::{
 use crate::event::{ControlError, TransportStats};
 use crate::id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, TransportId};
 use crate::ortc::{DtlsParameters, IceParameters, Layers, ProducerKind, TransportParameters};
+use crate::relay::{RelayedDataProducer, RelayedProducer, ShardId};
 use crate::router::{Context, Router, RouterKey, TransportAddress, TransportKey};
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -16,9 +17,10 @@ use std::time::Instant;
 /// Every call either does all of what it says or changes nothing and tells why. Ids are the caller's choice, random
 /// so that they cannot be guessed.
 impl Sfu {
-    pub fn create_router(&mut self, id: RouterId) -> Result<(), ControlError> {
+    /// Opens this shard of a router, of which `home` is the one that ranks the speakers.
+    pub fn create_router(&mut self, id: RouterId, home: ShardId) -> Result<(), ControlError> {
         vacant(&self.names.routers, &id)?;
-        let key = self.routers.insert_with_key(|key| Router::new(id, key));
+        let key = self.routers.insert_with_key(|key| Router::new(id, key, home));
         self.names.routers.insert(id, key);
         Ok(())
     }
@@ -47,7 +49,7 @@ impl Sfu {
         vacant(&self.names.transports, &id)?;
         let router_key = *self.names.routers.get(&router).ok_or(ControlError::RouterNotFound)?;
         let (key, parameters) = self
-            .work(now, router_key, None, |router, ctx| router.create_transport(id, options.direction, ctx))
+            .work(now, router_key, None, |router, ctx| router.create_transport(id, options, ctx))
             .ok_or(ControlError::RouterNotFound)?;
         self.names.transports.insert(id, (router_key, key));
         let username = parameters.ice_parameters.username_fragment.clone();
@@ -101,7 +103,7 @@ impl Sfu {
 
     pub fn pause_producer(&mut self, now: Instant, id: ProducerId) -> Result<(), ControlError> {
         let &(router, key) = self.names.producers.get(&id).ok_or(ControlError::ProducerNotFound)?;
-        self.work(now, router, None, |router, _| router.pause_producer(key))
+        self.work(now, router, None, |router, ctx| router.pause_producer(key, ctx))
             .ok_or(ControlError::ProducerNotFound)
     }
 
@@ -137,9 +139,45 @@ impl Sfu {
         Ok(parameters)
     }
 
+    /// As [`Self::consume`], of a producer that another shard of the router described ([`Self::describe_producer`]).
+    pub fn consume_relayed(
+        &mut self,
+        now: Instant,
+        transport: TransportId,
+        id: ConsumerId,
+        options: &ConsumeOptions,
+        producer: RelayedProducer,
+    ) -> Result<ConsumerParameters, ControlError> {
+        let (router, _) = self.transport(transport)?;
+        let producer_id = producer.id;
+        if !self.names.producers.contains_key(&producer_id) {
+            let added = self.work(now, router, None, |router, _| router.add_relayed(producer));
+            self.names.producers.extend(added.map(|key| (producer_id, (router, key))));
+        }
+        let consumed = self.consume(now, transport, id, options);
+        if consumed.is_err()
+            && let Some(&(router, key)) = self.names.producers.get(&producer_id)
+        {
+            self.work(now, router, None, |router, ctx| router.release_unused(key, ctx));
+        }
+        consumed
+    }
+
+    /// What another shard of the router needs to have consumers for a producer whose client is connected here.
+    pub fn describe_producer(
+        &mut self,
+        now: Instant,
+        id: ProducerId,
+    ) -> Result<RelayedProducer, ControlError> {
+        let &(router, key) = self.names.producers.get(&id).ok_or(ControlError::ProducerNotFound)?;
+        self.work(now, router, None, |router, ctx| router.describe_producer(key, ctx))
+            .flatten()
+            .ok_or(ControlError::ProducerNotFound)
+    }
+
     pub fn pause_consumer(&mut self, now: Instant, id: ConsumerId) -> Result<(), ControlError> {
         let &(router, key) = self.names.consumers.get(&id).ok_or(ControlError::ConsumerNotFound)?;
-        self.work(now, router, None, |router, _| router.pause_consumer(key))
+        self.work(now, router, None, |router, ctx| router.pause_consumer(key, ctx))
             .ok_or(ControlError::ConsumerNotFound)
     }
 
@@ -203,10 +241,47 @@ impl Sfu {
             self.names.data_producers.get(&producer).filter(|(other, _)| *other == router);
         let &(_, producer) = producers_of_router.ok_or(ControlError::DataProducerNotFound)?;
         let (consumer, parameters) = self
-            .work(now, router, Some(key), |router, _| router.consume_data(key, id, producer))
+            .work(now, router, Some(key), |router, ctx| router.consume_data(key, id, producer, ctx))
             .ok_or(ControlError::TransportNotFound)??;
         self.names.data_consumers.insert(id, (router, consumer));
         Ok(parameters)
+    }
+
+    /// As [`Self::consume_data`], of a data producer that another shard of the router described
+    /// ([`Self::describe_data_producer`]).
+    pub fn consume_relayed_data(
+        &mut self,
+        now: Instant,
+        transport: TransportId,
+        id: DataConsumerId,
+        producer: RelayedDataProducer,
+    ) -> Result<DataConsumerParameters, ControlError> {
+        let (router, _) = self.transport(transport)?;
+        let producer_id = producer.id;
+        if !self.names.data_producers.contains_key(&producer_id) {
+            let added = self.work(now, router, None, |router, _| router.add_relayed_data(producer));
+            self.names.data_producers.extend(added.map(|key| (producer_id, (router, key))));
+        }
+        let consumed = self.consume_data(now, transport, id, producer_id);
+        if consumed.is_err()
+            && let Some(&(router, key)) = self.names.data_producers.get(&producer_id)
+        {
+            self.work(now, router, None, |router, ctx| router.release_unused_data(key, ctx));
+        }
+        consumed
+    }
+
+    /// What another shard of the router needs to have data consumers for a data producer whose client is connected
+    /// here.
+    pub fn describe_data_producer(
+        &mut self,
+        now: Instant,
+        id: DataProducerId,
+    ) -> Result<RelayedDataProducer, ControlError> {
+        let &(router, key) = self.names.data_producers.get(&id).ok_or(ControlError::DataProducerNotFound)?;
+        self.work(now, router, None, |router, ctx| router.describe_data_producer(key, ctx))
+            .flatten()
+            .ok_or(ControlError::DataProducerNotFound)
     }
 
     pub fn close_data_producer(&mut self, now: Instant, id: DataProducerId) -> Result<(), ControlError> {
@@ -232,7 +307,7 @@ impl Sfu {
     }
 
     /// Lets a router do something, on behalf of a transport if one is named. `None` if there is no such router.
-    fn work<T>(
+    pub(super) fn work<T>(
         &mut self,
         now: Instant,
         router_key: RouterKey,

@@ -14,6 +14,8 @@ pub(crate) struct Downlink {
     /// By media and RTX SSRC, as feedback names them.
     pub(crate) by_ssrc: FxHashMap<Ssrc, ConsumerKey>,
     pub(crate) due: VecDeque<Due>,
+    /// The client is known or taken to strip padding.
+    pub(crate) padding: bool,
     /// The next transport-wide sequence number.
     pub(crate) transport_sequence: u16,
     pub(crate) rtt: Option<Duration>,
@@ -45,11 +47,12 @@ pub(crate) enum DueKind {
 
 impl Downlink {
     /// `first_ssrc` is random.
-    pub(crate) fn new(first_ssrc: u32) -> Self {
+    pub(crate) fn new(first_ssrc: u32, padding: bool) -> Self {
         Self {
             consumers: Vec::new(),
             by_ssrc: FxHashMap::default(),
             due: VecDeque::new(),
+            padding,
             transport_sequence: 0,
             rtt: None,
             reference_time: None,
@@ -105,7 +108,7 @@ mod tests {
 
     #[test]
     fn identities_are_never_given_out_twice() {
-        let mut downlink = Downlink::new(u32::MAX);
+        let mut downlink = Downlink::new(u32::MAX, true);
         let identities: Vec<_> = (0..1_000).map(|_| downlink.next_identity()).collect();
         let mut ssrcs: Vec<_> =
             identities.iter().flat_map(|identity| [identity.ssrc, identity.rtx_ssrc]).collect();
@@ -118,7 +121,7 @@ mod tests {
     #[test]
     fn the_queue_is_bounded_and_says_when_it_begins() {
         let mut counters = Counters::default();
-        let mut downlink = Downlink::new(1);
+        let mut downlink = Downlink::new(1, true);
         let due = Due { consumer: ConsumerKey::default(), outgoing: 0, kind: DueKind::Media };
         assert!(downlink.queue(due, &mut counters));
         (0..MAX_DUE).for_each(|_| assert!(!downlink.queue(due, &mut counters)));

@@ -86,9 +86,9 @@ impl Uplink {
         }
     }
 
-    /// The client's wall-clock time at our time `ours`.
-    pub(crate) fn client_time(&self, ours: NtpTime) -> Option<NtpTime> {
-        Some(ours.offset(self.clock_offset?.checked_neg()?))
+    /// Our wall clock minus the client's, in 2^-32 s, once known.
+    pub(crate) fn clock_offset(&self) -> Option<i64> {
+        self.clock_offset
     }
 }
 

@@ -1,10 +1,12 @@
 //! Data channels: messages from one client to those who consume them.
 
 use crate::world::network::Path;
-use crate::world::{Client, World};
+use crate::world::{Client, HOME, World};
 use std::time::Duration;
 use switchyard_media::ortc::SctpStreamParameters;
-use switchyard_media::{DataConsumerCloseReason, DataConsumerId, DataProduceOptions, DataProducerId, Event};
+use switchyard_media::{
+    DataConsumerCloseReason, DataConsumerId, DataProduceOptions, DataProducerId, Event, RelayClass,
+};
 
 #[test]
 fn messages_reach_everybody_who_consumes_them_in_order() {
@@ -63,6 +65,48 @@ fn closing_a_producer_closes_its_consumers_and_tells_why() {
 }
 
 #[test]
+fn messages_cross_to_readers_on_other_shards() {
+    let (mut world, alice, readers) = call_on(&[0, 1, 1, 2]);
+    let chat = produce(&mut world, alice, 7);
+    let streams: Vec<_> = readers.iter().map(|reader| consume(&mut world, *reader, chat).1).collect();
+    for number in 0..50 {
+        say(&mut world, alice, 7, &format!("message {number}"));
+        world.run(Duration::from_millis(10));
+    }
+    world.run(Duration::from_secs(1));
+    for (reader, stream) in readers.iter().zip(streams) {
+        let received = &world.party(*reader).connection.data.received;
+        let expected: Vec<_> =
+            (0..50).map(|number| (stream, format!("message {number}").into_bytes())).collect();
+        assert_eq!(*received, expected);
+    }
+    world.close(alice);
+    world.run(Duration::from_secs(1));
+    for shard in world.shards() {
+        let population = world.shard(shard).population();
+        assert_eq!((population.data_producers, population.data_consumers), (0, 0));
+    }
+}
+
+#[test]
+fn a_reliable_reader_on_a_shard_that_messages_got_lost_to_is_told() {
+    let (mut world, alice, readers) = call_on(&[0, 1]);
+    let chat = produce(&mut world, alice, 7);
+    let (near, far) = (consume(&mut world, readers[0], chat).0, consume(&mut world, readers[1], chat).0);
+    world.run(Duration::from_millis(100));
+    world.filter_relays(|relay| !matches!(relay.class(), RelayClass::Data(_)));
+    say(&mut world, alice, 7, "lost");
+    world.run(Duration::from_secs(1));
+    let overflow = |data_consumer| Event::DataConsumerClosed {
+        data_consumer,
+        reason: DataConsumerCloseReason::Overflow,
+    };
+    assert!(world.has_event(|event| *event == overflow(far)));
+    assert!(!world.has_event(|event| *event == overflow(near)));
+    assert_eq!(world.party(readers[0]).connection.data.received.len(), 1);
+}
+
+#[test]
 fn a_stream_id_is_taken_once() {
     let (mut world, alice, _) = call(0);
     produce(&mut world, alice, 3);
@@ -75,9 +119,14 @@ fn a_stream_id_is_taken_once() {
 
 /// A writer and some readers, all with an association.
 fn call(readers: usize) -> (World, Client, Vec<Client>) {
-    let mut world = World::new(1);
+    call_on(&vec![0; readers])
+}
+
+/// As [`call`], with the readers on these shards.
+fn call_on(readers: &[u16]) -> (World, Client, Vec<Client>) {
+    let mut world = World::sharded(1, 1 + readers.iter().max().copied().unwrap_or(0));
     let alice = world.publisher();
-    let readers: Vec<_> = (0..readers).map(|_| world.subscriber()).collect();
+    let readers: Vec<_> = readers.iter().map(|shard| world.subscriber_on(*shard)).collect();
     world.run(Duration::from_secs(1));
     let now = world.now;
     for party in world.parties_mut() {
@@ -106,7 +155,13 @@ fn options(stream_id: u16) -> DataProduceOptions {
 
 fn consume(world: &mut World, client: Client, producer: DataProducerId) -> (DataConsumerId, u16) {
     let id = DataConsumerId(world.uuid());
-    let parameters = world.sfu.consume_data(world.now, world.transport(client), id, producer).unwrap();
+    let (now, transport) = (world.now, world.transport(client));
+    let parameters = if world.party(client).shard == HOME {
+        world.sfu.consume_data(now, transport, id, producer).unwrap()
+    } else {
+        let relayed = world.sfu.describe_data_producer(now, producer).unwrap();
+        world.shard_of(client).consume_relayed_data(now, transport, id, relayed).unwrap()
+    };
     assert_eq!(parameters.label, "chat");
     (id, parameters.sctp_stream_parameters.stream_id)
 }

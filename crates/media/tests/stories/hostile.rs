@@ -182,7 +182,7 @@ fn many_datagrams_at_once_overflow_a_queue_by_name_and_count() {
         let mut sealed = call.world.party_mut(mallory).connection.seal_rtp(&plain);
         let tuple = Tuple { protocol: Protocol::Udp, local, remote: from };
         let now = call.world.now;
-        call.world.sfu.handle_input(Input::Datagram { tuple, bytes: &mut sealed }, now);
+        call.world.sfu.handle_input(Input::Datagram { tuple, bytes: &mut sealed, at: now }, now);
     }
     assert!(call.world.sfu.counters().egress_overflow > 1_000);
     call.world.close(mallory);
@@ -205,7 +205,7 @@ fn a_transport_whose_work_panicked_is_buried_alone() {
     let end_of_time = end_of_time(call.world.now);
     let sfu = &mut call.world.sfu;
     let worked = catch_unwind(AssertUnwindSafe(|| {
-        sfu.handle_input(Input::Datagram { tuple, bytes: &mut check }, end_of_time);
+        sfu.handle_input(Input::Datagram { tuple, bytes: &mut check, at: end_of_time }, end_of_time);
     }));
     assert!(worked.is_err());
     let now = call.world.now;

@@ -93,7 +93,7 @@ fn lips_move_with_the_voice() {
         for spatial in [2, 0, 1, 2] {
             world.prefer(seen, spatial, None);
             world.run(Duration::from_secs(4));
-            let offsets = [heard, seen].map(|viewed| offset(&world, viewed));
+            let offsets = [heard, seen].map(|viewed| world.view(viewed).clock_offset());
             let apart = offsets[0].max(offsets[1]) - offsets[0].min(offsets[1]);
             assert!(apart < 0.002, "{:.1} ms apart after layer {spatial}", apart * 1_000.0);
         }
@@ -112,21 +112,9 @@ fn lips_move_with_the_voice_after_a_restart_and_a_pause() {
     world.run(Duration::from_secs(2));
     world.sfu.resume_consumer(world.now, heard.id).unwrap();
     world.run(Duration::from_secs(3));
-    let offsets = [heard, seen].map(|viewed| offset(&world, viewed));
+    let offsets = [heard, seen].map(|viewed| world.view(viewed).clock_offset());
     let apart = (offsets[0] - offsets[1]).abs();
     assert!(apart < 0.002, "{:.1} ms apart", apart * 1_000.0);
-}
-
-/// How far the time of day that a receiver computes for a picture is from when it was captured, in seconds.
-fn offset(world: &World, viewed: Viewed) -> f64 {
-    let view = world.view(viewed);
-    let (_, report) = view.sender_reports.last().expect("no sender report");
-    let playback = view.playback();
-    let picture = playback.pictures.last().unwrap();
-    let since = f64::from(picture.timestamp.wrapping_sub(report.rtp_time) as i32);
-    let ntp = report.ntp_time as f64 / f64::from(u32::MAX);
-    let origin = 1_800_000_000.0 + 2_208_988_800.0;
-    (ntp - origin) + since / f64::from(view.codec.clock_rate()) - picture.captured().as_secs_f64()
 }
 
 fn call(track: Track) -> (World, Viewed) {

@@ -1,4 +1,4 @@
-//! One SFU, its clients and the network between them, under one clock. Everything random comes from seeds, except
+//! One router on one SFU or spread over several, its clients and the network between them, under one clock. Everything random comes from seeds, except
 //! the keys that webrtc-rs's handshakes draw.
 
 pub mod connection;
@@ -23,18 +23,21 @@ use network::{Datagram, Link, Network};
 use publisher::Publisher;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 use subscriber::Subscriber;
 use switchyard_media::{
-    Batch, Certificate, Config, Epoch, Event, Input, Output, Protocol, RouterId, Sealed, Sfu, TransportId,
-    Tuple,
+    Batch, Certificate, Config, Counters, Epoch, Event, Input, Output, Protocol, Relay, RelayClass, RouterId,
+    Sealed, Sfu, ShardId, TransportId, Tuple,
 };
 pub use verbs::{Client, ClientOptions, Produced, Viewed};
 
 pub struct World {
+    /// The first is the router's home, and where clients connect unless a story says otherwise.
     pub sfu: Sfu,
+    /// The router's other shards.
+    pub others: Vec<Sfu>,
     pub now: Instant,
     pub router: RouterId,
     /// Everything the SFU told, and when.
@@ -44,11 +47,18 @@ pub struct World {
     network: Network,
     clients: Vec<Party>,
     batch: Batch,
+    /// What left in one send, packet by packet, and to whom.
+    pub runs: Vec<(SocketAddr, Vec<Vec<u8>>)>,
     wakeup: Option<Instant>,
+    /// Loses messages between shards unless it lets them pass.
+    relay_filter: Box<dyn FnMut(&Relay) -> bool>,
+    /// What passed between shards.
+    pub relayed: Vec<(ShardId, Relay)>,
 }
 
 /// A client's end of one transport and its line.
 pub struct Party {
+    pub shard: ShardId,
     pub transport: TransportId,
     pub connection: Connection,
     pub role: Role,
@@ -64,14 +74,21 @@ pub enum Role {
 impl World {
     /// An SFU with one router.
     pub fn new(seed: u64) -> Self {
+        Self::sharded(seed, 1)
+    }
+
+    /// A router with a shard on each of some SFUs.
+    pub fn sharded(seed: u64, shards: u16) -> Self {
         let now = Instant::now();
-        let config = Config::new(
-            vec![IPV4_SERVER.parse().unwrap(), IPV6_SERVER.parse().unwrap()],
-            CERTIFICATE.clone(),
-        );
         let epoch = Epoch { at: now, unix: UNIX };
+        let mut sfus = (0..shards).map(|shard| {
+            let candidates = SERVERS.iter().map(|ip| SocketAddr::new(*ip, port(ShardId(shard)))).collect();
+            let config = Config::new(ShardId(shard), candidates, CERTIFICATE.clone());
+            Sfu::new(config, [seed as u8 ^ shard as u8; 32], epoch)
+        });
         let mut world = Self {
-            sfu: Sfu::new(config, [seed as u8; 32], epoch),
+            sfu: sfus.next().unwrap(),
+            others: sfus.collect(),
             now,
             router: RouterId(uuid::Uuid::from_u128(u128::from(seed))),
             events: Vec::new(),
@@ -80,10 +97,48 @@ impl World {
             network: Network::new(seed),
             clients: Vec::new(),
             batch: Batch::with_capacity(64 * 1024),
+            runs: Vec::new(),
             wakeup: None,
+            relay_filter: Box::new(|_| true),
+            relayed: Vec::new(),
         };
-        world.sfu.create_router(world.router).unwrap();
+        let router = world.router;
+        for shard in world.shards() {
+            world.shard_mut(shard).create_router(router, HOME).unwrap();
+        }
         world
+    }
+
+    pub fn shards(&self) -> impl Iterator<Item = ShardId> + use<> {
+        (0..=self.others.len() as u16).map(ShardId)
+    }
+
+    pub fn shard(&self, shard: ShardId) -> &Sfu {
+        match shard.0.checked_sub(1) {
+            None => &self.sfu,
+            Some(other) => &self.others[usize::from(other)],
+        }
+    }
+
+    pub fn shard_mut(&mut self, shard: ShardId) -> &mut Sfu {
+        match shard.0.checked_sub(1) {
+            None => &mut self.sfu,
+            Some(other) => &mut self.others[usize::from(other)],
+        }
+    }
+
+    pub fn counters(&self, shard: ShardId) -> &Counters {
+        self.shard(shard).counters()
+    }
+
+    /// Media packets that crossed to a shard.
+    pub fn relayed_packets(&self, to: ShardId) -> usize {
+        self.relayed.iter().filter(|(shard, _)| *shard == to).map(|(_, relay)| relay.packets()).sum()
+    }
+
+    /// Loses messages between shards unless the filter lets them pass.
+    pub fn filter_relays(&mut self, filter: impl FnMut(&Relay) -> bool + 'static) {
+        self.relay_filter = Box::new(filter);
     }
 
     /// Lets time pass.
@@ -124,15 +179,14 @@ impl World {
             }
         }
         if self.wakeup.is_some_and(|at| at <= self.now) {
-            self.sfu.handle_input(Input::Timeout, self.now);
+            let now = self.now;
+            self.shards().for_each(|shard| self.shard_mut(shard).handle_input(Input::Timeout, now));
         }
     }
 
     fn deliver(&mut self, mut datagram: Datagram) {
-        let is_server =
-            |address: SocketAddr| [IPV4_SERVER, IPV6_SERVER].iter().any(|it| it.parse() == Ok(address));
-        if is_server(datagram.to) {
-            self.inject(datagram.from, datagram.to, &mut datagram.bytes);
+        if SERVERS.contains(&datagram.to.ip()) {
+            self.receive(datagram.from, datagram.to, &mut datagram.bytes);
         } else if let Some(client) = self.clients.iter_mut().find(|it| it.connection.address == datagram.to) {
             client.handle_datagram(self.now, &datagram.bytes);
         }
@@ -140,14 +194,19 @@ impl World {
 
     /// Hands the SFU a datagram as if it had just come.
     pub fn inject(&mut self, remote: SocketAddr, local: SocketAddr, bytes: &mut [u8]) {
+        self.receive(remote, local, bytes);
+        self.drain();
+    }
+
+    fn receive(&mut self, remote: SocketAddr, local: SocketAddr, bytes: &mut [u8]) {
         let tuple = Tuple { protocol: Protocol::Udp, local, remote };
-        self.sfu.handle_input(Input::Datagram { tuple, bytes }, self.now);
-        self.drain_sfu();
+        let (shard, now) = (ShardId(local.port() - FIRST_PORT), self.now);
+        self.shard_mut(shard).handle_input(Input::Datagram { tuple, bytes, at: now }, now);
     }
 
     /// Moves everything that somebody wants to send onto the network.
     fn settle(&mut self) {
-        self.drain_sfu();
+        self.drain();
         for client in &mut self.clients {
             while let Some(bytes) = client.connection.poll_transmit(self.now) {
                 let (from, to) = (client.connection.address, client.connection.server);
@@ -156,33 +215,71 @@ impl World {
         }
     }
 
-    fn drain_sfu(&mut self) {
+    /// Until no shard has anything more to send or to tell another.
+    fn drain(&mut self) {
+        let mut wakeups = Vec::new();
+        let mut told = true;
+        while told {
+            (told, wakeups) = (false, Vec::new());
+            for shard in self.shards() {
+                self.seal_due(shard);
+                told |= self.poll_out(shard, &mut wakeups);
+            }
+        }
+        self.wakeup = wakeups.into_iter().min();
+    }
+
+    fn seal_due(&mut self, shard: ShardId) {
         loop {
-            let sealed = self.sfu.seal_due(self.now, &mut self.batch);
+            let sfu = match shard.0.checked_sub(1) {
+                None => &mut self.sfu,
+                Some(other) => &mut self.others[usize::from(other)],
+            };
+            let sealed = sfu.seal_due(self.now, &mut self.batch);
             let mut datagrams = Vec::new();
             for run in self.batch.runs() {
-                let segments = run.bytes.chunks(run.segment_size);
-                datagrams.extend(segments.map(|segment| (run.tuple, segment.to_vec())));
+                let packets: Vec<_> = run.bytes.chunks(run.segment_size).map(<[u8]>::to_vec).collect();
+                datagrams.extend(packets.iter().map(|packet| (run.tuple, packet.clone())));
+                self.runs.push((run.tuple.remote, packets));
             }
             self.batch.clear();
             datagrams.into_iter().for_each(|(tuple, bytes)| self.send_to_client(tuple, bytes));
             if sealed == Sealed::Done {
-                break;
+                return;
             }
         }
+    }
+
+    /// True if another shard was told something, which may have changed it.
+    fn poll_out(&mut self, from: ShardId, wakeups: &mut Vec<Instant>) -> bool {
+        let mut told = false;
         loop {
-            match self.sfu.poll_output() {
+            match self.shard_mut(from).poll_output() {
                 Output::Transmit { tuple, bytes } => self.send_to_client(tuple, bytes.to_vec()),
+                Output::Relay { to, relay } => {
+                    told = true;
+                    self.carry(from, to, relay);
+                }
                 Output::Event(router, event) => {
                     assert_eq!(router, self.router);
                     self.events.push((self.now, event));
                 }
                 Output::Timeout(at) => {
-                    self.wakeup = at;
-                    return;
+                    wakeups.extend(at);
+                    return told;
                 }
             }
         }
+    }
+
+    /// Brings a message to another shard, or what must be told in its place.
+    fn carry(&mut self, from: ShardId, to: ShardId, relay: Relay) {
+        assert_ne!(from, to, "a shard talks to itself");
+        let passes = relay.class() == RelayClass::Control || (self.relay_filter)(&relay);
+        let Some(relay) = (if passes { Some(relay) } else { relay.loss() }) else { return };
+        self.relayed.push((to, relay.clone()));
+        let now = self.now;
+        self.shard_mut(to).handle_input(Input::Relay { from, relay }, now);
     }
 
     fn send_to_client(&mut self, tuple: Tuple, bytes: Vec<u8>) {
@@ -243,5 +340,16 @@ impl Party {
 static CERTIFICATE: LazyLock<Certificate> = LazyLock::new(|| Certificate::generate().unwrap());
 pub const IPV4_SERVER: &str = "192.0.2.1:40000";
 pub const IPV6_SERVER: &str = "[2001:db8::1]:40000";
+const SERVERS: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))];
+/// The first shard's; the next ones' follow.
+const FIRST_PORT: u16 = 40_000;
+pub const HOME: ShardId = ShardId(0);
+
+/// Where a shard listens.
+pub fn port(shard: ShardId) -> u16 {
+    FIRST_PORT + shard.0
+}
+
 /// A day in 2027.
 const UNIX: Duration = Duration::from_secs(1_800_000_000);

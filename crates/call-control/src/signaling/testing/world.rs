@@ -42,7 +42,8 @@ impl World {
     pub(in crate::signaling) async fn configured(change: impl FnOnce(&mut ControlConfig)) -> Self {
         let data = tempfile::tempdir().unwrap();
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let media = MediaConfig { bind: vec![loopback], port: 0, workers: 1, announced: Vec::new() };
+        let media =
+            MediaConfig { bind: vec![loopback], port: 0, workers: 1, max_load: 1.0, announced: Vec::new() };
         let mut config = ControlConfig {
             database_url: format!("sqlite://{}", data.path().join("test.db").display()).into(),
             database_schema: "switchyard".to_owned(),

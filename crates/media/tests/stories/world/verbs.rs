@@ -1,6 +1,7 @@
 //! What stories are told in: who joins, what they send and see, and what happens to them.
 
 use super::connection::Connection;
+use super::encoder::Codec;
 use super::ice::Ice;
 use super::network::{Filter, Link, Path};
 use super::publisher::{LiveEncoding, LiveTrack, Publisher};
@@ -9,13 +10,14 @@ use super::subscriber::Subscriber;
 use super::track::{Identity, Track};
 use super::view::View;
 use super::wall_clock::WallClock;
-use super::{IPV4_SERVER, Party, Role, UNIX, World};
+use super::{HOME, IPV4_SERVER, Party, Role, UNIX, World, port};
 use rand::RngExt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use switchyard_media::ortc::{FingerprintAlgorithm, Layers, router_rtp_capabilities};
 use switchyard_media::{
-    ConsumeOptions, ConsumerId, Direction, Event, ProduceOptions, ProducerId, TransportId, TransportOptions,
+    ConsumeOptions, ConsumerId, ConsumerParameters, Direction, Event, ProduceOptions, ProducerId, Sfu,
+    ShardId, TransportId, TransportOptions,
 };
 use uuid::Uuid;
 
@@ -42,6 +44,9 @@ pub struct Viewed {
 /// How a client differs from the usual one.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientOptions {
+    /// Which shard it connects to.
+    pub shard: ShardId,
+    /// The address of the first shard; others are at the ports beside.
     pub server: &'static str,
     /// DTLS role.
     pub is_dtls_client: bool,
@@ -49,17 +54,21 @@ pub struct ClientOptions {
     pub fingerprint: FingerprintAlgorithm,
     pub up: Path,
     pub down: Path,
+    /// It strips padding.
+    pub padding: bool,
 }
 
 impl Default for ClientOptions {
     fn default() -> Self {
         Self {
+            shard: HOME,
             server: IPV4_SERVER,
             is_dtls_client: true,
             profiles: Profiles::Both,
             fingerprint: FingerprintAlgorithm::Sha256,
             up: Path::GOOD,
             down: Path::GOOD,
+            padding: true,
         }
     }
 }
@@ -73,23 +82,37 @@ impl World {
         self.join(Direction::Recv, ClientOptions::default())
     }
 
+    /// A publisher on a shard.
+    pub fn publisher_on(&mut self, shard: u16) -> Client {
+        self.join(Direction::Send, ClientOptions { shard: ShardId(shard), ..ClientOptions::default() })
+    }
+
+    /// A subscriber on a shard.
+    pub fn subscriber_on(&mut self, shard: u16) -> Client {
+        self.join(Direction::Recv, ClientOptions { shard: ShardId(shard), ..ClientOptions::default() })
+    }
+
     /// Creates a transport and begins to connect.
     pub fn join(&mut self, direction: Direction, options: ClientOptions) -> Client {
         let client = self.prepare(direction, options);
-        let party = &self.clients[client.0];
+        let (now, party) = (self.now, &self.clients[client.0]);
         let parameters = party.connection.dtls.parameters(options.fingerprint);
-        self.sfu.connect_transport(self.now, party.transport, &parameters).unwrap();
+        let transport = party.transport;
+        self.shard_mut(options.shard).connect_transport(now, transport, &parameters).unwrap();
         client
     }
 
     /// Creates a transport whose client the server is told nothing of.
     pub fn prepare(&mut self, direction: Direction, options: ClientOptions) -> Client {
         let transport = TransportId(self.uuid());
-        let created =
-            self.sfu.create_transport(self.now, self.router, transport, TransportOptions { direction });
+        let (now, router) = (self.now, self.router);
+        let transport_options = TransportOptions { direction, padding: options.padding };
+        let sfu = self.shard_mut(options.shard);
+        let created = sfu.create_transport(now, router, transport, transport_options);
         let parameters = created.unwrap();
         let index = self.clients.len();
-        let server: SocketAddr = options.server.parse().unwrap();
+        let mut server: SocketAddr = options.server.parse().unwrap();
+        server.set_port(port(options.shard));
         let ice = Ice::new(parameters.ice_parameters, self.now);
         let dtls = Dtls::new(options.is_dtls_client, options.profiles, &parameters.dtls_parameters);
         let connection = Connection::new(home(index, server, 0), server, ice, dtls);
@@ -101,7 +124,7 @@ impl World {
             Direction::Recv => Role::Subscriber(Subscriber::new(clock)),
         };
         let (up, down) = (Link::new(options.up), Link::new(options.down));
-        self.clients.push(Party { transport, connection, role, up, down });
+        self.clients.push(Party { shard: options.shard, transport, connection, role, up, down });
         Client(index)
     }
 
@@ -116,7 +139,8 @@ impl World {
         let rtp_parameters = track.rtp_parameters(&identity);
         let id = ProducerId(self.uuid());
         let options = ProduceOptions { kind: track.kind(), rtp_parameters, paused: false };
-        self.sfu.produce(self.now, self.clients[client.0].transport, id, options).unwrap();
+        let (now, transport) = (self.now, self.clients[client.0].transport);
+        self.shard_of(client).produce(now, transport, id, options).unwrap();
         self.begin(client, track, id, &identity)
     }
 
@@ -164,7 +188,8 @@ impl World {
     /// Consumes as clients do: paused at first, resumed when they are ready.
     pub fn consume(&mut self, client: Client, produced: Produced) -> Viewed {
         let viewed = self.consume_paused(client, produced, None);
-        self.sfu.resume_consumer(self.now, viewed.id).unwrap();
+        let now = self.now;
+        self.shard_of(client).resume_consumer(now, viewed.id).unwrap();
         viewed
     }
 
@@ -192,17 +217,51 @@ impl World {
         id: ConsumerId,
         options: &ConsumeOptions,
     ) -> Viewed {
-        let transport = self.clients[client.0].transport;
-        let parameters = self.sfu.consume(self.now, transport, id, options).unwrap();
+        let (now, transport) = (self.now, self.clients[client.0].transport);
+        let consumed = if self.clients[client.0].shard == self.clients[produced.client.0].shard {
+            self.shard_of(client).consume(now, transport, id, options)
+        } else {
+            let relayed = self.shard_of(produced.client).describe_producer(now, produced.id).unwrap();
+            self.shard_of(client).consume_relayed(now, transport, id, options, relayed)
+        };
         let codec = self.track(produced).track.codec;
+        self.view_as(client, codec, id, &consumed.unwrap())
+    }
+
+    /// Consumes a producer of another shard, to which something happens between its description and its use.
+    pub fn consume_described(
+        &mut self,
+        client: Client,
+        produced: Produced,
+        meanwhile: impl FnOnce(&mut Self),
+    ) -> Viewed {
+        let (now, id) = (self.now, ConsumerId(self.uuid()));
+        let relayed = self.shard_of(produced.client).describe_producer(now, produced.id).unwrap();
+        let (codec, transport) = (self.track(produced).track.codec, self.clients[client.0].transport);
+        meanwhile(self);
+        let rtp_capabilities = router_rtp_capabilities().clone();
+        let options =
+            ConsumeOptions { producer: produced.id, rtp_capabilities, paused: false, preferred_layers: None };
+        let consumed = self.shard_of(client).consume_relayed(now, transport, id, &options, relayed);
+        self.view_as(client, codec, id, &consumed.unwrap())
+    }
+
+    fn view_as(
+        &mut self,
+        client: Client,
+        codec: Codec,
+        id: ConsumerId,
+        parameters: &ConsumerParameters,
+    ) -> Viewed {
         let subscriber = self.subscriber_mut(client);
-        subscriber.views.push(View::new(codec, &parameters));
+        subscriber.views.push(View::new(codec, parameters));
         Viewed { client, view: subscriber.views.len() - 1, id }
     }
 
     /// Ends a client and its transport.
     pub fn close(&mut self, client: Client) {
-        self.sfu.close_transport(self.now, self.clients[client.0].transport).unwrap();
+        let (now, transport) = (self.now, self.clients[client.0].transport);
+        self.shard_of(client).close_transport(now, transport).unwrap();
         self.clients[client.0].fall_silent();
     }
 
@@ -212,7 +271,10 @@ impl World {
     }
 
     pub fn prefer(&mut self, viewed: Viewed, spatial: u8, temporal: Option<u8>) {
-        self.sfu.set_preferred_layers(self.now, viewed.id, Layers { spatial, temporal }).unwrap();
+        let now = self.now;
+        self.shard_of(viewed.client)
+            .set_preferred_layers(now, viewed.id, Layers { spatial, temporal })
+            .unwrap();
     }
 
     /// Moves a client to another address, as when a phone leaves the Wi-Fi.
@@ -229,6 +291,11 @@ impl World {
         let link = if up { &mut party.up } else { &mut party.down };
         let filter: Filter = Box::new(filter);
         link.set_filter(Some(filter));
+    }
+
+    /// The shard that a client is connected to.
+    pub fn shard_of(&mut self, client: Client) -> &mut Sfu {
+        self.shard_mut(self.clients[client.0].shard)
     }
 
     pub fn party(&self, client: Client) -> &Party {

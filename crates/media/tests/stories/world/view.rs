@@ -38,6 +38,8 @@ pub struct Arrived {
     pub marker: bool,
     /// `None` is padding in place of a packet.
     pub stamp: Option<Stamp>,
+    /// Of payload.
+    pub octets: usize,
     pub ids: Option<Ids>,
 }
 
@@ -122,7 +124,7 @@ impl View {
         let stamp = (!payload.is_empty()).then(|| Stamp::of(payload));
         let ids = stamp.and_then(|_| ids(self.codec, payload));
         let (timestamp, marker) = (header.timestamp, header.marker);
-        let arrived = Arrived { at: now, timestamp, marker, stamp, ids };
+        let arrived = Arrived { at: now, timestamp, marker, stamp, octets: payload.len(), ids };
         match self.packets.get(&sequence) {
             Some(known) => {
                 assert_eq!((known.stamp, known.timestamp, known.marker), (stamp, timestamp, marker));
@@ -163,6 +165,17 @@ impl View {
             delay: last.map_or(0, |(at, _)| ((now - *at).as_micros() * 65_536 / 1_000_000) as u32),
             ..ReceptionReport::default()
         }
+    }
+
+    /// How far the time of day that a receiver computes for a picture is from when it was captured, in seconds.
+    pub fn clock_offset(&self) -> f64 {
+        let (_, report) = self.sender_reports.last().expect("no sender report");
+        let playback = self.playback();
+        let picture = playback.pictures.last().unwrap();
+        let since = f64::from(picture.timestamp.wrapping_sub(report.rtp_time) as i32);
+        let ntp = report.ntp_time as f64 / f64::from(u32::MAX);
+        let origin = 1_800_000_000.0 + 2_208_988_800.0;
+        (ntp - origin) + since / f64::from(self.codec.clock_rate()) - picture.captured().as_secs_f64()
     }
 
     pub fn playback(&self) -> Playback {

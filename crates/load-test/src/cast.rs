@@ -1,0 +1,58 @@
+//! The people of a run: signed in, in one group, with a call to join.
+
+use crate::api::{Api, User};
+use anyhow::{Context, Result};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+pub(crate) struct Cast {
+    api: Api,
+    owner: User,
+    group: String,
+    pub(crate) call_id: String,
+    recruited: usize,
+}
+
+impl Cast {
+    /// A group of one, and its call.
+    pub(crate) async fn gather(api: Api) -> Result<Self> {
+        let owner = api.sign_in("Load test host").await?;
+        let group = api.create_group("Load test", &owner, &[]).await?;
+        let mut cast = Self { api, owner, group, call_id: String::new(), recruited: 0 };
+        match cast.api.create_call(&cast.group, &cast.owner).await {
+            Ok(call_id) => cast.call_id = call_id,
+            Err(error) => {
+                cast.dismiss().await?;
+                return Err(error);
+            }
+        }
+        Ok(cast)
+    }
+
+    /// Signs that many more people in and makes them members.
+    pub(crate) async fn recruit(&mut self, count: usize) -> Result<Vec<User>> {
+        let (api, owner, group) = (&self.api, &self.owner, &self.group);
+        let recruit = |number| async move {
+            let user = api.sign_in(&format!("Load test {number}")).await?;
+            api.add_member(group, owner, &user).await?;
+            anyhow::Ok(user)
+        };
+        let numbers = self.recruited + 1..=self.recruited + count;
+        let users = stream::iter(numbers).map(recruit).buffered(CONCURRENT_REQUESTS).try_collect().await;
+        self.recruited += count;
+        users.context("making members")
+    }
+
+    /// Leaves nothing behind on the server.
+    pub(crate) async fn dismiss(self) -> Result<()> {
+        self.api.delete_group(&self.group, &self.owner).await
+    }
+}
+
+/// The first `count` people of any run.
+pub(crate) async fn sign_in(api: &Api, count: usize) -> Result<Vec<User>> {
+    let sign_in = |number| async move { api.sign_in(&format!("Load test {number}")).await };
+    stream::iter(1..=count).map(sign_in).buffered(CONCURRENT_REQUESTS).try_collect().await
+}
+
+/// At a time.
+const CONCURRENT_REQUESTS: usize = 16;

@@ -1,0 +1,35 @@
+//! Everything that crews told, in one place.
+
+use crate::crew::{Milestone, Note};
+use crate::tally::Tally;
+use std::time::Duration;
+
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    pub(crate) tally: Tally,
+    pub(crate) joins: Vec<Duration>,
+    pub(crate) connects: Vec<Duration>,
+    pub(crate) first_packets: Vec<Duration>,
+    pub(crate) failures: Vec<String>,
+    pub(crate) left: usize,
+    pub(crate) crews_done: usize,
+}
+
+impl Ledger {
+    pub(crate) fn absorb(&mut self, note: Note) {
+        match note {
+            Note::Reached { milestone, micros } => {
+                let reached = match milestone {
+                    Milestone::Joined => &mut self.joins,
+                    Milestone::Connected => &mut self.connects,
+                    Milestone::FirstPacket => &mut self.first_packets,
+                };
+                reached.push(Duration::from_micros(micros));
+            }
+            Note::Failed { reason, .. } => self.failures.push(reason),
+            Note::Left { .. } => self.left += 1,
+            Note::Counted(tally) => self.tally.merge(tally),
+            Note::Done => self.crews_done += 1,
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! A peer that receives: accounts for every packet, and answers with the feedback that a browser sends.
+
+use crate::codec::{VideoCodec, opus};
+use crate::nack::{Missing, RECEIVER_SSRC};
+use crate::out_stream::Media;
+use crate::rtp::Header;
+use crate::signaling::{Consumer, TRANSPORT_CC_URI};
+use crate::stamp::{Stamp, capture_ns};
+use crate::tally::Tally;
+use crate::twcc::TwccRecorder;
+use crate::window::{Arrival, Window};
+use rtcp::receiver_report::ReceiverReport;
+use rtcp::reception_report::ReceptionReport;
+use rtcp::sender_report::SenderReport;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+pub(crate) struct Receiver {
+    streams: HashMap<u32, InStream>,
+    /// The media stream of each retransmission stream.
+    repairs: HashMap<u32, u32>,
+    transport_cc: Option<u8>,
+    twcc: TwccRecorder,
+    twcc_ssrc: u32,
+    due: Due,
+    feedback_interval: Duration,
+    /// Every how many packets one is opened that need not be.
+    verify_every: u32,
+    until_verified: u32,
+}
+
+/// When the next of each is sent.
+struct Due {
+    feedback: Instant,
+    report: Instant,
+    /// While something is missing.
+    nack: Option<Instant>,
+}
+
+/// One consumer's media.
+struct InStream {
+    consumer: String,
+    producer: String,
+    media: Media,
+    window: Window,
+    missing: Missing,
+    /// A frame of which the time is known, and its timestamp here.
+    base: Option<(Stamp, u32)>,
+    /// The first second that was listened to from its start.
+    listens_from: u64,
+    /// Packets of the latest seconds, which are not settled.
+    unsettled: [(u64, u64); UNSETTLED],
+    received: u64,
+    last_sender_report: Option<(u32, Instant)>,
+}
+
+/// What the transport does for its receiver.
+pub(crate) trait Opener {
+    /// Opens an SRTP packet in place; the plain packet's length.
+    fn open(&mut self, datagram: &mut [u8]) -> Option<usize>;
+}
+
+impl Receiver {
+    pub(crate) fn new(feedback_interval: Duration, verify_share: f64, now: Instant) -> Self {
+        Self {
+            streams: HashMap::new(),
+            repairs: HashMap::new(),
+            transport_cc: None,
+            twcc: TwccRecorder::default(),
+            twcc_ssrc: 0,
+            due: Due { feedback: now + feedback_interval, report: now + REPORT_INTERVAL, nack: None },
+            feedback_interval,
+            verify_every: (1.0 / verify_share.max(0.001)).round() as u32,
+            until_verified: 0,
+        }
+    }
+
+    pub(crate) fn listen(&mut self, consumer: &Consumer) {
+        let parameters = &consumer.rtp_parameters;
+        let (Some(codec), Some(encoding)) = (parameters.codecs.first(), parameters.encodings.first()) else {
+            return;
+        };
+        let media = VideoCodec::from_mime_type(&codec.mime_type).map_or(Media::Audio, Media::Video);
+        if let Some(id) = parameters.extension(TRANSPORT_CC_URI) {
+            self.transport_cc = Some(id);
+            self.twcc_ssrc = encoding.ssrc;
+        }
+        if let Some(rtx) = &encoding.rtx {
+            self.repairs.insert(rtx.ssrc, encoding.ssrc);
+        }
+        self.streams.insert(encoding.ssrc, InStream::new(consumer, media));
+    }
+
+    /// Forgets a consumer; what it got in seconds that are not over is not counted.
+    pub(crate) fn unlisten(&mut self, consumer: &str) {
+        self.streams.retain(|_, stream| stream.consumer != consumer);
+        self.repairs.retain(|_, media| self.streams.contains_key(media));
+    }
+
+    /// Takes an SRTP packet; `true` if it was media.
+    pub(crate) fn receive(
+        &mut self,
+        datagram: &mut [u8],
+        arrival_ns: u64,
+        now: Instant,
+        opener: &mut impl Opener,
+        tally: &mut Tally,
+    ) -> bool {
+        let Some(header) = Header::parse(datagram) else {
+            tally.counts.rejected += 1;
+            return false;
+        };
+        if let Some(value) = self.transport_cc.and_then(|id| header.extension(datagram, id))
+            && let Ok(sequence) = value.try_into().map(u16::from_be_bytes)
+        {
+            self.twcc.record(sequence, arrival_ns);
+        }
+        let repaired = self.repairs.get(&header.ssrc).copied();
+        let Some(stream) = self.streams.get_mut(&repaired.unwrap_or(header.ssrc)) else { return false };
+        // Headers are readable, so only what needs the payload has to be opened, and a sample of the rest.
+        self.until_verified = self.until_verified.saturating_sub(1);
+        let must_open = repaired.is_some() || header.has_padding || stream.base.is_none();
+        let mut payload = None;
+        if must_open || self.until_verified == 0 {
+            self.until_verified = self.verify_every;
+            let Some(length) = opener.open(datagram) else {
+                tally.counts.rejected += 1;
+                return false;
+            };
+            tally.counts.verified += 1;
+            payload = Some(header.payload(&datagram[..length]));
+        }
+        let size = datagram.len() as u64;
+        let is_media = match (payload, repaired) {
+            // Probing and padding.
+            (Some([]), _) => false,
+            (Some([high, low, payload @ ..]), Some(_)) => {
+                let original = header.with_sequence(u16::from_be_bytes([*high, *low]));
+                stream.take(&original, (Some(payload), size), arrival_ns, now, tally)
+            }
+            (payload, _) => stream.take(&header, (payload, size), arrival_ns, now, tally),
+        };
+        // A gap is asked for at once, as libwebrtc does.
+        if self.due.nack.is_none() && !stream.missing.is_empty() {
+            self.due.nack = Some(now);
+        }
+        is_media
+    }
+
+    /// Notes when the server's sender reports came, which receiver reports answer.
+    pub(crate) fn heed(&mut self, packets: &[Box<dyn rtcp::Packet>], now: Instant) {
+        for packet in packets {
+            if let Some(report) = packet.as_any().downcast_ref::<SenderReport>()
+                && let Some(stream) = self.streams.get_mut(&report.ssrc)
+            {
+                stream.last_sender_report = Some(((report.ntp_time >> 16) as u32, now));
+            }
+        }
+    }
+
+    pub(crate) fn next_due(&self) -> Instant {
+        let due = self.due.feedback.min(self.due.report);
+        self.due.nack.map_or(due, |nack| nack.min(due))
+    }
+
+    /// Hands the feedback that is due to `send`, as compound packets.
+    pub(crate) fn feed_back(&mut self, now: Instant, tally: &mut Tally, mut send: impl FnMut(&[u8])) {
+        if self.due.feedback <= now {
+            let mut packet = Vec::new();
+            self.twcc.report(RECEIVER_SSRC, self.twcc_ssrc, &mut packet);
+            if !packet.is_empty() {
+                send(&packet);
+            }
+            self.due.feedback = now + self.feedback_interval;
+        }
+        if self.due.nack.is_some_and(|due| due <= now) {
+            self.ask_again(now, tally, &mut send);
+        }
+        if self.due.report <= now {
+            let reports: Vec<ReceptionReport> =
+                self.streams.iter().map(|(ssrc, stream)| stream.reception(*ssrc, now)).collect();
+            for reports in reports.chunks(MAX_REPORTS) {
+                let report =
+                    ReceiverReport { ssrc: RECEIVER_SSRC, reports: reports.to_vec(), ..Default::default() };
+                if let Ok(packet) = rtcp::packet::marshal(&[Box::new(report)]) {
+                    send(&packet);
+                }
+            }
+            self.due.report = now + REPORT_INTERVAL;
+        }
+    }
+
+    fn ask_again(&mut self, now: Instant, tally: &mut Tally, send: &mut impl FnMut(&[u8])) {
+        self.due.nack = None;
+        for (ssrc, stream) in &mut self.streams {
+            if let Some((nack, count)) = stream.missing.poll(*ssrc, now)
+                && let Ok(packet) = rtcp::packet::marshal(&[Box::new(nack)])
+            {
+                tally.counts.nacked += count;
+                send(&packet);
+            }
+            if !stream.missing.is_empty() {
+                self.due.nack = Some(now + NACK_INTERVAL);
+            }
+        }
+    }
+
+    /// Moves the packets of seconds that are long over to the tally; `current` is the second that runs.
+    pub(crate) fn settle(&mut self, current: u64, tally: &mut Tally) {
+        for stream in self.streams.values_mut() {
+            stream.settle(current, tally);
+        }
+    }
+}
+
+impl InStream {
+    fn new(consumer: &Consumer, media: Media) -> Self {
+        Self {
+            consumer: consumer.id.clone(),
+            producer: consumer.producer_id.clone(),
+            media,
+            window: Window::new(),
+            missing: Missing::default(),
+            base: None,
+            listens_from: u64::MAX,
+            unsettled: [(u64::MAX, 0); UNSETTLED],
+            received: 0,
+            last_sender_report: None,
+        }
+    }
+
+    /// Counts a packet, whose payload is known if it was opened; `true` if it is new.
+    fn take(
+        &mut self,
+        header: &Header,
+        (payload, size): (Option<&[u8]>, u64),
+        arrival_ns: u64,
+        now: Instant,
+        tally: &mut Tally,
+    ) -> bool {
+        let arrival = self.window.insert(header.sequence);
+        match arrival {
+            Arrival::Repeat => return false,
+            Arrival::Ahead { index, missing } => {
+                if missing > 0 && self.media != Media::Audio {
+                    self.missing.skipped(index, missing, now);
+                }
+            }
+            Arrival::Late { index } => {
+                self.missing.found(index);
+                tally.counts.recovered += 1;
+            }
+        }
+        self.received += 1;
+        let stamp = payload.filter(|_| header.marker || self.media == Media::Audio).and_then(|payload| {
+            match self.media {
+                Media::Audio => opus::stamp(payload),
+                Media::Video(codec) => codec.stamp(payload),
+            }
+        });
+        if let Some(stamp) = stamp
+            && self.base.is_none()
+        {
+            self.base = Some((stamp, header.timestamp));
+            self.listens_from = arrival_ns / NS_PER_SECOND + 1;
+        }
+        let Some(second) = self.second_of(header.timestamp) else { return true };
+        let summary = tally.seconds.entry(second).or_default();
+        summary.arrived += 1;
+        summary.arrived_bytes += size;
+        if let Some(stamp) = stamp {
+            summary.latency.record_ns(arrival_ns.saturating_sub(stamp.sent_ns(self.media.clock_rate())));
+        }
+        let slot = &mut self.unsettled[(second % UNSETTLED as u64) as usize];
+        if slot.0 == second {
+            slot.1 += 1;
+        } else {
+            *slot = (second, 1);
+        }
+        true
+    }
+
+    /// The second of the wall clock in which the frame with this timestamp was captured.
+    fn second_of(&self, timestamp: u32) -> Option<u64> {
+        let (stamp, base) = self.base?;
+        let ticks = stamp.ticks.wrapping_add(timestamp.wrapping_sub(base));
+        Some(capture_ns(stamp.origin_ns, ticks, self.media.clock_rate()) / NS_PER_SECOND)
+    }
+
+    fn settle(&mut self, current: u64, tally: &mut Tally) {
+        let settled = current.saturating_sub(SETTLE_SECONDS);
+        if self.base.is_none() || settled < self.listens_from {
+            return;
+        }
+        let slot = self.unsettled[(settled % UNSETTLED as u64) as usize];
+        let flow = tally.flow(settled, &self.producer, self.media.kind());
+        flow.listeners += 1;
+        flow.received += if slot.0 == settled { slot.1 } else { 0 };
+    }
+
+    fn reception(&self, ssrc: u32, now: Instant) -> ReceptionReport {
+        let answered = self.last_sender_report;
+        let delay = answered.map_or(Duration::ZERO, |(_, at)| now.saturating_duration_since(at));
+        ReceptionReport {
+            ssrc,
+            last_sequence_number: self.window.extended_highest(),
+            last_sender_report: answered.map_or(0, |(report, _)| report),
+            // In units of 1/65536 second.
+            delay: (delay.as_micros() * 65_536 / 1_000_000) as u32,
+            ..ReceptionReport::default()
+        }
+    }
+}
+
+const NS_PER_SECOND: u64 = 1_000_000_000;
+/// A second is settled when it is over for so long that what is repaired has come.
+const SETTLE_SECONDS: u64 = 2;
+/// More than the seconds that can be open at a time.
+const UNSETTLED: usize = 4;
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// Between two looks at what is missing, as in libwebrtc.
+const NACK_INTERVAL: Duration = Duration::from_millis(20);
+/// In one receiver report (RFC 3550 §6.4.2).
+const MAX_REPORTS: usize = 31;

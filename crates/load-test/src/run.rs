@@ -1,0 +1,272 @@
+//! A run from start to end: people and a call, peers in their crews, a window of measuring, the report.
+
+use crate::api::Api;
+use crate::cast::Cast;
+use crate::cli::Options;
+use crate::crew::{Briefing, PeerSpec};
+use crate::crews::Crews;
+use crate::ledger::Ledger;
+use crate::limit::{Limit, Point};
+use crate::observer::Observer;
+use crate::pin::{Pinned, own_cores};
+use crate::ramp::Rate;
+use crate::report::Report;
+use crate::scenario::Part;
+use crate::sender::wall_ns;
+use crate::server_process::Process;
+use crate::summary;
+use anyhow::{Context, Result, ensure};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+use tokio::time::sleep_until;
+
+/// Sets the call up, measures it, and leaves nothing behind on the server. `server_core` is the one to pin it to.
+pub(crate) async fn run(options: &Options, server_core: Option<usize>) -> Result<Report> {
+    let api = Api::new(options)?;
+    api.check_alive().await?;
+    let given = options.server.server_pid.map(|pid| Process { pid });
+    let process = given.or_else(|| Process::listening_on(options.port()));
+    let _pinned = match server_core {
+        Some(core) => Some(Pinned::new(process.context("the server's process was not found")?, core)?),
+        None => None,
+    };
+    let rtp_capabilities = api.rtp_capabilities().await?;
+    let cast = Cast::gather(api).await?;
+    let briefing = |engines| Briefing {
+        call_id: cast.call_id.clone(),
+        rtp_capabilities: rtp_capabilities.clone(),
+        engines,
+    };
+    let briefings = engines(options).into_iter().map(briefing).collect();
+    let crews = Crews::start(options, briefings).await?;
+    let observer = Observer::new(process, &crews.pids());
+    let mut run = Run {
+        options,
+        cast,
+        crews,
+        resident_before: observer.resident_mib(),
+        observer,
+        ledger: Ledger::default(),
+        numbers: 0,
+        audience: VecDeque::new(),
+        next_tick: Instant::now(),
+        progress: progress_bar(),
+    };
+    let result = run.perform().await;
+    run.progress.finish_and_clear();
+    run.cast.dismiss().await?;
+    result
+}
+
+pub(crate) struct Run<'a> {
+    pub(crate) options: &'a Options,
+    cast: Cast,
+    crews: Crews,
+    pub(crate) observer: Observer,
+    pub(crate) ledger: Ledger,
+    pub(crate) resident_before: Option<f64>,
+    /// Peers so far.
+    numbers: u64,
+    /// Those who are not only publishers, the longest present first, with their tokens.
+    audience: VecDeque<(u64, String)>,
+    next_tick: Instant,
+    progress: ProgressBar,
+}
+
+impl Run<'_> {
+    async fn perform(&mut self) -> Result<Report> {
+        self.admit_publishers().await?;
+        let mut limit = None;
+        let window = if self.options.limit.find_limit {
+            let (found, window) = self.find_limit().await?;
+            limit = Some(found);
+            window
+        } else {
+            self.admit_audience(self.options.peers()).await?;
+            self.measure(self.options.seconds).await?
+        };
+        self.progress.set_message("leaving");
+        self.crews.stop().await;
+        let crews = self.crews.count();
+        self.wait(STOP_TIMEOUT, |ledger| ledger.crews_done == crews).await;
+        Ok(summary::report(self, window, limit))
+    }
+
+    pub(crate) fn publishing(&self) -> usize {
+        let audience = if self.options.scenario.part().publishes { self.audience.len() } else { 0 };
+        self.options.scenario.publishers(self.options) + audience
+    }
+
+    pub(crate) fn receiving(&self) -> usize {
+        self.audience.len()
+    }
+
+    async fn admit_publishers(&mut self) -> Result<()> {
+        let count = self.options.scenario.publishers(self.options);
+        self.progress.set_message("connecting publishers");
+        for user in self.cast.recruit(count).await? {
+            let number = self.next_number();
+            let part = Part { publishes: true, receives: false };
+            self.admit(number, user.token, part).await?;
+        }
+        self.wait(SETUP_TIMEOUT, |ledger| ledger.connects.len() + ledger.failures.len() >= count).await;
+        let failures = &self.ledger.failures;
+        ensure!(failures.is_empty(), "no publisher may fail: {}", failures.join("; "));
+        Ok(())
+    }
+
+    /// Lets that many more in, at the rate of the ramp, and waits until each gets media or has failed.
+    async fn admit_audience(&mut self, count: usize) -> Result<()> {
+        self.progress.set_message("making members");
+        let users = self.cast.recruit(count).await?;
+        self.progress.set_message("connecting peers");
+        let started = Instant::now();
+        for (index, user) in users.into_iter().enumerate() {
+            let due = self.options.ramp.map_or(Duration::ZERO, |ramp| ramp.next(index));
+            self.wait_until(started + due, |_| false).await;
+            let number = self.next_number();
+            self.audience.push_back((number, user.token.clone()));
+            self.admit(number, user.token, self.options.scenario.part()).await?;
+        }
+        let expected = self.audience.len();
+        // The first member of a meeting has nobody to hear until the second one sends.
+        self.wait(SETUP_TIMEOUT, |ledger| ledger.first_packets.len() + ledger.failures.len() >= expected)
+            .await;
+        Ok(())
+    }
+
+    async fn admit(&mut self, number: u64, token: String, part: Part) -> Result<()> {
+        let Part { publishes, receives } = part;
+        self.crews.admit(PeerSpec { number, token, publishes, receives }).await
+    }
+
+    /// Measures whole seconds of the wall clock, and waits until they are settled.
+    async fn measure(&mut self, seconds: u64) -> Result<Range<u64>> {
+        // A consumer counts from the first second that it listened through.
+        self.wait(WARM_UP, |_| false).await;
+        let from = wall_ns() / NS_PER_SECOND + 1;
+        let window = from..from + seconds;
+        if let Some(rate) = self.churn_rate() {
+            self.churn(rate, window.end).await?;
+        }
+        let settled =
+            Duration::from_secs(window.end + SETTLED).saturating_sub(Duration::from_nanos(wall_ns()));
+        self.wait(settled, |_| false).await;
+        Ok(window)
+    }
+
+    fn churn_rate(&self) -> Option<Rate> {
+        (self.options.scenario == crate::scenario::Scenario::Churn).then_some(self.options.churn_rate)
+    }
+
+    /// The longest present leaves and somebody comes, again and again until a second begins.
+    async fn churn(&mut self, rate: Rate, end: u64) -> Result<()> {
+        let started = Instant::now();
+        for turn in 0.. {
+            self.wait_until(started + rate.next(turn), |_| false).await;
+            if wall_ns() / NS_PER_SECOND >= end {
+                break;
+            }
+            let Some((leaving, token)) = self.audience.pop_front() else { break };
+            self.crews.dismiss(leaving).await?;
+            let number = self.next_number();
+            self.audience.push_back((number, token.clone()));
+            self.admit(number, token, self.options.scenario.part()).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds peers step by step until a point is not good; returns the points and the last good one's window.
+    async fn find_limit(&mut self) -> Result<(Limit, Range<u64>)> {
+        let mut limit = Limit::default();
+        let mut good = 0..0;
+        let settings = self.options.limit;
+        loop {
+            self.admit_audience(settings.step).await?;
+            let window = self.measure(settings.hold).await?;
+            let mut point =
+                Point::new(self.audience.len(), &self.ledger.tally.over(window.clone()), settings.hold);
+            point.server_cores = self.observer.server(window.start, window.end).map(|used| used.cores);
+            point.generator_cores = self.observer.generator(window.start, window.end);
+            if !limit.note(point, self.ledger.failures.len()) {
+                break;
+            }
+            good = window;
+            if self.audience.len() + settings.step > settings.max_peers {
+                limit.reached_max();
+                break;
+            }
+        }
+        Ok((limit, good))
+    }
+
+    async fn wait(&mut self, patience: Duration, goal: impl Fn(&Ledger) -> bool) {
+        self.wait_until(Instant::now() + patience, goal).await;
+    }
+
+    /// Takes notes, and samples every second, until the goal is reached or the time is.
+    async fn wait_until(&mut self, until: Instant, goal: impl Fn(&Ledger) -> bool) {
+        while !goal(&self.ledger) {
+            tokio::select! {
+                biased;
+                () = sleep_until(self.next_tick.into()) => self.tick(),
+                () = sleep_until(until.into()) => return,
+                Some(note) = self.crews.notes.recv() => self.ledger.absorb(note),
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        let now_ns = wall_ns();
+        let second = now_ns / NS_PER_SECOND;
+        let ledger = &self.ledger;
+        let present = ledger.connects.len().saturating_sub(ledger.left);
+        self.observer.sample(second, present);
+        // The latest second that is complete.
+        let latest = second.saturating_sub(SETTLED + 1);
+        let summary = ledger.tally.over(latest..latest + 1);
+        if summary.arrived > 0 {
+            let delivered =
+                summary.delivery().share().map_or("-".to_owned(), |share| format!("{:.2} %", 100.0 * share));
+            self.progress.set_message(format!(
+                "{present} peers, {} packets/s, {delivered} delivered, p99 {:.1} ms",
+                summary.arrived,
+                summary.latency.quantile_ms(0.99),
+            ));
+        }
+        self.next_tick = Instant::now() + Duration::from_nanos(NS_PER_SECOND - now_ns % NS_PER_SECOND);
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+}
+
+/// For each crew, the cores of its engines. Pinned, every engine has a core of its own as long as there are enough.
+fn engines(options: &Options) -> Vec<Vec<Option<usize>>> {
+    let cores = own_cores();
+    let processes = options.generator.processes;
+    let threads = options.generator.threads.unwrap_or((cores.len() / processes).max(1));
+    let mut next = cores.iter().cycle();
+    let mut core = || if options.generator.pin { next.next().copied() } else { None };
+    (0..processes).map(|_| (0..threads).map(|_| core()).collect()).collect()
+}
+
+fn progress_bar() -> ProgressBar {
+    let progress = ProgressBar::new_spinner();
+    progress.enable_steady_tick(Duration::from_millis(100));
+    let template = ProgressStyle::with_template("{spinner} {elapsed:>4}  {msg}");
+    progress.set_style(template.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    progress
+}
+
+const NS_PER_SECOND: u64 = 1_000_000_000;
+/// For publishers to connect, and for everybody to get media.
+const SETUP_TIMEOUT: Duration = Duration::from_secs(60);
+const STOP_TIMEOUT: Duration = Duration::from_secs(25);
+const WARM_UP: Duration = Duration::from_secs(2);
+/// Seconds until everything that peers counted has been told.
+const SETTLED: u64 = 4;

@@ -1,0 +1,78 @@
+//! Who takes part in a run, and what they do.
+
+use crate::cli::Options;
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Scenario {
+    /// Publishers send audio and video to many who only receive.
+    Webinar,
+    /// Everybody sends audio and video and hears all, and watches some.
+    Meeting,
+    /// Everybody sends and hears audio.
+    AudioRoom,
+    /// A webinar whose audience comes and goes all the time.
+    Churn,
+    /// A webinar whose publishers lose some of their own packets and send again what the server asks for.
+    LossyUplink,
+}
+
+/// What one peer does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) publishes: bool,
+    pub(crate) receives: bool,
+}
+
+impl Scenario {
+    pub(crate) fn default_peers(self) -> usize {
+        match self {
+            Self::Webinar => 200,
+            Self::Meeting => 12,
+            Self::AudioRoom => 50,
+            Self::Churn => 50,
+            Self::LossyUplink => 20,
+        }
+    }
+
+    /// Peers that only send, beside the others.
+    pub(crate) fn publishers(self, options: &Options) -> usize {
+        match self {
+            Self::Webinar | Self::Churn | Self::LossyUplink => options.publishers,
+            Self::Meeting | Self::AudioRoom => 0,
+        }
+    }
+
+    /// What the others do.
+    pub(crate) fn part(self) -> Part {
+        match self {
+            Self::Webinar | Self::Churn | Self::LossyUplink => Part { publishes: false, receives: true },
+            Self::Meeting | Self::AudioRoom => Part { publishes: true, receives: true },
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Webinar => "webinar",
+            Self::Meeting => "meeting",
+            Self::AudioRoom => "audio room",
+            Self::Churn => "churn",
+            Self::LossyUplink => "lossy uplink",
+        }
+    }
+
+    pub(crate) fn has_video(self) -> bool {
+        self != Self::AudioRoom
+    }
+
+    /// Videos that each peer watches at most; `None`: everything there is.
+    pub(crate) fn watch(self, options: &Options) -> Option<usize> {
+        (self == Self::Meeting).then_some(options.watch)
+    }
+
+    pub(crate) fn loss(self, options: &Options) -> f64 {
+        if self == Self::LossyUplink { options.loss } else { 0.0 }
+    }
+}

@@ -1,0 +1,69 @@
+//! Where a producer's packets come from: a client of this shard, or another shard of the router.
+
+use crate::consumer::Source;
+use crate::relay::ShardId;
+use crate::router::TransportKey;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+#[derive(Debug)]
+pub(crate) enum Origin {
+    Transport(TransportKey),
+    Relay(Upstream),
+}
+
+/// The shard that relays a producer to this one, and what passed between the two.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    pub(crate) shard: ShardId,
+    /// A bit for each encoding being sent, as last told.
+    pub(crate) active: u8,
+    /// Our wall clock minus the sending client's, in 2^-32 s, as last told.
+    pub(crate) clock_offset: Option<i64>,
+    /// A bit for each encoding asked for; `None` before the first time.
+    pub(crate) subscribed: Option<u8>,
+    /// Packets asked for lately: consumers miss the same ones.
+    asked: VecDeque<(Source, u64, Instant)>,
+}
+
+impl Upstream {
+    pub(crate) fn new(shard: ShardId) -> Self {
+        Self { shard, active: 0, clock_offset: None, subscribed: None, asked: VecDeque::new() }
+    }
+
+    /// Whether a packet is to be asked for; then it is taken as asked for.
+    pub(crate) fn ask(&mut self, source: Source, sequence: u64, now: Instant) -> bool {
+        while self.asked.front().is_some_and(|(.., at)| now.saturating_duration_since(*at) >= ASK_AGAIN) {
+            self.asked.pop_front();
+        }
+        let is_new = !self.asked.iter().any(|&(of, number, _)| (of, number) == (source, sequence));
+        let ask = is_new && self.asked.len() < MAX_ASKED;
+        if ask {
+            self.asked.push_back((source, sequence, now));
+        }
+        ask
+    }
+}
+
+/// Longer than any way between two shards and back.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// More missing at once is not repaired but replaced, by a key frame.
+const MAX_ASKED: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_many_consumers_miss_is_asked_for_once_and_again_only_later() {
+        let start = Instant::now();
+        let mut upstream = Upstream::new(ShardId(1));
+        let source = Source { encoding: 0, generation: 0 };
+        assert!(upstream.ask(source, 7, start));
+        assert!(!upstream.ask(source, 7, start + Duration::from_millis(99)));
+        assert!(upstream.ask(source, 8, start + Duration::from_millis(99)));
+        assert!(upstream.ask(source, 7, start + Duration::from_millis(100)));
+        let asked = (0..10_000).filter(|sequence| upstream.ask(source, 100 + sequence, start)).count();
+        assert!(asked < MAX_ASKED);
+    }
+}

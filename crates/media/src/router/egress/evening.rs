@@ -1,0 +1,184 @@
+//! Making packets equal by padding, so that they leave as one run.
+//!
+//! A send call costs as much as sealing ten packets, and carries any number of them to one peer if all but the last
+//! are of one size (udp(7), UDP_SEGMENT). Encoders cut a picture into packets that differ by a few bytes: padding
+//! (RFC 3550 §5.1) costs those few bytes and saves all calls but one. No packet gets longer than another that is due
+//! with it, so none outgrows the path.
+
+use crate::batch::{MAX_RUN_BYTES, MAX_SEGMENTS};
+
+/// How long a due packet will be once it is sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Size {
+    pub(super) bytes: usize,
+    /// It may be padded: nothing has been sealed under its index.
+    pub(super) elastic: bool,
+}
+
+/// What the next packets of a transport are padded to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Evening {
+    size: usize,
+    /// Packets still to be padded.
+    padded: usize,
+    /// Packets still to come, the last of which may be shorter.
+    packets: usize,
+}
+
+impl Evening {
+    /// Looks at the packets due, in order, for as many as can be one run at a bounded waste.
+    pub(super) fn plan(sizes: impl Iterator<Item = Size>) -> Self {
+        let mut run = Members::default();
+        for size in sizes.take(MAX_SEGMENTS) {
+            let longer = run.with(size);
+            if !longer.is_worthwhile() {
+                let ends_run = size.bytes <= run.largest && run.bytes() + size.bytes <= MAX_RUN_BYTES;
+                return run.evening(usize::from(ends_run));
+            }
+            run = longer;
+        }
+        run.evening(0)
+    }
+
+    /// How long the next packet is to be made; `None` when the run is over.
+    pub(super) fn next(&mut self) -> Option<usize> {
+        self.packets = self.packets.checked_sub(1)?;
+        match self.padded.checked_sub(1) {
+            Some(padded) => {
+                self.padded = padded;
+                Some(self.size)
+            }
+            None => Some(0),
+        }
+    }
+}
+
+/// Packets that can all be as long as the largest of them.
+#[derive(Debug, Clone, Copy)]
+struct Members {
+    packets: usize,
+    largest: usize,
+    smallest: usize,
+    smallest_rigid: usize,
+    /// Bytes before padding.
+    natural: usize,
+}
+
+impl Default for Members {
+    fn default() -> Self {
+        Self { packets: 0, largest: 0, smallest: usize::MAX, smallest_rigid: usize::MAX, natural: 0 }
+    }
+}
+
+impl Members {
+    fn with(self, Size { bytes, elastic }: Size) -> Self {
+        Self {
+            packets: self.packets + 1,
+            largest: self.largest.max(bytes),
+            smallest: self.smallest.min(bytes),
+            smallest_rigid: if elastic { self.smallest_rigid } else { self.smallest_rigid.min(bytes) },
+            natural: self.natural + bytes,
+        }
+    }
+
+    fn bytes(self) -> usize {
+        self.packets * self.largest
+    }
+
+    fn is_worthwhile(self) -> bool {
+        self.bytes() <= MAX_RUN_BYTES
+            && self.smallest_rigid >= self.largest
+            && self.largest - self.smallest <= MAX_PADDING
+            && self.bytes() - self.natural <= self.bytes() / MAX_WASTE_DIVISOR
+    }
+
+    /// The run of these and `shorter` packets behind them, of which only the last is left as it is.
+    fn evening(self, shorter: usize) -> Evening {
+        let packets = self.packets + shorter;
+        Evening { size: self.largest, padded: packets.saturating_sub(1), packets }
+    }
+}
+
+/// The padding's length is its last byte (RFC 3550 §5.1).
+pub(super) const MAX_PADDING: usize = 255;
+/// At most one byte in twenty is padding: receivers and their bandwidth estimates take it for load.
+const MAX_WASTE_DIVISOR: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn packets_that_differ_by_a_few_bytes_become_one_run() {
+        assert_eq!(padded(&[1_151, 1_150, 1_150, 1_151, 1_150]), [[1_151, 1_151, 1_151, 1_151, 0]]);
+    }
+
+    #[test]
+    fn the_last_one_may_be_shorter_at_no_cost() {
+        assert_eq!(padded(&[1_150, 1_151, 300]), [[1_151, 1_151, 0]]);
+        assert_eq!(padded(&[1_150, 1_151, 300, 1_150, 1_150]), [vec![1_151, 1_151, 0], vec![1_150, 0]]);
+    }
+
+    #[test]
+    fn a_much_longer_packet_begins_a_run_of_its_own() {
+        assert_eq!(padded(&[150, 1_150, 1_149]), [vec![0], vec![1_150, 0]]);
+        assert_eq!(padded(&[900, 1_200]), [[0], [0]], "a third of the first would be waste");
+    }
+
+    #[test]
+    fn a_run_has_no_more_packets_and_bytes_than_a_send_takes() {
+        assert_eq!(padded(&[100; 100]).iter().map(Vec::len).collect::<Vec<_>>(), [64, 36]);
+        assert_eq!(padded(&[1_500; 64]).iter().map(Vec::len).collect::<Vec<_>>(), [43, 21]);
+    }
+
+    #[test]
+    fn what_was_sealed_before_keeps_its_size_and_others_adapt_to_it() {
+        let size = |bytes, elastic| Size { bytes, elastic };
+        let (short, long) = (size(1_150, true), size(1_151, false));
+        assert_eq!(runs(&[short, long, short]), [[1_151, 1_151, 0]]);
+        let (short, long) = (size(1_150, false), size(1_151, true));
+        assert_eq!(runs(&[long, short, long]), [vec![1_151, 0], vec![0]]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_packet_is_in_one_run_that_the_kernel_takes_and_little_is_wasted(
+            sizes in prop::collection::vec((40usize..1_600, any::<bool>()), 0..200),
+        ) {
+            let sizes: Vec<Size> = sizes.into_iter().map(|(bytes, elastic)| Size { bytes, elastic }).collect();
+            let mut rest = &sizes[..];
+            for run in runs(&sizes) {
+                let (members, after) = rest.split_at(run.len());
+                rest = after;
+                let sealed: Vec<usize> = members.iter().zip(&run).map(|(size, &to)| size.bytes.max(to)).collect();
+                let (last, equal) = sealed.split_last().unwrap();
+                prop_assert!(equal.iter().all(|size| size == &sealed[0]) && *last <= sealed[0]);
+                let (natural, total): (usize, usize) = (members.iter().map(|size| size.bytes).sum(), sealed.iter().sum());
+                prop_assert!(total <= MAX_RUN_BYTES && run.len() <= MAX_SEGMENTS);
+                prop_assert!((total - natural) * 20 <= total);
+                for (size, sealed) in members.iter().zip(sealed) {
+                    let allowed = if size.elastic { MAX_PADDING } else { 0 };
+                    prop_assert!(sealed - size.bytes <= allowed);
+                }
+            }
+            prop_assert!(rest.is_empty());
+        }
+    }
+
+    fn padded(sizes: &[usize]) -> Vec<Vec<usize>> {
+        runs(&sizes.iter().map(|&bytes| Size { bytes, elastic: true }).collect::<Vec<_>>())
+    }
+
+    /// What each packet of each run is to be padded to.
+    fn runs(mut sizes: &[Size]) -> Vec<Vec<usize>> {
+        let mut runs = Vec::new();
+        while !sizes.is_empty() {
+            let mut evening = Evening::plan(sizes.iter().copied());
+            let run: Vec<usize> = std::iter::from_fn(|| evening.next()).collect();
+            sizes = &sizes[run.len()..];
+            runs.push(run);
+        }
+        runs
+    }
+}

@@ -1,0 +1,128 @@
+//! A stored packet as one consumer gets it: its header, and what of its payload is renumbered.
+
+use crate::codec::patch;
+use crate::consumer::{Consumer, Plan, Record, Shift};
+use crate::producer::{Content, Producer, Stored};
+use crate::rtp::{ExtensionForm, FixedHeader, HeaderWriter, TransportSequence};
+
+/// A stored packet on its way to one consumer.
+pub(super) struct Packet<'a> {
+    pub(super) record: Record,
+    shift: Shift,
+    stored: &'a Stored,
+    pub(super) content: Content<'a>,
+}
+
+/// What differs from packet to packet in a rewritten header.
+pub(super) struct Header<'a> {
+    pub(super) fixed: FixedHeader,
+    pub(super) packet: Option<&'a Packet<'a>>,
+    pub(super) sent: u32,
+    pub(super) transport_sequence: u16,
+}
+
+impl<'a> Packet<'a> {
+    /// What a slot of a consumer stands for; `None` once it is forgotten.
+    pub(super) fn find(outgoing: u32, consumer: &mut Consumer, producer: &'a Producer) -> Option<Self> {
+        let record = *consumer.record(outgoing)?;
+        let segment = *consumer.segment(&record)?;
+        let stream = producer.stream(segment.source).filter(|stream| stream.source == segment.source)?;
+        let (stored, content) = stream.history.get(stream.extend(record.incoming))?;
+        Some(Self { record, shift: segment.shift, stored, content })
+    }
+
+    pub(super) fn media_header(&self, plan: &Plan) -> FixedHeader {
+        FixedHeader {
+            marker: self.stored.marker || self.record.ends_picture,
+            payload_type: plan.payload_type,
+            sequence_number: self.record.outgoing as u16,
+            timestamp: self.stored.timestamp.wrapping_sub(self.shift.timestamp),
+            ssrc: plan.ssrc,
+        }
+    }
+
+    pub(super) fn is_patched(&self) -> bool {
+        self.stored.descriptor.picture.is_some() && (self.shift.picture_id, self.shift.tl0_pic_idx) != (0, 0)
+    }
+
+    /// The number in the dependency descriptor: bytes 1 and 2 (AV1 RTP specification, appendix A.8.2).
+    fn frame_number(&self) -> Option<u16> {
+        Some(self.stored.descriptor.frame_number?.wrapping_sub(self.shift.picture_id))
+    }
+
+    pub(super) fn write_payload(&self, to: &mut [u8]) {
+        to.copy_from_slice(self.content.payload);
+        let descriptor = &self.stored.descriptor;
+        if let Some(picture) = descriptor.picture {
+            let picture_id = picture.value.wrapping_sub(self.shift.picture_id);
+            let tl0_pic_idx = descriptor.tl0_pic_idx.unwrap_or(0).wrapping_sub(self.shift.tl0_pic_idx);
+            patch(to, descriptor, picture_id, tl0_pic_idx);
+        }
+    }
+}
+
+impl Header<'_> {
+    /// Writes it to the start of `room`; its length.
+    pub(super) fn write(&self, plan: &Plan, room: &mut [u8]) -> Option<usize> {
+        let ids = &plan.extensions;
+        let mut writer = HeaderWriter::new(room, self.fixed, form(self.packet, plan)).ok()?;
+        if let Some(id) = ids.mid {
+            writer.extension(id, plan.mid.as_bytes()).ok()?;
+        }
+        if let Some(id) = ids.transport_cc {
+            writer.extension(id, &TransportSequence(self.transport_sequence).to_bytes()).ok()?;
+        }
+        if let Some(id) = ids.abs_send_time {
+            writer.extension(id, &self.sent.to_be_bytes()[1..]).ok()?;
+        }
+        let Some(packet) = self.packet else { return Some(writer.finish()) };
+        let carried = &packet.stored.carried;
+        if let (Some(id), Some(level)) = (ids.audio_level, carried.audio_level) {
+            writer.extension(id, &[level]).ok()?;
+        }
+        if let (Some(id), Some(orientation)) = (ids.video_orientation, carried.video_orientation) {
+            writer.extension(id, &[orientation]).ok()?;
+        }
+        if let (Some(id), Some(delay)) = (ids.playout_delay, carried.playout_delay) {
+            writer.extension(id, &delay).ok()?;
+        }
+        let Some(id) = ids.dependency.filter(|_| !packet.content.dependency.is_empty()) else {
+            return Some(writer.finish());
+        };
+        let at = writer.extension(id, packet.content.dependency).ok()?;
+        let len = writer.finish();
+        if let (Some(number), Some(field)) = (packet.frame_number(), room.get_mut(at + 1..at + 3)) {
+            field.copy_from_slice(&number.to_be_bytes());
+        }
+        Some(len)
+    }
+
+    /// The length of what [`Self::write`] writes.
+    pub(super) fn len(packet: Option<&Packet<'_>>, plan: &Plan) -> usize {
+        let ids = &plan.extensions;
+        let carried = packet.map(|packet| packet.stored.carried).unwrap_or_default();
+        let dependency = packet.map_or(0, |packet| packet.content.dependency.len());
+        let values = [
+            ids.mid.map(|_| plan.mid.as_bytes().len()),
+            ids.transport_cc.map(|_| 2),
+            ids.abs_send_time.map(|_| 3),
+            ids.audio_level.and(carried.audio_level).map(|_| 1),
+            ids.video_orientation.and(carried.video_orientation).map(|_| 1),
+            ids.playout_delay.and(carried.playout_delay).map(|_| 3),
+            ids.dependency.filter(|_| dependency > 0).map(|_| dependency),
+        ];
+        form(packet, plan).header_len(values.into_iter().flatten())
+    }
+}
+
+/// Key pictures' dependency descriptors bring the template structure, which no one-byte element holds.
+fn form(packet: Option<&Packet<'_>>, plan: &Plan) -> ExtensionForm {
+    let dependency = packet.map_or(0, |packet| packet.content.dependency.len());
+    match plan.extensions.dependency {
+        Some(_) if dependency > MAX_ONE_BYTE_LEN => ExtensionForm::TwoByte,
+        _ => plan.extensions.form,
+    }
+}
+
+/// RFC 8285 §4.2.
+const MAX_ONE_BYTE_LEN: usize = 16;
