@@ -72,8 +72,6 @@ struct Forwarding {
     socket: UdpSocket,
     state: UdpSocketState,
     publisher: Cipher,
-    /// Packets opened so far, which is the next one's index.
-    opened: u64,
     subscribers: Vec<Cipher>,
     sender: Sender,
     shape: Shape,
@@ -91,7 +89,6 @@ impl Forwarding {
         Ok(Self {
             state: UdpSocketState::new(UdpSockRef::from(&socket))?,
             publisher: Cipher::new(profile, 0)?,
-            opened: 0,
             subscribers: (1..=to.len()).map(|index| Cipher::new(profile, index)).collect::<Result<_>>()?,
             sealed: vec![0; sender.batch() * shape.burst * len],
             sender,
@@ -122,8 +119,7 @@ impl Forwarding {
     /// A train of packets, to everyone.
     fn forward(&mut self, train: &mut [u8]) -> Result<()> {
         for packet in train.chunks_exact_mut(self.len) {
-            self.publisher.open(self.opened, packet)?;
-            self.opened += 1;
+            self.publisher.open(packet)?;
         }
         let (run, batch) = (self.len * self.shape.burst, self.sender.batch());
         for burst in train.chunks_exact(run) {

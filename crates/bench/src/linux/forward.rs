@@ -10,7 +10,7 @@ use crate::linux::options::Matrix;
 use crate::linux::samples::Samples;
 use crate::linux::stream::Shape;
 use crate::linux::table::{Row, Table};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -101,7 +101,8 @@ impl Bench {
     fn floor(&self, bare: &mut Bare, shape: Shape) -> Result<Sample> {
         let sealed = bare.publish(self.bursts(shape));
         let driver = self.driver(bare.address, shape);
-        let (spent, late) = Thread::spend(&Thread::named(Bare::THREAD)?, || driver.run(&sealed))?;
+        let (spent, late) = Thread::spend(&Thread::named(Bare::THREAD)?, || driver.run(&sealed))
+            .context("the bare forwarder")?;
         let packets = sealed.len() * shape.burst * self.addresses.len();
         Ok(Sample::new(&spent, packets as u64, sealed.len(), late))
     }
@@ -111,7 +112,8 @@ impl Bench {
         let sealed = self.call.publish(shape, self.bursts(shape))?;
         let driver = self.driver(self.call.publisher.server, shape);
         let before = self.call.totals();
-        let (spent, late) = Thread::spend(&self.call.threads, || driver.run(&sealed))?;
+        let (spent, late) =
+            Thread::spend(&self.call.threads, || driver.run(&sealed)).context("the media worker")?;
         let done = self.call.totals().since(&before);
         Ok(Sample { dropped: done.dropped, ..Sample::new(&spent, done.packets(), sealed.len(), late) })
     }
