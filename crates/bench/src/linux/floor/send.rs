@@ -28,8 +28,8 @@ pub(super) fn table(matrix: &Matrix) -> Result<Table> {
 }
 
 /// Receivers that never read.
-pub(crate) struct Destinations {
-    pub(crate) addresses: Vec<SocketAddr>,
+struct Destinations {
+    addresses: Vec<SocketAddr>,
     _sockets: Vec<UdpSocket>,
 }
 
@@ -46,7 +46,7 @@ enum Strategy {
 }
 
 impl Destinations {
-    pub(crate) fn bind(device: Device, count: usize) -> Result<Self> {
+    fn bind(device: Device, count: usize) -> Result<Self> {
         let sockets: Vec<UdpSocket> = match device {
             Device::Loopback => (0..count)
                 .map(|index| {
@@ -100,9 +100,11 @@ impl Strategy {
     fn run(self, to: &[SocketAddr], device: Device, shape: Shape) -> Result<f64> {
         let socket = UdpSocket::bind((device.server(), 0))?;
         SockRef::from(&socket).set_send_buffer_size(SEND_BUFFER)?;
+        // It forbids fragments, which spares the kernel numbering what it sends.
+        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
         let len = shape.payload + OVERHEAD;
         let bytes = vec![0x5a; len * shape.burst * to.len()];
-        let mut round = self.round(&socket, to, &bytes, len)?;
+        let mut round = self.round((&socket, &state), to, &bytes, len)?;
         let rounds = (PACKETS / (to.len() * shape.burst)).max(1);
         let start = thread_time();
         (0..rounds).try_for_each(|_| round())?;
@@ -113,7 +115,7 @@ impl Strategy {
     /// Sends `bytes` once: packets of `len`, as many to each destination.
     fn round<'a>(
         self,
-        socket: &'a UdpSocket,
+        (socket, state): (&'a UdpSocket, &'a UdpSocketState),
         to: &'a [SocketAddr],
         bytes: &'a [u8],
         len: usize,
@@ -129,17 +131,14 @@ impl Strategy {
                 Ok(())
             }),
             Self::ManyPackets => Box::new(many(socket, Sender::new(&each(), len, 1)?, bytes)),
-            Self::PerRun => {
-                let state = UdpSocketState::new(UdpSockRef::from(socket))?;
-                Box::new(move || {
-                    runs().try_for_each(|(&destination, contents)| {
-                        let segment_size = Some(len);
-                        let run = Transmit { destination, ecn: None, contents, segment_size, src_ip: None };
-                        state.try_send(UdpSockRef::from(socket), &run)
-                    })?;
-                    Ok(())
-                })
-            }
+            Self::PerRun => Box::new(move || {
+                runs().try_for_each(|(&destination, contents)| {
+                    let segment_size = Some(len);
+                    let run = Transmit { destination, ecn: None, contents, segment_size, src_ip: None };
+                    state.try_send(UdpSockRef::from(socket), &run)
+                })?;
+                Ok(())
+            }),
             Self::ManyRuns => Box::new(many(socket, Sender::new(to, len, burst)?, bytes)),
         })
     }
