@@ -55,7 +55,7 @@ bench-control: web-demo/dist/index.html tests/node_modules/.package-lock.json
 	cargo build --workspace --bins --locked --release
 	SWITCHYARD_BIN=$(abspath $(TARGET_DIR))/release/switchyard node tests/bench/control.mjs
 
-## bench: measure forwarding beside its floor (20 minutes; as root on a sink device too); nothing is asserted
+## bench: measure forwarding beside its floor (10 minutes; as root on a sink device too); nothing is asserted
 .PHONY: bench
 bench:
 	cargo build --release --locked --package switchyard-bench
