@@ -115,7 +115,8 @@ impl Call {
     pub(crate) fn totals(&self) -> Totals {
         let counters = self.runtime.block_on(self.media.counters());
         let forwarded = counters.iter().map(|worker| worker.media.packets_sent).collect();
-        Totals { forwarded, dropped: counters.iter().map(dropped).sum() }
+        let runs = counters.iter().map(|worker| worker.shell.runs_sent).sum();
+        Totals { forwarded, runs, dropped: counters.iter().map(dropped).sum() }
     }
 
     pub(crate) fn close(self) {
@@ -130,6 +131,8 @@ impl Call {
 pub(crate) struct Totals {
     /// Packets that each worker sent.
     pub(crate) forwarded: Vec<u64>,
+    /// Runs of equal packets that all of them sent.
+    pub(crate) runs: u64,
     /// By all of them, or for them by the kernel.
     pub(crate) dropped: u64,
 }
@@ -137,7 +140,8 @@ pub(crate) struct Totals {
 impl Totals {
     pub(crate) fn since(&self, before: &Self) -> Self {
         let forwarded = self.forwarded.iter().zip(&before.forwarded).map(|(after, before)| after - before);
-        Self { forwarded: forwarded.collect(), dropped: self.dropped - before.dropped }
+        let (runs, dropped) = (self.runs - before.runs, self.dropped - before.dropped);
+        Self { forwarded: forwarded.collect(), runs, dropped }
     }
 
     pub(crate) fn packets(&self) -> u64 {
@@ -153,6 +157,7 @@ fn dropped(worker: &Counters) -> u64 {
         + shell.send_buffer_full
         + shell.send_queue_full
         + shell.send_refused
+        + shell.relay_video_dropped
 }
 
 /// A new client with one transport, connected.
