@@ -55,6 +55,22 @@ bench-control: web-demo/dist/index.html tests/node_modules/.package-lock.json
 	cargo build --workspace --bins --locked --release
 	SWITCHYARD_BIN=$(abspath $(TARGET_DIR))/release/switchyard node tests/bench/control.mjs
 
+## bench: measure forwarding beside its floor (10 minutes; as root on a sink device too); nothing is asserted
+.PHONY: bench
+bench:
+	cargo build --release --locked --package switchyard-bench
+	$(TARGET_DIR)/release/switchyard-bench --json $(TARGET_DIR)/bench.json $(BENCH)
+	@echo 'as JSON: $(TARGET_DIR)/bench.json'
+
+## bench-callgrind: count instructions per forwarded packet, by component; needs valgrind
+.PHONY: bench-callgrind
+bench-callgrind:
+	cargo build --release --locked --package switchyard-bench
+	valgrind --quiet --tool=callgrind --callgrind-out-file=$(TARGET_DIR)/callgrind.out \
+		--toggle-collect='switchyard_bench::linux::callgrind::measured' \
+		$(TARGET_DIR)/release/switchyard-bench workload
+	$(TARGET_DIR)/release/switchyard-bench instructions $(TARGET_DIR)/callgrind.out
+
 ## generate: rewrite the files that are made from the code
 .PHONY: generate
 generate: $(GENERATED)

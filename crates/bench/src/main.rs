@@ -2,68 +2,15 @@
 //! machine in the same run. Figures are printed and written, never judged: what a machine can do is not this
 //! program's business.
 
-mod bare;
-mod call;
-mod cell;
-mod cipher;
-mod cpu;
-mod device;
-mod driver;
-mod floor;
-mod forward;
-mod in_process;
-mod latency;
-mod link;
-mod memory;
-mod options;
-mod samples;
-mod sender;
-mod spread;
-mod stream;
-mod table;
-mod train;
-mod user;
+#[cfg(target_os = "linux")]
+mod linux;
 
-use anyhow::Result;
-use clap::{Parser, ValueEnum};
-use device::Device;
-use options::{Matrix, Options, Subject};
-use std::io::Write;
-use table::Table;
-
-fn main() -> Result<()> {
-    let options = Options::parse();
-    if options.memory_server {
-        return memory::serve();
-    }
-    let available = Device::set_up()?;
-    let mut matrix = options.matrix.clone();
-    matrix.devices.retain(|device| available.contains(device));
-    let subjects = if options.only.is_empty() { Subject::value_variants() } else { &options.only };
-    let mut tables = Vec::new();
-    for subject in subjects {
-        for table in subject.measure(&matrix)? {
-            // With nobody to read it, the file still tells.
-            let _ = write!(std::io::stdout(), "{table}");
-            tables.push(table);
-        }
-    }
-    if let Some(path) = &options.json {
-        std::fs::write(path, serde_json::to_vec_pretty(&tables)?)?;
-    }
-    Ok(())
+#[cfg(target_os = "linux")]
+fn main() -> anyhow::Result<()> {
+    linux::run()
 }
 
-impl Subject {
-    fn measure(self, matrix: &Matrix) -> Result<Vec<Table>> {
-        Ok(match self {
-            Self::Floor => floor::tables(matrix)?,
-            Self::User => vec![user::table(matrix)?],
-            Self::Forward => vec![forward::table(matrix)?],
-            Self::Spread => vec![spread::table(matrix)?],
-            Self::Latency => vec![latency::table()?],
-            Self::Memory => vec![memory::table()?],
-            Self::Cell => vec![cell::table(matrix)?],
-        })
-    }
+#[cfg(not(target_os = "linux"))]
+fn main() -> anyhow::Result<()> {
+    anyhow::bail!("procfs, sendmmsg and network namespaces are only on Linux")
 }

@@ -4,8 +4,8 @@ mod crypto;
 mod receive;
 mod send;
 
-use crate::options::Matrix;
-use crate::table::Table;
+use crate::linux::options::Matrix;
+use crate::linux::table::Table;
 use anyhow::Result;
 
 pub(crate) fn tables(matrix: &Matrix) -> Result<Vec<Table>> {

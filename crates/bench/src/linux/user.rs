@@ -1,12 +1,12 @@
 //! What a forwarded packet costs in user space, without sockets: with crypto, and less crypto.
 
-use crate::cipher::{Cipher, HEADER_LEN, Profile};
-use crate::cpu::thread_time;
-use crate::in_process::InProcessCall;
-use crate::options::Matrix;
-use crate::samples::Samples;
-use crate::stream::Shape;
-use crate::table::{Row, Table};
+use crate::linux::cipher::{Cipher, HEADER_LEN, Profile};
+use crate::linux::cpu::thread_time;
+use crate::linux::in_process::InProcessCall;
+use crate::linux::options::Matrix;
+use crate::linux::samples::Samples;
+use crate::linux::stream::Shape;
+use crate::linux::table::{Row, Table};
 use anyhow::Result;
 use std::hint::black_box;
 use std::time::Duration;
@@ -109,13 +109,10 @@ impl Crypto {
         let bursts = (packets / (subscribers * shape.burst)).clamp(1, MAX_BURSTS);
         let len = HEADER_LEN + shape.payload + self.profile.tag_len();
         let (payload, mut incoming) = (vec![0x5a; shape.payload], vec![0; bursts * shape.burst * len]);
-        let first = self.publisher.next();
         incoming.chunks_exact_mut(len).for_each(|packet| self.publisher.seal(&payload, packet));
         let start = thread_time();
-        for (burst, packets) in incoming.chunks_exact_mut(len * shape.burst).enumerate() {
-            for (index, packet) in packets.chunks_exact_mut(len).enumerate() {
-                self.publisher.open(first + (burst * shape.burst + index) as u64, packet)?;
-            }
+        for packets in incoming.chunks_exact_mut(len * shape.burst) {
+            packets.chunks_exact_mut(len).try_for_each(|packet| self.publisher.open(packet))?;
             self.seal(packets, len, shape);
         }
         let used = thread_time() - start;

@@ -1,14 +1,15 @@
 //! The floor of a webinar: one publisher's video and sound to 200 receivers that read, by a sender alone on its core
 //! that knows only to seal and to send. What a server needs for the same call is compared with this.
 
-use crate::cipher::{Cipher, HEADER_LEN, Profile};
-use crate::cpu::{self, thread_time};
-use crate::options::Matrix;
-use crate::samples::Samples;
-use crate::sender::Sender;
-use crate::table::{Row, Table};
+use crate::linux::cipher::{Cipher, HEADER_LEN, Profile};
+use crate::linux::cpu::{self, thread_time};
+use crate::linux::options::Matrix;
+use crate::linux::samples::Samples;
+use crate::linux::sender::Sender;
+use crate::linux::table::{Row, Table};
 use anyhow::{Context, Result, anyhow};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use quinn_udp::{UdpSockRef, UdpSocketState};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -84,6 +85,8 @@ impl Webinar {
     fn new(way: Way, to: Vec<SocketAddr>) -> Result<Self> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         socket2::SockRef::from(&socket).set_send_buffer_size(BUFFER)?;
+        // It forbids fragments, which spares the kernel numbering what it sends.
+        UdpSocketState::new(UdpSockRef::from(&socket))?;
         let ciphers = (0..to.len()).map(|index| Cipher::new(Profile::Gcm, index)).collect::<Result<_>>()?;
         Ok(Self { way, socket, to, ciphers, sealed: vec![0; BUFFER], sent: 0 })
     }

@@ -1,11 +1,11 @@
 //! The least that forwarding can be: a thread that receives, opens, seals for each destination and sends, and knows
 //! nothing. What it costs in a shape is the floor there.
 
-use crate::cipher::{Cipher, HEADER_LEN, Profile};
-use crate::cpu;
-use crate::sender::Sender;
-use crate::stream::Shape;
-use crate::train::ReceiveBuffer;
+use crate::linux::cipher::{Cipher, HEADER_LEN, Profile};
+use crate::linux::cpu;
+use crate::linux::sender::Sender;
+use crate::linux::stream::Shape;
+use crate::linux::train::ReceiveBuffer;
 use anyhow::{Context, Result, anyhow};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use quinn_udp::{UdpSockRef, UdpSocketState};
@@ -50,7 +50,7 @@ impl Bare {
 
     pub(crate) const THREAD: &str = "bare-";
 
-    /// As [`crate::call::Call::publish`].
+    /// As [`crate::linux::call::Call::publish`].
     pub(crate) fn publish(&mut self, bursts: usize) -> Vec<Vec<u8>> {
         let payload = vec![0x5a; self.shape.payload];
         let len = HEADER_LEN + self.shape.payload + self.profile.tag_len();
@@ -72,8 +72,6 @@ struct Forwarding {
     socket: UdpSocket,
     state: UdpSocketState,
     publisher: Cipher,
-    /// Packets opened so far, which is the next one's index.
-    opened: u64,
     subscribers: Vec<Cipher>,
     sender: Sender,
     shape: Shape,
@@ -91,7 +89,6 @@ impl Forwarding {
         Ok(Self {
             state: UdpSocketState::new(UdpSockRef::from(&socket))?,
             publisher: Cipher::new(profile, 0)?,
-            opened: 0,
             subscribers: (1..=to.len()).map(|index| Cipher::new(profile, index)).collect::<Result<_>>()?,
             sealed: vec![0; sender.batch() * shape.burst * len],
             sender,
@@ -122,8 +119,7 @@ impl Forwarding {
     /// A train of packets, to everyone.
     fn forward(&mut self, train: &mut [u8]) -> Result<()> {
         for packet in train.chunks_exact_mut(self.len) {
-            self.publisher.open(self.opened, packet)?;
-            self.opened += 1;
+            self.publisher.open(packet)?;
         }
         let (run, batch) = (self.len * self.shape.burst, self.sender.batch());
         for burst in train.chunks_exact(run) {

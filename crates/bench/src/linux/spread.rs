@@ -1,13 +1,13 @@
 //! One call on one worker, and the same call on two.
 
-use crate::call::{Call, Plan};
-use crate::cipher::Profile;
-use crate::cpu::Thread;
-use crate::driver::Driver;
-use crate::options::Matrix;
-use crate::samples::Samples;
-use crate::stream::Shape;
-use crate::table::{Row, Table};
+use crate::linux::call::{Call, Plan};
+use crate::linux::cipher::Profile;
+use crate::linux::cpu::Thread;
+use crate::linux::driver::Driver;
+use crate::linux::options::Matrix;
+use crate::linux::samples::Samples;
+use crate::linux::stream::Shape;
+use crate::linux::table::{Row, Table};
 use anyhow::Result;
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ pub(crate) fn table(matrix: &Matrix) -> Result<Table> {
     let mut table = Table::new(
         "spread",
         "one producer, 200 consumers, paced; CPU ns per packet over all workers; efficiency: packets per CPU second \
-         against one worker; load: the busiest worker's part of packets and of CPU",
+         against one worker; load: the busiest worker's part of packets and of CPU; more packets/run than k: bursts \
+         merged, and were cheaper for it",
     );
     for &device in &matrix.devices {
         for shape in SHAPES {
@@ -52,6 +53,7 @@ struct Measured {
     cost: Samples,
     packets_part: Samples,
     time_part: Samples,
+    run_length: Samples,
     dropped: u64,
 }
 
@@ -59,6 +61,7 @@ struct Sample {
     ns_per_packet: f64,
     packets_part: f64,
     time_part: f64,
+    run_length: f64,
     dropped: u64,
 }
 
@@ -76,6 +79,7 @@ fn run(call: &mut Call, shape: Shape) -> Result<Sample> {
         ns_per_packet: times.iter().sum::<f64>() / packets.iter().sum::<f64>(),
         packets_part: greatest_part(&packets),
         time_part: greatest_part(&times),
+        run_length: done.packets() as f64 / done.runs as f64,
         dropped: done.dropped,
     })
 }
@@ -94,6 +98,7 @@ impl Measured {
         self.cost.add(sample.ns_per_packet);
         self.packets_part.add(sample.packets_part);
         self.time_part.add(sample.time_part);
+        self.run_length.add(sample.run_length);
         self.dropped += sample.dropped;
     }
 
@@ -104,6 +109,7 @@ impl Measured {
             .ratio("spread", efficiency.spread())
             .ratio("packets load", self.packets_part.median())
             .ratio("CPU load", self.time_part.median())
+            .ratio("packets/run", self.run_length.median())
             .count("dropped", self.dropped)
     }
 }

@@ -6,6 +6,7 @@ use aws_lc_rs::cipher::{AES_128, EncryptingKey, EncryptionContext, UnboundCipher
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::hmac;
+use std::ops::Range;
 use switchyard_peer::Identity;
 
 /// The SRTP protection profiles in use.
@@ -24,8 +25,13 @@ pub(crate) struct Cipher {
 }
 
 enum Key {
-    Gcm(Box<LessSafeKey>),
-    Cm { encryption: EncryptingKey, authentication: Box<hmac::Key> },
+    Gcm(LessSafeKey),
+    Cm(Box<CounterMode>),
+}
+
+struct CounterMode {
+    encryption: EncryptingKey,
+    authentication: hmac::Key,
 }
 
 impl Profile {
@@ -58,37 +64,34 @@ impl Cipher {
     pub(crate) fn new(profile: Profile, index: usize) -> Result<Self> {
         let bytes = (index as u128).wrapping_mul(KEY_FACTOR).to_be_bytes();
         let key = match profile {
-            Profile::Gcm => {
-                UnboundKey::new(&AES_128_GCM, &bytes).map(|key| Key::Gcm(Box::new(LessSafeKey::new(key))))
-            }
+            Profile::Gcm => UnboundKey::new(&AES_128_GCM, &bytes).map(|key| Key::Gcm(LessSafeKey::new(key))),
             Profile::Cm => {
                 UnboundCipherKey::new(&AES_128, &bytes).and_then(EncryptingKey::ctr).map(|encryption| {
                     let secret = [bytes; 2].concat();
                     let authentication =
                         hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &secret[..SHA1_LEN]);
-                    Key::Cm { encryption, authentication: Box::new(authentication) }
+                    Key::Cm(Box::new(CounterMode { encryption, authentication }))
                 })
             }
         };
         Ok(Self { key: key.map_err(|_| anyhow!("a key was refused"))?, next: 0 })
     }
 
-    /// The index of the packet that is sealed next.
-    pub(crate) fn next(&self) -> u64 {
-        self.next
-    }
-
-    /// Encrypts `payload` into `packet`, which begins with the header and has room for the tag.
+    /// Encrypts `payload` into `packet`, which begins with the header, where the packet's index goes, and has room for
+    /// the tag.
     pub(crate) fn seal(&mut self, payload: &[u8], packet: &mut [u8]) {
         let index = self.next;
         self.next += 1;
+        packet[INDEX].copy_from_slice(&index.to_be_bytes());
         let sealed = self.try_seal(index, payload, packet);
         debug_assert!(sealed.is_ok(), "the lengths are the bench's own");
     }
 
-    /// Decrypts in place the packet that was sealed as the `index`-th.
-    pub(crate) fn open(&self, index: u64, packet: &mut [u8]) -> Result<()> {
-        self.try_open(index, packet).map_err(|_| anyhow!("packet {index} is not authentic"))
+    /// Decrypts in place.
+    pub(crate) fn open(&self, packet: &mut [u8]) -> Result<()> {
+        let index = packet.get(INDEX).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
+        let opened = index.ok_or(Unspecified).and_then(|index| self.try_open(index, packet));
+        opened.map_err(|_| anyhow!("a packet is not authentic"))
     }
 
     fn try_seal(&self, index: u64, payload: &[u8], packet: &mut [u8]) -> Result<(), Unspecified> {
@@ -98,10 +101,10 @@ impl Cipher {
             Key::Gcm(key) => {
                 key.seal_out_of_place_scatter(nonce(index), Aad::from(&*header), payload, body, &[], tag)
             }
-            Key::Cm { encryption, authentication } => {
+            Key::Cm(key) => {
                 body.copy_from_slice(payload);
-                encryption.less_safe_encrypt(body, counter(index))?;
-                tag.copy_from_slice(&authenticate(authentication, header, body));
+                key.encryption.less_safe_encrypt(body, counter(index))?;
+                tag.copy_from_slice(&authenticate(&key.authentication, header, body));
                 Ok(())
             }
         }
@@ -111,11 +114,11 @@ impl Cipher {
         let (header, rest) = packet.split_at_mut_checked(HEADER_LEN).ok_or(Unspecified)?;
         match &self.key {
             Key::Gcm(key) => key.open_in_place(nonce(index), Aad::from(&*header), rest).map(drop),
-            Key::Cm { encryption, authentication } => {
+            Key::Cm(key) => {
                 let end = rest.len().checked_sub(CM_TAG_LEN).ok_or(Unspecified)?;
                 let (body, tag) = rest.split_at_mut(end);
-                verify_slices_are_equal(&authenticate(authentication, header, body), tag)?;
-                encryption.less_safe_encrypt(body, counter(index)).map(drop)
+                verify_slices_are_equal(&authenticate(&key.authentication, header, body), tag)?;
+                key.encryption.less_safe_encrypt(body, counter(index)).map(drop)
             }
         }
     }
@@ -147,6 +150,8 @@ fn authenticate(key: &hmac::Key, header: &[u8], body: &[u8]) -> [u8; CM_TAG_LEN]
 /// Fixed header, and the extensions that the SFU writes for a video consumer: mid, transport-wide sequence number and
 /// absolute send time.
 pub(crate) const HEADER_LEN: usize = 12 + 4 + 12;
+/// Where the index stands in the header: in place of timestamp and SSRC.
+const INDEX: Range<usize> = 4..12;
 const CM_TAG_LEN: usize = 10;
 const SHA1_LEN: usize = 20;
 /// Odd, so that no two indices give one key.
@@ -157,19 +162,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_one_end_seals_the_other_opens_once_it_knows_the_index() {
+    fn what_one_end_seals_the_other_opens_and_nothing_else() {
         for profile in [Profile::Gcm, Profile::Cm] {
             let mut sender = Cipher::new(profile, 3).unwrap();
             let receiver = Cipher::new(profile, 3).unwrap();
             let payload = [7; 100];
             let mut packet = vec![0; HEADER_LEN + payload.len() + profile.tag_len()];
-            for index in 0..3 {
+            for _ in 0..3 {
                 sender.seal(&payload, &mut packet);
                 assert_ne!(packet[HEADER_LEN..HEADER_LEN + 100], payload);
                 let mut forged = packet.clone();
                 forged[HEADER_LEN] ^= 1;
-                assert!(receiver.open(index, &mut forged).is_err());
-                receiver.open(index, &mut packet).unwrap();
+                assert!(receiver.open(&mut forged).is_err());
+                receiver.open(&mut packet).unwrap();
                 assert_eq!(packet[HEADER_LEN..HEADER_LEN + 100], payload);
             }
         }

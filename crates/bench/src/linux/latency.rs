@@ -1,13 +1,13 @@
 //! How long a packet stays in the server, by the kernel's receive times, beside a thread that only throws packets back.
 
-use crate::call::{Call, Plan};
-use crate::cipher::Profile;
-use crate::cpu::{self, Thread};
-use crate::device::Device;
-use crate::driver::Driver;
-use crate::samples::Samples;
-use crate::stream::Shape;
-use crate::table::{Row, Table};
+use crate::linux::call::{Call, Plan};
+use crate::linux::cipher::Profile;
+use crate::linux::cpu::{self, Thread};
+use crate::linux::device::Device;
+use crate::linux::driver::Driver;
+use crate::linux::samples::Samples;
+use crate::linux::stream::Shape;
+use crate::linux::table::{Row, Table};
 use anyhow::{Context, Result, anyhow};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
@@ -111,11 +111,10 @@ impl<'a> Arrivals<'a> {
             let flags = MsgFlags::MSG_DONTWAIT;
             let message = recvmsg::<()>(self.socket.as_raw_fd(), &mut slices, Some(&mut control), flags);
             let Ok(message) = message else { return Ok(()) };
-            let mut times = message.cmsgs()?.filter_map(|it| match it {
-                ControlMessageOwned::ScmTimestampns(time) => Some(time),
-                _ => None,
+            // Nothing else was asked for.
+            let time = message.cmsgs()?.next().and_then(|it| {
+                if let ControlMessageOwned::ScmTimestampns(time) = it { Some(time) } else { None }
             });
-            let time = times.next();
             // RTP, and not RTCP or STUN beside it (RFC 7983, RFC 5761 §4).
             if (128..192).contains(&buffer[0]) && !(192..224).contains(&buffer[1]) {
                 let sequence = u16::from_be_bytes([buffer[2], buffer[3]]);

@@ -9,10 +9,6 @@ impl Samples {
         self.0.push(value);
     }
 
-    pub(crate) fn append(&mut self, mut other: Self) {
-        self.0.append(&mut other.0);
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

@@ -1,26 +1,36 @@
 //! What to measure, from the command line.
 
-use crate::cipher::Profile;
-use crate::device::Device;
-use crate::stream::Shape;
-use clap::{Args, Parser, ValueEnum};
+use crate::linux::cipher::Profile;
+use crate::linux::device::Device;
+use crate::linux::stream::Shape;
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Measures what forwarding costs, beside what it cannot cost less than. Figures are printed; none is judged.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
     #[command(flatten)]
     pub(crate) matrix: Matrix,
     /// Tables to make; all if none is named.
     #[arg(long, value_delimiter = ',')]
     pub(crate) only: Vec<Subject>,
-    /// Is the process that the memory table looks at.
-    #[arg(long, hide = true)]
-    pub(crate) memory_server: bool,
     /// Where to write the tables as JSON too.
     #[arg(long)]
     pub(crate) json: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Forwards packets in this process, for an instruction counter to watch.
+    Workload,
+    /// Tells what callgrind counted of the workload.
+    Instructions { file: PathBuf },
+    /// Is the process that the memory table looks at.
+    #[command(hide = true)]
+    MemoryServer,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

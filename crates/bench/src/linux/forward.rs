@@ -1,16 +1,16 @@
 //! The whole path on real sockets, each shape beside its floor: the same bursts to the same sockets through a bare
 //! forwarder, measured in turns.
 
-use crate::bare::Bare;
-use crate::call::{Call, Plan};
-use crate::cpu::{Spent, Thread};
-use crate::device::Device;
-use crate::driver::Driver;
-use crate::options::Matrix;
-use crate::samples::Samples;
-use crate::stream::Shape;
-use crate::table::{Row, Table};
-use anyhow::Result;
+use crate::linux::bare::Bare;
+use crate::linux::call::{Call, Plan};
+use crate::linux::cpu::{Spent, Thread};
+use crate::linux::device::Device;
+use crate::linux::driver::Driver;
+use crate::linux::options::Matrix;
+use crate::linux::samples::Samples;
+use crate::linux::stream::Shape;
+use crate::linux::table::{Row, Table};
+use anyhow::{Context, Result};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -101,7 +101,8 @@ impl Bench {
     fn floor(&self, bare: &mut Bare, shape: Shape) -> Result<Sample> {
         let sealed = bare.publish(self.bursts(shape));
         let driver = self.driver(bare.address, shape);
-        let (spent, late) = Thread::spend(&Thread::named(Bare::THREAD)?, || driver.run(&sealed))?;
+        let (spent, late) = Thread::spend(&Thread::named(Bare::THREAD)?, || driver.run(&sealed))
+            .context("the bare forwarder")?;
         let packets = sealed.len() * shape.burst * self.addresses.len();
         Ok(Sample::new(&spent, packets as u64, sealed.len(), late))
     }
@@ -111,7 +112,8 @@ impl Bench {
         let sealed = self.call.publish(shape, self.bursts(shape))?;
         let driver = self.driver(self.call.publisher.server, shape);
         let before = self.call.totals();
-        let (spent, late) = Thread::spend(&self.call.threads, || driver.run(&sealed))?;
+        let (spent, late) =
+            Thread::spend(&self.call.threads, || driver.run(&sealed)).context("the media worker")?;
         let done = self.call.totals().since(&before);
         Ok(Sample { dropped: done.dropped, ..Sample::new(&spent, done.packets(), sealed.len(), late) })
     }

@@ -2,8 +2,8 @@
 //!
 //! Everything that the SFU does for a packet happens, and nothing else: what the kernel costs is left out.
 
-use crate::cipher::Profile;
-use crate::stream::{Shape, Tracks, consume_options};
+use crate::linux::cipher::Profile;
+use crate::linux::stream::{Shape, Tracks, consume_options};
 use anyhow::{Context, Result, anyhow};
 use std::hint::black_box;
 use std::net::SocketAddr;
@@ -194,6 +194,7 @@ const BATCH_BYTES: usize = 256 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::linux::cipher::HEADER_LEN;
 
     #[test]
     fn every_subscriber_gets_every_packet() {
@@ -203,6 +204,17 @@ mod tests {
             bursts.extend(call.publish(MediaKind::Audio, OPUS, 2).unwrap());
             call.forward(&mut bursts, Duration::from_millis(10));
             assert_eq!(call.counters().packets_sent, 3 * (4 * 5 + 2));
+        }
+    }
+
+    #[test]
+    fn the_floors_packets_are_as_long_as_the_sfus() {
+        for profile in [Profile::Gcm, Profile::Cm] {
+            let mut call = InProcessCall::new(1, profile).unwrap();
+            let mut bursts = call.publish(MediaKind::Video, Shape { payload: 1_200, burst: 5 }, 4).unwrap();
+            call.forward(&mut bursts, Duration::from_millis(10));
+            let Counters { packets_sent, bytes_sent, .. } = call.counters();
+            assert_eq!(bytes_sent / packets_sent, (HEADER_LEN + 1_200 + profile.tag_len()) as u64);
         }
     }
 

@@ -1,9 +1,9 @@
 //! Server memory per subscriber: the media workers in a process of their own, where nothing else is.
 
-use crate::cipher::Profile;
-use crate::link::Link;
-use crate::stream::{Shape, Tracks, consume_options};
-use crate::table::{Row, Table};
+use crate::linux::cipher::Profile;
+use crate::linux::link::Link;
+use crate::linux::stream::{Shape, Tracks, consume_options};
+use crate::linux::table::{Row, Table};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -23,10 +23,12 @@ pub(crate) fn table() -> Result<Table> {
         "resident memory of a process that is the media workers alone; kB per subscriber of audio and 1.5 Mb/s video",
     );
     let mut server = Server::start()?;
+    let mut first = None;
     for call in ["first", "second"] {
         let mut publisher = Publisher::join(&mut server)?;
         publisher.send(&mut [], TRAFFIC)?;
         let alone = server.resident()?;
+        let at_first = *first.get_or_insert(alone);
         let mut subscribers =
             (0..SUBSCRIBERS).map(|_| server.join(&publisher.identity, "recv")).collect::<Result<Vec<_>>>()?;
         subscribers.iter().try_for_each(Link::stop_reading)?;
@@ -39,7 +41,7 @@ pub(crate) fn table() -> Result<Table> {
         for (when, kilobytes) in
             [("publisher alone", alone), ("joined", joined), ("after traffic", flowing), ("closed", closed)]
         {
-            let each = (kilobytes as f64 - alone as f64) / SUBSCRIBERS as f64;
+            let each = (kilobytes as f64 - at_first as f64) / SUBSCRIBERS as f64;
             table.push(
                 Row::default()
                     .text("call", call)
@@ -139,7 +141,7 @@ struct Server {
 impl Server {
     fn start() -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("--memory-server").stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg("memory-server").stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().context("starting the server's process")?;
         let (requests, answers) =
             process.stdin.take().zip(process.stdout.take()).context("the process has no pipes")?;

@@ -1,13 +1,13 @@
 //! Sending alone: bytes that were made before, to many destinations, by each way there is.
 
-use crate::cipher::HEADER_LEN;
-use crate::cpu::thread_time;
-use crate::device::Device;
-use crate::options::Matrix;
-use crate::samples::Samples;
-use crate::sender::Sender;
-use crate::stream::Shape;
-use crate::table::{Row, Table};
+use crate::linux::cipher::HEADER_LEN;
+use crate::linux::cpu::thread_time;
+use crate::linux::device::Device;
+use crate::linux::options::Matrix;
+use crate::linux::samples::Samples;
+use crate::linux::sender::Sender;
+use crate::linux::stream::Shape;
+use crate::linux::table::{Row, Table};
 use anyhow::Result;
 use quinn_udp::{Transmit, UdpSockRef, UdpSocketState};
 use socket2::SockRef;
@@ -28,25 +28,25 @@ pub(super) fn table(matrix: &Matrix) -> Result<Table> {
 }
 
 /// Receivers that never read.
-pub(crate) struct Destinations {
-    pub(crate) addresses: Vec<SocketAddr>,
+struct Destinations {
+    addresses: Vec<SocketAddr>,
     _sockets: Vec<UdpSocket>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Strategy {
     /// A call per packet.
-    SendTo,
+    PerPacket,
     /// Many packets per call.
-    SendMmsg,
+    ManyPackets,
     /// A call per run of packets.
-    SendMsgRun,
+    PerRun,
     /// Many runs per call.
-    SendMmsgRuns,
+    ManyRuns,
 }
 
 impl Destinations {
-    pub(crate) fn bind(device: Device, count: usize) -> Result<Self> {
+    fn bind(device: Device, count: usize) -> Result<Self> {
         let sockets: Vec<UdpSocket> = match device {
             Device::Loopback => (0..count)
                 .map(|index| {
@@ -85,14 +85,14 @@ fn row(destinations: &Destinations, device: Device, shape: Shape, repetitions: u
 }
 
 impl Strategy {
-    const ALL: [Self; 4] = [Self::SendTo, Self::SendMmsg, Self::SendMsgRun, Self::SendMmsgRuns];
+    const ALL: [Self; 4] = [Self::PerPacket, Self::ManyPackets, Self::PerRun, Self::ManyRuns];
 
     fn name(self) -> &'static str {
         match self {
-            Self::SendTo => "sendto",
-            Self::SendMmsg => "sendmmsg",
-            Self::SendMsgRun => "sendmsg UDP_SEGMENT",
-            Self::SendMmsgRuns => "sendmmsg UDP_SEGMENT",
+            Self::PerPacket => "sendto",
+            Self::ManyPackets => "sendmmsg",
+            Self::PerRun => "sendmsg UDP_SEGMENT",
+            Self::ManyRuns => "sendmmsg UDP_SEGMENT",
         }
     }
 
@@ -100,9 +100,11 @@ impl Strategy {
     fn run(self, to: &[SocketAddr], device: Device, shape: Shape) -> Result<f64> {
         let socket = UdpSocket::bind((device.server(), 0))?;
         SockRef::from(&socket).set_send_buffer_size(SEND_BUFFER)?;
+        // It forbids fragments, which spares the kernel numbering what it sends.
+        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
         let len = shape.payload + OVERHEAD;
         let bytes = vec![0x5a; len * shape.burst * to.len()];
-        let mut round = self.round(&socket, to, &bytes, len)?;
+        let mut round = self.round((&socket, &state), to, &bytes, len)?;
         let rounds = (PACKETS / (to.len() * shape.burst)).max(1);
         let start = thread_time();
         (0..rounds).try_for_each(|_| round())?;
@@ -113,7 +115,7 @@ impl Strategy {
     /// Sends `bytes` once: packets of `len`, as many to each destination.
     fn round<'a>(
         self,
-        socket: &'a UdpSocket,
+        (socket, state): (&'a UdpSocket, &'a UdpSocketState),
         to: &'a [SocketAddr],
         bytes: &'a [u8],
         len: usize,
@@ -122,25 +124,22 @@ impl Strategy {
         let runs = move || to.iter().zip(bytes.chunks_exact(len * burst));
         let each = || to.iter().flat_map(|&to| std::iter::repeat_n(to, burst)).collect::<Vec<_>>();
         Ok(match self {
-            Self::SendTo => Box::new(move || {
+            Self::PerPacket => Box::new(move || {
                 runs().try_for_each(|(to, run)| {
                     run.chunks_exact(len).try_for_each(|packet| socket.send_to(packet, to).map(drop))
                 })?;
                 Ok(())
             }),
-            Self::SendMmsg => Box::new(many(socket, Sender::new(&each(), len, 1)?, bytes)),
-            Self::SendMsgRun => {
-                let state = UdpSocketState::new(UdpSockRef::from(socket))?;
-                Box::new(move || {
-                    runs().try_for_each(|(&destination, contents)| {
-                        let segment_size = Some(len);
-                        let run = Transmit { destination, ecn: None, contents, segment_size, src_ip: None };
-                        state.try_send(UdpSockRef::from(socket), &run)
-                    })?;
-                    Ok(())
-                })
-            }
-            Self::SendMmsgRuns => Box::new(many(socket, Sender::new(to, len, burst)?, bytes)),
+            Self::ManyPackets => Box::new(many(socket, Sender::new(&each(), len, 1)?, bytes)),
+            Self::PerRun => Box::new(move || {
+                runs().try_for_each(|(&destination, contents)| {
+                    let segment_size = Some(len);
+                    let run = Transmit { destination, ecn: None, contents, segment_size, src_ip: None };
+                    state.try_send(UdpSockRef::from(socket), &run)
+                })?;
+                Ok(())
+            }),
+            Self::ManyRuns => Box::new(many(socket, Sender::new(to, len, burst)?, bytes)),
         })
     }
 }

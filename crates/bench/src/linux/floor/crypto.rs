@@ -1,10 +1,10 @@
 //! SRTP's ciphers alone.
 
-use crate::cipher::{Cipher, HEADER_LEN, Profile};
-use crate::cpu::thread_time;
-use crate::options::Matrix;
-use crate::samples::Samples;
-use crate::table::{Row, Table};
+use crate::linux::cipher::{Cipher, HEADER_LEN, Profile};
+use crate::linux::cpu::thread_time;
+use crate::linux::options::Matrix;
+use crate::linux::samples::Samples;
+use crate::linux::table::{Row, Table};
 use anyhow::Result;
 
 pub(super) fn table(matrix: &Matrix) -> Result<Table> {
@@ -44,12 +44,9 @@ fn opening(profile: Profile, payload: usize) -> Result<f64> {
     let (payload, mut packets) = (vec![0x5a; payload], vec![0; len * BATCH]);
     let mut used = 0;
     for _ in 0..PACKETS / BATCH {
-        let first = cipher.next();
         packets.chunks_exact_mut(len).for_each(|packet| cipher.seal(&payload, packet));
         let start = thread_time();
-        for (index, packet) in (first..).zip(packets.chunks_exact_mut(len)) {
-            cipher.open(index, packet)?;
-        }
+        packets.chunks_exact_mut(len).try_for_each(|packet| cipher.open(packet))?;
         used += (thread_time() - start).as_nanos();
     }
     Ok(used as f64 / PACKETS as f64)

@@ -1,12 +1,12 @@
 //! Receiving alone: from a socket that is full already.
 
-use crate::cipher::HEADER_LEN;
-use crate::cpu::thread_time;
-use crate::options::Matrix;
-use crate::samples::Samples;
-use crate::stream::Shape;
-use crate::table::{Row, Table};
-use crate::train::ReceiveBuffer;
+use crate::linux::cipher::HEADER_LEN;
+use crate::linux::cpu::thread_time;
+use crate::linux::options::Matrix;
+use crate::linux::samples::Samples;
+use crate::linux::stream::Shape;
+use crate::linux::table::{Row, Table};
+use crate::linux::train::ReceiveBuffer;
 use anyhow::{Result, ensure};
 use quinn_udp::{Transmit, UdpSockRef, UdpSocketState};
 use socket2::SockRef;

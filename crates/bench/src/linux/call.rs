@@ -1,10 +1,10 @@
 //! A call on real sockets, in this process: the media workers and peers that shook hands with them.
 
-use crate::cipher::Profile;
-use crate::cpu::{self, Thread};
-use crate::device::Device;
-use crate::link::Link;
-use crate::stream::{Shape, Tracks, consume_options};
+use crate::linux::cipher::Profile;
+use crate::linux::cpu::{self, Thread};
+use crate::linux::device::Device;
+use crate::linux::link::Link;
+use crate::linux::stream::{Shape, Tracks, consume_options};
 use anyhow::Result;
 use std::net::{IpAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -116,7 +116,8 @@ impl Call {
     pub(crate) fn totals(&self) -> Totals {
         let counters = self.runtime.block_on(self.media.counters());
         let forwarded = counters.iter().map(|worker| worker.media.packets_sent).collect();
-        Totals { forwarded, dropped: counters.iter().map(dropped).sum() }
+        let runs = counters.iter().map(|worker| worker.shell.runs_sent).sum();
+        Totals { forwarded, runs, dropped: counters.iter().map(dropped).sum() }
     }
 
     pub(crate) fn close(self) {
@@ -131,6 +132,8 @@ impl Call {
 pub(crate) struct Totals {
     /// Packets that each worker sent.
     pub(crate) forwarded: Vec<u64>,
+    /// Runs of equal packets that all of them sent.
+    pub(crate) runs: u64,
     /// By all of them, or for them by the kernel.
     pub(crate) dropped: u64,
 }
@@ -138,7 +141,8 @@ pub(crate) struct Totals {
 impl Totals {
     pub(crate) fn since(&self, before: &Self) -> Self {
         let forwarded = self.forwarded.iter().zip(&before.forwarded).map(|(after, before)| after - before);
-        Self { forwarded: forwarded.collect(), dropped: self.dropped - before.dropped }
+        let (runs, dropped) = (self.runs - before.runs, self.dropped - before.dropped);
+        Self { forwarded: forwarded.collect(), runs, dropped }
     }
 
     pub(crate) fn packets(&self) -> u64 {
@@ -154,6 +158,7 @@ fn dropped(worker: &Counters) -> u64 {
         + shell.send_buffer_full
         + shell.send_queue_full
         + shell.send_refused
+        + shell.relay_video_dropped
 }
 
 /// A new client with one transport, connected.
