@@ -9,6 +9,7 @@ use crate::stamp::{Stamp, capture_ns};
 use crate::tally::Tally;
 use crate::twcc::TwccRecorder;
 use crate::window::{Arrival, Window};
+use rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtcp::receiver_report::ReceiverReport;
 use rtcp::reception_report::ReceptionReport;
 use rtcp::sender_report::SenderReport;
@@ -198,6 +199,12 @@ impl Receiver {
             {
                 tally.counts.nacked += count;
                 send(&packet);
+            }
+            if stream.missing.take_key_frame_wish() {
+                let wish = PictureLossIndication { sender_ssrc: RECEIVER_SSRC, media_ssrc: *ssrc };
+                if let Ok(packet) = rtcp::packet::marshal(&[Box::new(wish)]) {
+                    send(&packet);
+                }
             }
             if !stream.missing.is_empty() {
                 self.due.nack = Some(now + NACK_INTERVAL);

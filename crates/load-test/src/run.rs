@@ -124,7 +124,7 @@ impl Run<'_> {
         self.progress.set_message("connecting peers");
         let started = Instant::now();
         for (index, user) in users.into_iter().enumerate() {
-            let due = self.options.ramp.map_or(Duration::ZERO, |ramp| ramp.next(index));
+            let due = self.ramp().map_or(Duration::ZERO, |ramp| ramp.next(index));
             self.wait_until(started + due, |_| false).await;
             let number = self.next_number();
             self.audience.push_back((number, user.token.clone()));
@@ -135,6 +135,12 @@ impl Run<'_> {
         self.wait(SETUP_TIMEOUT, |ledger| ledger.first_packets.len() + ledger.failures.len() >= expected)
             .await;
         Ok(())
+    }
+
+    /// A crowd that joins at once says little about how many can stay.
+    fn ramp(&self) -> Option<Rate> {
+        let careful = self.options.limit.find_limit.then_some(Rate::STEADY);
+        self.options.ramp.or(careful)
     }
 
     async fn admit(&mut self, number: u64, token: String, part: Part) -> Result<()> {

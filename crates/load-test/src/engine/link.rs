@@ -185,5 +185,5 @@ impl Wire for Tallied<'_> {
     }
 }
 
-/// As Chromium asks for.
-const RECEIVE_BUFFER: usize = 256 * 1_024;
+/// Some seconds of video: what a busy generator reads late is late, and not lost by the server.
+const RECEIVE_BUFFER: usize = 1 << 20;
