@@ -84,7 +84,8 @@ fn timeline(run: &Run<'_>) -> Vec<Moment> {
             generator_cores: run.observer.generator(second, second + 1),
         }
     };
-    (first..last).map(moment).collect()
+    let observed = run.observer.seconds().filter(|second| (first..last).contains(second));
+    observed.map(moment).collect()
 }
 
 /// The first second of which something arrived.
