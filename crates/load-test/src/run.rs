@@ -57,8 +57,10 @@ pub(crate) async fn run(options: &Options, server_core: Option<usize>) -> Result
     };
     let result = run.perform().await;
     run.progress.finish_and_clear();
-    run.cast.dismiss().await?;
-    result
+    let dismissed = run.cast.dismiss().await;
+    let report = result?;
+    dismissed?;
+    Ok(report)
 }
 
 pub(crate) struct Run<'a> {
