@@ -40,7 +40,7 @@ pub(crate) struct Options {
     /// Seconds of measuring, once all peers are connected.
     #[arg(long, default_value_t = 20)]
     pub(crate) seconds: u64,
-    /// Peers that join in a second, such as 10/s [default: as fast as the server lets them].
+    /// Peers that join in a second, such as 10/s [default: as fast as the server lets them; 50/s with --find-limit].
     #[arg(long)]
     pub(crate) ramp: Option<Rate>,
     #[command(flatten)]

@@ -113,7 +113,7 @@ where
 async fn listen(options: &Options, members: &[User]) -> Result<Vec<SocketIo>> {
     let connect = |user: &User| {
         let auth = json!({ "token": user.token });
-        async move { SocketIo::connect(&options.server.url, "/calls", &auth).await }
+        async move { SocketIo::connect(&options.server.url, "/calls", &auth, &["call:created"]).await }
     };
     stream::iter(members).map(connect).buffered(CONCURRENT).try_collect().await
 }

@@ -55,13 +55,9 @@ pub(crate) enum Note {
         milestone: Milestone,
         micros: u64,
     },
-    Failed {
-        number: u64,
-        reason: String,
-    },
-    Left {
-        number: u64,
-    },
+    /// A peer ended before it was told to, and why.
+    Failed(String),
+    Left,
     Counted(Tally),
     /// Nobody is left, and everything is told.
     Done,

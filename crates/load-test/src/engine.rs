@@ -234,9 +234,14 @@ impl Running {
         let Some(link) = self.links.get_mut(&id) else { return };
         // A refused port is a lost datagram: ICE and DTLS say when to give up.
         let Ok(datagrams) = self.inbox.receive(link.socket()) else { return };
-        let now = Instant::now();
+        let (now, now_ns) = (Instant::now(), wall_ns());
+        let mut lag_ns = None;
         for datagram in datagrams {
+            lag_ns.get_or_insert(now_ns.saturating_sub(datagram.arrival_ns));
             link.take(datagram.bytes, datagram.arrival_ns, now, &mut self.tally);
+        }
+        if let Some(lag_ns) = lag_ns {
+            self.tally.seconds.entry(self.second).or_default().lag.record_ns(lag_ns);
         }
         self.reschedule(id);
     }

@@ -33,7 +33,7 @@ pub(crate) fn page(report: &Report) -> String {
 fn subtitle(report: &Report) -> String {
     let pinned = if report.pinned { ", the server alone on one core" } else { "" };
     format!(
-        "{} publishing, {} receiving; {}. Measured for {} s{pinned}.",
+        "{} publishing, {} receiving; {}. Measured for {} s (shaded){pinned}.",
         report.peers.publishing, report.peers.receiving, report.media_sent, report.window_seconds,
     )
 }
@@ -116,7 +116,7 @@ fn charts(report: &Report) -> Vec<Chart> {
             ],
         ),
         chart("Loss", "% missing", 0.1, vec![series("missing", &|moment| moment.missing_percent)]),
-        chart("Peers", "peers", 1.0, vec![series("present", &|moment| Some(moment.peers as f64))]),
+        chart("Peers", "present", 1.0, vec![series("present", &|moment| Some(moment.peers as f64))]),
         chart(
             "CPU",
             "cores",

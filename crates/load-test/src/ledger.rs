@@ -26,8 +26,8 @@ impl Ledger {
                 };
                 reached.push(Duration::from_micros(micros));
             }
-            Note::Failed { reason, .. } => self.failures.push(reason),
-            Note::Left { .. } => self.left += 1,
+            Note::Failed(reason) => self.failures.push(reason),
+            Note::Left => self.left += 1,
             Note::Counted(tally) => self.tally.merge(tally),
             Note::Done => self.crews_done += 1,
         }

@@ -36,12 +36,12 @@ pub(crate) enum End {
 impl Limit {
     /// Notes a point; `true` if it was good and there may be a next one.
     pub(crate) fn note(&mut self, point: Point, failed: usize) -> bool {
-        self.ended = if failed > 0 {
-            Some(End::Refused)
-        } else if point.delivered < LEAST_DELIVERED {
+        self.ended = if point.delivered < LEAST_DELIVERED {
             Some(End::TooFewDelivered)
         } else if point.latency_p99_ms > MOST_LATENCY_MS {
             Some(End::TooSlow)
+        } else if failed > 0 {
+            Some(End::Refused)
         } else {
             None
         };

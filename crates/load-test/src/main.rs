@@ -5,6 +5,8 @@
 //! whole seconds. A peer's signaling is a task ([`peer`]); its media is a [`sender`] and a [`receiver`] on transports
 //! of `switchyard-peer`, thousands of which one [`engine`] thread drives. Both ends note what they did by the second
 //! ([`tally`]), and [`summary`] makes the report of it.
+//!
+//! Engines wait with epoll, so this needs Linux.
 
 mod api;
 mod cast;

@@ -8,17 +8,26 @@ use std::time::{Duration, Instant};
 pub(crate) struct Missing {
     /// By index, the next time to ask and how often it was asked for.
     packets: BTreeMap<u64, (Instant, u8)>,
+    key_frame_wanted: bool,
 }
 
 impl Missing {
-    /// The `count` packets before `index` were skipped.
+    /// The `count` packets before `index` were skipped. If that is too much to repair, everything is given up, and
+    /// only a key frame helps.
     pub(crate) fn skipped(&mut self, index: u64, count: u64, now: Instant) {
-        for missing in index.saturating_sub(count.min(MAX_MISSING))..index {
+        if self.packets.len() as u64 + count > MAX_MISSING {
+            self.packets.clear();
+            self.key_frame_wanted = true;
+            return;
+        }
+        for missing in index.saturating_sub(count)..index {
             self.packets.insert(missing, (now, 0));
         }
-        while self.packets.len() as u64 > MAX_MISSING {
-            self.packets.pop_first();
-        }
+    }
+
+    /// `true` once after everything was given up.
+    pub(crate) fn take_key_frame_wish(&mut self) -> bool {
+        std::mem::take(&mut self.key_frame_wanted)
     }
 
     /// It came.
@@ -26,8 +35,9 @@ impl Missing {
         self.packets.remove(&index);
     }
 
+    /// Nothing is missing, and no key frame.
     pub(crate) fn is_empty(&self) -> bool {
-        self.packets.is_empty()
+        self.packets.is_empty() && !self.key_frame_wanted
     }
 
     /// Asks for what is due, and how many packets that are.
@@ -80,11 +90,20 @@ mod tests {
     }
 
     #[test]
-    fn nobody_asks_for_ever_or_for_everything() {
+    fn a_hole_too_large_to_repair_asks_for_a_key_frame_instead() {
         let now = Instant::now();
         let mut missing = Missing::default();
+        missing.skipped(100, 5, now);
         missing.skipped(1 << 20, 1 << 18, now);
-        assert_eq!(missing.packets.len() as u64, MAX_MISSING);
+        assert!(missing.poll(7, now).is_none() && !missing.is_empty());
+        assert!(missing.take_key_frame_wish() && missing.is_empty());
+    }
+
+    #[test]
+    fn nobody_asks_for_ever() {
+        let now = Instant::now();
+        let mut missing = Missing::default();
+        missing.skipped(100, 5, now);
         let tries = (0..50).filter(|round| missing.poll(7, now + RETRY * *round).is_some()).count();
         assert_eq!(tries, usize::from(MAX_TRIES) + 1);
     }

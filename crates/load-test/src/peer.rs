@@ -17,10 +17,9 @@ use tokio::time::timeout;
 
 /// Runs until told to stop, and tells how it went.
 pub(crate) async fn live(context: Arc<CrewContext>, spec: PeerSpec, stop: oneshot::Receiver<()>) {
-    let number = spec.number;
     let note = match run(&context, &spec, stop).await {
-        Ok(()) => Note::Left { number },
-        Err(error) => Note::Failed { number, reason: format!("{error:#}") },
+        Ok(()) => Note::Left,
+        Err(error) => Note::Failed(format!("{error:#}")),
     };
     context.note(note).await;
 }

@@ -9,6 +9,8 @@ use std::time::Duration;
 pub(crate) struct Rate(f64);
 
 impl Rate {
+    pub(crate) const STEADY: Self = Self(50.0);
+
     /// When the next one after `done` is due.
     pub(crate) fn next(self, done: usize) -> Duration {
         Duration::from_secs_f64(done as f64 / self.0)

@@ -9,6 +9,7 @@ use crate::stamp::{Stamp, capture_ns};
 use crate::tally::Tally;
 use crate::twcc::TwccRecorder;
 use crate::window::{Arrival, Window};
+use rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtcp::receiver_report::ReceiverReport;
 use rtcp::reception_report::ReceptionReport;
 use rtcp::sender_report::SenderReport;
@@ -49,7 +50,7 @@ struct InStream {
     /// The first second that was listened to from its start.
     listens_from: u64,
     /// Packets of the latest seconds, which are not settled.
-    unsettled: [(u64, u64); UNSETTLED],
+    unsettled: Unsettled,
     received: u64,
     last_sender_report: Option<(u32, Instant)>,
 }
@@ -199,6 +200,12 @@ impl Receiver {
                 tally.counts.nacked += count;
                 send(&packet);
             }
+            if stream.missing.take_key_frame_wish() {
+                let wish = PictureLossIndication { sender_ssrc: RECEIVER_SSRC, media_ssrc: *ssrc };
+                if let Ok(packet) = rtcp::packet::marshal(&[Box::new(wish)]) {
+                    send(&packet);
+                }
+            }
             if !stream.missing.is_empty() {
                 self.due.nack = Some(now + NACK_INTERVAL);
             }
@@ -223,7 +230,7 @@ impl InStream {
             missing: Missing::default(),
             base: None,
             listens_from: u64::MAX,
-            unsettled: [(u64::MAX, 0); UNSETTLED],
+            unsettled: Unsettled::default(),
             received: 0,
             last_sender_report: None,
         }
@@ -271,12 +278,7 @@ impl InStream {
         if let Some(stamp) = stamp {
             summary.latency.record_ns(arrival_ns.saturating_sub(stamp.sent_ns(self.media.clock_rate())));
         }
-        let slot = &mut self.unsettled[(second % UNSETTLED as u64) as usize];
-        if slot.0 == second {
-            slot.1 += 1;
-        } else {
-            *slot = (second, 1);
-        }
+        self.unsettled.count(second);
         true
     }
 
@@ -292,10 +294,9 @@ impl InStream {
         if self.base.is_none() || settled < self.listens_from {
             return;
         }
-        let slot = self.unsettled[(settled % UNSETTLED as u64) as usize];
         let flow = tally.flow(settled, &self.producer, self.media.kind());
         flow.listeners += 1;
-        flow.received += if slot.0 == settled { slot.1 } else { 0 };
+        flow.received += self.unsettled.of(settled);
     }
 
     fn reception(&self, ssrc: u32, now: Instant) -> ReceptionReport {
@@ -312,13 +313,158 @@ impl InStream {
     }
 }
 
+/// Packets of the latest seconds of capture. What belongs to a second that was overtaken by a whole round is forgotten:
+/// it comes too late to count.
+#[derive(Debug, Default)]
+struct Unsettled([(u64, u64); Self::SECONDS]);
+
+impl Unsettled {
+    /// More than the seconds that can be open at a time.
+    const SECONDS: usize = 4;
+
+    fn count(&mut self, second: u64) {
+        let (of, packets) = &mut self.0[second as usize % Self::SECONDS];
+        if *of < second {
+            (*of, *packets) = (second, 0);
+        }
+        *packets += u64::from(*of == second);
+    }
+
+    fn of(&self, second: u64) -> u64 {
+        let (of, packets) = self.0[second as usize % Self::SECONDS];
+        if of == second { packets } else { 0 }
+    }
+}
+
 const NS_PER_SECOND: u64 = 1_000_000_000;
-/// A second is settled when it is over for so long that what is repaired has come.
+/// A second is settled one second after it is over. What comes later than that is of no use to anybody.
 const SETTLE_SECONDS: u64 = 2;
-/// More than the seconds that can be open at a time.
-const UNSETTLED: usize = 4;
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two looks at what is missing, as in libwebrtc.
 const NACK_INTERVAL: Duration = Duration::from_millis(20);
 /// In one receiver report (RFC 3550 §6.4.2).
 const MAX_REPORTS: usize = 31;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::out_stream::{OutStream, Outgoing};
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+    use serde_json::json;
+
+    #[test]
+    fn an_old_packet_that_is_repaired_late_does_not_disturb_the_count_of_the_second_that_runs() {
+        let mut unsettled = Unsettled::default();
+        (0..5).for_each(|_| unsettled.count(100));
+        unsettled.count(96);
+        unsettled.count(101);
+        assert_eq!((unsettled.of(100), unsettled.of(96), unsettled.of(101)), (5, 0, 1));
+    }
+
+    #[test]
+    fn a_listener_answers_for_whole_seconds_and_counts_each_packet_once() {
+        let mut room = Room::new();
+        // Frames of seconds 10 to 13, ten in each; the first one opens the account for the next whole second.
+        for frame in 0..40_u32 {
+            room.publish(frame);
+        }
+        let all: Vec<Vec<u8>> = room.sent.clone();
+        for (frame, packet) in all.iter().enumerate() {
+            // Two of the frames of second 12 are lost, and one of second 11 comes twice.
+            if frame != 25 && frame != 26 {
+                room.deliver(packet);
+            }
+            if frame == 15 {
+                room.deliver(packet);
+            }
+        }
+        (11..16).for_each(|current| room.receiver.settle(current, &mut room.tally));
+        let flow = |second: u64| {
+            let flows = room.tally.seconds.get(&second).map(|second| &second.flows);
+            flows.and_then(|flows| flows.get("camera")).map(|flow| (flow.listeners, flow.received))
+        };
+        assert_eq!([10, 11, 12, 13].map(flow), [None, Some((1, 10)), Some((1, 8)), Some((1, 10))]);
+        let latency = room.tally.over(10..14).latency;
+        assert_eq!(latency.count(), 38);
+        assert!((latency.quantile_ms(0.5) - 3.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn gaps_are_asked_for_and_a_retransmission_fills_them() {
+        let mut room = Room::new();
+        (0..4).for_each(|frame| room.publish(frame));
+        let sent = room.sent.clone();
+        for packet in [&sent[0], &sent[1], &sent[3]] {
+            room.deliver(packet);
+        }
+        let mut asked = Vec::new();
+        room.receiver.feed_back(room.now, &mut room.tally, |packet| asked.push(packet[1]));
+        // A generic NACK is transport feedback (RFC 4585 §6.2).
+        assert_eq!((asked.as_slice(), room.tally.counts.nacked), (&[205][..], 1));
+        let lost = Header::parse(&sent[2]).unwrap();
+        let mut again = Vec::new();
+        assert!(room.stream.write_again(lost.sequence, 0, 0, &mut again));
+        room.deliver(&again);
+        assert_eq!(room.tally.counts.recovered, 1);
+        asked.clear();
+        let later = room.now + Duration::from_millis(50);
+        room.receiver.feed_back(later, &mut room.tally, |packet| asked.push(packet[1]));
+        assert!(asked.is_empty(), "{asked:?}");
+    }
+
+    /// A publisher and a receiver without a network, a server or encryption between them.
+    struct Room {
+        stream: OutStream,
+        receiver: Receiver,
+        tally: Tally,
+        sent: Vec<Vec<u8>>,
+        now: Instant,
+    }
+
+    struct Plain;
+
+    impl Opener for Plain {
+        fn open(&mut self, datagram: &mut [u8]) -> Option<usize> {
+            Some(datagram.len())
+        }
+    }
+
+    impl Room {
+        fn new() -> Self {
+            let media = Media::Video(VideoCodec::Vp8);
+            let origin_ns = 10 * NS_PER_SECOND;
+            let stream = OutStream::new(media, origin_ns, &mut StdRng::seed_from_u64(1));
+            let now = Instant::now();
+            let mut receiver = Receiver::new(Duration::from_secs(1), 1.0, now);
+            let consumer = json!({
+                "id": "consumer", "producerId": "camera", "paused": false,
+                "rtpParameters": stream.rtp_parameters("cname"),
+            });
+            receiver.listen(&serde_json::from_value(consumer).unwrap());
+            Self { stream, receiver, tally: Tally::default(), sent: Vec::new(), now }
+        }
+
+        /// One frame of one packet, ten a second.
+        fn publish(&mut self, frame: u32) {
+            let ticks = frame * 9_000;
+            let stamp = Stamp { origin_ns: self.stream.origin_ns, ticks, delay_ns: 0 };
+            let payload = [&[0x90, 0x80, 0x80, 1][..], &stamp.encode()].concat();
+            let mut packet = Vec::new();
+            let outgoing =
+                Outgoing { payload: &payload, marker: true, ticks, transport_sequence: 0, now_ns: 0 };
+            self.stream.write(outgoing, &mut packet);
+            self.sent.push(packet);
+        }
+
+        /// Three milliseconds after its capture.
+        fn deliver(&mut self, packet: &[u8]) {
+            let header = Header::parse(packet).unwrap();
+            let first = Header::parse(&self.sent[0]).unwrap();
+            let ticks = header.timestamp.wrapping_sub(first.timestamp);
+            let arrival_ns = capture_ns(self.stream.origin_ns, ticks, 90_000) + 3_000_000;
+            let mut datagram = packet.to_vec();
+            self.receiver.receive(&mut datagram, arrival_ns, self.now, &mut Plain, &mut self.tally);
+        }
+    }
+}

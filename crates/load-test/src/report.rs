@@ -22,8 +22,7 @@ pub(crate) struct Report {
     pub(crate) media: MediaReport,
     /// Absent if the server's process cannot be seen from here.
     pub(crate) server: Option<ServerReport>,
-    /// Cores that the generator used: near the machine's number, it measured itself.
-    pub(crate) generator_cores: Option<f64>,
+    pub(crate) generator: GeneratorReport,
     pub(crate) limit: Option<Limit>,
     pub(crate) timeline: Vec<Moment>,
 }
@@ -69,6 +68,16 @@ pub(crate) struct ServerReport {
     pub(crate) cpu_us_per_forwarded_packet: Option<f64>,
     /// Before the first peer came.
     pub(crate) resident_before_mib: Option<f64>,
+}
+
+/// Near its limit, a generator measures itself.
+#[derive(Debug, Serialize)]
+pub(crate) struct GeneratorReport {
+    /// Used, and those it may use.
+    pub(crate) cores: Option<f64>,
+    pub(crate) of_cores: usize,
+    /// From a datagram's arrival until it was read. Latencies do not contain it.
+    pub(crate) lag_ms: Option<Spread>,
 }
 
 /// A second of the run.
@@ -130,9 +139,7 @@ impl Report {
             Some(server) => rows.extend(server.rows()),
             None => rows.push(("server CPU and memory", "process not found; give --server-pid".to_owned())),
         }
-        let generator =
-            self.generator_cores.map_or("unknown".to_owned(), |cores| format!("{cores:.2} cores"));
-        rows.push(("load generator CPU", generator));
+        rows.extend(self.generator.rows());
         rows.extend(self.limit.iter().flat_map(limit_rows));
         rows
     }
@@ -187,6 +194,21 @@ impl Report {
         }
         if counts.rejected + counts.unsent > 0 {
             rows.push(("packets rejected / not sent by peers", pair(counts.rejected, counts.unsent)));
+        }
+        rows
+    }
+}
+
+impl GeneratorReport {
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let of = self.of_cores;
+        let used = self.cores.map_or("unknown".to_owned(), |cores| format!("{cores:.2} of {of} cores"));
+        let lag =
+            self.lag_ms.map_or("none".to_owned(), |lag| format!("p50 {:.2}, p99 {:.2} ms", lag.p50, lag.p99));
+        let mut rows = vec![("load generator CPU", used), ("load generator reads late by", lag)];
+        if self.cores.is_some_and(|cores| cores > BUSY_GENERATOR * of as f64) {
+            let advice = "the generator was near its own limit: give it more cores or a second machine";
+            rows.push(("beware", advice.to_owned()));
         }
         rows
     }
@@ -249,6 +271,8 @@ fn pair(first: u64, second: u64) -> String {
 
 /// An hour; nothing here waits longer.
 const LONGEST_US: u64 = 3_600_000_000;
+/// A share of its cores.
+const BUSY_GENERATOR: f64 = 0.85;
 /// Threads below it say nothing.
 const LEAST_BUSY: f64 = 0.005;
 
@@ -269,6 +293,14 @@ pub(crate) mod tests {
     fn what_is_unknown_is_said_so() {
         let text = Report { server: None, ..report() }.to_string();
         assert!(text.contains("process not found") && text.contains("join, p50 / p95 / max"), "{text}");
+    }
+
+    #[test]
+    fn a_generator_near_its_own_limit_says_so() {
+        let mut report = report();
+        assert!(!report.to_string().contains("beware"));
+        report.generator.cores = Some(0.9);
+        assert!(report.to_string().contains("beware"));
     }
 
     #[test]
@@ -346,7 +378,7 @@ pub(crate) mod tests {
                 cpu_us_per_forwarded_packet: Some(4.0),
                 resident_before_mib: Some(20.0),
             }),
-            generator_cores: Some(0.4),
+            generator: GeneratorReport { cores: Some(0.4), of_cores: 1, lag_ms: Some(spread) },
             limit: Some(limit),
             timeline: (0..5).map(moment).collect(),
         }

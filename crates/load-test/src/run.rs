@@ -52,12 +52,15 @@ pub(crate) async fn run(options: &Options, server_core: Option<usize>) -> Result
         numbers: 0,
         audience: VecDeque::new(),
         next_tick: Instant::now(),
+        is_observing: true,
         progress: progress_bar(),
     };
     let result = run.perform().await;
     run.progress.finish_and_clear();
-    run.cast.dismiss().await?;
-    result
+    let dismissed = run.cast.dismiss().await;
+    let report = result?;
+    dismissed?;
+    Ok(report)
 }
 
 pub(crate) struct Run<'a> {
@@ -72,6 +75,8 @@ pub(crate) struct Run<'a> {
     /// Those who are not only publishers, the longest present first, with their tokens.
     audience: VecDeque<(u64, String)>,
     next_tick: Instant,
+    /// Until peers leave.
+    is_observing: bool,
     progress: ProgressBar,
 }
 
@@ -88,6 +93,7 @@ impl Run<'_> {
             self.measure(self.options.seconds).await?
         };
         self.progress.set_message("leaving");
+        self.is_observing = false;
         self.crews.stop().await;
         let crews = self.crews.count();
         self.wait(STOP_TIMEOUT, |ledger| ledger.crews_done == crews).await;
@@ -124,7 +130,7 @@ impl Run<'_> {
         self.progress.set_message("connecting peers");
         let started = Instant::now();
         for (index, user) in users.into_iter().enumerate() {
-            let due = self.options.ramp.map_or(Duration::ZERO, |ramp| ramp.next(index));
+            let due = self.ramp().map_or(Duration::ZERO, |ramp| ramp.next(index));
             self.wait_until(started + due, |_| false).await;
             let number = self.next_number();
             self.audience.push_back((number, user.token.clone()));
@@ -135,6 +141,12 @@ impl Run<'_> {
         self.wait(SETUP_TIMEOUT, |ledger| ledger.first_packets.len() + ledger.failures.len() >= expected)
             .await;
         Ok(())
+    }
+
+    /// A crowd that joins at once says little about how many can stay.
+    fn ramp(&self) -> Option<Rate> {
+        let careful = self.options.limit.find_limit.then_some(Rate::STEADY);
+        self.options.ramp.or(careful)
     }
 
     async fn admit(&mut self, number: u64, token: String, part: Part) -> Result<()> {
@@ -148,17 +160,13 @@ impl Run<'_> {
         self.wait(WARM_UP, |_| false).await;
         let from = wall_ns() / NS_PER_SECOND + 1;
         let window = from..from + seconds;
-        if let Some(rate) = self.churn_rate() {
+        if let Some(rate) = self.options.scenario.churn_rate(self.options) {
             self.churn(rate, window.end).await?;
         }
         let settled =
             Duration::from_secs(window.end + SETTLED).saturating_sub(Duration::from_nanos(wall_ns()));
         self.wait(settled, |_| false).await;
         Ok(window)
-    }
-
-    fn churn_rate(&self) -> Option<Rate> {
-        (self.options.scenario == crate::scenario::Scenario::Churn).then_some(self.options.churn_rate)
     }
 
     /// The longest present leaves and somebody comes, again and again until a second begins.
@@ -223,7 +231,9 @@ impl Run<'_> {
         let second = now_ns / NS_PER_SECOND;
         let ledger = &self.ledger;
         let present = ledger.connects.len().saturating_sub(ledger.left);
-        self.observer.sample(second, present);
+        if self.is_observing {
+            self.observer.sample(second, present);
+        }
         // The latest second that is complete.
         let latest = second.saturating_sub(SETTLED + 1);
         let summary = ledger.tally.over(latest..latest + 1);

@@ -1,6 +1,7 @@
 //! Who takes part in a run, and what they do.
 
 use crate::cli::Options;
+use crate::ramp::Rate;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +71,11 @@ impl Scenario {
     /// Videos that each peer watches at most; `None`: everything there is.
     pub(crate) fn watch(self, options: &Options) -> Option<usize> {
         (self == Self::Meeting).then_some(options.watch)
+    }
+
+    /// How many come and go while it is measured.
+    pub(crate) fn churn_rate(self, options: &Options) -> Option<Rate> {
+        (self == Self::Churn).then_some(options.churn_rate)
     }
 
     pub(crate) fn loss(self, options: &Options) -> f64 {

@@ -106,7 +106,7 @@ pub(crate) struct Rtx {
 
 impl Signaling {
     pub(crate) async fn connect(server: &Url, token: &str, call_id: &str) -> Result<Self> {
-        let socket = SocketIo::connect(server, "/calls", &json!({ "token": token })).await?;
+        let socket = SocketIo::connect(server, "/calls", &json!({ "token": token }), &MEDIA_EVENTS).await?;
         Ok(Self { socket, call_id: call_id.to_owned() })
     }
 
@@ -185,8 +185,8 @@ impl Signaling {
 
 fn media_event(event: Event) -> Option<MediaEvent> {
     match event.name.as_str() {
-        "media:new-producer" => serde_json::from_value(event.data).ok().map(MediaEvent::Produced),
-        "media:consumer-closed" => {
+        NEW_PRODUCER => serde_json::from_value(event.data).ok().map(MediaEvent::Produced),
+        CONSUMER_CLOSED => {
             event.data["consumerId"].as_str().map(|id| MediaEvent::ConsumerClosed(id.to_owned()))
         }
         _ => None,
@@ -199,6 +199,10 @@ impl RtpParameters {
         self.header_extensions.iter().find(|extension| extension.uri == uri).map(|extension| extension.id)
     }
 }
+
+const NEW_PRODUCER: &str = "media:new-producer";
+const CONSUMER_CLOSED: &str = "media:consumer-closed";
+const MEDIA_EVENTS: [&str; 2] = [NEW_PRODUCER, CONSUMER_CLOSED];
 
 pub(crate) const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 pub(crate) const ABS_SEND_TIME_URI: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time";

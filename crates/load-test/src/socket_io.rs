@@ -35,14 +35,20 @@ struct Request {
 }
 
 impl SocketIo {
-    /// Opens a WebSocket to the server at `base` and enters `namespace` with `auth`.
-    pub(crate) async fn connect(base: &Url, namespace: &'static str, auth: &Value) -> Result<Self> {
+    /// Opens a WebSocket to the server at `base` and enters `namespace` with `auth`. Of what the server tells unasked,
+    /// only `wanted` events are read: in a crowd, most of what anybody hears is that others come and go.
+    pub(crate) async fn connect(
+        base: &Url,
+        namespace: &'static str,
+        auth: &Value,
+        wanted: &'static [&'static str],
+    ) -> Result<Self> {
         let mut url = base.join("/socket.io/?EIO=4&transport=websocket")?;
         url.set_scheme("ws").map_err(|()| anyhow!("{base} cannot be a WebSocket URL"))?;
         let disable_nagle = true;
         let open = connect_async_with_config(url.as_str(), None, disable_nagle);
         let (stream, _) = timeout(REPLY_TIMEOUT, open).await?.context("opening a WebSocket")?;
-        let mut wire = Wire { stream, namespace };
+        let mut wire = Wire { stream, namespace, wanted };
         timeout(REPLY_TIMEOUT, wire.enter(auth)).await.context("entering the namespace")??;
         let (requests, incoming) = mpsc::channel(64);
         let (outgoing, events) = mpsc::channel(EVENT_QUEUE);
@@ -75,6 +81,7 @@ impl SocketIo {
 struct Wire {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     namespace: &'static str,
+    wanted: &'static [&'static str],
 }
 
 impl Wire {
@@ -99,7 +106,7 @@ impl Wire {
         loop {
             let message = self.stream.next().await.context("the server closed the socket")??;
             let Message::Text(text) = message else { continue };
-            let packet = parse(&text, self.namespace);
+            let packet = parse(&text, self.namespace, self.wanted);
             if packet != Packet::Ping {
                 return Ok(packet);
             }
@@ -151,12 +158,12 @@ enum Packet {
     },
     Event(Event),
     Closed,
-    /// Of another namespace, or nothing we use.
+    /// Of another namespace, or nothing that is wanted.
     Ignored,
 }
 
 /// One text frame: an Engine.IO type digit, and in a message a Socket.IO type digit, namespace, id and JSON.
-fn parse(frame: &str, namespace: &str) -> Packet {
+fn parse(frame: &str, namespace: &str, wanted: &[&str]) -> Packet {
     match frame.as_bytes().first() {
         Some(b'0') => return Packet::Open,
         Some(b'1') => return Packet::Closed,
@@ -171,6 +178,13 @@ fn parse(frame: &str, namespace: &str) -> Packet {
     };
     let rest = rest.strip_prefix(',').unwrap_or(rest);
     let (id, body) = rest.split_at(rest.bytes().take_while(u8::is_ascii_digit).count());
+    let is_called = |name: &&str| {
+        let rest = body.strip_prefix("[\"").and_then(|body| body.strip_prefix(name));
+        rest.is_some_and(|rest| rest.starts_with('"'))
+    };
+    if kind == "2" && !wanted.iter().any(is_called) {
+        return Packet::Ignored;
+    }
     let mut body: Value = serde_json::from_str(body).unwrap_or_default();
     match kind {
         "0" => Packet::Connected,
@@ -199,25 +213,35 @@ mod tests {
 
     #[test]
     fn the_handshake_lines_are_understood() {
-        assert_eq!(parse(r#"0{"sid":"a","upgrades":[],"pingInterval":25000}"#, "/calls"), Packet::Open);
-        assert_eq!(parse("2", "/calls"), Packet::Ping);
-        assert_eq!(parse(r#"40/calls,{"sid":"b"}"#, "/calls"), Packet::Connected);
-        let refused = parse(r#"44/calls,{"message":"unauthorized: bad token"}"#, "/calls");
+        assert_eq!(
+            parse(r#"0{"sid":"a","upgrades":[],"pingInterval":25000}"#, "/calls", &["call:ended"]),
+            Packet::Open
+        );
+        assert_eq!(parse("2", "/calls", &["call:ended"]), Packet::Ping);
+        assert_eq!(parse(r#"40/calls,{"sid":"b"}"#, "/calls", &["call:ended"]), Packet::Connected);
+        let refused = parse(r#"44/calls,{"message":"unauthorized: bad token"}"#, "/calls", &["call:ended"]);
         assert_eq!(refused, Packet::Refused("unauthorized: bad token".into()));
-        assert_eq!(parse("41/calls,", "/calls"), Packet::Closed);
+        assert_eq!(parse("41/calls,", "/calls", &["call:ended"]), Packet::Closed);
     }
 
     #[test]
     fn an_acknowledgement_carries_its_requests_id() {
-        let ack = parse(r#"43/calls,17[{"ok":true,"data":{"id":"x"}}]"#, "/calls");
+        let ack = parse(r#"43/calls,17[{"ok":true,"data":{"id":"x"}}]"#, "/calls", &["call:ended"]);
         assert_eq!(ack, Packet::Ack { id: 17, data: json!({"ok": true, "data": {"id": "x"}}) });
     }
 
     #[test]
     fn an_event_has_a_name_and_data_with_or_without_an_id() {
         let event = || Packet::Event(Event { name: "call:ended".into(), data: json!({"callId": "c"}) });
-        assert_eq!(parse(r#"42/calls,["call:ended",{"callId":"c"}]"#, "/calls"), event());
-        assert_eq!(parse(r#"42/calls,3["call:ended",{"callId":"c"}]"#, "/calls"), event());
+        assert_eq!(parse(r#"42/calls,["call:ended",{"callId":"c"}]"#, "/calls", &["call:ended"]), event());
+        assert_eq!(parse(r#"42/calls,3["call:ended",{"callId":"c"}]"#, "/calls", &["call:ended"]), event());
+    }
+
+    #[test]
+    fn events_that_nobody_wants_are_not_even_read() {
+        for frame in [r#"42/calls,["call:ended-not",{}]"#, r#"42/calls,["participant-joined",{}]"#] {
+            assert_eq!(parse(frame, "/calls", &["call:ended"]), Packet::Ignored);
+        }
     }
 
     #[test]
@@ -225,7 +249,7 @@ mod tests {
         for frame in
             ["", "4", "42", "9", "42[\"x\"]", "43/calls,[1]", "42/calls,{}", "4é/calls,", "42/other,[\"x\"]"]
         {
-            assert_eq!(parse(frame, "/calls"), Packet::Ignored, "{frame}");
+            assert_eq!(parse(frame, "/calls", &["call:ended"]), Packet::Ignored, "{frame}");
         }
     }
 }

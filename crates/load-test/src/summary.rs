@@ -4,7 +4,8 @@ use crate::cli::{Options, VideoArguments};
 use crate::codec::VideoCodec;
 use crate::latency::Latency;
 use crate::limit::Limit;
-use crate::report::{MediaReport, Moment, PeerReport, Report, ServerReport, Spread};
+use crate::pin::own_cores;
+use crate::report::{GeneratorReport, MediaReport, Moment, PeerReport, Report, ServerReport, Spread};
 use crate::run::Run;
 use std::ops::Range;
 
@@ -38,7 +39,11 @@ pub(crate) fn report(run: &Run<'_>, window: Range<u64>, limit: Option<Limit>) ->
             counts: run.ledger.tally.counts,
         },
         server,
-        generator_cores: run.observer.generator(window.start, window.end),
+        generator: GeneratorReport {
+            cores: run.observer.generator(window.start, window.end),
+            of_cores: own_cores().len(),
+            lag_ms: spread(&summary.lag),
+        },
         limit,
         timeline: timeline(run),
     }
@@ -79,7 +84,8 @@ fn timeline(run: &Run<'_>) -> Vec<Moment> {
             generator_cores: run.observer.generator(second, second + 1),
         }
     };
-    (first..last).map(moment).collect()
+    let observed = run.observer.seconds().filter(|second| (first..last).contains(second));
+    observed.map(moment).collect()
 }
 
 /// The first second of which something arrived.

@@ -21,6 +21,8 @@ pub(crate) struct Second {
     /// By producer.
     pub(crate) flows: HashMap<String, Flow>,
     pub(crate) latency: Latency,
+    /// From a datagram's arrival until the generator read it; the first of each batch.
+    pub(crate) lag: Latency,
     /// Media packets that arrived, whoever listened how long, and their bytes as UDP payload.
     pub(crate) arrived: u64,
     pub(crate) arrived_bytes: u64,
@@ -86,6 +88,7 @@ impl Tally {
             sum.arrived += second.arrived;
             sum.arrived_bytes += second.arrived_bytes;
             sum.latency.merge(&second.latency);
+            sum.lag.merge(&second.lag);
         }
         sum
     }
@@ -100,6 +103,7 @@ impl Second {
             flow.listeners += theirs.listeners;
         }
         self.latency.merge(&other.latency);
+        self.lag.merge(&other.lag);
         self.arrived += other.arrived;
         self.arrived_bytes += other.arrived_bytes;
         self.sent += other.sent;
@@ -128,6 +132,7 @@ pub(crate) struct Summary {
     pub(crate) arrived: u64,
     pub(crate) arrived_bytes: u64,
     pub(crate) latency: Latency,
+    pub(crate) lag: Latency,
 }
 
 /// Packets that listeners should have got, and got.
