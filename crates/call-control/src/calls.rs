@@ -184,7 +184,8 @@ impl Calls {
     /// Joins without a device yet; joining twice changes nothing.
     ///
     /// # Errors
-    /// `not_found`, `forbidden`, `call_ended`, `call_locked`, `removed`, `too_many_participants`, `unavailable`.
+    /// `not_found`, `forbidden`, `call_ended`, `call_locked`, `removed`, `too_many_participants`, `node_overloaded`,
+    /// `unavailable`.
     pub async fn join(&self, by: &Actor, call: CallId) -> Result<CallView, Refusal> {
         let privileged = self.require_entry(by, call).await? == Entry::Privileged;
         let person = by.person()?.clone();
@@ -348,6 +349,7 @@ impl Calls {
         if let Some(running) = self.shared.store.running_call(new.group_id).await? {
             return Err(Refusal::call_exists(running.record.id));
         }
+        self.shared.media.admit()?;
         let origin = Origin {
             id: CallId::random(),
             group_id: new.group_id,

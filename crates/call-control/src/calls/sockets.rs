@@ -27,8 +27,8 @@ impl Calls {
     /// a leg that is still open the socket takes that leg up, even while the database is away.
     ///
     /// # Errors
-    /// `not_found`, `forbidden`, `call_ended`, `call_locked`, `removed`, `too_many_participants`, `unavailable`, and
-    /// what the wished-for media can run into.
+    /// `not_found`, `forbidden`, `call_ended`, `call_locked`, `removed`, `too_many_participants`, `node_overloaded`,
+    /// `unavailable`, and what the wished-for media can run into.
     pub async fn attach(&self, by: &Actor, socket: SocketId, join: Join) -> Result<Joined, Refusal> {
         let person = by.person()?.clone();
         let call = join.call_id;

@@ -244,6 +244,27 @@ on_both_engines! {
         assert_eq!(still.participants, [ada.id]);
     }
 
+    async fn an_overloaded_node_keeps_whom_it_has_and_takes_nobody_new(database) {
+        let first = World::new(&database).await;
+        let (ada, bob) = (first.person("Ada").await, first.person("Bob").await);
+        let (team, others) = (first.group(&ada, &[&bob]).await, first.group(&ada, &[]).await);
+        let call = first.call(&ada, team).await.unwrap();
+        first.control.shutdown().await;
+
+        let config = World::config(&database, slow_rules(), crate::auth::SignIn::Secret(crate::testing::SECRET.into()));
+        let world = World::with_max_load(config, -1.0).await;
+        let refused = world.call(&ada, others).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::NodeOverloaded);
+        let refused = world.control.calls.join(&by(&bob), call.id).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::NodeOverloaded);
+        let (phone, _) = world.socket(&bob);
+        assert_eq!(world.attach(&bob, phone, call.id, "phone").await.unwrap_err().code, ErrorCode::NodeOverloaded);
+        let (laptop, _) = world.socket(&ada);
+        assert!(world.attach(&ada, laptop, call.id, "laptop").await.is_ok());
+        let running = world.control.calls.find_one(&by(&ada), call.id).await.unwrap();
+        assert_eq!(running.participants, [ada.id]);
+    }
+
     async fn a_removed_member_is_out_at_once(database) {
         let world = World::new(&database).await;
         let (ada, bob) = (world.person("Ada").await, world.person("Bob").await);

@@ -85,12 +85,17 @@ impl World {
     }
 
     pub(crate) async fn with(config: ControlConfig) -> Self {
+        Self::with_max_load(config, 1.0).await
+    }
+
+    /// Whose media workers take nobody new beyond this load; below 0 they always have too much to do.
+    pub(crate) async fn with_max_load(config: ControlConfig, max_load: f64) -> Self {
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let media = MediaConfig {
             bind: vec![loopback],
             port: 0,
             workers: 1,
-            max_load: 1.0,
+            max_load,
             announced: Vec::new(),
             sending: Sending::default(),
         };

@@ -72,6 +72,12 @@ impl CallTask {
         by: &Actor,
         socket: Option<SocketId>,
     ) -> Result<Option<(LegId, Attachment)>, Refusal> {
+        // People who are here already may bring another device, and those who come back are no news.
+        if let Command::Join { person, .. } = &command
+            && !self.is_here(person.id)
+        {
+            self.shared.media.admit()?;
+        }
         let durability = self.durability(&command);
         let mut next = self.call.clone();
         let effects = next.handle(command, by, now())?;
