@@ -9,6 +9,8 @@ pub struct Batch {
     bytes: Box<[u8]>,
     used: usize,
     runs: Vec<RunSpan>,
+    /// Whom the next packets go to, once [`Self::address`] told.
+    tuple: Option<Tuple>,
 }
 
 /// Consecutive packets of equal size to one tuple; only the last may be shorter.
@@ -33,7 +35,7 @@ struct RunSpan {
     segment_size: usize,
     segments: usize,
     range: Range<usize>,
-    /// A shorter packet ends the run.
+    /// A shorter packet, or one to somebody else, ends the run.
     closed: bool,
 }
 
@@ -41,7 +43,7 @@ impl Batch {
     /// `capacity` in bytes; room for at least one packet is always made.
     pub fn with_capacity(capacity: usize) -> Self {
         let bytes = vec![0; capacity.max(MAX_PACKET)].into_boxed_slice();
-        Self { bytes, used: 0, runs: Vec::with_capacity(MAX_RUNS) }
+        Self { bytes, used: 0, runs: Vec::with_capacity(MAX_RUNS), tuple: None }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -51,6 +53,7 @@ impl Batch {
     pub fn clear(&mut self) {
         self.used = 0;
         self.runs.clear();
+        self.tuple = None;
     }
 
     pub fn runs(&self) -> impl Iterator<Item = Run<'_>> + Clone {
@@ -75,12 +78,22 @@ impl Batch {
         self.used + wanted > self.bytes.len()
     }
 
-    /// Takes the `len` bytes written at the start of [`Self::room`] as one packet to `tuple`.
-    pub(crate) fn commit(&mut self, tuple: Tuple, len: usize) {
+    /// Packets committed from here on go to `tuple`.
+    pub(crate) fn address(&mut self, tuple: Tuple) {
+        if self.tuple.replace(tuple) != Some(tuple)
+            && let Some(run) = self.runs.last_mut()
+        {
+            run.closed = true;
+        }
+    }
+
+    /// Takes the `len` bytes written at the start of [`Self::room`] as one packet to whom [`Self::address`] told.
+    pub(crate) fn commit(&mut self, len: usize) {
+        let Some(tuple) = self.tuple else { return };
         let start = self.used;
         self.used += len;
         if let Some(run) = self.runs.last_mut()
-            && run.accepts(tuple, len)
+            && run.accepts(len)
         {
             run.closed = len < run.segment_size;
             run.segments += 1;
@@ -98,9 +111,8 @@ impl Batch {
 }
 
 impl RunSpan {
-    fn accepts(&self, tuple: Tuple, len: usize) -> bool {
+    fn accepts(&self, len: usize) -> bool {
         !self.closed
-            && self.tuple == tuple
             && len <= self.segment_size
             && self.segments < MAX_SEGMENTS
             && self.range.len() + len <= MAX_RUN_BYTES
@@ -126,7 +138,8 @@ mod tests {
         let mut batch = Batch::with_capacity(16_000);
         for len in [1000, 1000, 900, 1000] {
             batch.room().unwrap()[0] = 1;
-            batch.commit(tuple(1), len);
+            batch.address(tuple(1));
+            batch.commit(len);
         }
         let runs: Vec<_> = batch.runs().map(|run| (run.segment_size, run.bytes.len())).collect();
         assert_eq!(runs, [(1000, 2900), (1000, 1000)]);
@@ -136,7 +149,8 @@ mod tests {
     fn another_peer_or_a_longer_packet_starts_a_run() {
         let mut batch = Batch::with_capacity(16_000);
         for (peer, len) in [(1, 500), (2, 500), (2, 600)] {
-            batch.commit(tuple(peer), len);
+            batch.address(tuple(peer));
+            batch.commit(len);
         }
         assert_eq!(batch.runs().count(), 3);
     }
@@ -145,7 +159,8 @@ mod tests {
     fn a_full_batch_has_no_room_until_cleared() {
         let mut batch = Batch::with_capacity(MAX_PACKET);
         assert!(batch.room().is_some());
-        batch.commit(tuple(1), 100);
+        batch.address(tuple(1));
+        batch.commit(100);
         assert!(batch.room().is_none());
         batch.clear();
         assert!(batch.room().is_some() && batch.is_empty());
@@ -154,7 +169,10 @@ mod tests {
     #[test]
     fn a_batch_is_full_when_it_has_as_many_runs_as_one_call_sends() {
         let mut batch = Batch::with_capacity(1 << 20);
-        (0..64).for_each(|peer| batch.commit(tuple(peer), 100));
+        for peer in 0..64 {
+            batch.address(tuple(peer));
+            batch.commit(100);
+        }
         assert!(batch.room().is_none());
     }
 
@@ -162,7 +180,8 @@ mod tests {
     fn packets_that_an_empty_batch_would_hold_are_not_cut_in_two() {
         let mut batch = Batch::with_capacity(10 * MAX_PACKET);
         assert!(!batch.would_cut(10) && !batch.would_cut(11), "no batch holds more");
-        batch.commit(tuple(1), 100);
+        batch.address(tuple(1));
+        batch.commit(100);
         assert!(batch.would_cut(10) && !batch.would_cut(9));
     }
 

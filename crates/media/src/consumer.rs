@@ -5,6 +5,7 @@ mod numbering;
 mod plan;
 mod segments;
 mod sent;
+mod template;
 
 use crate::codec::Codec;
 use crate::id::{ConsumerId, ProducerId};
@@ -17,6 +18,7 @@ use numbering::{Numbering, Slot};
 pub(crate) use plan::Plan;
 pub(crate) use segments::{Segment, Shift, Source};
 pub(crate) use sent::{Record, SentPackets};
+pub(crate) use template::Values;
 
 #[derive(Debug)]
 pub(crate) struct Consumer {

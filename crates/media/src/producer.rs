@@ -17,7 +17,7 @@ use crate::ortc::{MediaKind, ProducerKind, RtpParameters};
 use crate::relay::ProducerState;
 use crate::router::{ConsumerKey, TransportKey};
 use crate::rtp::{Header, PayloadType, Rid, Ssrc};
-pub(crate) use arrival::{Arrival, SenderClock};
+pub(crate) use arrival::{Arrival, Extent, SenderClock};
 pub(crate) use encoding::{Accepted, Encoding};
 pub(crate) use history::{Carried, Content, MAX_PAYLOAD, Stored};
 use intake::{Intake, next_life};

@@ -10,7 +10,7 @@ mod unwrap;
 use std::fmt;
 
 pub(crate) use extension::{AudioLevel, TransportSequence};
-pub(crate) use header::Header;
+pub(crate) use header::{FIXED_LEN, Header};
 pub(crate) use header_writer::{ExtensionForm, FixedHeader, HeaderWriter, set_padding};
 pub(crate) use identifier::{Mid, Rid};
 pub(crate) use unwrap::SequenceUnwrapper;

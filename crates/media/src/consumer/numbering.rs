@@ -220,6 +220,7 @@ const MAX_SKEW_SECONDS: u32 = 2;
 mod tests {
     use super::*;
     use crate::codec::{Codec, describe};
+    use crate::producer::Extent;
     use std::time::Duration;
 
     const LOW: Source = Source { encoding: 0, generation: 0 };
@@ -337,6 +338,13 @@ mod tests {
     fn arrival(source: Source, sequence: u64, timestamp: u32, picture: u16, at: Instant) -> Arrival {
         let [high, low] = (0x8000 | picture).to_be_bytes();
         let vp8 = [0x90, 0xe0, high, low, picture as u8, 0, 0];
-        Arrival { source, sequence, timestamp, media: describe(Codec::Vp8, &vp8, None), at }
+        Arrival {
+            source,
+            sequence,
+            timestamp,
+            media: describe(Codec::Vp8, &vp8, None),
+            extent: Extent::default(),
+            at,
+        }
     }
 }

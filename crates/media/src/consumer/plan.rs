@@ -1,8 +1,10 @@
 //! How a consumer's packets are rewritten, decided once at negotiation.
 
+use super::template::{Elements, HeaderTemplate};
 use crate::codec::Codec;
 use crate::ortc::{HeaderExtensionUri, RtpParameters};
-use crate::rtp::{ExtensionForm, Mid, PayloadType, Ssrc};
+use crate::producer::Carried;
+use crate::rtp::{ExtensionForm, FixedHeader, Mid, PayloadType, Ssrc};
 
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -14,6 +16,7 @@ pub(crate) struct Plan {
     pub(crate) mid: Mid,
     pub(crate) extensions: OutgoingExtensions,
     pub(crate) cname: String,
+    template: Option<HeaderTemplate>,
 }
 
 /// Retransmissions as a stream of their own (RFC 4588).
@@ -48,16 +51,63 @@ impl Plan {
             ssrc: Ssrc(rtx.ssrc),
         });
         let mid = Mid::parse(parameters.mid.as_deref()?.as_bytes())?;
+        let (payload_type, ssrc) = (PayloadType(media.payload_type), Ssrc(encoding.ssrc?));
+        let extensions = OutgoingExtensions::new(parameters, &mid);
+        let fixed = FixedHeader { marker: false, payload_type, sequence_number: 0, timestamp: 0, ssrc };
+        let elements = Elements {
+            mid: extensions.mid.map(|id| (id, mid.as_bytes())),
+            transport_cc: extensions.transport_cc,
+            abs_send_time: extensions.abs_send_time,
+            audio_level: extensions.audio_level,
+        };
         Some(Self {
             codec,
             clock_rate: media.clock_rate,
-            payload_type: PayloadType(media.payload_type),
-            ssrc: Ssrc(encoding.ssrc?),
+            payload_type,
+            ssrc,
             rtx,
             mid,
-            extensions: OutgoingExtensions::new(parameters, &mid),
+            template: HeaderTemplate::new(fixed, extensions.form, elements),
+            extensions,
             cname: parameters.rtcp.cname.clone().unwrap_or_default(),
         })
+    }
+
+    /// The header written for packets with these values and this long a dependency descriptor, unless they need
+    /// elements that few packets have.
+    pub(crate) fn template(&self, carried: &Carried, dependency: usize) -> Option<&HeaderTemplate> {
+        let ids = &self.extensions;
+        let is_usual = ids.audio_level.is_none_or(|_| carried.audio_level.is_some())
+            && ids.video_orientation.and(carried.video_orientation).is_none()
+            && ids.playout_delay.and(carried.playout_delay).is_none()
+            && (ids.dependency.is_none() || dependency == 0);
+        self.template.as_ref().filter(|_| is_usual)
+    }
+
+    /// The length of a packet's header.
+    pub(crate) fn header_len(&self, carried: &Carried, dependency: usize) -> usize {
+        if let Some(template) = self.template(carried, dependency) {
+            return template.len();
+        }
+        let ids = &self.extensions;
+        let values = [
+            ids.mid.map(|_| self.mid.as_bytes().len()),
+            ids.transport_cc.map(|_| 2),
+            ids.abs_send_time.map(|_| 3),
+            ids.audio_level.and(carried.audio_level).map(|_| 1),
+            ids.video_orientation.and(carried.video_orientation).map(|_| 1),
+            ids.playout_delay.and(carried.playout_delay).map(|_| 3),
+            ids.dependency.filter(|_| dependency > 0).map(|_| dependency),
+        ];
+        self.form(dependency).header_len(values.into_iter().flatten())
+    }
+
+    /// Key pictures' dependency descriptors bring the template structure, which no one-byte element holds.
+    pub(crate) fn form(&self, dependency: usize) -> ExtensionForm {
+        match self.extensions.dependency {
+            Some(_) if dependency > MAX_ONE_BYTE_LEN => ExtensionForm::TwoByte,
+            _ => self.extensions.form,
+        }
     }
 }
 
@@ -93,3 +143,6 @@ impl OutgoingExtensions {
         }
     }
 }
+
+/// RFC 8285 §4.2.
+const MAX_ONE_BYTE_LEN: usize = 16;

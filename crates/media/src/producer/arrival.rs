@@ -3,6 +3,7 @@
 use crate::clock::{NtpTime, ticks};
 use crate::codec::Descriptor;
 use crate::consumer::Source;
+use crate::producer::history::Carried;
 use std::time::Instant;
 
 #[derive(Debug, Clone, Copy)]
@@ -13,7 +14,17 @@ pub(crate) struct Arrival {
     pub(crate) timestamp: u32,
     /// `None` for a probe without media: it has a number but is not forwarded.
     pub(crate) media: Option<Descriptor>,
+    pub(crate) extent: Extent,
     pub(crate) at: Instant,
+}
+
+/// What the length of a packet derives from, whoever gets it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Extent {
+    /// Bytes of the payload, and of the dependency descriptor where that is forwarded.
+    pub(crate) payload: u16,
+    pub(crate) dependency: u16,
+    pub(crate) carried: Carried,
 }
 
 impl Arrival {

@@ -83,7 +83,7 @@ impl Encoding {
         }
         stream.advance(sequence, timestamp, at);
         let arrival = match packet.media {
-            None => stream.arrival(sequence, timestamp, None, at),
+            None => stream.probe(sequence, timestamp, at),
             Some(descriptor) => {
                 let packet = Incoming { sequence, timestamp, marker, descriptor, carried };
                 stream.store(packet, content, at)

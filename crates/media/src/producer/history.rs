@@ -49,7 +49,7 @@ pub(crate) struct Carried {
 }
 
 impl PacketHistory {
-    /// Room for `packets` (a power of two) of together at most `limit` bytes.
+    /// Room for `packets` of together at most `limit` bytes, both powers of two.
     pub(crate) fn new(packets: usize, limit: usize, now: Instant) -> Self {
         let slots = vec![None; packets.next_power_of_two()].into_boxed_slice();
         Self { slots, bytes: vec![0; INITIAL_BYTES.min(limit)], head: 0, lap: now, limit }
@@ -67,7 +67,7 @@ impl PacketHistory {
     pub(crate) fn get(&self, sequence: u64) -> Option<(&Stored, Content<'_>)> {
         let stored = self.slot(sequence).filter(|stored| stored.sequence == sequence)?;
         let overwritten = self.head - stored.position > self.bytes.len() as u64;
-        let start = (stored.position % self.bytes.len() as u64) as usize;
+        let start = self.place(stored.position);
         let (dependency, payload) =
             self.bytes.get(start..start + stored.length())?.split_at(usize::from(stored.lengths[0]));
         (!overwritten).then_some((stored, Content { payload, dependency }))
@@ -78,7 +78,7 @@ impl PacketHistory {
         let Content { payload, dependency } = content;
         let length = dependency.len() + payload.len();
         let position = self.make_room(length, now);
-        let start = (position % self.bytes.len() as u64) as usize;
+        let start = self.place(position);
         let (before, after) = self.bytes[start..start + length].split_at_mut(dependency.len());
         before.copy_from_slice(dependency);
         after.copy_from_slice(payload);
@@ -124,10 +124,15 @@ impl PacketHistory {
                 continue;
             }
             let from = (stored.position % old.len() as u64) as usize;
-            let to = (stored.position % self.bytes.len() as u64) as usize;
+            let to = self.place(stored.position);
             let length = stored.length();
             self.bytes[to..to + length].copy_from_slice(&old[from..from + length]);
         }
+    }
+
+    /// Where in the ring a position is; the ring's size is a power of two.
+    fn place(&self, position: u64) -> usize {
+        position as usize & (self.bytes.len() - 1)
     }
 
     fn slot(&self, sequence: u64) -> Option<&Stored> {

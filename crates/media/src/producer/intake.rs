@@ -111,7 +111,7 @@ impl Intake {
         self.note_time(stream, sequence, timestamp, now, counters);
         if media.payload.is_empty() {
             counters.padding_received += 1;
-            return Some(stream.arrival(sequence, timestamp, None, now));
+            return Some(stream.probe(sequence, timestamp, now));
         }
         let descriptor = self.describe(media, counters)?;
         if let Some(nack) = self.nack.as_mut().filter(|_| descriptor.keyframe)

@@ -1,9 +1,8 @@
 //! The packets of one encoding, as those see them who forward it.
 
-use crate::codec::Descriptor;
 use crate::consumer::Source;
 use crate::ortc::MediaKind;
-use crate::producer::arrival::Arrival;
+use crate::producer::arrival::{Arrival, Extent};
 use crate::producer::history::{Content, Incoming, PacketHistory};
 use std::time::{Duration, Instant};
 
@@ -55,26 +54,35 @@ impl Stream {
 
     pub(crate) fn store(&mut self, packet: Incoming, content: Content<'_>, now: Instant) -> Arrival {
         self.history.store(packet, content, now);
-        self.arrival(packet.sequence, packet.timestamp, Some(packet.descriptor), now)
+        let Incoming { sequence, timestamp, descriptor, carried, .. } = packet;
+        let extent = Extent {
+            payload: content.payload.len() as u16,
+            dependency: content.dependency.len() as u16,
+            carried,
+        };
+        Arrival { source: self.source, sequence, timestamp, media: Some(descriptor), extent, at: now }
     }
 
-    pub(crate) fn arrival(
-        &self,
-        sequence: u64,
-        timestamp: u32,
-        media: Option<Descriptor>,
-        at: Instant,
-    ) -> Arrival {
-        Arrival { source: self.source, sequence, timestamp, media, at }
+    /// A probe without media.
+    pub(crate) fn probe(&self, sequence: u64, timestamp: u32, at: Instant) -> Arrival {
+        Arrival { source: self.source, sequence, timestamp, media: None, extent: Extent::default(), at }
+    }
+
+    /// A packet that is stored, as if it came at `at`.
+    pub(crate) fn again(&self, sequence: u64, at: Instant) -> Option<Arrival> {
+        let (stored, content) = self.history.get(sequence)?;
+        let extent = Extent {
+            payload: content.payload.len() as u16,
+            dependency: content.dependency.len() as u16,
+            carried: stored.carried,
+        };
+        let (timestamp, media) = (stored.timestamp, Some(stored.descriptor));
+        Some(Arrival { source: self.source, sequence, timestamp, media, extent, at })
     }
 
     /// The packets that came before this one but follow it.
     pub(crate) fn arrived_after(&self, arrival: &Arrival) -> impl Iterator<Item = Arrival> {
-        (arrival.sequence + 1..=self.newest.sequence).filter_map(|sequence| {
-            let (stored, _) = self.history.get(sequence)?;
-            let (timestamp, media) = (stored.timestamp, Some(stored.descriptor));
-            Some(Arrival { sequence, timestamp, media, ..*arrival })
-        })
+        (arrival.sequence + 1..=self.newest.sequence).filter_map(|sequence| self.again(sequence, arrival.at))
     }
 
     /// The extended sequence number nearest to the newest with these low 32 bits.

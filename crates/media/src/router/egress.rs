@@ -3,7 +3,7 @@
 mod evening;
 mod packet;
 
-use super::{ConsumerKey, Context, ProducerKey, Router, TransportKey};
+use super::{Context, Router, TransportKey};
 use crate::batch::Batch;
 use crate::clock::NtpTime;
 use crate::consumer::{Consumer, Plan, Record};
@@ -12,9 +12,8 @@ use crate::producer::{MAX_PAYLOAD, Producer};
 use crate::rtp::{FixedHeader, set_padding};
 use crate::srtp::Outbound;
 use crate::transport::{Due, DueKind, Side};
-use evening::{Evening, MAX_PADDING, Size};
+use evening::{Evening, MAX_PADDING};
 use packet::{Header, Packet};
-use slotmap::SlotMap;
 
 impl Router {
     /// Seals what a transport has due, as far as the batch has room.
@@ -30,6 +29,7 @@ impl Router {
         if batch.would_cut(downlink.due.len()) {
             return Sealed::More;
         }
+        batch.address(tuple);
         let now = ctx.epoch.ntp(ctx.now);
         let mut sealer =
             Sealer { outbound: &srtp.outbound, now, sequence: &mut downlink.transport_sequence, size: 0 };
@@ -39,9 +39,8 @@ impl Router {
             sealer.size = match evening.next() {
                 Some(size) => size,
                 None if downlink.padding && downlink.due.len() > 1 => {
-                    let due = downlink.due.iter();
-                    let size = |due| sealer.size_of(due, &mut self.consumers, &self.producers);
-                    evening = Evening::plan(due.map_while(size));
+                    let sizes = downlink.due.iter().map(|due| usize::from(due.size));
+                    evening = Evening::plan(sizes.take_while(|&size| size > 0));
                     evening.next().unwrap_or(0)
                 }
                 None => 0,
@@ -53,7 +52,7 @@ impl Router {
                 ctx.counters.egress_undeliverable += 1;
                 continue;
             };
-            batch.commit(tuple, sealed.len);
+            batch.commit(sealed.len);
             transport.traffic.packets_sent += 1;
             transport.traffic.bytes_sent += sealed.len as u64;
             ctx.counters.packets_sent += 1;
@@ -74,7 +73,7 @@ struct Sealer<'a> {
     outbound: &'a Outbound,
     now: NtpTime,
     sequence: &'a mut u16,
-    /// What the packet is to be padded to, if it is shorter.
+    /// What the plaintext packet is to be padded to, if it is shorter.
     size: usize,
 }
 
@@ -85,29 +84,6 @@ struct SealedPacket {
 }
 
 impl Sealer<'_> {
-    /// How long a due packet will be; `None` if there is nothing to send.
-    fn size_of(
-        &self,
-        due: &Due,
-        consumers: &mut SlotMap<ConsumerKey, Consumer>,
-        producers: &SlotMap<ProducerKey, Producer>,
-    ) -> Option<Size> {
-        let consumer = consumers.get_mut(due.consumer)?;
-        let overhead = self.outbound.profile().rtp_overhead();
-        if due.kind == DueKind::Fill {
-            return Some(Size { bytes: Header::len(None, &consumer.plan) + 1 + overhead, elastic: false });
-        }
-        let packet = Packet::find(due.outgoing, consumer, producers.get(consumer.producer)?)?;
-        let natural = Header::len(Some(&packet), &consumer.plan) + packet.content.payload.len() + overhead;
-        Some(match (due.kind, consumer.output.rtx.is_some()) {
-            (DueKind::Again, true) => Size { bytes: natural + RTX_HEADER_LEN, elastic: true },
-            (DueKind::Again, false) => {
-                Size { bytes: natural + usize::from(packet.record.padding), elastic: false }
-            }
-            (DueKind::Media | DueKind::Fill, _) => Size { bytes: natural, elastic: true },
-        })
-    }
-
     /// Writes and seals a packet to the start of `room`; `None` if there is nothing left to send.
     fn seal(
         &mut self,
@@ -231,7 +207,7 @@ impl Sealer<'_> {
 
     /// How much to pad a plaintext packet of `len` bytes.
     fn padding(&self, len: usize) -> usize {
-        self.size.saturating_sub(len + self.outbound.profile().rtp_overhead()).min(MAX_PADDING)
+        self.size.saturating_sub(len).min(MAX_PADDING)
     }
 
     /// Send time and transport-wide sequence number of the next packet.

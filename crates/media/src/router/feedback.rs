@@ -124,7 +124,8 @@ impl Router {
                 continue;
             }
             record.retransmissions += 1;
-            let due = Due { consumer: consumer_key, outgoing: record.outgoing, kind: DueKind::Again };
+            let due =
+                Due { consumer: consumer_key, outgoing: record.outgoing, size: 0, kind: DueKind::Again };
             if transport.queue(due, ctx.counters) {
                 ctx.outbox.due.push_back((self.key, key));
             }

@@ -1,9 +1,9 @@
 //! RTP coming in: to its producer's stream, and from there to everyone who consumes it.
 
 use super::{Context, ProducerKey, Router, TransportKey};
-use crate::consumer::Offer;
+use crate::consumer::{Offer, Plan};
 use crate::event::Event;
-use crate::producer::{Arrival, Format, Media};
+use crate::producer::{Arrival, Extent, Format, Media};
 use crate::rtp::{AudioLevel, Header};
 use crate::timer::Timer;
 use crate::transport::{Due, DueKind, ReceivedExtensions, Route, Side, Transport};
@@ -105,13 +105,13 @@ impl Router {
                 continue;
             }
             let consumer_transport = consumer.transport;
-            let mut take = |offer: Offer| {
-                let (outgoing, kind) = match offer {
-                    Offer::Send { outgoing } => (outgoing, DueKind::Media),
-                    Offer::Fill { outgoing } => (outgoing, DueKind::Fill),
+            let mut take = |offer: Offer, plan: &Plan, arrival: &Arrival| {
+                let (outgoing, kind, size) = match offer {
+                    Offer::Send { outgoing } => (outgoing, DueKind::Media, packet_len(plan, arrival)),
+                    Offer::Fill { outgoing } => (outgoing, DueKind::Fill, 0),
                     Offer::NeedKeyFrame | Offer::Ignore => return,
                 };
-                let due = Due { consumer: consumer_key, outgoing: outgoing as u32, kind };
+                let due = Due { consumer: consumer_key, outgoing: outgoing as u32, size, kind };
                 if transport.queue(due, ctx.counters) {
                     ctx.outbox.due.push_back((self.key, consumer_transport));
                 }
@@ -119,11 +119,14 @@ impl Router {
             let before = consumer.source();
             let offer = consumer.offer(arrival, clock);
             key_frame_needed |= offer == Offer::NeedKeyFrame;
-            take(offer);
+            take(offer, &consumer.plan, arrival);
             if consumer.source() != before {
                 switched = true;
                 // A key frame's first packet that had to be repaired comes after the rest of the key frame.
-                producer.arrived_after(arrival).for_each(|next| take(consumer.offer(&next, clock)));
+                for next in producer.arrived_after(arrival) {
+                    let offer = consumer.offer(&next, clock);
+                    take(offer, &consumer.plan, &next);
+                }
             }
             if arrival.is_key_frame()
                 && let Some(layers) = consumer.layers_change()
@@ -208,6 +211,12 @@ impl Router {
             self.announce_state(key, ctx);
         }
     }
+}
+
+/// How long a packet will be to a consumer, before padding and sealing.
+fn packet_len(plan: &Plan, arrival: &Arrival) -> u16 {
+    let Extent { payload, dependency, carried } = &arrival.extent;
+    plan.header_len(carried, usize::from(*dependency)) as u16 + payload
 }
 
 /// The media packet inside an RTX packet (RFC 4588 §4), but for its SSRC; `None` when there is none, as in probes.

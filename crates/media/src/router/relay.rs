@@ -255,11 +255,9 @@ impl Router {
         let Some(stream) = producer.stream(source).filter(|stream| stream.source == source) else { return };
         let mut batch = RelayBatch::new(producer.kind);
         for &sequence in sequences {
-            match stream.history.get(sequence) {
-                Some((stored, content)) => {
-                    let arrival =
-                        stream.arrival(sequence, stored.timestamp, Some(stored.descriptor), ctx.now);
-                    batch.push(&arrival, true, Some((stored, content)));
+            match stream.again(sequence, ctx.now).zip(stream.history.get(sequence)) {
+                Some((arrival, stored)) => {
+                    batch.push(&arrival, true, Some(stored));
                     ctx.counters.relayed_again += 1;
                 }
                 None => ctx.counters.retransmissions_unavailable += 1,

@@ -161,7 +161,7 @@ enum ElementForm {
     TwoByte,
 }
 
-pub(super) const FIXED_LEN: usize = 12;
+pub(crate) const FIXED_LEN: usize = 12;
 pub(super) const VERSION: u8 = 2;
 pub(super) const EXTENSION_FLAG: u8 = 0x10;
 pub(super) const PADDING_FLAG: u8 = 0x20;

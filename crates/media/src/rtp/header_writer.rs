@@ -38,6 +38,18 @@ pub(crate) enum WriteError {
     Unrepresentable,
 }
 
+impl FixedHeader {
+    /// Writes the fields into a header, all but the flags of its first byte.
+    pub(crate) fn fill(&self, header: &mut [u8; FIXED_LEN]) {
+        let [flags, ..] = *header;
+        let [s0, s1] = self.sequence_number.to_be_bytes();
+        let [t0, t1, t2, t3] = self.timestamp.to_be_bytes();
+        let [i0, i1, i2, i3] = self.ssrc.0.to_be_bytes();
+        let marker_and_type = u8::from(self.marker) << 7 | (self.payload_type.0 & 0x7f);
+        *header = [flags, marker_and_type, s0, s1, t0, t1, t2, t3, i0, i1, i2, i3];
+    }
+}
+
 impl<'a> HeaderWriter<'a> {
     /// Writes the fixed header to the start of `dst`.
     pub(crate) fn new(
@@ -46,11 +58,8 @@ impl<'a> HeaderWriter<'a> {
         form: ExtensionForm,
     ) -> Result<Self, WriteError> {
         let header = dst.first_chunk_mut::<FIXED_LEN>().ok_or(WriteError::NoSpace)?;
-        let [s0, s1] = fixed.sequence_number.to_be_bytes();
-        let [t0, t1, t2, t3] = fixed.timestamp.to_be_bytes();
-        let [i0, i1, i2, i3] = fixed.ssrc.0.to_be_bytes();
-        let marker_and_type = u8::from(fixed.marker) << 7 | (fixed.payload_type.0 & 0x7f);
-        *header = [VERSION << 6, marker_and_type, s0, s1, t0, t1, t2, t3, i0, i1, i2, i3];
+        header[0] = VERSION << 6;
+        fixed.fill(header);
         Ok(Self { dst, form, len: FIXED_LEN })
     }
 

@@ -33,8 +33,13 @@ pub(crate) struct Due {
     pub(crate) consumer: ConsumerKey,
     /// Low 32 bits of its outgoing extended sequence number.
     pub(crate) outgoing: u32,
+    /// Of the plaintext packet without padding, in bytes; 0 if the packet is not to be evened with others.
+    pub(crate) size: u16,
     pub(crate) kind: DueKind,
 }
+
+/// A queue entry is an index entry.
+const _: () = assert!(size_of::<Due>() == 16);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DueKind {
@@ -122,7 +127,7 @@ mod tests {
     fn the_queue_is_bounded_and_says_when_it_begins() {
         let mut counters = Counters::default();
         let mut downlink = Downlink::new(1, true);
-        let due = Due { consumer: ConsumerKey::default(), outgoing: 0, kind: DueKind::Media };
+        let due = Due { consumer: ConsumerKey::default(), outgoing: 0, size: 0, kind: DueKind::Media };
         assert!(downlink.queue(due, &mut counters));
         (0..MAX_DUE).for_each(|_| assert!(!downlink.queue(due, &mut counters)));
         assert_eq!(counters.egress_overflow, 1);

@@ -7,14 +7,6 @@
 
 use crate::batch::{MAX_RUN_BYTES, MAX_SEGMENTS};
 
-/// How long a due packet will be once it is sealed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Size {
-    pub(super) bytes: usize,
-    /// It may be padded: nothing has been sealed under its index.
-    pub(super) elastic: bool,
-}
-
 /// What the next packets of a transport are padded to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Evening {
@@ -27,12 +19,12 @@ pub(super) struct Evening {
 
 impl Evening {
     /// Looks at the packets due, in order, for as many as can be one run at a bounded waste.
-    pub(super) fn plan(sizes: impl Iterator<Item = Size>) -> Self {
+    pub(super) fn plan(sizes: impl Iterator<Item = usize>) -> Self {
         let mut run = Members::default();
         for size in sizes.take(MAX_SEGMENTS) {
             let longer = run.with(size);
             if !longer.is_worthwhile() {
-                let ends_run = size.bytes <= run.largest && run.bytes() + size.bytes <= MAX_RUN_BYTES;
+                let ends_run = size <= run.largest && run.bytes() + size <= MAX_RUN_BYTES;
                 return run.evening(usize::from(ends_run));
             }
             run = longer;
@@ -59,25 +51,23 @@ struct Members {
     packets: usize,
     largest: usize,
     smallest: usize,
-    smallest_rigid: usize,
     /// Bytes before padding.
     natural: usize,
 }
 
 impl Default for Members {
     fn default() -> Self {
-        Self { packets: 0, largest: 0, smallest: usize::MAX, smallest_rigid: usize::MAX, natural: 0 }
+        Self { packets: 0, largest: 0, smallest: usize::MAX, natural: 0 }
     }
 }
 
 impl Members {
-    fn with(self, Size { bytes, elastic }: Size) -> Self {
+    fn with(self, size: usize) -> Self {
         Self {
             packets: self.packets + 1,
-            largest: self.largest.max(bytes),
-            smallest: self.smallest.min(bytes),
-            smallest_rigid: if elastic { self.smallest_rigid } else { self.smallest_rigid.min(bytes) },
-            natural: self.natural + bytes,
+            largest: self.largest.max(size),
+            smallest: self.smallest.min(size),
+            natural: self.natural + size,
         }
     }
 
@@ -87,7 +77,6 @@ impl Members {
 
     fn is_worthwhile(self) -> bool {
         self.bytes() <= MAX_RUN_BYTES
-            && self.smallest_rigid >= self.largest
             && self.largest - self.smallest <= MAX_PADDING
             && self.bytes() - self.natural <= self.bytes() / MAX_WASTE_DIVISOR
     }
@@ -132,46 +121,31 @@ mod tests {
         assert_eq!(padded(&[1_500; 64]).iter().map(Vec::len).collect::<Vec<_>>(), [43, 21]);
     }
 
-    #[test]
-    fn what_was_sealed_before_keeps_its_size_and_others_adapt_to_it() {
-        let size = |bytes, elastic| Size { bytes, elastic };
-        let (short, long) = (size(1_150, true), size(1_151, false));
-        assert_eq!(runs(&[short, long, short]), [[1_151, 1_151, 0]]);
-        let (short, long) = (size(1_150, false), size(1_151, true));
-        assert_eq!(runs(&[long, short, long]), [vec![1_151, 0], vec![0]]);
-    }
-
     proptest! {
         #[test]
         fn every_packet_is_in_one_run_that_the_kernel_takes_and_little_is_wasted(
-            sizes in prop::collection::vec((40usize..1_600, any::<bool>()), 0..200),
+            sizes in prop::collection::vec(40usize..1_600, 0..200),
         ) {
-            let sizes: Vec<Size> = sizes.into_iter().map(|(bytes, elastic)| Size { bytes, elastic }).collect();
             let mut rest = &sizes[..];
-            for run in runs(&sizes) {
+            for run in padded(&sizes) {
                 let (members, after) = rest.split_at(run.len());
                 rest = after;
-                let sealed: Vec<usize> = members.iter().zip(&run).map(|(size, &to)| size.bytes.max(to)).collect();
+                let sealed: Vec<usize> = members.iter().zip(&run).map(|(&size, &to)| size.max(to)).collect();
                 let (last, equal) = sealed.split_last().unwrap();
                 prop_assert!(equal.iter().all(|size| size == &sealed[0]) && *last <= sealed[0]);
-                let (natural, total): (usize, usize) = (members.iter().map(|size| size.bytes).sum(), sealed.iter().sum());
+                let (natural, total): (usize, usize) = (members.iter().sum(), sealed.iter().sum());
                 prop_assert!(total <= MAX_RUN_BYTES && run.len() <= MAX_SEGMENTS);
                 prop_assert!((total - natural) * 20 <= total);
                 for (size, sealed) in members.iter().zip(sealed) {
-                    let allowed = if size.elastic { MAX_PADDING } else { 0 };
-                    prop_assert!(sealed - size.bytes <= allowed);
+                    prop_assert!(sealed - size <= MAX_PADDING);
                 }
             }
             prop_assert!(rest.is_empty());
         }
     }
 
-    fn padded(sizes: &[usize]) -> Vec<Vec<usize>> {
-        runs(&sizes.iter().map(|&bytes| Size { bytes, elastic: true }).collect::<Vec<_>>())
-    }
-
     /// What each packet of each run is to be padded to.
-    fn runs(mut sizes: &[Size]) -> Vec<Vec<usize>> {
+    fn padded(mut sizes: &[usize]) -> Vec<Vec<usize>> {
         let mut runs = Vec::new();
         while !sizes.is_empty() {
             let mut evening = Evening::plan(sizes.iter().copied());

@@ -1,9 +1,9 @@
 //! A stored packet as one consumer gets it: its header, and what of its payload is renumbered.
 
 use crate::codec::patch;
-use crate::consumer::{Consumer, Plan, Record, Shift};
+use crate::consumer::{Consumer, Plan, Record, Shift, Values};
 use crate::producer::{Content, Producer, Stored};
-use crate::rtp::{ExtensionForm, FixedHeader, HeaderWriter, TransportSequence};
+use crate::rtp::{FixedHeader, HeaderWriter, TransportSequence};
 
 /// A stored packet on its way to one consumer.
 pub(super) struct Packet<'a> {
@@ -64,8 +64,15 @@ impl<'a> Packet<'a> {
 impl Header<'_> {
     /// Writes it to the start of `room`; its length.
     pub(super) fn write(&self, plan: &Plan, room: &mut [u8]) -> Option<usize> {
+        let carried = self.packet.map(|packet| packet.stored.carried).unwrap_or_default();
+        let dependency = self.packet.map_or(0, |packet| packet.content.dependency.len());
+        if let Some(template) = plan.template(&carried, dependency) {
+            let Self { fixed, sent, transport_sequence, .. } = *self;
+            let audio_level = carried.audio_level.unwrap_or_default();
+            return template.write(&Values { fixed, sent, transport_sequence, audio_level }, room);
+        }
         let ids = &plan.extensions;
-        let mut writer = HeaderWriter::new(room, self.fixed, form(self.packet, plan)).ok()?;
+        let mut writer = HeaderWriter::new(room, self.fixed, plan.form(dependency)).ok()?;
         if let Some(id) = ids.mid {
             writer.extension(id, plan.mid.as_bytes()).ok()?;
         }
@@ -76,7 +83,6 @@ impl Header<'_> {
             writer.extension(id, &self.sent.to_be_bytes()[1..]).ok()?;
         }
         let Some(packet) = self.packet else { return Some(writer.finish()) };
-        let carried = &packet.stored.carried;
         if let (Some(id), Some(level)) = (ids.audio_level, carried.audio_level) {
             writer.extension(id, &[level]).ok()?;
         }
@@ -96,33 +102,4 @@ impl Header<'_> {
         }
         Some(len)
     }
-
-    /// The length of what [`Self::write`] writes.
-    pub(super) fn len(packet: Option<&Packet<'_>>, plan: &Plan) -> usize {
-        let ids = &plan.extensions;
-        let carried = packet.map(|packet| packet.stored.carried).unwrap_or_default();
-        let dependency = packet.map_or(0, |packet| packet.content.dependency.len());
-        let values = [
-            ids.mid.map(|_| plan.mid.as_bytes().len()),
-            ids.transport_cc.map(|_| 2),
-            ids.abs_send_time.map(|_| 3),
-            ids.audio_level.and(carried.audio_level).map(|_| 1),
-            ids.video_orientation.and(carried.video_orientation).map(|_| 1),
-            ids.playout_delay.and(carried.playout_delay).map(|_| 3),
-            ids.dependency.filter(|_| dependency > 0).map(|_| dependency),
-        ];
-        form(packet, plan).header_len(values.into_iter().flatten())
-    }
 }
-
-/// Key pictures' dependency descriptors bring the template structure, which no one-byte element holds.
-fn form(packet: Option<&Packet<'_>>, plan: &Plan) -> ExtensionForm {
-    let dependency = packet.map_or(0, |packet| packet.content.dependency.len());
-    match plan.extensions.dependency {
-        Some(_) if dependency > MAX_ONE_BYTE_LEN => ExtensionForm::TwoByte,
-        _ => plan.extensions.form,
-    }
-}
-
-/// RFC 8285 §4.2.
-const MAX_ONE_BYTE_LEN: usize = 16;
