@@ -162,6 +162,28 @@ fn a_flood_from_a_neighbour_fills_its_own_share_only() {
 }
 
 #[test]
+fn a_million_strangers_are_counted_and_nothing_is_kept_of_them() {
+    let mut call = Call::new();
+    let before = (call.world.sfu.population(), dropped(call.world.sfu.counters()));
+    let mut rng = StdRng::seed_from_u64(9);
+    let mut datagram = [0; 60];
+    rng.fill_bytes(&mut datagram);
+    let (local, now) = (IPV4_SERVER.parse().unwrap(), call.world.now);
+    for stranger in 0..1_000_000u32 {
+        // STUN, DTLS, RTP, RTCP and none of them (RFC 7983), each from an address of its own.
+        let [first, second] = [[0, 1], [22, 254], [128, 96], [128, 200], [255, 0]][stranger as usize % 5];
+        [datagram[0], datagram[1]] = [first, second];
+        let remote = (std::net::Ipv4Addr::from(0x0b00_0000 + stranger), 4_000).into();
+        let tuple = Tuple { protocol: Protocol::Udp, local, remote };
+        let input = Input::Datagram { tuple, bytes: &mut datagram.clone(), at: now };
+        call.world.sfu.handle_input(input, now);
+    }
+    assert_eq!(dropped(call.world.sfu.counters()) - before.1, 1_000_000);
+    assert_eq!(call.world.sfu.population(), before.0);
+    call.assert_undisturbed();
+}
+
+#[test]
 fn many_datagrams_at_once_overflow_a_queue_by_name_and_count() {
     let mut call = Call::new();
     let mallory = call.world.publisher();
