@@ -13,6 +13,7 @@ mod consumer;
 mod counters;
 mod data;
 mod dtls;
+mod due;
 mod event;
 mod ice;
 mod id;

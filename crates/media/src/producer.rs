@@ -37,6 +37,8 @@ pub(crate) struct Producer {
     pub(crate) paused: bool,
     pub(crate) encodings: Vec<Encoding>,
     pub(crate) consumers: Vec<ConsumerKey>,
+    /// Packets that the consumers have not been offered.
+    pub(crate) fresh: Vec<Arrival>,
     /// The other shards that want its packets.
     pub(crate) relays: Relays,
     /// What consumers' parameters are derived from.
@@ -72,6 +74,7 @@ impl Producer {
             paused: offer.paused,
             encodings: offer.encodings,
             consumers: Vec::new(),
+            fresh: Vec::new(),
             relays: Relays::default(),
             consumable: offer.consumable,
             formats: offer.formats,
@@ -149,7 +152,8 @@ impl Producer {
 
     /// The packets of the same source that came before this one but follow it.
     pub(crate) fn arrived_after(&self, arrival: &Arrival) -> impl Iterator<Item = Arrival> {
-        self.stream(arrival.source).into_iter().flat_map(|stream| stream.arrived_after(arrival))
+        let stream = self.stream(arrival.source).filter(|stream| stream.source == arrival.source);
+        stream.into_iter().flat_map(|stream| stream.arrived_after(arrival))
     }
 
     pub(crate) fn streams(&self) -> impl Iterator<Item = &Stream> {

@@ -3,6 +3,7 @@
 mod control;
 mod data_flow;
 mod egress;
+mod fan_out;
 mod feedback;
 mod ingest;
 mod relay;
@@ -15,6 +16,7 @@ use crate::config::Config;
 use crate::consumer::Consumer;
 use crate::counters::{Counters, Population};
 use crate::data::{DataConsumer, DataProducer};
+use crate::due::DueList;
 use crate::event::{Event, TransportCloseReason};
 use crate::ice::Tuple;
 use crate::id::{ProducerId, RouterId};
@@ -72,8 +74,10 @@ pub(crate) struct Context<'a> {
 pub(crate) struct Outbox {
     pub(crate) transmits: VecDeque<(Tuple, Bytes)>,
     pub(crate) events: VecDeque<(RouterId, Event)>,
-    /// Transports with media packets to seal, each once.
-    pub(crate) due: VecDeque<TransportAddress>,
+    /// Producers with packets that their consumers have not been offered, each once.
+    pub(crate) fresh: VecDeque<(RouterKey, ProducerKey)>,
+    /// Media packets to seal.
+    pub(crate) due: DueList,
     /// Producers with packets for other shards, each once.
     pub(crate) relay_due: Vec<(RouterKey, ProducerKey)>,
     pub(crate) relays: VecDeque<(ShardId, Relay)>,
@@ -123,6 +127,11 @@ impl Router {
         let streams = self.producers.values().flat_map(Producer::streams);
         population.stored_bytes +=
             streams.map(|stream: &Stream| stream.history.stored_bytes()).sum::<usize>();
+    }
+
+    /// The transport that a producer's packets come from, if it is of this shard.
+    pub(crate) fn transport_of(&self, producer: ProducerKey) -> Option<TransportKey> {
+        self.producers.get(producer)?.transport()
     }
 
     /// Removes a transport and everything on it. With a `reason` its owner is told; without, the owner asked for it.

@@ -85,7 +85,8 @@ impl Sfu {
 
     /// Seals media packets that are due into `batch`. On [`Sealed::More`] send the batch, clear it and call again.
     pub fn seal_due(&mut self, now: Instant, batch: &mut Batch) -> Sealed {
-        while let Some(&(router_key, transport_key)) = self.outbox.due.front() {
+        self.fan_out(now);
+        while let Some((router_key, transport_key)) = self.outbox.due.transport() {
             self.current = Some((router_key, transport_key));
             let (routers, mut ctx) = self.split(now);
             let sealed = match routers.get_mut(router_key) {
@@ -95,7 +96,7 @@ impl Sfu {
             if sealed == Sealed::More {
                 return Sealed::More;
             }
-            self.outbox.due.pop_front();
+            self.outbox.due.next_transport();
         }
         self.current = None;
         Sealed::Done
@@ -125,7 +126,7 @@ impl Sfu {
     pub fn bury(&mut self, now: Instant) {
         let Some((router_key, transport_key)) = self.current.take() else { return };
         self.counters.transports_buried += 1;
-        self.outbox.due.retain(|due| *due != (router_key, transport_key));
+        self.outbox.due.forget_transport((router_key, transport_key));
         let (routers, mut ctx) = self.split(now);
         if let Some(router) = routers.get_mut(router_key) {
             router.remove_transport(transport_key, Some(TransportCloseReason::Fault), &mut ctx);
@@ -149,6 +150,19 @@ impl Sfu {
         self.routers.values().for_each(|router| router.count(&mut population));
         population.demux_entries = self.demux.by_tuple.len() + self.demux.by_username.len();
         population
+    }
+
+    /// Offers the packets that came since the last time to everyone who consumes them.
+    fn fan_out(&mut self, now: Instant) {
+        while let Some((router_key, producer)) = self.outbox.fresh.pop_front() {
+            let publisher = self.routers.get(router_key).and_then(|router| router.transport_of(producer));
+            self.current = publisher.map(|transport| (router_key, transport));
+            let (routers, mut ctx) = self.split(now);
+            let Some(router) = routers.get_mut(router_key) else { continue };
+            router.fan_out(producer, &mut ctx);
+            self.settle();
+        }
+        self.current = None;
     }
 
     fn receive(&mut self, tuple: Tuple, bytes: &mut [u8], at: Instant, now: Instant) {

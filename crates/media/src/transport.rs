@@ -6,6 +6,7 @@ mod uplink;
 
 use crate::counters::Counters;
 use crate::dtls::{Dtls, DtlsRole, Fingerprint, RtcDtls};
+use crate::due::{Due, DueList};
 use crate::event::{DtlsState, TransportStats};
 use crate::ice::{Credentials, IceLite};
 use crate::id::TransportId;
@@ -15,7 +16,7 @@ use crate::sctp::Sctp;
 use crate::srtp::{Inbound, OpenError, Outbound};
 use crate::timer::Timers;
 pub(crate) use connection::{DataReceived, Happened, REPORT_INTERVAL};
-pub(crate) use downlink::{Downlink, Due, DueKind};
+pub(crate) use downlink::Downlink;
 use std::fmt;
 use std::time::{Duration, Instant};
 pub(crate) use uplink::{ReceivedExtensions, Route, Uplink};
@@ -155,11 +156,11 @@ impl Transport {
         }
     }
 
-    /// Queues a packet to be sealed. True if it is the first one due, so that the transport is to be listed.
-    pub(crate) fn queue(&mut self, due: Due, counters: &mut Counters) -> bool {
+    /// Queues a packet to be sealed.
+    pub(crate) fn queue(&mut self, due: Due, list: &mut DueList, counters: &mut Counters) {
         match &mut self.side {
-            Side::Uplink(_) => false,
-            Side::Downlink(downlink) => downlink.queue(due, counters),
+            Side::Uplink(_) => {}
+            Side::Downlink(downlink) => list.push(&mut downlink.due, self.address, due, counters),
         }
     }
 

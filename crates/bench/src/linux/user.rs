@@ -2,7 +2,7 @@
 
 use crate::linux::cipher::{Cipher, HEADER_LEN, Profile};
 use crate::linux::cpu::thread_time;
-use crate::linux::in_process::InProcessCall;
+use crate::linux::in_process::{BUSY, InProcessCall};
 use crate::linux::options::Matrix;
 use crate::linux::samples::Samples;
 use crate::linux::stream::Shape;
@@ -35,25 +35,51 @@ struct Bench {
     subscribers: usize,
     call: InProcessCall,
     crypto: Crypto,
+    caches: Caches,
+}
+
+/// Memory to walk through, more than the caches hold.
+struct Caches(Vec<u64>);
+
+impl Caches {
+    fn new() -> Self {
+        Self(vec![1; CACHE_BYTES / size_of::<u64>()])
+    }
+
+    fn evict(&mut self) {
+        self.0.iter_mut().step_by(8).for_each(|word| *word += 1);
+        black_box(&self.0);
+    }
 }
 
 impl Bench {
     fn new(subscribers: usize, profile: Profile) -> Result<Self> {
         let call = InProcessCall::new(subscribers, profile)?;
-        Ok(Self { profile, subscribers, call, crypto: Crypto::new(subscribers, profile)? })
+        Ok(Self {
+            profile,
+            subscribers,
+            call,
+            crypto: Crypto::new(subscribers, profile)?,
+            caches: Caches::new(),
+        })
     }
 
     fn row(&mut self, shape: Shape, repetitions: usize) -> Result<Row> {
-        let (mut whole, mut crypto, mut upkeep) =
-            (Samples::default(), Samples::default(), Samples::default());
+        let (mut whole, mut crypto, mut upkeep, mut cold) =
+            (Samples::default(), Samples::default(), Samples::default(), Samples::default());
         // The first is for warming up.
         for repetition in 0..=repetitions {
-            let sample =
-                [self.forward(shape, BUSY)?, self.crypto.run(shape, PACKETS)?, self.forward(shape, CALM)?];
+            let sample = [
+                self.forward(shape, BUSY)?,
+                self.crypto.run(shape, PACKETS, || ())?,
+                self.forward(shape, CALM)?,
+                self.forward_cold(shape)?,
+            ];
             if repetition > 0 {
                 whole.add(sample[0]);
                 crypto.add(sample[1]);
                 upkeep.add(sample[2] - sample[0]);
+                cold.add(sample[3]);
             }
         }
         let without = whole.zip_with(&crypto, |whole, crypto| whole - crypto);
@@ -66,7 +92,22 @@ impl Bench {
             .whole("crypto", crypto.median())
             .whole("without crypto", without.median())
             .ratio("spread", whole.spread())
-            .whole("timers at 30/s", upkeep.median()))
+            .whole("timers at 30/s", upkeep.median())
+            .whole("cold, without crypto", cold.median()))
+    }
+
+    /// Nanoseconds per forwarded packet, less those of crypto alone, when every burst finds caches that hold other
+    /// things, as after a frame's pause.
+    fn forward_cold(&mut self, shape: Shape) -> Result<f64> {
+        self.call.keep_alive()?;
+        let count = (COLD_PACKETS / (self.subscribers * shape.burst)).clamp(1, MAX_BURSTS);
+        let mut bursts = self.call.publish(MediaKind::Video, shape, count)?;
+        let before = self.call.counters().packets_sent;
+        let caches = &mut self.caches;
+        let used = self.call.forward_after(&mut bursts, || caches.evict());
+        let forwarded = self.call.counters().packets_sent - before;
+        let crypto = self.crypto.run(shape, COLD_PACKETS, || self.caches.evict())?;
+        Ok(used.as_nanos() as f64 / forwarded as f64 - crypto)
     }
 
     /// Nanoseconds per forwarded packet, with a burst each `interval`.
@@ -104,18 +145,20 @@ impl Crypto {
     }
 
     /// Nanoseconds per sealed packet, over about so many.
-    pub(crate) fn run(&mut self, shape: Shape, packets: usize) -> Result<f64> {
+    pub(crate) fn run(&mut self, shape: Shape, packets: usize, mut between: impl FnMut()) -> Result<f64> {
         let subscribers = self.subscribers.len();
         let bursts = (packets / (subscribers * shape.burst)).clamp(1, MAX_BURSTS);
         let len = HEADER_LEN + shape.payload + self.profile.tag_len();
         let (payload, mut incoming) = (vec![0x5a; shape.payload], vec![0; bursts * shape.burst * len]);
         incoming.chunks_exact_mut(len).for_each(|packet| self.publisher.seal(&payload, packet));
-        let start = thread_time();
+        let mut used = Duration::ZERO;
         for packets in incoming.chunks_exact_mut(len * shape.burst) {
+            between();
+            let start = thread_time();
             packets.chunks_exact_mut(len).try_for_each(|packet| self.publisher.open(packet))?;
             self.seal(packets, len, shape);
+            used += thread_time() - start;
         }
-        let used = thread_time() - start;
         Ok(used.as_nanos() as f64 / (bursts * shape.burst * subscribers) as f64)
     }
 
@@ -138,10 +181,12 @@ impl Crypto {
 
 /// Forwarded packets per repetition, about.
 const PACKETS: usize = 20_000;
+/// Fewer where caches are emptied before each burst.
+const COLD_PACKETS: usize = 5_000;
+/// Twice a large last-level cache.
+const CACHE_BYTES: usize = 64 << 20;
 /// So that consent lasts through a repetition at 30 per second.
 const MAX_BURSTS: usize = 600;
 const SEALED_BYTES: usize = 256 * 1024;
-/// Of a worker that has always something to do: timers hardly count.
-const BUSY: Duration = Duration::from_micros(500);
 /// One frame after another at 30 per second: reports and feedback come as often as in a real call.
 const CALM: Duration = Duration::from_micros(33_333);

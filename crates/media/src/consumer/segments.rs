@@ -37,84 +37,91 @@ pub(crate) struct Shift {
     pub(crate) tl0_pic_idx: u8,
 }
 
-/// The recent segments of one consumer, the last one open.
+/// The recent segments of one consumer.
 #[derive(Debug, Default)]
 pub(crate) struct Segments {
-    ring: Vec<Segment>,
-    /// Segments begun in the consumer's life; the last has the number `count - 1`.
-    count: usize,
+    /// The open one, which nearly all packets belong to: the segment of number `ended`.
+    current: Option<Segment>,
+    /// How many ended in the consumer's life.
+    ended: usize,
+    /// The last of them, by number modulo [`CAPACITY`].
+    past: Vec<Segment>,
 }
 
-/// Names a segment for as long as it is remembered.
+/// Names a segment for as long as it is remembered: the low bits of its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SegmentId(u8);
 
 impl Segments {
     pub(crate) fn current(&self) -> Option<&Segment> {
-        self.ring.get(self.count.checked_sub(1)? % CAPACITY)
+        self.current.as_ref()
     }
 
     pub(crate) fn get(&self, id: SegmentId) -> Option<&Segment> {
-        self.ring.get(usize::from(id.0))
+        if id == SegmentId::of(self.ended) {
+            return self.current.as_ref();
+        }
+        self.past.get(usize::from(id.0) % CAPACITY)
     }
 
     /// Begins anew at incoming `start`, which goes out as `outgoing`. `end` closes the segment before: what its
     /// source sends from there on is not ours.
     pub(crate) fn begin(&mut self, source: Source, start: u64, outgoing: u64, shift: Shift, end: u64) {
-        self.close(end);
-        self.push(Segment { source, shift, start, end: u64::MAX, offset: start as i64 - outgoing as i64 });
+        let next = Segment { source, shift, start, end: u64::MAX, offset: start as i64 - outgoing as i64 };
+        self.replace(next, end);
     }
 
     /// Leaves out incoming `sequence`, the newest seen, so that what follows closes up; `shift` holds from there on.
     pub(crate) fn skip(&mut self, sequence: u64, shift: Shift) {
-        let Some(&current) = self.current() else { return };
-        let next = Segment { start: sequence + 1, offset: current.offset + 1, shift, ..current };
+        let Some(current) = &mut self.current else { return };
+        let next = Segment { start: sequence + 1, offset: current.offset + 1, shift, ..*current };
         if current.start == sequence {
-            let last = (self.count - 1) % CAPACITY;
-            self.ring[last] = next;
+            *current = next;
         } else {
-            self.close(sequence);
-            self.push(next);
+            self.replace(next, sequence);
         }
     }
 
     /// The outgoing number of incoming `sequence`, if one is kept for it.
     pub(crate) fn map(&self, source: Source, sequence: u64) -> Option<(SegmentId, u64)> {
-        let oldest = self.count.saturating_sub(CAPACITY);
-        let number = (oldest..self.count).rev().find(|number| {
-            let segment = &self.ring[number % CAPACITY];
+        let (number, segment) = self.newest_first().find(|(_, segment)| {
             segment.source == source && (segment.start..segment.end).contains(&sequence)
         })?;
-        let id = number % CAPACITY;
-        let outgoing = sequence.checked_add_signed(-self.ring[id].offset)?;
-        Some((SegmentId(id as u8), outgoing))
+        Some((SegmentId::of(number), sequence.checked_add_signed(-segment.offset)?))
     }
 
     /// The source and incoming number of outgoing `outgoing`.
     pub(crate) fn unmap(&self, outgoing: u64) -> Option<(Source, u64)> {
-        let oldest = self.count.saturating_sub(CAPACITY);
-        (oldest..self.count).rev().find_map(|number| {
-            let segment = &self.ring[number % CAPACITY];
+        self.newest_first().find_map(|(_, segment)| {
             let sequence = outgoing.checked_add_signed(segment.offset)?;
             (segment.start..segment.end).contains(&sequence).then_some((segment.source, sequence))
         })
     }
 
-    fn close(&mut self, end: u64) {
-        if let Some(last) = self.count.checked_sub(1) {
-            let segment = &mut self.ring[last % CAPACITY];
-            segment.end = end.max(segment.start);
-        }
+    fn newest_first(&self) -> impl Iterator<Item = (usize, &Segment)> {
+        let current = self.current.iter().map(|segment| (self.ended, segment));
+        let oldest = self.ended.saturating_sub(CAPACITY);
+        let past = (oldest..self.ended).rev().map(|number| (number, &self.past[number % CAPACITY]));
+        current.chain(past)
     }
 
-    fn push(&mut self, segment: Segment) {
-        let id = self.count % CAPACITY;
-        if id == self.ring.len() {
-            self.ring.push(segment);
+    /// Ends the current segment at `end` and goes on with `next`.
+    fn replace(&mut self, next: Segment, end: u64) {
+        let Some(mut ended) = self.current.replace(next) else { return };
+        ended.end = end.max(ended.start);
+        let place = self.ended % CAPACITY;
+        if place == self.past.len() {
+            self.past.push(ended);
         } else {
-            self.ring[id] = segment;
+            self.past[place] = ended;
         }
-        self.count += 1;
+        self.ended += 1;
+    }
+}
+
+impl SegmentId {
+    fn of(number: usize) -> Self {
+        Self(number as u8)
     }
 }
 
@@ -150,7 +157,7 @@ mod tests {
         let mut segments = Segments::default();
         segments.begin(LOW, 100, 10, Shift::default(), 0);
         (101..200).for_each(|sequence| segments.skip(sequence, Shift::default()));
-        assert_eq!(segments.count, 2);
+        assert_eq!(segments.ended, 1);
         assert_eq!(segments.map(LOW, 200).map(|(_, outgoing)| outgoing), Some(11));
     }
 
@@ -170,7 +177,7 @@ mod tests {
         let mut segments = Segments::default();
         segments.begin(LOW, 0, 0, Shift::default(), 0);
         (1..1_000).step_by(2).for_each(|sequence| segments.skip(sequence, Shift::default()));
-        assert_eq!(segments.ring.len(), CAPACITY);
+        assert_eq!(segments.past.len(), CAPACITY);
         assert_eq!(segments.map(LOW, 0), None);
         assert_eq!(segments.map(LOW, 998).map(|(_, outgoing)| outgoing), Some(499));
     }

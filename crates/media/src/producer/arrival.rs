@@ -28,6 +28,10 @@ pub(crate) struct Extent {
 }
 
 impl Arrival {
+    pub(crate) fn is_same_packet(&self, other: &Self) -> bool {
+        (self.source, self.sequence) == (other.source, other.sequence)
+    }
+
     /// A decoder can begin here.
     pub(crate) fn is_key_frame(&self) -> bool {
         self.media.is_some_and(|media| media.keyframe)

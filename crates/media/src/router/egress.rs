@@ -7,11 +7,12 @@ use super::{Context, Router, TransportKey};
 use crate::batch::Batch;
 use crate::clock::NtpTime;
 use crate::consumer::{Consumer, Plan, Record};
+use crate::due::{Due, DueKind};
 use crate::event::Sealed;
 use crate::producer::{MAX_PAYLOAD, Producer};
 use crate::rtp::{FixedHeader, set_padding};
 use crate::srtp::Outbound;
-use crate::transport::{Due, DueKind, Side};
+use crate::transport::Side;
 use evening::{Evening, MAX_PADDING};
 use packet::{Header, Packet};
 
@@ -26,6 +27,7 @@ impl Router {
             downlink.due.clear();
             return Sealed::Done;
         };
+        let list = &mut ctx.outbox.due;
         if batch.would_cut(downlink.due.len()) {
             return Sealed::More;
         }
@@ -34,18 +36,18 @@ impl Router {
         let mut sealer =
             Sealer { outbound: &srtp.outbound, now, sequence: &mut downlink.transport_sequence, size: 0 };
         let mut evening = Evening::default();
-        while let Some(&due) = downlink.due.front() {
+        while downlink.due.len() > 0 {
             let Some(room) = batch.room() else { return Sealed::More };
             sealer.size = match evening.next() {
                 Some(size) => size,
                 None if downlink.padding && downlink.due.len() > 1 => {
-                    let sizes = downlink.due.iter().map(|due| usize::from(due.size));
+                    let sizes = list.queued(&downlink.due).map(|due| usize::from(due.size));
                     evening = Evening::plan(sizes.take_while(|&size| size > 0));
                     evening.next().unwrap_or(0)
                 }
                 None => 0,
             };
-            downlink.due.pop_front();
+            let Some(due) = list.pop(&mut downlink.due) else { break };
             let Some(consumer) = self.consumers.get_mut(due.consumer) else { continue };
             let Some(producer) = self.producers.get(consumer.producer) else { continue };
             let Some(sealed) = sealer.seal(due, consumer, producer, room) else {

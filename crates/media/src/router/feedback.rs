@@ -3,10 +3,11 @@
 use super::{ConsumerKey, Context, Router, TransportKey};
 use crate::clock::{NtpTime, from_short_ntp};
 use crate::consumer::MAX_RETRANSMISSIONS;
+use crate::due::{Due, DueKind};
 use crate::producer::Format;
 use crate::rtcp_io::{self, Feedback};
 use crate::rtp::Ssrc;
-use crate::transport::{Due, DueKind, Side};
+use crate::transport::Side;
 use std::time::Duration;
 
 impl Router {
@@ -126,9 +127,7 @@ impl Router {
             record.retransmissions += 1;
             let due =
                 Due { consumer: consumer_key, outgoing: record.outgoing, size: 0, kind: DueKind::Again };
-            if transport.queue(due, ctx.counters) {
-                ctx.outbox.due.push_back((self.key, key));
-            }
+            transport.queue(due, &mut ctx.outbox.due, ctx.counters);
         }
         if !unsent.is_empty() {
             self.ask_for_missing(consumer_key, &unsent, ctx);

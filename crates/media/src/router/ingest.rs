@@ -1,12 +1,10 @@
 //! RTP coming in: to its producer's stream, and from there to everyone who consumes it.
 
 use super::{Context, ProducerKey, Router, TransportKey};
-use crate::consumer::{Offer, Plan};
-use crate::event::Event;
-use crate::producer::{Arrival, Extent, Format, Media};
+use crate::producer::{Format, Media};
 use crate::rtp::{AudioLevel, Header};
 use crate::timer::Timer;
-use crate::transport::{Due, DueKind, ReceivedExtensions, Route, Side, Transport};
+use crate::transport::{ReceivedExtensions, Route, Side, Transport};
 use std::time::Instant;
 
 impl Router {
@@ -90,59 +88,7 @@ impl Router {
             let producer = self.producers.get(route.producer).map(|producer| producer.id);
             producer.into_iter().for_each(|id| self.speakers.level(id, level.level, ctx.now));
         }
-        self.forward(route.producer, &arrival, ctx);
-    }
-
-    /// Offers a packet to every consumer of its producer and queues it where it is taken.
-    pub(super) fn forward(&mut self, key: ProducerKey, arrival: &Arrival, ctx: &mut Context<'_>) {
-        let Some(producer) = self.producers.get(key).filter(|producer| !producer.paused) else { return };
-        let clock = |source| producer.clock(source);
-        let (mut key_frame_needed, mut switched) = (false, false);
-        for &consumer_key in &producer.consumers {
-            let Some(consumer) = self.consumers.get_mut(consumer_key) else { continue };
-            let Some(transport) = self.transports.get_mut(consumer.transport) else { continue };
-            if !transport.can_send() {
-                continue;
-            }
-            let consumer_transport = consumer.transport;
-            let mut take = |offer: Offer, plan: &Plan, arrival: &Arrival| {
-                let (outgoing, kind, size) = match offer {
-                    Offer::Send { outgoing } => (outgoing, DueKind::Media, packet_len(plan, arrival)),
-                    Offer::Fill { outgoing } => (outgoing, DueKind::Fill, 0),
-                    Offer::NeedKeyFrame | Offer::Ignore => return,
-                };
-                let due = Due { consumer: consumer_key, outgoing: outgoing as u32, size, kind };
-                if transport.queue(due, ctx.counters) {
-                    ctx.outbox.due.push_back((self.key, consumer_transport));
-                }
-            };
-            let before = consumer.source();
-            let offer = consumer.offer(arrival, clock);
-            key_frame_needed |= offer == Offer::NeedKeyFrame;
-            take(offer, &consumer.plan, arrival);
-            if consumer.source() != before {
-                switched = true;
-                // A key frame's first packet that had to be repaired comes after the rest of the key frame.
-                for next in producer.arrived_after(arrival) {
-                    let offer = consumer.offer(&next, clock);
-                    take(offer, &consumer.plan, &next);
-                }
-            }
-            if arrival.is_key_frame()
-                && let Some(layers) = consumer.layers_change()
-            {
-                ctx.outbox
-                    .events
-                    .push_back((self.id, Event::ConsumerLayers { consumer: consumer.id, layers }));
-            }
-        }
-        self.relay(key, arrival, ctx);
-        if key_frame_needed {
-            self.wish_key_frame(key, arrival.source.encoding, ctx);
-        }
-        if switched {
-            self.update_subscription(key, ctx);
-        }
+        self.forward(route.producer, arrival, ctx);
     }
 
     /// Finds out whose an SSRC is that was not seen before, and remembers it.
@@ -211,12 +157,6 @@ impl Router {
             self.announce_state(key, ctx);
         }
     }
-}
-
-/// How long a packet will be to a consumer, before padding and sealing.
-fn packet_len(plan: &Plan, arrival: &Arrival) -> u16 {
-    let Extent { payload, dependency, carried } = &arrival.extent;
-    plan.header_len(carried, usize::from(*dependency)) as u16 + payload
 }
 
 /// The media packet inside an RTX packet (RFC 4588 §4), but for its SSRC; `None` when there is none, as in probes.

@@ -214,7 +214,7 @@ impl Router {
             match encoding.accept(producer.kind, packet, content, wanted) {
                 Accepted::Taken(arrival) => {
                     ctx.counters.relayed_in += 1;
-                    self.forward(key, &arrival, ctx);
+                    self.forward(key, arrival, ctx);
                 }
                 Accepted::Known => ctx.counters.relayed_duplicate += 1,
                 Accepted::Unwanted => {}

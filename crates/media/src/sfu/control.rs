@@ -35,7 +35,7 @@ impl Sfu {
         }
         self.routers.remove(key);
         self.outbox.events.retain(|(router, _)| *router != id);
-        self.outbox.due.retain(|(router, _)| *router != key);
+        self.outbox.due.forget_router(key);
         Ok(())
     }
 

@@ -1,19 +1,18 @@
 //! Towards the client: the consumers on a transport and what they have due.
 
 use crate::consumer::Plan;
-use crate::counters::Counters;
+use crate::due::DueQueue;
 use crate::ortc::ConsumerIdentity;
 use crate::router::ConsumerKey;
 use crate::rtp::Ssrc;
 use rustc_hash::FxHashMap;
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 pub(crate) struct Downlink {
     pub(crate) consumers: Vec<ConsumerKey>,
     /// By media and RTX SSRC, as feedback names them.
     pub(crate) by_ssrc: FxHashMap<Ssrc, ConsumerKey>,
-    pub(crate) due: VecDeque<Due>,
+    pub(crate) due: DueQueue,
     /// The client is known or taken to strip padding.
     pub(crate) padding: bool,
     /// The next transport-wide sequence number.
@@ -27,36 +26,13 @@ pub(crate) struct Downlink {
     pub(crate) next_stream_id: u16,
 }
 
-/// A packet to be rewritten and sealed: an index, not a copy.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Due {
-    pub(crate) consumer: ConsumerKey,
-    /// Low 32 bits of its outgoing extended sequence number.
-    pub(crate) outgoing: u32,
-    /// Of the plaintext packet without padding, in bytes; 0 if the packet is not to be evened with others.
-    pub(crate) size: u16,
-    pub(crate) kind: DueKind,
-}
-
-/// A queue entry is an index entry.
-const _: () = assert!(size_of::<Due>() == 16);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DueKind {
-    Media,
-    /// A retransmission.
-    Again,
-    /// Padding in place of a packet that is not wanted.
-    Fill,
-}
-
 impl Downlink {
     /// `first_ssrc` is random.
     pub(crate) fn new(first_ssrc: u32, padding: bool) -> Self {
         Self {
             consumers: Vec::new(),
             by_ssrc: FxHashMap::default(),
-            due: VecDeque::new(),
+            due: DueQueue::default(),
             padding,
             transport_sequence: 0,
             rtt: None,
@@ -90,23 +66,10 @@ impl Downlink {
             self.by_ssrc.remove(&rtx.ssrc);
         }
     }
-
-    /// True if nothing was due before.
-    pub(crate) fn queue(&mut self, due: Due, counters: &mut Counters) -> bool {
-        if self.due.len() >= MAX_DUE {
-            counters.egress_overflow += 1;
-            return false;
-        }
-        self.due.push_back(due);
-        self.due.len() == 1
-    }
 }
 
 /// Above the numbers that clients keep for themselves (1234 probes), below 2^30 to leave room to count up.
 const FIRST_SSRC: u32 = 100_000_000;
-/// A batch of packets from every producer a client watches, and retransmissions beside.
-const MAX_DUE: usize = 4096;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,15 +84,5 @@ mod tests {
         ssrcs.dedup();
         assert_eq!(ssrcs.len(), 2_000);
         assert_eq!((identities[0].mid.as_str(), identities[999].mid.as_str()), ("0", "999"));
-    }
-
-    #[test]
-    fn the_queue_is_bounded_and_says_when_it_begins() {
-        let mut counters = Counters::default();
-        let mut downlink = Downlink::new(1, true);
-        let due = Due { consumer: ConsumerKey::default(), outgoing: 0, size: 0, kind: DueKind::Media };
-        assert!(downlink.queue(due, &mut counters));
-        (0..MAX_DUE).for_each(|_| assert!(!downlink.queue(due, &mut counters)));
-        assert_eq!(counters.egress_overflow, 1);
     }
 }
