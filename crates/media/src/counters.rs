@@ -76,6 +76,8 @@ pub struct Counters {
     pub relayed_unknown: u64,
     /// Packets sent to another shard again because they got lost on the way.
     pub relayed_again: u64,
+    /// Consumers' videos that stopped because there was too much to do.
+    pub video_shed: u64,
     /// Transports removed because working on them panicked.
     pub transports_buried: u64,
 }
@@ -88,6 +90,8 @@ pub struct Population {
     pub transports: usize,
     pub producers: usize,
     pub consumers: usize,
+    /// Consumers whose video is left out because there is too much to do.
+    pub consumers_shed: usize,
     pub data_producers: usize,
     pub data_consumers: usize,
     /// Addresses and username fragments that lead to a transport.

@@ -190,6 +190,7 @@ impl Router {
             downlink.add(consumer_key, &consumer.plan);
         }
         producer.consumers.push(consumer_key);
+        self.ration(consumer_key, ctx);
         self.retarget(producer_key, ctx);
         Ok((consumer_key, parameters))
     }
@@ -205,6 +206,7 @@ impl Router {
         let Some(consumer) = self.consumers.get_mut(key) else { return };
         consumer.resume();
         let producer = consumer.producer;
+        self.ration(key, ctx);
         self.retarget(producer, ctx);
     }
 
