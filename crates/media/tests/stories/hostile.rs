@@ -245,16 +245,16 @@ fn a_transport_whose_work_panicked_is_buried_alone() {
 }
 
 /// Two people whose call nobody may disturb.
-struct Call {
-    world: World,
+pub struct Call {
+    pub world: World,
     alice: Client,
     bob: Client,
-    camera: Produced,
+    pub camera: Produced,
     views: [Viewed; 2],
 }
 
 impl Call {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut world = World::new(1);
         let (alice, bob) = (world.publisher(), world.subscriber());
         let (mic, camera) = (world.produce(alice, Track::opus()), world.produce(alice, Track::vp8()));
@@ -263,7 +263,7 @@ impl Call {
         Self { world, alice, bob, camera, views }
     }
 
-    fn address(&self, client: Client) -> SocketAddr {
+    pub fn address(&self, client: Client) -> SocketAddr {
         self.world.party(client).connection.address
     }
 
@@ -286,7 +286,7 @@ impl Call {
     }
 
     /// Not a packet was lost or late through all of it, and the call goes on.
-    fn assert_undisturbed(&mut self) {
+    pub fn assert_undisturbed(&mut self) {
         self.world.run(Duration::from_secs(2));
         for view in self.views {
             let playback = self.world.view(view).playback();

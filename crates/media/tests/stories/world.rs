@@ -10,6 +10,7 @@ pub mod network;
 mod packet;
 pub mod playback;
 pub mod publisher;
+mod raw_srtp;
 pub mod secure;
 pub mod stamp;
 pub mod subscriber;
