@@ -22,6 +22,8 @@ pub struct Counters {
     pub handshakes_failed: u64,
     /// SRTP or SRTCP before the handshake gave keys.
     pub srtp_without_keys: u64,
+    /// SRTP and SRTCP beyond what a client may send.
+    pub packets_over_budget: u64,
     pub rtp_malformed: u64,
     /// Failed authentication, replayed, or too old.
     pub srtp_rejected: u64,

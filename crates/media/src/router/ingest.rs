@@ -23,7 +23,7 @@ impl Router {
             ctx.counters.rtp_malformed += 1;
             return;
         };
-        let Some(len) = transport.open_rtp(packet, &header, ctx.counters) else { return };
+        let Some(len) = transport.open_rtp(packet, &header, at, ctx.counters) else { return };
         let Some(packet) = packet.get(..len) else { return };
         let Side::Uplink(uplink) = &mut transport.side else {
             ctx.counters.rtp_unknown_stream += 1;

@@ -18,13 +18,13 @@ fn an_extension_block_of_every_length_is_skipped_or_refused() {
             let declared = 4 * usize::from(words);
             let (fits, content) = (declared + 200 <= LARGEST, Content::of(words));
             if fits {
-                forger.send_media(&Shape { profile, words, content, block: declared, ..Shape::PLAIN });
+                forger.send_media(&Shape { profile, words, content, block: declared });
             }
             // What a datagram can hold at most, a little too little, and next to nothing.
             let missing = [LARGEST - 100, declared.saturating_sub(1), declared / 2, 3, 0];
             for block in missing.into_iter().filter(|block| *block < declared && *block <= LARGEST - 100) {
                 if block < 2_000 || words % 97 == 0 {
-                    forger.send_malformed(&Shape { profile, words, content, block, ..Shape::PLAIN });
+                    forger.send_malformed(&Shape { profile, words, content, block });
                 }
             }
         }
@@ -221,7 +221,7 @@ impl Forger {
         self.inject(packet);
         let encoding = &mut self.call.world.track_mut(self.mic).encodings[0];
         encoding.sequence_number = encoding.sequence_number.checked_add(1).unwrap();
-        if encoding.sequence_number % 20 == 0 {
+        if encoding.sequence_number.is_multiple_of(20) {
             self.call.world.run(Duration::from_millis(1));
         }
     }
