@@ -17,6 +17,8 @@ pub struct MediaConfig {
     pub workers: usize,
     /// The share of the workers' time, 0 to 1, beyond which no new router and nobody new is admitted.
     pub max_load: f64,
+    /// How many packets a client may send on a transport in a second; see [`switchyard_media::Config::max_packet_rate`].
+    pub max_packet_rate: u32,
     /// Addresses that clients are told instead of the bound ones, when a NAT maps them port for port.
     pub announced: Vec<IpAddr>,
     pub sending: Sending,
@@ -174,6 +176,14 @@ mod tests {
     }
 
     fn config(bind: Vec<IpAddr>, port: u16) -> MediaConfig {
-        MediaConfig { bind, port, workers: 1, max_load: 1.0, announced: vec![], sending: Sending::default() }
+        MediaConfig {
+            bind,
+            port,
+            workers: 1,
+            max_load: 1.0,
+            max_packet_rate: 10_000,
+            announced: vec![],
+            sending: Sending::default(),
+        }
     }
 }

@@ -14,6 +14,9 @@ pub struct Counters {
     pub busy: f64,
     /// The most messages (datagrams, commands, relays) that waited for one turn in that time.
     pub queue_depth: u32,
+    /// How far the worker leaves out video because it has too much to do: 0 not at all, up to 8 lower layers for more
+    /// and more consumers, up to 16 none for more and more of them.
+    pub shed: u8,
 }
 
 /// Every drop outside the SFU, by name.

@@ -128,7 +128,8 @@ async fn start_worker(
     let mut seed = [0; 32];
     SysRng.try_fill_bytes(&mut seed).map_err(|error| StartError::Entropy(error.to_string()))?;
     let sfu_config = Config::new(number, candidates, common.certificate.clone());
-    let sfu_config = Config { padding: config.sending.padding, ..sfu_config };
+    let (padding, max_packet_rate) = (config.sending.padding, config.max_packet_rate);
+    let sfu_config = Config { padding, max_packet_rate, ..sfu_config };
     let sfu = Sfu::new(sfu_config, seed, common.epoch);
     let coalesce = config.sending.coalesce.min(Sending::MAX_COALESCE);
 
@@ -329,7 +330,15 @@ mod tests {
     }
 
     fn config(bind: Vec<IpAddr>, workers: usize) -> MediaConfig {
-        MediaConfig { bind, port: 0, workers, max_load: 1.0, announced: vec![], sending: Sending::default() }
+        MediaConfig {
+            bind,
+            port: 0,
+            workers,
+            max_load: 1.0,
+            max_packet_rate: 10_000,
+            announced: vec![],
+            sending: Sending::default(),
+        }
     }
 
     /// Alive on each worker, once all that was asked of it before is done.

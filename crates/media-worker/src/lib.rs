@@ -15,6 +15,7 @@ mod outbox;
 mod placement;
 mod relays;
 mod router;
+mod shedding;
 mod socket;
 mod worker;
 

@@ -5,37 +5,55 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Instant;
 use switchyard_media::{Relay, RelayClass, ShardId};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 /// The sending ends of all workers' queues.
 #[derive(Clone)]
-pub(crate) struct Relays {
+pub(crate) struct Relays<M = Relay> {
     own: ShardId,
-    queues: Arc<[RelayQueue]>,
+    queues: Arc<[RelayQueue<M>]>,
 }
 
 /// The way to one worker.
 #[derive(Clone)]
-pub(crate) struct RelayQueue {
+pub(crate) struct RelayQueue<M = Relay> {
     /// Never full: control is told once per change, and data is bounded in bytes.
-    ordered: mpsc::UnboundedSender<Message>,
-    media: mpsc::Sender<Message>,
+    ordered: mpsc::UnboundedSender<Letter<M>>,
+    media: mpsc::Sender<Letter<M>>,
     data_bytes: Arc<AtomicUsize>,
 }
 
 /// The receiving end.
-pub(crate) struct RelayInbox {
-    ordered: mpsc::UnboundedReceiver<Message>,
-    media: mpsc::Receiver<Message>,
+pub(crate) struct RelayInbox<M = Relay> {
+    ordered: mpsc::UnboundedReceiver<Letter<M>>,
+    media: mpsc::Receiver<Letter<M>>,
     data_bytes: Arc<AtomicUsize>,
     /// Taken from the queues, for the turn to come.
-    waiting: VecDeque<Message>,
+    waiting: VecDeque<Letter<M>>,
 }
 
-type Message = (ShardId, Relay);
+/// A message on its way.
+#[derive(Debug)]
+pub(crate) struct Letter<M = Relay> {
+    pub(crate) from: ShardId,
+    /// When it was sent.
+    pub(crate) at: Instant,
+    pub(crate) message: M,
+}
 
-pub(crate) fn queue() -> (RelayQueue, RelayInbox) {
+/// What a queue needs to know of a message.
+pub(crate) trait Message: Sized {
+    fn class(&self) -> RelayClass;
+    /// Media packets that are lost with it.
+    fn packets(&self) -> usize;
+    /// What must be told in its place if it is dropped.
+    fn loss(&self) -> Option<Self>;
+}
+
+pub(crate) fn queue<M>() -> (RelayQueue<M>, RelayInbox<M>) {
     let (ordered, ordered_end) = mpsc::unbounded_channel();
     let (media, media_end) = mpsc::channel(MEDIA_QUEUE);
     let data_bytes = Arc::new(AtomicUsize::new(0));
@@ -48,57 +66,68 @@ pub(crate) fn queue() -> (RelayQueue, RelayInbox) {
     (RelayQueue { ordered, media, data_bytes }, inbox)
 }
 
-impl Relays {
-    pub(crate) fn new(own: ShardId, queues: Arc<[RelayQueue]>) -> Self {
+impl<M: Message> Relays<M> {
+    pub(crate) fn new(own: ShardId, queues: Arc<[RelayQueue<M>]>) -> Self {
         Self { own, queues }
     }
 
     /// Queues a message without waiting. What finds no room is dropped and counted, video before audio; a worker that
     /// has ended needs to be told nothing.
-    pub(crate) fn send(&self, to: ShardId, relay: Relay, counters: &mut ShellCounters) {
+    pub(crate) fn send(&self, now: Instant, to: ShardId, message: M, counters: &mut ShellCounters) {
         let Some(queue) = self.queues.get(usize::from(to.0)) else { return };
-        let room = queue.media.capacity();
-        match relay.class() {
-            RelayClass::Control => queue.order(self.own, relay),
-            RelayClass::Video if room <= KEPT_FOR_AUDIO => {
-                counters.relay_video_dropped += relay.packets() as u64;
-            }
+        let packets = message.packets() as u64;
+        let letter = |message| Letter { from: self.own, at: now, message };
+        match message.class() {
+            RelayClass::Control => queue.order(letter(message)),
             RelayClass::Video => {
-                counters.relay_video_dropped += queue.offer(self.own, relay);
+                if queue.media.capacity() <= KEPT_FOR_AUDIO || !queue.offer(letter(message)) {
+                    counters.relay_video_dropped += packets;
+                }
             }
-            RelayClass::Audio => counters.relay_audio_dropped += queue.offer(self.own, relay),
+            RelayClass::Audio => {
+                if !queue.offer(letter(message)) {
+                    counters.relay_audio_dropped += packets;
+                }
+            }
             RelayClass::Feedback => {
-                if queue.media.try_send((self.own, relay)).is_err() {
+                if !queue.offer(letter(message)) {
                     counters.relay_feedback_dropped += 1;
                 }
             }
-            RelayClass::Data(bytes) => {
-                if queue.data_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= DATA_BYTES {
-                    return queue.order(self.own, relay);
-                }
-                queue.data_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            RelayClass::Data(bytes) if queue.reserve(bytes) => queue.order(letter(message)),
+            RelayClass::Data(_) => {
                 counters.relay_data_dropped += 1;
-                relay.loss().into_iter().for_each(|loss| queue.order(self.own, loss));
+                message.loss().into_iter().for_each(|loss| queue.order(letter(loss)));
             }
         }
     }
 }
 
-impl RelayQueue {
-    fn order(&self, from: ShardId, relay: Relay) {
-        let _ = self.ordered.send((from, relay));
+impl<M> RelayQueue<M> {
+    fn order(&self, letter: Letter<M>) {
+        let _ = self.ordered.send(letter);
     }
 
-    /// The packets that were lost.
-    fn offer(&self, from: ShardId, relay: Relay) -> u64 {
-        match self.media.try_send((from, relay)) {
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => 0,
-            Err(mpsc::error::TrySendError::Full((_, relay))) => relay.packets() as u64,
+    /// False if the queue is full.
+    fn offer(&self, letter: Letter<M>) -> bool {
+        match self.media.try_send(letter) {
+            Ok(()) | Err(TrySendError::Closed(_)) => true,
+            Err(TrySendError::Full(_)) => false,
         }
+    }
+
+    /// Takes the room that a data message needs; false if there is none.
+    fn reserve(&self, bytes: usize) -> bool {
+        let taken = charge(bytes);
+        let fits = self.data_bytes.fetch_add(taken, Ordering::Relaxed) + taken <= DATA_BYTES;
+        if !fits {
+            self.data_bytes.fetch_sub(taken, Ordering::Relaxed);
+        }
+        fits
     }
 }
 
-impl RelayInbox {
+impl<M: Message> RelayInbox<M> {
     /// Ready when something waits.
     pub(crate) fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
         // Each source is polled, so that each can wake the thread.
@@ -108,14 +137,14 @@ impl RelayInbox {
     }
 
     /// What waits, control before media, at most `limit` messages of each.
-    pub(crate) fn take(&mut self, limit: usize) -> impl Iterator<Item = (ShardId, Relay)> + '_ {
+    pub(crate) fn take(&mut self, limit: usize) -> impl Iterator<Item = Letter<M>> + '_ {
         let ordered = std::iter::from_fn(|| self.ordered.try_recv().ok()).take(limit);
         self.waiting.extend(ordered);
         let media = std::iter::from_fn(|| self.media.try_recv().ok()).take(limit);
         self.waiting.extend(media);
-        self.waiting.drain(..).inspect(|(_, relay)| {
-            if let RelayClass::Data(bytes) = relay.class() {
-                self.data_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.waiting.drain(..).inspect(|Letter { message, .. }| {
+            if let RelayClass::Data(bytes) = message.class() {
+                self.data_bytes.fetch_sub(charge(bytes), Ordering::Relaxed);
             }
         })
     }
@@ -125,9 +154,195 @@ impl RelayInbox {
     }
 }
 
+impl Message for Relay {
+    fn class(&self) -> RelayClass {
+        self.class()
+    }
+
+    fn packets(&self) -> usize {
+        self.packets()
+    }
+
+    fn loss(&self) -> Option<Self> {
+        self.loss()
+    }
+}
+
+/// What a data message of so many bytes takes up: many small ones must not take more than a few large ones.
+fn charge(bytes: usize) -> usize {
+    bytes + MESSAGE_BYTES
+}
+
 /// Batches to one worker; one is what a producer brought in a turn.
 const MEDIA_QUEUE: usize = 4_096;
 /// Room in the media queue that video leaves.
 const KEPT_FOR_AUDIO: usize = MEDIA_QUEUE / 4;
 /// Of data-channel messages on their way to one worker.
 const DATA_BYTES: usize = 8 << 20;
+/// A message's own size and its payload's allocation, roughly.
+const MESSAGE_BYTES: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_queue_drops_video_before_audio_by_name_and_count() {
+        let (relays, mut inbox) = to_another();
+        let mut counters = ShellCounters::default();
+        for _ in 0..MEDIA_QUEUE {
+            relays.send(Instant::now(), THERE, Told::Video(3), &mut counters);
+        }
+        let room_for_video = MEDIA_QUEUE - KEPT_FOR_AUDIO;
+        assert_eq!(counters.relay_video_dropped, 3 * KEPT_FOR_AUDIO as u64);
+        for _ in 0..KEPT_FOR_AUDIO {
+            relays.send(Instant::now(), THERE, Told::Audio(2), &mut counters);
+        }
+        assert_eq!(counters.relay_audio_dropped, 0, "there is room left for sound");
+        for _ in 0..5 {
+            relays.send(Instant::now(), THERE, Told::Audio(2), &mut counters);
+            relays.send(Instant::now(), THERE, Told::Video(3), &mut counters);
+            relays.send(Instant::now(), THERE, Told::Feedback, &mut counters);
+        }
+        let ShellCounters { relay_video_dropped, relay_audio_dropped, relay_feedback_dropped, .. } = counters;
+        assert_eq!(relay_video_dropped, 3 * (KEPT_FOR_AUDIO as u64 + 5));
+        assert_eq!((relay_audio_dropped, relay_feedback_dropped), (10, 5));
+        let arrived = drain(&mut inbox);
+        assert_eq!(arrived[..room_for_video], vec![Told::Video(3); room_for_video]);
+        assert_eq!(arrived[room_for_video..], vec![Told::Audio(2); KEPT_FOR_AUDIO]);
+    }
+
+    #[test]
+    fn control_is_never_dropped_and_comes_before_media_in_order() {
+        let (relays, mut inbox) = to_another();
+        let mut counters = ShellCounters::default();
+        for number in 0..3 * MEDIA_QUEUE {
+            relays.send(Instant::now(), THERE, Told::Audio(1), &mut counters);
+            relays.send(Instant::now(), THERE, Told::Control(number), &mut counters);
+        }
+        let arrived: Vec<Told> = inbox.take(usize::MAX).map(|letter| letter.message).collect();
+        let control: Vec<Told> = (0..3 * MEDIA_QUEUE).map(Told::Control).collect();
+        assert_eq!(arrived[..control.len()], control);
+        assert_eq!(arrived.len() - control.len(), MEDIA_QUEUE);
+    }
+
+    #[test]
+    fn data_is_bounded_in_bytes_and_what_is_lost_of_it_is_told() {
+        let (relays, mut inbox) = to_another();
+        for bytes in [1 << 20, 1_000, 1, 0] {
+            let mut counters = ShellCounters::default();
+            let (mut sent, mut kept) = (0, 0);
+            while counters.relay_data_dropped < 3 {
+                relays.send(Instant::now(), THERE, Told::Data(bytes), &mut counters);
+                sent += 1;
+            }
+            let arrived = drain(&mut inbox);
+            assert_eq!(arrived.len(), sent, "each is there, or that it is lost");
+            assert_eq!(arrived[sent - 3..], [Told::Lost; 3]);
+            kept += arrived.iter().filter(|told| **told == Told::Data(bytes)).count();
+            assert_eq!(kept, sent - 3);
+            assert_eq!(kept, DATA_BYTES / (bytes + MESSAGE_BYTES));
+        }
+        assert_eq!(inbox.data_bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn when_the_other_worker_goes_on_there_is_room_again() {
+        let (relays, mut inbox) = to_another();
+        let mut counters = ShellCounters::default();
+        for _ in 0..2 * MEDIA_QUEUE {
+            relays.send(Instant::now(), THERE, Told::Video(1), &mut counters);
+        }
+        let dropped = counters.relay_video_dropped;
+        for round in 0..1_000 {
+            let taken = inbox.take(256).count();
+            assert!(taken > 0, "round {round}");
+            (0..taken).for_each(|_| relays.send(Instant::now(), THERE, Told::Video(1), &mut counters));
+        }
+        assert_eq!(counters.relay_video_dropped, dropped, "what was taken made room");
+    }
+
+    #[tokio::test]
+    async fn a_waiting_worker_is_woken_by_either_queue_and_misses_nothing() {
+        let (relays, mut inbox) = to_another();
+        let mut counters = ShellCounters::default();
+        for told in [Told::Audio(1), Told::Control(1), Told::Data(9), Told::Feedback] {
+            let ready = tokio::spawn(async move {
+                std::future::poll_fn(|context| inbox.poll_ready(context)).await;
+                inbox
+            });
+            tokio::task::yield_now().await;
+            relays.send(Instant::now(), THERE, told, &mut counters);
+            inbox = ready.await.unwrap();
+            assert_eq!(inbox.len(), 1);
+            assert_eq!(drain(&mut inbox), [told]);
+        }
+        assert_eq!(counters, ShellCounters::default());
+    }
+
+    #[test]
+    fn a_worker_that_has_ended_or_never_was_is_told_nothing() {
+        let (relays, inbox) = to_another();
+        drop(inbox);
+        let mut counters = ShellCounters::default();
+        for told in [Told::Audio(1), Told::Video(1), Told::Feedback, Told::Control(1), Told::Data(1)] {
+            relays.send(Instant::now(), THERE, told, &mut counters);
+            relays.send(Instant::now(), ShardId(7), told, &mut counters);
+        }
+        assert_eq!(counters, ShellCounters::default());
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Told {
+        Control(usize),
+        /// Of so many packets.
+        Audio(usize),
+        Video(usize),
+        /// Of so many bytes.
+        Data(usize),
+        Lost,
+        Feedback,
+    }
+
+    impl Message for Told {
+        fn class(&self) -> RelayClass {
+            match *self {
+                Self::Control(_) | Self::Lost => RelayClass::Control,
+                Self::Audio(_) => RelayClass::Audio,
+                Self::Video(_) => RelayClass::Video,
+                Self::Data(bytes) => RelayClass::Data(bytes),
+                Self::Feedback => RelayClass::Feedback,
+            }
+        }
+
+        fn packets(&self) -> usize {
+            match *self {
+                Self::Audio(packets) | Self::Video(packets) => packets,
+                Self::Control(_) | Self::Data(_) | Self::Lost | Self::Feedback => 0,
+            }
+        }
+
+        fn loss(&self) -> Option<Self> {
+            matches!(self, Self::Data(_)).then_some(Self::Lost)
+        }
+    }
+
+    /// The first worker's sending ends and the second one's inbox.
+    fn to_another() -> (Relays<Told>, RelayInbox<Told>) {
+        let ((here, _), (there, inbox)) = (queue(), queue());
+        (Relays::new(ShardId(0), [here, there].into()), inbox)
+    }
+
+    fn drain(inbox: &mut RelayInbox<Told>) -> Vec<Told> {
+        let mut all = Vec::new();
+        while inbox.len() > 0 {
+            all.extend(inbox.take(256).map(|Letter { from, message, .. }| {
+                assert_eq!(from, ShardId(0));
+                message
+            }));
+        }
+        all
+    }
+
+    const THERE: ShardId = ShardId(1);
+}

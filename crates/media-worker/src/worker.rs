@@ -7,9 +7,11 @@
 
 use crate::contain::Contained;
 use crate::counters::{Counters, ShellCounters};
+use crate::kernel_drops::kernel_drops;
 use crate::load::{Load, Meter};
 use crate::outbox::{Flushed, Outbox, Posted};
-use crate::relays::{RelayInbox, Relays};
+use crate::relays::{Letter, RelayInbox, Relays};
+use crate::shedding::Shedding;
 use crate::socket::{Clocks, ReceiveBuffer, Socket};
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -17,7 +19,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use switchyard_media::{Batch, Event, Input, Output, Protocol, RouterId, Run, Sealed, Sfu, ShardId, Tuple};
+use switchyard_media::{
+    Batch, Event, Input, Output, Protocol, RouterId, Run, Sealed, Sfu, ShardId, Shed, Tuple,
+};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Sleep, sleep_until};
 
@@ -54,6 +58,7 @@ pub(crate) struct Worker {
     hold: Option<Instant>,
     load: Arc<Load>,
     meter: Meter,
+    shedding: Shedding,
     /// To and from the other workers.
     relays: Relays,
     relayed: RelayInbox,
@@ -103,6 +108,7 @@ impl Worker {
             hold: None,
             load,
             meter: Meter::new(Instant::now()),
+            shedding: Shedding::new(Instant::now()),
             relays,
             relayed,
             inbox: Vec::with_capacity(COMMANDS_PER_TURN),
@@ -193,9 +199,26 @@ impl Worker {
             Some(until) if until > now => Turn::Holding,
             Some(_) | None => self.seal_and_send(now),
         };
+        self.shedding.end_turn();
+        if let Some(busy) = self.meter.publish(now, self.core.transports(), &self.load) {
+            self.relieve(now, busy);
+        }
         self.poll_out(now);
-        self.meter.publish(now, self.core.transports(), &self.load);
         if [turn, ingest, relayed, egress].contains(&Turn::Busy) { Turn::Busy } else { egress }
+    }
+
+    /// Leaves out more or less video, at the end of a window of which the share `busy` was not idle.
+    fn relieve(&mut self, now: Instant, busy: f64) {
+        let before = self.shedding.shed();
+        let sockets = &self.sockets;
+        let dropped = || kernel_drops(&sockets.iter().map(Socket::local).collect::<Vec<_>>());
+        let Some(shed) = self.shedding.decide(now, busy, dropped) else { return };
+        if before == Shed::NONE {
+            tracing::warn!("too much to do: leaving out video");
+        } else if shed == Shed::NONE {
+            tracing::info!("all video is sent again");
+        }
+        self.core.enter(now, |sfu| sfu.shed(shed, now));
     }
 
     fn obey(&mut self) -> Turn {
@@ -241,21 +264,22 @@ impl Worker {
 
     /// Takes what the other workers' shards tell.
     fn hear_others(&mut self, now: Instant) -> Turn {
-        let Self { relayed, core, .. } = self;
+        let Self { relayed, core, shedding, .. } = self;
         let mut heard = 0;
-        for (from, relay) in relayed.take(RELAYS_PER_TURN) {
+        for Letter { from, at, message: relay } in relayed.take(RELAYS_PER_TURN) {
             heard += 1;
+            shedding.found(now.saturating_duration_since(at));
             core.enter(now, |sfu| sfu.handle_input(Input::Relay { from, relay }, now));
         }
         if heard < RELAYS_PER_TURN { Turn::Idle } else { Turn::Busy }
     }
 
     fn ingest(&mut self) -> Turn {
-        let Self { sockets, received, core, counters, .. } = self;
+        let Self { sockets, received, core, counters, shedding, .. } = self;
         let mut turn = Turn::Idle;
         for socket in sockets {
-            let read =
-                (0..BATCHES_PER_TURN).take_while(|_| ingest_batch(socket, received, core, counters)).count();
+            let mut ingest = || ingest_batch(socket, received, core, counters, shedding);
+            let read = (0..BATCHES_PER_TURN).take_while(|_| ingest()).count();
             if read == BATCHES_PER_TURN {
                 turn = Turn::Busy;
             }
@@ -286,7 +310,7 @@ impl Worker {
                     let run = Run { tuple, segment_size: bytes.len(), bytes: &bytes };
                     send(&mut self.sockets, std::iter::once(run), &mut self.counters);
                 }
-                Some(Output::Relay { to, relay }) => self.relays.send(to, relay, &mut self.counters),
+                Some(Output::Relay { to, relay }) => self.relays.send(now, to, relay, &mut self.counters),
                 Some(Output::Event(router, event)) => self.post(now, router, event),
                 Some(Output::Timeout(deadline)) => {
                     self.deadline = deadline;
@@ -331,6 +355,7 @@ impl Worker {
             shell,
             busy,
             queue_depth,
+            shed: self.shedding.shed().steps(),
         }
     }
 }
@@ -341,6 +366,7 @@ fn ingest_batch(
     received: &mut ReceiveBuffer,
     core: &mut Contained,
     counters: &mut ShellCounters,
+    shedding: &mut Shedding,
 ) -> bool {
     let Ok(messages) = socket.receive(received) else {
         counters.receive_errors += 1;
@@ -355,6 +381,7 @@ fn ingest_batch(
         counters.datagrams_received += train.len();
         let tuple = Tuple { protocol: Protocol::Udp, local: socket.local(), remote: train.remote };
         let (at, now) = (clocks.arrival(&train), clocks.now);
+        shedding.found(now.saturating_duration_since(at));
         for bytes in train.datagrams() {
             core.enter(now, |sfu| sfu.handle_input(Input::Datagram { tuple, bytes, at }, now));
         }

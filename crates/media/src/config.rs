@@ -18,13 +18,24 @@ pub struct Config {
     pub shard: ShardId,
     /// What a sender without transport-wide congestion control may send, in bit/s, told by REMB.
     pub remb_cap: u64,
+    /// How many packets of media and its control a client may send on a transport in a second; a second's worth may
+    /// come at once. What is beyond is dropped before it is decrypted, and counted.
+    pub max_packet_rate: u32,
     /// Whether packets are padded at all, see [`TransportOptions::padding`].
     pub padding: bool,
 }
 
 impl Config {
+    /// Nothing is limited but by REMB.
     pub fn new(shard: ShardId, candidates: Vec<SocketAddr>, certificate: Certificate) -> Self {
-        Self { candidates, certificate, shard, remb_cap: DEFAULT_REMB_CAP, padding: true }
+        Self {
+            candidates,
+            certificate,
+            shard,
+            remb_cap: DEFAULT_REMB_CAP,
+            max_packet_rate: u32::MAX,
+            padding: true,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::id::{ConsumerId, ProducerId};
 use crate::ortc::{Layers, MediaKind};
 use crate::producer::{Arrival, SenderClock};
 use crate::router::{ProducerKey, TransportKey};
+use crate::shed::Ration;
 use crate::srtp::SendStream;
 use layers::LayerSelection;
 use numbering::{Numbering, Slot};
@@ -51,6 +52,8 @@ pub(crate) struct Outgoing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
     Paused,
+    /// Left out, because there is too much to do.
+    Shed,
     /// For a packet to begin at: a key frame's first, or any of audio.
     Waiting,
     Flowing(Source),
@@ -117,9 +120,27 @@ impl Consumer {
 
     /// Goes on only where a receiver that missed something can: at the next packet that can be begun at.
     pub(crate) fn start_over(&mut self) {
-        if self.flow != Flow::Paused {
+        if let Flow::Flowing(_) = self.flow {
             self.flow = Flow::Waiting;
         }
+    }
+
+    /// Holds video to its share. Sound always has all there is, and a pause outlasts any ration: it is to be told
+    /// again on [`Self::resume`].
+    pub(crate) fn ration(&mut self, ration: Ration) {
+        if !self.video {
+            return;
+        }
+        self.layers.hold_lowest(ration < Ration::Whole);
+        self.flow = match (self.flow, ration) {
+            (Flow::Waiting | Flow::Flowing(_), Ration::Nothing) => Flow::Shed,
+            (Flow::Shed, Ration::LowestLayers | Ration::Whole) => Flow::Waiting,
+            (flow, _) => flow,
+        };
+    }
+
+    pub(crate) fn is_shed(&self) -> bool {
+        self.flow == Flow::Shed
     }
 
     pub(crate) fn prefer(&mut self, layers: Layers) {
@@ -136,7 +157,7 @@ impl Consumer {
         let target = self.layers.target();
         match self.flow {
             _ if !self.video => None,
-            Flow::Paused => None,
+            Flow::Paused | Flow::Shed => None,
             Flow::Waiting => target,
             Flow::Flowing(source) => {
                 target.filter(|&target| target != source.encoding || self.layers.awaits_key_picture())
@@ -148,7 +169,7 @@ impl Consumer {
     pub(crate) fn wanted_encodings(&self) -> u8 {
         let bit = |encoding: u8| 1u8.wrapping_shl(u32::from(encoding));
         match (self.flow, self.layers.target()) {
-            (Flow::Paused, _) => 0,
+            (Flow::Paused | Flow::Shed, _) => 0,
             // Whichever comes first.
             (Flow::Waiting, None) => u8::MAX,
             (Flow::Waiting, Some(target)) => bit(target),
@@ -159,7 +180,7 @@ impl Consumer {
     /// What is being forwarded, if anything.
     pub(crate) fn source(&self) -> Option<Source> {
         match self.flow {
-            Flow::Paused | Flow::Waiting => None,
+            Flow::Paused | Flow::Shed | Flow::Waiting => None,
             Flow::Flowing(source) => Some(source),
         }
     }
@@ -173,7 +194,7 @@ impl Consumer {
     /// Layers to report, if they changed since the last call.
     pub(crate) fn layers_change(&mut self) -> Option<Option<Layers>> {
         let current = match self.flow {
-            Flow::Paused | Flow::Waiting => None,
+            Flow::Paused | Flow::Shed | Flow::Waiting => None,
             Flow::Flowing(source) => Some(self.layers.current(source.encoding)),
         };
         (std::mem::replace(&mut self.reported, current) != current).then_some(current)
@@ -187,7 +208,7 @@ impl Consumer {
         clock: impl Fn(Source) -> Option<SenderClock>,
     ) -> Offer {
         match self.flow {
-            Flow::Paused => Offer::Ignore,
+            Flow::Paused | Flow::Shed => Offer::Ignore,
             Flow::Waiting => self.offer_start(arrival, clock),
             Flow::Flowing(source) if source == arrival.source => self.offer_next(arrival),
             Flow::Flowing(source) if source.encoding == arrival.source.encoding => {

@@ -22,6 +22,8 @@ pub struct Counters {
     pub handshakes_failed: u64,
     /// SRTP or SRTCP before the handshake gave keys.
     pub srtp_without_keys: u64,
+    /// SRTP and SRTCP beyond what a client may send.
+    pub packets_over_budget: u64,
     pub rtp_malformed: u64,
     /// Failed authentication, replayed, or too old.
     pub srtp_rejected: u64,
@@ -76,6 +78,8 @@ pub struct Counters {
     pub relayed_unknown: u64,
     /// Packets sent to another shard again because they got lost on the way.
     pub relayed_again: u64,
+    /// Consumers' videos that stopped because there was too much to do.
+    pub video_shed: u64,
     /// Transports removed because working on them panicked.
     pub transports_buried: u64,
 }
@@ -88,6 +92,8 @@ pub struct Population {
     pub transports: usize,
     pub producers: usize,
     pub consumers: usize,
+    /// Consumers whose video is left out because there is too much to do.
+    pub consumers_shed: usize,
     pub data_producers: usize,
     pub data_consumers: usize,
     /// Addresses and username fragments that lead to a transport.

@@ -9,6 +9,7 @@ mod ingest;
 mod relay;
 mod relayed_data;
 mod reports;
+mod shedding;
 mod upkeep;
 
 use crate::clock::Epoch;
@@ -22,6 +23,7 @@ use crate::ice::Tuple;
 use crate::id::{ProducerId, RouterId};
 use crate::producer::{Encoding, Origin, Producer, Stream};
 use crate::relay::{Message, ProducerMessage, Relay, ShardId};
+use crate::shed::Shed;
 use crate::speaker::SpeakerDetector;
 use crate::timer::Timer;
 use crate::transport::{Side, Transport};
@@ -67,6 +69,8 @@ pub(crate) struct Context<'a> {
     pub(crate) rng: &'a mut StdRng,
     pub(crate) outbox: &'a mut Outbox,
     pub(crate) counters: &'a mut Counters,
+    /// What is left out at the moment.
+    pub(crate) shed: Shed,
 }
 
 /// Effects on their way out.
@@ -122,6 +126,7 @@ impl Router {
         population.producers +=
             self.producers.values().filter(|producer| producer.transport().is_some()).count();
         population.consumers += self.consumers.len();
+        population.consumers_shed += self.consumers.values().filter(|consumer| consumer.is_shed()).count();
         population.data_producers += self.data_producers.len();
         population.data_consumers += self.data_consumers.len();
         let streams = self.producers.values().flat_map(Producer::streams);

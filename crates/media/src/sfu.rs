@@ -15,6 +15,7 @@ use crate::router::{
     TransportAddress, TransportKey,
 };
 use crate::rtp::{DatagramClass, classify};
+use crate::shed::Shed;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use slotmap::SlotMap;
@@ -35,6 +36,7 @@ pub struct Sfu {
     wakeups: BinaryHeap<Reverse<(Instant, RouterKey, TransportKey)>>,
     outbox: Outbox,
     counters: Counters,
+    shed: Shed,
     /// What is being worked on, for [`Self::bury`].
     current: Option<TransportAddress>,
 }
@@ -70,6 +72,7 @@ impl Sfu {
             wakeups: BinaryHeap::new(),
             outbox: Outbox::default(),
             counters: Counters::default(),
+            shed: Shed::NONE,
             current: None,
         }
     }
@@ -119,6 +122,16 @@ impl Sfu {
             return Output::Event(router, event);
         }
         Output::Timeout(self.wakeups.peek().map(|Reverse((at, ..))| *at))
+    }
+
+    /// Leaves out that much of the video going out, of what is consumed later, too.
+    pub fn shed(&mut self, shed: Shed, now: Instant) {
+        if std::mem::replace(&mut self.shed, shed) != shed {
+            let routers: Vec<RouterKey> = self.routers.keys().collect();
+            for router in routers {
+                self.work(now, router, None, Router::ration_video);
+            }
+        }
     }
 
     /// Removes the transport that was being worked on when a call panicked: it may be half-changed, the others are
@@ -295,6 +308,7 @@ impl Sfu {
             rng: &mut self.rng,
             outbox: &mut self.outbox,
             counters: &mut self.counters,
+            shed: self.shed,
         };
         (&mut self.routers, ctx)
     }

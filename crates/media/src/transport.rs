@@ -1,5 +1,6 @@
 //! One ICE + DTLS-SRTP connection of a client, and what flows on it: up from the client or down to it.
 
+mod budget;
 mod connection;
 mod downlink;
 mod uplink;
@@ -15,6 +16,7 @@ use crate::rtp::Header;
 use crate::sctp::Sctp;
 use crate::srtp::{Inbound, OpenError, Outbound};
 use crate::timer::Timers;
+pub(crate) use budget::Budget;
 pub(crate) use connection::{DataReceived, Happened, REPORT_INTERVAL};
 pub(crate) use downlink::Downlink;
 use std::fmt;
@@ -32,6 +34,8 @@ pub(crate) struct Transport {
     /// What [`Self::connect`] was told.
     peer: Option<(DtlsRole, Vec<Fingerprint>)>,
     pub(crate) srtp: Option<Srtp>,
+    /// Only what is authentic spends it, so that nobody else can.
+    pub(crate) budget: Budget,
     pub(crate) sctp: Sctp,
     pub(crate) side: Side,
     pub(crate) timers: Timers,
@@ -68,6 +72,7 @@ impl Transport {
         credentials: Credentials,
         dtls: RtcDtls,
         side: Side,
+        budget: Budget,
         rtcp_ssrc: u32,
     ) -> Self {
         Self {
@@ -79,6 +84,7 @@ impl Transport {
             dtls_state: DtlsState::New,
             peer: None,
             srtp: None,
+            budget,
             sctp: Sctp::new(),
             side,
             timers: Timers::default(),
@@ -125,20 +131,26 @@ impl Transport {
         }
     }
 
-    /// Opens an SRTP packet in place; the plaintext's length, header included.
+    /// Opens an SRTP packet in place that came `at` that time; the plaintext's length, header included.
     pub(crate) fn open_rtp(
         &mut self,
         packet: &mut [u8],
         header: &Header,
+        at: Instant,
         counters: &mut Counters,
     ) -> Option<usize> {
         let Some(srtp) = &mut self.srtp else {
             counters.srtp_without_keys += 1;
             return None;
         };
+        if !self.budget.has_room(at) {
+            counters.packets_over_budget += 1;
+            return None;
+        }
         let bytes = packet.len();
         match srtp.inbound.open_rtp(packet, header.header_len(), header.ssrc.0, header.sequence_number) {
             Ok(opened) => {
+                self.budget.spend(bytes, at);
                 self.traffic.packets_received += 1;
                 self.traffic.bytes_received += bytes as u64;
                 counters.packets_received += 1;

@@ -129,6 +129,7 @@ fn media(settings: MediaSettings) -> Result<(MediaConfig, IceServers), ConfigErr
         port: settings.media_port,
         workers,
         max_load: f64::from(settings.max_load_percent) / 100.0,
+        max_packet_rate: settings.max_packet_rate.get(),
         announced: settings.announced_addresses,
         sending: Sending {
             coalesce: Duration::from_micros(settings.media_coalesce_microseconds),

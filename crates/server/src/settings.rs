@@ -4,7 +4,7 @@ mod file;
 mod secret;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -92,6 +92,9 @@ pub(crate) struct MediaSettings {
     /// Share of the media workers' time, in per cent, beyond which no new call and nobody new is admitted.
     #[arg(long, env = "MAX_LOAD_PERCENT", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(crate) max_load_percent: u8,
+    /// How many packets of media a client may send on a transport in a second; what is beyond is dropped and counted.
+    #[arg(long, env = "MAX_PACKET_RATE", default_value = "10000")]
+    pub(crate) max_packet_rate: NonZeroU32,
     /// Addresses that clients are told instead of the bound ones, when a NAT maps them port for port.
     #[arg(long, env = "ANNOUNCED_ADDRESSES", value_delimiter = ',')]
     pub(crate) announced_addresses: Vec<IpAddr>,

@@ -50,6 +50,7 @@ impl Call {
             port: 0,
             workers: plan.workers,
             max_load: 1.0,
+            max_packet_rate: u32::MAX,
             announced: vec![],
             sending: Sending::default(),
         };

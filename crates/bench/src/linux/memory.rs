@@ -66,6 +66,7 @@ pub(crate) fn serve() -> Result<()> {
             port: 0,
             workers: 1,
             max_load: 1.0,
+            max_packet_rate: u32::MAX,
             announced: vec![],
             sending: Sending::default(),
         })

@@ -53,8 +53,15 @@ async fn sound_and_pictures_flow_from_one_worker_to_another() {
 async fn call(workers: usize, idle: usize) -> Vec<Counters> {
     let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let (bind, announced) = (vec![loopback], vec![]);
-    let config =
-        MediaConfig { bind, port: 0, workers, max_load: 1.0, announced, sending: Sending::default() };
+    let config = MediaConfig {
+        bind,
+        port: 0,
+        workers,
+        max_load: 1.0,
+        max_packet_rate: 10_000,
+        announced,
+        sending: Sending::default(),
+    };
     let media = Media::start(config).await.unwrap();
     let (router, _events) = media.create_router().await.unwrap();
 

@@ -10,6 +10,8 @@ pub(crate) struct LayerSelection {
     simulcast: bool,
     preferred_spatial: u8,
     preferred_temporal: u8,
+    /// Held to the lowest layers, whatever is preferred.
+    lowest: bool,
     /// The encoding to be forwarded, once any is being sent.
     target: Option<u8>,
     /// Upper bounds in force within the forwarded encoding.
@@ -26,6 +28,7 @@ impl LayerSelection {
             simulcast,
             preferred_spatial: HIGHEST,
             preferred_temporal: HIGHEST,
+            lowest: false,
             target: None,
             spatial: HIGHEST,
             temporal: HIGHEST,
@@ -43,6 +46,11 @@ impl LayerSelection {
         self.preferred_temporal = layers.temporal.unwrap_or(HIGHEST);
     }
 
+    /// Holds the selection to the lowest layers, or lets it go; takes hold as a change of preference does.
+    pub(crate) fn hold_lowest(&mut self, lowest: bool) {
+        self.lowest = lowest;
+    }
+
     pub(crate) fn target(&self) -> Option<u8> {
         self.target
     }
@@ -50,7 +58,7 @@ impl LayerSelection {
     /// Aims at the highest encoding being sent that is not above the preferred one, or at the lowest there is.
     /// `active` has a bit per encoding. True when the aim changed.
     pub(crate) fn retarget(&mut self, active: u8) -> bool {
-        let wanted = if self.simulcast { self.preferred_spatial.min(7) } else { 0 };
+        let wanted = if self.simulcast { self.wanted_spatial().min(7) } else { 0 };
         let eligible = active & (u8::MAX >> (7 - wanted));
         let target = match (eligible, active) {
             (0, 0) => self.target,
@@ -62,13 +70,13 @@ impl LayerSelection {
 
     /// True while a scalable stream's key picture is needed to get at a higher spatial layer.
     pub(crate) fn awaits_key_picture(&self) -> bool {
-        !self.simulcast && self.spatial < self.preferred_spatial.min(self.seen_spatial)
+        !self.simulcast && self.spatial < self.wanted_spatial().min(self.seen_spatial)
     }
 
     /// Starts a source at one of its key frames.
     pub(crate) fn start(&mut self) {
-        self.spatial = if self.simulcast { HIGHEST } else { self.preferred_spatial };
-        self.temporal = self.preferred_temporal;
+        self.spatial = if self.simulcast { HIGHEST } else { self.wanted_spatial() };
+        self.temporal = self.wanted_temporal();
         self.seen_spatial = 0;
         self.seen_temporal = 0;
     }
@@ -93,23 +101,28 @@ impl LayerSelection {
         Layers { spatial, temporal: Some(self.temporal.min(self.seen_temporal)) }
     }
 
+    fn wanted_spatial(&self) -> u8 {
+        if self.lowest { 0 } else { self.preferred_spatial }
+    }
+
+    fn wanted_temporal(&self) -> u8 {
+        if self.lowest { 0 } else { self.preferred_temporal }
+    }
+
     fn step(&mut self, descriptor: &Descriptor) {
         self.seen_spatial = self.seen_spatial.max(descriptor.spatial);
         self.seen_temporal = self.seen_temporal.max(descriptor.temporal);
         if descriptor.spatial == 0 {
-            self.temporal = self.temporal.min(self.preferred_temporal);
+            self.temporal = self.temporal.min(self.wanted_temporal());
             if !self.simulcast {
                 let key_picture = descriptor.keyframe;
-                self.spatial = if key_picture {
-                    self.preferred_spatial
-                } else {
-                    self.spatial.min(self.preferred_spatial)
-                };
+                self.spatial =
+                    if key_picture { self.wanted_spatial() } else { self.spatial.min(self.wanted_spatial()) };
             }
         }
         // The frame refers to nothing above the layer below its own, which must have been forwarded.
         let next = descriptor.temporal == self.temporal.saturating_add(1);
-        if next && descriptor.switching_up && descriptor.temporal <= self.preferred_temporal {
+        if next && descriptor.switching_up && descriptor.temporal <= self.wanted_temporal() {
             self.temporal = descriptor.temporal;
         }
     }
@@ -168,6 +181,33 @@ mod tests {
         assert!(!selection.admit(&frame(0, 2), true));
         assert!(selection.admit(&Descriptor { switching_up: true, ..frame(0, 2) }, true));
         assert_eq!(selection.current(1), layers(1, Some(2)));
+    }
+
+    #[test]
+    fn held_to_the_lowest_layers_a_selection_comes_back_to_what_is_preferred() {
+        let mut simulcast = LayerSelection::new(true, Some(layers(1, Some(1))));
+        let mut scalable = LayerSelection::new(false, None);
+        simulcast.retarget(0b111);
+        scalable.start();
+        scalable.admit(&frame(2, 2), true);
+        for _ in 0..2 {
+            for selection in [&mut simulcast, &mut scalable] {
+                selection.hold_lowest(true);
+            }
+            assert!(simulcast.retarget(0b111));
+            assert_eq!(simulcast.target(), Some(0));
+            assert!(scalable.admit(&frame(0, 0), true) && !scalable.admit(&frame(1, 0), true));
+            assert!(!scalable.admit(&frame(0, 1), true));
+            assert!(!scalable.awaits_key_picture());
+            for selection in [&mut simulcast, &mut scalable] {
+                selection.hold_lowest(false);
+            }
+            assert!(simulcast.retarget(0b111));
+            assert_eq!(simulcast.target(), Some(1));
+            assert!(scalable.awaits_key_picture());
+            assert!(scalable.admit(&Descriptor { keyframe: true, ..frame(0, 0) }, true));
+            assert!(scalable.admit(&frame(2, 0), true));
+        }
     }
 
     fn layers(spatial: u8, temporal: Option<u8>) -> Layers {

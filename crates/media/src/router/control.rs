@@ -22,7 +22,7 @@ use crate::relay::DataMessage;
 use crate::rtp::{Mid, PayloadType, Rid, Ssrc};
 use crate::sctp::{Delivery, Reliability, SctpOpenError};
 use crate::timer::Timer;
-use crate::transport::{Downlink, Side, Transport, Uplink};
+use crate::transport::{Budget, Downlink, Side, Transport, Uplink};
 use rand::Rng;
 
 impl Router {
@@ -43,7 +43,8 @@ impl Router {
         let dtls = RtcDtls::new(ctx.config.certificate.clone());
         let (router, ssrc) = (self.key, ctx.rng.next_u32());
         let key = self.transports.insert_with_key(|key| {
-            let mut transport = Transport::new((id, (router, key)), credentials, dtls, side, ssrc);
+            let budget = Budget::new(ctx.config.max_packet_rate);
+            let mut transport = Transport::new((id, (router, key)), credentials, dtls, side, budget, ssrc);
             if direction == Direction::Send {
                 transport.timers.set(Timer::Activity, Some(ctx.now + super::upkeep::ACTIVITY_INTERVAL));
             }
@@ -190,6 +191,7 @@ impl Router {
             downlink.add(consumer_key, &consumer.plan);
         }
         producer.consumers.push(consumer_key);
+        self.ration(consumer_key, ctx);
         self.retarget(producer_key, ctx);
         Ok((consumer_key, parameters))
     }
@@ -205,6 +207,7 @@ impl Router {
         let Some(consumer) = self.consumers.get_mut(key) else { return };
         consumer.resume();
         let producer = consumer.producer;
+        self.ration(key, ctx);
         self.retarget(producer, ctx);
     }
 

@@ -18,10 +18,15 @@ impl Router {
             ctx.counters.srtp_without_keys += 1;
             return;
         };
+        if !transport.budget.has_room(ctx.now) {
+            ctx.counters.packets_over_budget += 1;
+            return;
+        }
         let Ok(len) = srtp.inbound.open_rtcp(packet) else {
             ctx.counters.srtcp_rejected += 1;
             return;
         };
+        transport.budget.spend(len, ctx.now);
         let Some(feedback) = packet.get(..len).and_then(rtcp_io::parse) else {
             ctx.counters.rtcp_malformed += 1;
             return;

@@ -21,7 +21,7 @@ impl Router {
             ctx.counters.rtp_malformed += 1;
             return;
         };
-        let Some(len) = transport.open_rtp(packet, &header, ctx.counters) else { return };
+        let Some(len) = transport.open_rtp(packet, &header, at, ctx.counters) else { return };
         let Some(packet) = packet.get(..len) else { return };
         let Side::Uplink(uplink) = &mut transport.side else {
             ctx.counters.rtp_unknown_stream += 1;
@@ -34,11 +34,15 @@ impl Router {
                 transport.timers.set(Timer::Feedback, Some(at));
             }
         }
+        let Some(payload) = header.payload_range(packet) else {
+            ctx.counters.rtp_malformed += 1;
+            return;
+        };
         let route = match uplink.routes.get(&header.ssrc) {
             Some(&route) => Some(route),
             None => self.latch(key, &header, &extensions, ctx),
         };
-        let (Some(route), Some(payload)) = (route, header.payload_range(packet)) else {
+        let Some(route) = route else {
             ctx.counters.rtp_unknown_stream += 1;
             return;
         };

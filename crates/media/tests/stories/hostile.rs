@@ -162,6 +162,37 @@ fn a_flood_from_a_neighbour_fills_its_own_share_only() {
 }
 
 #[test]
+fn a_flood_beyond_its_budget_is_dropped_unopened_and_nobody_elses_budget_is_touched() {
+    let mut call = Call::within(World::configured(1, 1, |config| config.max_packet_rate = 500));
+    let mallory = call.world.publisher();
+    let flood = call.world.produce(mallory, Track { rate: 5_000, ..Track::opus() });
+    let dave = call.world.subscriber();
+    let flooded = call.world.consume(dave, flood);
+    call.world.run(Duration::from_secs(2));
+    call.world.track_mut(flood).muted = true;
+    call.world.run(Duration::from_millis(100));
+    let arrived = call.world.view(flooded).count();
+    assert!((1_200..=1_600).contains(&arrived), "{arrived} of a second's at once and two seconds' worth");
+    let over = call.world.sfu.counters().packets_over_budget as usize;
+    assert!(over > 8_000, "{over} refused, {arrived} arrived");
+    call.world.close(mallory);
+    call.world.close(dave);
+    let over = call.world.sfu.counters().packets_over_budget;
+
+    // Whoever lies about where it sends from spends nothing of what is not its own.
+    let (remote, before) = (call.address(call.alice), call.world.sfu.counters().srtp_rejected);
+    let (local, now) = (IPV4_SERVER.parse().unwrap(), call.world.now);
+    for number in 0..20_000_u32 {
+        let mut forged = [&[0x80, 96, 0, 0][..], &number.to_be_bytes(), &[7; 100]].concat();
+        let tuple = Tuple { protocol: Protocol::Udp, local, remote };
+        call.world.sfu.handle_input(Input::Datagram { tuple, bytes: &mut forged, at: now }, now);
+    }
+    assert_eq!(call.world.sfu.counters().srtp_rejected - before, 20_000);
+    call.assert_undisturbed();
+    assert_eq!(call.world.sfu.counters().packets_over_budget, over);
+}
+
+#[test]
 fn a_million_strangers_are_counted_and_nothing_is_kept_of_them() {
     let mut call = Call::new();
     let before = (call.world.sfu.population(), dropped(call.world.sfu.counters()));
@@ -245,17 +276,20 @@ fn a_transport_whose_work_panicked_is_buried_alone() {
 }
 
 /// Two people whose call nobody may disturb.
-struct Call {
-    world: World,
+pub struct Call {
+    pub world: World,
     alice: Client,
     bob: Client,
-    camera: Produced,
+    pub camera: Produced,
     views: [Viewed; 2],
 }
 
 impl Call {
-    fn new() -> Self {
-        let mut world = World::new(1);
+    pub fn new() -> Self {
+        Self::within(World::new(1))
+    }
+
+    fn within(mut world: World) -> Self {
         let (alice, bob) = (world.publisher(), world.subscriber());
         let (mic, camera) = (world.produce(alice, Track::opus()), world.produce(alice, Track::vp8()));
         let views = [mic, camera].map(|produced| world.consume(bob, produced));
@@ -263,7 +297,7 @@ impl Call {
         Self { world, alice, bob, camera, views }
     }
 
-    fn address(&self, client: Client) -> SocketAddr {
+    pub fn address(&self, client: Client) -> SocketAddr {
         self.world.party(client).connection.address
     }
 
@@ -286,7 +320,7 @@ impl Call {
     }
 
     /// Not a packet was lost or late through all of it, and the call goes on.
-    fn assert_undisturbed(&mut self) {
+    pub fn assert_undisturbed(&mut self) {
         self.world.run(Duration::from_secs(2));
         for view in self.views {
             let playback = self.world.view(view).playback();

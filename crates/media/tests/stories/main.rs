@@ -17,6 +17,8 @@ mod relays;
 mod reports;
 mod restarts;
 mod runs;
+mod shapes;
+mod shedding;
 mod simulcast;
 mod speakers;
 mod teardown;

@@ -10,6 +10,7 @@ pub mod network;
 mod packet;
 pub mod playback;
 pub mod publisher;
+mod raw_srtp;
 pub mod secure;
 pub mod stamp;
 pub mod subscriber;
@@ -79,11 +80,17 @@ impl World {
 
     /// A router with a shard on each of some SFUs.
     pub fn sharded(seed: u64, shards: u16) -> Self {
+        Self::configured(seed, shards, |_| {})
+    }
+
+    /// As [`Self::sharded`], with SFUs that are configured differently.
+    pub fn configured(seed: u64, shards: u16, configure: impl Fn(&mut Config)) -> Self {
         let now = Instant::now();
         let epoch = Epoch { at: now, unix: UNIX };
         let mut sfus = (0..shards).map(|shard| {
             let candidates = SERVERS.iter().map(|ip| SocketAddr::new(*ip, port(ShardId(shard)))).collect();
-            let config = Config::new(ShardId(shard), candidates, CERTIFICATE.clone());
+            let mut config = Config::new(ShardId(shard), candidates, CERTIFICATE.clone());
+            configure(&mut config);
             Sfu::new(config, [seed as u8 ^ shard as u8; 32], epoch)
         });
         let mut world = Self {

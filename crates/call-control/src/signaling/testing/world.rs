@@ -47,6 +47,7 @@ impl World {
             port: 0,
             workers: 1,
             max_load: 1.0,
+            max_packet_rate: 10_000,
             announced: Vec::new(),
             sending: Sending::default(),
         };

@@ -1,5 +1,6 @@
 //! A client's DTLS and SRTP, both webrtc-rs's own, so that what the SFU seals is opened by another implementation.
 
+use super::raw_srtp::RawSealer;
 use aws_lc_rs::digest;
 use bytes::BytesMut;
 use rtc_crypto::RTCCryptoProvider;
@@ -171,12 +172,15 @@ impl Dtls {
         let (key, salt) = (&keys.remote_master_key, &keys.remote_master_salt);
         let replay = (Some(srtp_replay_protection(1024)), Some(srtcp_replay_protection(1024)));
         let opening = Context::new(key, salt, profile, replay.0, replay.1, provider.crypto()).unwrap();
-        Srtp { profile, sealing, opening }
+        let raw = RawSealer::new(&keys.local_master_key, &keys.local_master_salt);
+        Srtp { profile, raw, sealing, opening }
     }
 }
 
 pub struct Srtp {
     profile: ProtectionProfile,
+    /// For what is no RTP, with AEAD_AES_128_GCM.
+    pub raw: RawSealer,
     sealing: Context,
     opening: Context,
 }

@@ -1,0 +1,282 @@
+//! When a worker leaves out video: when what comes in stands in its queues although it does all it can.
+
+use std::time::{Duration, Instant};
+use switchyard_media::Shed;
+
+/// Decides once a window, from what the window's turns found. Time is told, so that it can be simulated.
+#[derive(Debug)]
+pub(crate) struct Shedding {
+    shed: Shed,
+    /// The longest that anything this turn read had waited.
+    turn: Duration,
+    /// The least of all turns of the window: a burst passes, a standing queue is found by every turn.
+    standing: Option<Duration>,
+    /// What that was at the end of the last window.
+    stood: Duration,
+    /// Windows in a row whose queue stood.
+    late_windows: u32,
+    /// What the kernel had dropped by the end of the last window, if that was saturated.
+    dropped: Option<u64>,
+    /// When the last window was too much, or the last step was taken.
+    unrest: Instant,
+    /// Since when every window has had room to spare.
+    roomy: Option<Instant>,
+    /// How much rest it takes to step back: more after each step back that was too early.
+    patience: Duration,
+    /// The last step was one back.
+    stepped_back: bool,
+}
+
+/// What a window was like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Window {
+    Roomy,
+    Full,
+    /// So many steps are to be taken.
+    TooMuch(i8),
+}
+
+impl Shedding {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            shed: Shed::NONE,
+            turn: Duration::ZERO,
+            standing: None,
+            stood: Duration::ZERO,
+            late_windows: 0,
+            dropped: None,
+            unrest: now,
+            roomy: None,
+            patience: MIN_PATIENCE,
+            stepped_back: false,
+        }
+    }
+
+    pub(crate) fn shed(&self) -> Shed {
+        self.shed
+    }
+
+    /// Notes how long something that this turn read had waited.
+    pub(crate) fn found(&mut self, waited: Duration) {
+        self.turn = self.turn.max(waited);
+    }
+
+    /// A turn that found nothing found no queue.
+    pub(crate) fn end_turn(&mut self) {
+        let turn = std::mem::take(&mut self.turn);
+        self.standing = Some(self.standing.map_or(turn, |least| least.min(turn)));
+    }
+
+    /// Decides at the end of a window of which the share `busy` was not idle; what is to be shed, if that changes.
+    /// `dropped` counts what the kernel dropped for want of room, and is asked only when it may matter.
+    pub(crate) fn decide(&mut self, now: Instant, busy: f64, dropped: impl FnOnce() -> u64) -> Option<Shed> {
+        let before = self.shed;
+        match self.judge(busy, dropped) {
+            Window::TooMuch(_) if std::mem::take(&mut self.stepped_back) => {
+                // The step before was enough, and its time had not come.
+                self.patience = (self.patience * 2).min(MAX_PATIENCE);
+                self.step(now, 1);
+            }
+            Window::TooMuch(steps) => self.step(now, steps),
+            Window::Full => {
+                self.roomy = None;
+                self.step_back_after(MAX_PATIENCE, self.unrest, now);
+            }
+            Window::Roomy => {
+                let since = *self.roomy.get_or_insert(now);
+                self.step_back_after(self.patience, since, now);
+            }
+        }
+        (self.shed != before).then_some(self.shed)
+    }
+
+    fn step_back_after(&mut self, rest: Duration, since: Instant, now: Instant) {
+        if self.shed != Shed::NONE && now.saturating_duration_since(since) >= rest {
+            if std::mem::replace(&mut self.stepped_back, true) {
+                self.patience = (self.patience / 2).max(MIN_PATIENCE);
+            }
+            self.step(now, -1);
+        }
+    }
+
+    fn step(&mut self, now: Instant, steps: i8) {
+        self.shed = self.shed.moved(steps);
+        (self.unrest, self.roomy) = (now, None);
+    }
+
+    fn judge(&mut self, busy: f64, dropped: impl FnOnce() -> u64) -> Window {
+        let standing = self.standing.take().unwrap_or_default();
+        let stood = std::mem::replace(&mut self.stood, standing);
+        self.late_windows = if standing >= LATE { self.late_windows + 1 } else { 0 };
+        let total = (busy >= SATURATED).then(dropped);
+        let before = std::mem::replace(&mut self.dropped, total);
+        let drops = total.zip(before).is_some_and(|(total, before)| total > before);
+        let stands = self.late_windows >= LATE_WINDOWS;
+        if drops || (stands && standing >= VERY_LATE && standing >= stood) {
+            Window::TooMuch(BIG_STEP)
+        } else if stands && standing >= stood * 4 / 5 {
+            Window::TooMuch(1)
+        } else if standing < LATE && busy < ROOMY {
+            Window::Roomy
+        } else {
+            // What is shed already may do: perhaps the queue empties.
+            Window::Full
+        }
+    }
+}
+
+/// A queue this long stands out against the jitter of a network.
+const LATE: Duration = Duration::from_millis(20);
+/// In one window a machine may have hiccups.
+const LATE_WINDOWS: u32 = 2;
+/// Audible and visible to everybody.
+const VERY_LATE: Duration = Duration::from_millis(100);
+const BIG_STEP: i8 = 4;
+/// Share of the time beyond which there is none left.
+const SATURATED: f64 = 0.97;
+/// Share of the time below which a step's worth of video finds room.
+const ROOMY: f64 = 0.75;
+/// Four windows.
+const MIN_PATIENCE: Duration = Duration::from_secs(1);
+/// How often it is tried in any case.
+const MAX_PATIENCE: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_with_time_to_spare_sheds_nothing_whatever_bursts_come() {
+        let mut shedding = Shedding::new(Instant::now());
+        let start = shedding.unrest;
+        for window in 1..1_000 {
+            for turn in 0..20 {
+                shedding.found(Duration::from_millis(if turn % 2 == 0 { 300 } else { 3 }));
+                shedding.end_turn();
+            }
+            assert_eq!(shedding.decide(start + window * WINDOW, 0.96, || 0), None);
+        }
+    }
+
+    #[test]
+    fn a_hiccup_sheds_nothing() {
+        let mut shedding = Shedding::new(Instant::now());
+        let start = shedding.unrest;
+        for window in 1..100 {
+            shedding.found(Duration::from_millis(if window % 2 == 0 { 800 } else { 0 }));
+            shedding.end_turn();
+            assert_eq!(shedding.decide(start + window * WINDOW, 1.0, || 0), None);
+        }
+    }
+
+    #[test]
+    fn what_the_kernel_dropped_before_the_worker_was_saturated_is_not_held_against_it() {
+        let mut shedding = Shedding::new(Instant::now());
+        let start = shedding.unrest;
+        let mut decide = |window, busy, dropped| {
+            shedding.end_turn();
+            shedding.decide(start + window * WINDOW, busy, || dropped)
+        };
+        assert_eq!(decide(1, 0.5, 0), None);
+        assert_eq!(decide(2, 1.0, 70), None);
+        assert_eq!(decide(3, 1.0, 70), None);
+        assert_eq!(decide(4, 1.0, 71), Some(Shed::NONE.moved(BIG_STEP)));
+    }
+
+    #[test]
+    fn too_much_is_shed_within_seconds_and_all_is_back_soon_after() {
+        for demand in [1.05, 1.3, 2.0, 4.0, 8.0] {
+            let mut worker = Simulated::new(demand);
+            worker.run(Duration::from_secs(4));
+            assert!(worker.queue < LATE, "{demand}: {:?} behind", worker.queue);
+            assert!(worker.load() <= 1.0, "{demand}: still {}", worker.load());
+            worker.demand = 0.4;
+            worker.run(Duration::from_secs(40));
+            assert_eq!(worker.shedding.shed(), Shed::NONE, "{demand}");
+        }
+    }
+
+    #[test]
+    fn under_lasting_overload_it_settles() {
+        for percent in (105..400).step_by(5) {
+            let mut worker = Simulated::new(f64::from(percent) / 100.0);
+            worker.run(Duration::from_secs(60));
+            worker.changes.clear();
+            worker.run(Duration::from_secs(600));
+            let changes = worker.changes.len();
+            assert!(changes <= 80, "{percent} %: {changes} changes in ten minutes");
+            assert!(worker.late < 100, "{percent} %: late in {} of 2640 windows", worker.late);
+        }
+    }
+
+    #[test]
+    fn it_never_steps_back_right_after_stepping_up_or_the_other_way_round_every_time() {
+        for percent in (105..400).step_by(15) {
+            let mut worker = Simulated::new(f64::from(percent) / 100.0);
+            worker.run(Duration::from_secs(120));
+            for pair in worker.changes.windows(2) {
+                let ((before, earlier), (after, later)) = (pair[0], pair[1]);
+                if after < before {
+                    assert!(later - earlier >= MIN_PATIENCE, "{percent} %: {pair:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn half_full_it_still_comes_back_in_time() {
+        let mut worker = Simulated::new(3.0);
+        worker.run(Duration::from_secs(3));
+        // More than the room that invites, yet not too much: tried every half minute.
+        worker.demand = 0.85;
+        worker.run(Duration::from_secs(600));
+        assert_eq!(worker.shedding.shed(), Shed::NONE);
+    }
+
+    /// A worker that gets so many times the work it can do, a tenth of it sound, and a queue before it.
+    struct Simulated {
+        shedding: Shedding,
+        now: Instant,
+        demand: f64,
+        queue: Duration,
+        changes: Vec<(Shed, Instant)>,
+        /// Windows with a standing queue.
+        late: usize,
+    }
+
+    impl Simulated {
+        fn new(demand: f64) -> Self {
+            let now = Instant::now();
+            let (shedding, changes) = (Shedding::new(now), Vec::new());
+            Self { shedding, now, demand, queue: Duration::ZERO, changes, late: 0 }
+        }
+
+        /// The video of the lowest layers is an eighth of all.
+        fn load(&self) -> f64 {
+            let steps = f64::from(self.shedding.shed().steps());
+            let whole = (8.0 - steps).max(0.0) / 8.0;
+            let lowest = steps.min(8.0) / 8.0 - (steps - 8.0).max(0.0) / 8.0;
+            self.demand * (0.1 + 0.9 * (whole + lowest / 8.0))
+        }
+
+        fn run(&mut self, duration: Duration) {
+            let end = self.now + duration;
+            while self.now < end {
+                self.now += WINDOW;
+                let load = self.load();
+                // What is behind by more finds no room in the socket's buffer.
+                let queue = self.queue.as_secs_f64() + (load - 1.0) * WINDOW.as_secs_f64();
+                self.queue = Duration::from_secs_f64(queue.clamp(0.0, 0.4));
+                self.late += usize::from(self.queue >= LATE);
+                self.shedding.found(self.queue);
+                self.shedding.end_turn();
+                let busy = if self.queue.is_zero() { load.min(1.0) } else { 1.0 };
+                if let Some(shed) = self.shedding.decide(self.now, busy, || 0) {
+                    self.changes.push((shed, self.now));
+                }
+            }
+        }
+    }
+
+    const WINDOW: Duration = Duration::from_millis(250);
+}
