@@ -53,6 +53,10 @@ impl Relays {
         Self { own, queues }
     }
 
+    pub(crate) fn own(&self) -> ShardId {
+        self.own
+    }
+
     /// Queues a message without waiting. What finds no room is dropped and counted, video before audio; a worker that
     /// has ended needs to be told nothing.
     pub(crate) fn send(&self, to: ShardId, relay: Relay, counters: &mut ShellCounters) {

@@ -171,17 +171,19 @@ impl Worker {
     }
 
     fn turn(&mut self) -> Turn {
+        let commands = self.commands.len() + self.inbox.len();
         let turn = self.obey();
         if turn == Turn::Stopped {
             return turn;
         }
-        let waiting = self.relayed.len();
-        self.meter.found(waiting);
+        let relays = self.relayed.len();
         let before = self.counters.datagrams_received;
         let ingest = self.ingest();
+        let datagrams = self.counters.datagrams_received - before;
+        self.meter.found(commands + relays + datagrams as usize);
         let now = Instant::now();
         let relayed = self.hear_others(now);
-        if waiting > 0 || self.counters.datagrams_received > before {
+        if relays > 0 || datagrams > 0 {
             self.hold.get_or_insert(now + self.coalesce);
         }
         if self.deadline.is_some_and(|deadline| deadline <= now) {
@@ -326,6 +328,7 @@ impl Worker {
         let shell = ShellCounters { faults: self.core.faults(), ..self.counters };
         let (busy, queue_depth) = (self.load.busy(), self.load.queue_depth());
         Counters {
+            worker: self.relays.own().0,
             population: self.core.population(),
             media: self.core.counters().clone(),
             shell,
