@@ -85,7 +85,7 @@ impl Call {
                 }
                 parameters
             };
-            Peer::new(&identity, worker.core.enter(now, sfu).unwrap())
+            Peer::new(&identity, &worker.core.enter(now, sfu).unwrap())
         });
         let mut call =
             Self { worker, commands, publisher, subscriber, _observed: observed, sequence: 0, cost: (0, 0) };
@@ -157,12 +157,12 @@ impl Call {
 }
 
 impl Peer {
-    fn new(identity: &Identity, parameters: TransportParameters) -> Self {
+    fn new(identity: &Identity, parameters: &TransportParameters) -> Self {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let candidate = &parameters.ice_candidates[0];
         socket.connect((candidate.address, candidate.port)).unwrap();
         socket.set_nonblocking(true).unwrap();
-        let options = serde_json::from_value(serde_json::to_value(&parameters).unwrap()).unwrap();
+        let options = serde_json::from_value(serde_json::to_value(parameters).unwrap()).unwrap();
         Self { socket, transport: Transport::new(identity, &options, Instant::now()) }
     }
 
