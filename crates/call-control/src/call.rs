@@ -25,7 +25,10 @@ mod status;
 mod transition;
 mod view;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use switchyard_media_worker::media::RouterId;
@@ -289,13 +292,8 @@ impl Call {
     /// Who is in the call, in the order they came.
     #[must_use]
     pub fn participants(&self) -> Vec<UserId> {
-        let mut users = Vec::new();
-        for leg in self.open_legs() {
-            if !users.contains(&leg.person.id) {
-                users.push(leg.person.id);
-            }
-        }
-        users
+        let mut seen = HashSet::new();
+        self.open_legs().map(|leg| leg.person.id).filter(|user| seen.insert(*user)).collect()
     }
 
     /// The open leg of this user that the token of this hash was given for.

@@ -379,6 +379,12 @@ impl Calls {
         }
     }
 
+    /// How many calls are running here.
+    #[must_use]
+    pub fn live_count(&self) -> usize {
+        self.shared.live.count()
+    }
+
     /// How many events were announced before they were stored, because the database was away or slow.
     #[must_use]
     pub fn events_unstored(&self) -> u64 {

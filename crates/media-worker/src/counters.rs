@@ -6,6 +6,8 @@ use switchyard_media as media;
 /// The counters of one worker since it started.
 #[derive(Debug, Clone, Serialize)]
 pub struct Counters {
+    /// Which worker it is, from 0.
+    pub worker: u16,
     /// What is alive in the SFU.
     pub population: media::Population,
     pub media: media::Counters,

@@ -71,6 +71,10 @@ impl<M: Message> Relays<M> {
         Self { own, queues }
     }
 
+    pub(crate) fn own(&self) -> ShardId {
+        self.own
+    }
+
     /// Queues a message without waiting. What finds no room is dropped and counted, video before audio; a worker that
     /// has ended needs to be told nothing.
     pub(crate) fn send(&self, now: Instant, to: ShardId, message: M, counters: &mut ShellCounters) {

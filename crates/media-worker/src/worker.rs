@@ -125,8 +125,9 @@ impl Worker {
             match turn {
                 Turn::Busy => tokio::task::yield_now().await,
                 Turn::Holding => {
-                    // The runtime's own timers are coarser than the time to hold.
-                    std::thread::sleep(HOLDING_STEP);
+                    // The runtime's own timers are coarser than the time to hold. Control waits as long at most.
+                    let until = self.hold.unwrap_or(since);
+                    std::thread::sleep(until.saturating_duration_since(since));
                     self.meter.waited(since.elapsed());
                     tokio::task::yield_now().await;
                 }
@@ -177,17 +178,19 @@ impl Worker {
     }
 
     fn turn(&mut self) -> Turn {
+        let commands = self.commands.len() + self.inbox.len();
         let turn = self.obey();
         if turn == Turn::Stopped {
             return turn;
         }
-        let waiting = self.relayed.len();
-        self.meter.found(waiting);
+        let relays = self.relayed.len();
         let before = self.counters.datagrams_received;
         let ingest = self.ingest();
+        let datagrams = self.counters.datagrams_received - before;
+        self.meter.found(commands + relays + datagrams as usize);
         let now = Instant::now();
         let relayed = self.hear_others(now);
-        if waiting > 0 || self.counters.datagrams_received > before {
+        if relays > 0 || datagrams > 0 {
             self.hold.get_or_insert(now + self.coalesce);
         }
         if self.deadline.is_some_and(|deadline| deadline <= now) {
@@ -350,6 +353,7 @@ impl Worker {
         let shell = ShellCounters { faults: self.core.faults(), ..self.counters };
         let (busy, queue_depth) = (self.load.busy(), self.load.queue_depth());
         Counters {
+            worker: self.relays.own().0,
             population: self.core.population(),
             media: self.core.counters().clone(),
             shell,
@@ -415,11 +419,12 @@ const FLUSHES_PER_TURN: usize = 64;
 /// Sealed bytes per flush: some eighty full packets. Enough to keep sealing and sending apart, which is cheaper than
 /// taking turns, and well within a core's L2 cache.
 const BATCH_BYTES: usize = 100 * 1024;
-/// While media waits for more, control is looked after this often.
-const HOLDING_STEP: Duration = Duration::from_micros(50);
 /// Of control and of media each; a batch of media is what a producer brought in a turn of its worker.
 const RELAYS_PER_TURN: usize = 256;
 /// How soon a slow owner's events are offered again.
 const OUTBOX_RETRY: Duration = Duration::from_millis(20);
 /// Keeps a fault that comes back at every poll from taking the core.
 const FAULT_PAUSE: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,8 @@ use crate::settings::{
 
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
+    /// Where metrics are served, if they are.
+    pub(crate) admin: Option<SocketAddr>,
     pub(crate) media: MediaConfig,
     pub(crate) control: ControlConfig,
 }
@@ -51,7 +53,9 @@ pub(crate) enum ConfigError {
 
 impl Config {
     pub(crate) fn new(settings: Settings) -> Result<Self, ConfigError> {
-        let HttpSettings { host, port, frontend_url, trusted_proxies, log_format: _ } = settings.http;
+        let HttpSettings { host, port, frontend_url, trusted_proxies, admin_host, admin_port, log_format: _ } =
+            settings.http;
+        let admin = admin_port.map(|port| SocketAddr::new(admin_host, port));
         let (media, ice_servers) = media(settings.media)?;
         let database_url = database_url(&settings.records)?;
         let groups_managed_by = settings.access.groups_managed_by;
@@ -70,7 +74,7 @@ impl Config {
             origins: origins(&frontend_url)?,
             trusted_proxies,
         };
-        Ok(Self { listen: SocketAddr::new(host, port), media, control })
+        Ok(Self { listen: SocketAddr::new(host, port), admin, media, control })
     }
 }
 

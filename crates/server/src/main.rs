@@ -3,6 +3,7 @@
 mod cli;
 mod config;
 mod logging;
+mod metrics;
 mod page;
 mod serve;
 mod settings;

@@ -26,16 +26,19 @@ use tower_http::trace::TraceLayer;
 use tracing::Span;
 
 use crate::config::Config;
+use crate::metrics;
 use crate::page;
 
 /// Runs until SIGINT or SIGTERM, then stops within a bounded time.
 pub(crate) async fn serve(config: Config, data_dir: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(data_dir)
         .with_context(|| format!("cannot make the data directory {}", data_dir.display()))?;
-    // The port comes first: when it is taken, nothing else should have begun.
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", config.listen))?;
+    // The ports come first: when one is taken, nothing else should have begun.
+    let listener = listen(config.listen).await?;
+    let admin = match config.admin {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
     let address = listener.local_addr()?;
     let listener = listener.tap_io(send_at_once);
     let dev_sign_in = matches!(config.control.auth.sign_in, SignIn::Dev { .. });
@@ -47,6 +50,12 @@ pub(crate) async fn serve(config: Config, data_dir: &Path) -> anyhow::Result<()>
     let server = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(stop.clone().cancelled_owned());
     let server = tokio::spawn(server.into_future());
+    if let Some(admin) = admin {
+        tracing::info!("metrics are at http://{}/metrics", admin.local_addr()?);
+        let metrics = axum::serve(admin, metrics::router(control.clone(), media.clone()))
+            .with_graceful_shutdown(stop.clone().cancelled_owned());
+        tokio::spawn(metrics.into_future());
+    }
     announce(address, dev_sign_in);
 
     stop_signal().await?;
@@ -64,6 +73,10 @@ pub(crate) async fn serve(config: Config, data_dir: &Path) -> anyhow::Result<()>
         Err(_) => tracing::warn!("not everything stopped in time"),
     }
     Ok(())
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
 fn app(control: Control) -> (Router, Carriers) {

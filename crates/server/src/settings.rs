@@ -50,6 +50,12 @@ pub(crate) struct HttpSettings {
     /// comes from is only taken from X-Forwarded-For when one of them says so.
     #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',')]
     pub(crate) trusted_proxies: Vec<TrustedProxy>,
+    /// Address that metrics are served on, which is for those who operate the server.
+    #[arg(long, env = "ADMIN_HOST", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub(crate) admin_host: IpAddr,
+    /// TCP port that Prometheus finds GET /metrics on; 0 takes any free port [default: none, and no metrics].
+    #[arg(long, env = "ADMIN_PORT")]
+    pub(crate) admin_port: Option<u16>,
     /// How log lines look.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,

@@ -131,6 +131,10 @@ export type AudioLevel = {
   dBov: number;
 };
 
+/**
+ * Who can be heard, the loudest first; empty once all have fallen silent. Told five times a second while up to 40 legs
+ * listen, less often in larger calls, in the largest once a second.
+ */
 export type AudioLevels = { callId: CallId; levels: Array<AudioLevel> };
 
 /**

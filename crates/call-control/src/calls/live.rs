@@ -51,6 +51,10 @@ impl Registry {
         self.lock().keys().copied().collect()
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<CallId, Live>> {
         // Single inserts and removals leave nothing half-done behind.
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)

@@ -9,6 +9,7 @@ mod consumers;
 mod data;
 mod events;
 mod fault;
+mod levels;
 mod moderation;
 mod notice;
 mod producers;
@@ -24,6 +25,7 @@ use switchyard_media_worker::media::{
 use switchyard_media_worker::{Media, MediaError, Router};
 use tokio::sync::mpsc;
 
+use levels::LevelReports;
 pub use notice::{MediaChange, Notice, ProducerRef};
 pub use source::{AppData, Source};
 
@@ -48,6 +50,7 @@ pub struct CallMedia {
     leg_by_transport: HashMap<TransportId, LegId>,
     leg_by_consumer: HashMap<ConsumerId, LegId>,
     leg_by_data_consumer: HashMap<DataConsumerId, LegId>,
+    level_reports: LevelReports,
     notices: Vec<Notice>,
 }
 
@@ -87,6 +90,7 @@ impl CallMedia {
             leg_by_transport: HashMap::new(),
             leg_by_consumer: HashMap::new(),
             leg_by_data_consumer: HashMap::new(),
+            level_reports: LevelReports::default(),
             notices: Vec::new(),
         };
         Ok((call_media, events))

@@ -275,6 +275,8 @@ pub struct ActiveSpeaker {
     pub producer_id: Option<ProducerId>,
 }
 
+/// Who can be heard, the loudest first; empty once all have fallen silent. Told five times a second while up to 40 legs
+/// listen, less often in larger calls, in the largest once a second.
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct AudioLevels {

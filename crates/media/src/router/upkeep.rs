@@ -182,5 +182,5 @@ fn earlier<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
     }
 }
 
-/// Five looks a second: what audio levels are promised at.
+/// Five looks a second: as often as a small call hears audio levels.
 pub(super) const ACTIVITY_INTERVAL: Duration = Duration::from_millis(200);

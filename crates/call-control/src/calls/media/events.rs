@@ -75,6 +75,9 @@ impl CallMedia {
     }
 
     fn tell_levels(&mut self, levels: Vec<(ProducerId, i8)>) {
+        if !self.level_reports.is_due(&levels, self.legs.len()) {
+            return;
+        }
         let level = |(producer_id, dbov): (ProducerId, i8)| {
             let user_id = self.producers.get(&producer_id)?.user_id;
             Some(AudioLevel { user_id, producer_id, dbov })

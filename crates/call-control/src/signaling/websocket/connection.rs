@@ -56,13 +56,20 @@ where
 
 async fn write<S>(
     mut sink: SplitSink<WebSocketStream<S>, Message>,
-    mut outgoing: mpsc::Receiver<Message>,
+    mut outgoing: mpsc::Receiver<Outgoing>,
     goodbye: oneshot::Receiver<Option<CloseFrame>>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    while let Some(message) = outgoing.recv().await {
-        if sink.send(message).await.is_err() {
+    while let Some(first) = outgoing.recv().await {
+        let mut next = Some(first);
+        while let Some(outgoing_now) = next {
+            if sink.feed(outgoing_now.into_message()).await.is_err() {
+                return;
+            }
+            next = outgoing.try_recv().ok();
+        }
+        if sink.flush().await.is_err() {
             return;
         }
     }
@@ -75,7 +82,7 @@ async fn write<S>(
 
 struct Connection<S> {
     requests: SplitStream<WebSocketStream<S>>,
-    queue: mpsc::Sender<Message>,
+    queue: mpsc::Sender<Outgoing>,
     stop: CancellationToken,
     pulse: Pulse,
 }
@@ -173,7 +180,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             tracing::error!(%error, "an answer cannot be written as JSON");
             Ending::Lost
         })?;
-        self.queue.try_send(Message::text(text)).map_err(|error| match error {
+        self.queue.try_send(Outgoing::Answer(text)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Ending::LetGo(Closing::TooSlow),
             mpsc::error::TrySendError::Closed(_) => Ending::Lost,
         })
@@ -194,7 +201,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                 }
                 alive = self.pulse.check() => {
-                    if !alive || self.queue.try_send(Message::Ping(Bytes::new())).is_err() {
+                    if !alive || self.queue.try_send(Outgoing::Ping).is_err() {
                         return Err(Ending::Lost);
                     }
                 }
@@ -233,21 +240,32 @@ impl Pulse {
     }
 }
 
+/// What waits for its turn to be sent.
+enum Outgoing {
+    /// As it is shared by all its readers.
+    Event(Frame),
+    Answer(String),
+    Ping,
+}
+
+impl Outgoing {
+    fn into_message(self) -> Message {
+        match self {
+            Self::Event(frame) => Message::text(frame::event(&frame)),
+            Self::Answer(text) => Message::text(text),
+            Self::Ping => Message::Ping(Bytes::new()),
+        }
+    }
+}
+
 struct QueueOutlet {
-    queue: mpsc::Sender<Message>,
+    queue: mpsc::Sender<Outgoing>,
     close: watch::Sender<Option<Closing>>,
 }
 
 impl Outlet for QueueOutlet {
     fn send(&self, frame: &Frame) -> Result<(), SlowSocket> {
-        let text = match serde_json::to_string(frame) {
-            Ok(text) => text,
-            Err(error) => {
-                tracing::error!(event = frame.name, %error, "a frame cannot be written as JSON");
-                return Err(SlowSocket);
-            }
-        };
-        match self.queue.try_send(Message::text(text)) {
+        match self.queue.try_send(Outgoing::Event(frame.clone())) {
             // A connection that has just gone needs no closing.
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
             Err(mpsc::error::TrySendError::Full(_)) => Err(SlowSocket),

@@ -1,0 +1,151 @@
+//! What operators watch: every figure of the process in Prometheus' text format, on a listener of its own.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use serde::Serialize;
+use serde_json::Value;
+use switchyard_call_control::Control;
+use switchyard_media_worker::{Counters, Media};
+
+/// Answers `GET /metrics`, to whoever can reach it.
+pub(crate) fn router(control: Control, media: Media) -> Router {
+    Router::new().route("/metrics", get(metrics)).with_state(Figures { control, media })
+}
+
+#[derive(Clone)]
+struct Figures {
+    control: Control,
+    media: Media,
+}
+
+async fn metrics(State(Figures { control, media }): State<Figures>) -> impl IntoResponse {
+    let mut exposition = Exposition::default();
+    exposition.note_control(&control);
+    media.counters().await.iter().for_each(|counters| exposition.note_worker(counters));
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], exposition.to_string())
+}
+
+/// Samples by the name of their metric.
+#[derive(Default)]
+struct Exposition(BTreeMap<String, Metric>);
+
+struct Metric {
+    kind: Kind,
+    /// Each with its labels, as they are written.
+    samples: Vec<(String, Value)>,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    /// A total since the process started.
+    Counter,
+    Gauge,
+}
+
+impl Exposition {
+    fn note_control(&mut self, control: &Control) {
+        let (calls, hub) = (&control.calls, &control.hub);
+        self.note("calls", Kind::Gauge, "", calls.live_count().into());
+        self.note("sockets", Kind::Gauge, "", hub.socket_count().into());
+        self.note("sockets_too_slow", Kind::Counter, "", hub.slow_sockets().into());
+        self.note("events_unstored", Kind::Counter, "", calls.events_unstored().into());
+        self.note("events_lost", Kind::Counter, "", calls.events_lost().into());
+    }
+
+    fn note_worker(&mut self, Counters { worker, population, media, shell, busy, queue_depth }: &Counters) {
+        let labels = format!("{{worker=\"{worker}\"}}");
+        self.note("worker_busy_ratio", Kind::Gauge, &labels, (*busy).into());
+        self.note("worker_queue_depth", Kind::Gauge, &labels, (*queue_depth).into());
+        self.note_all("worker", Kind::Counter, &labels, shell);
+        self.note_all("media", Kind::Gauge, &labels, population);
+        self.note_all("media", Kind::Counter, &labels, media);
+    }
+
+    /// Every field, under its own name.
+    fn note_all(&mut self, part: &str, kind: Kind, labels: &str, figures: &impl Serialize) {
+        let Ok(Value::Object(figures)) = serde_json::to_value(figures) else { return };
+        for (name, value) in figures {
+            self.note(&format!("{part}_{}", snake_case(&name)), kind, labels, value);
+        }
+    }
+
+    fn note(&mut self, name: &str, kind: Kind, labels: &str, value: Value) {
+        let suffix = match kind {
+            Kind::Counter => "_total",
+            Kind::Gauge => "",
+        };
+        let metric = self.0.entry(format!("switchyard_{name}{suffix}"));
+        let metric = metric.or_insert_with(|| Metric { kind, samples: Vec::new() });
+        metric.samples.push((labels.to_owned(), value));
+    }
+}
+
+impl fmt::Display for Exposition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, Metric { kind, samples }) in &self.0 {
+            let kind = match kind {
+                Kind::Counter => "counter",
+                Kind::Gauge => "gauge",
+            };
+            writeln!(f, "# TYPE {name} {kind}")?;
+            for (labels, value) in samples {
+                writeln!(f, "{name}{labels} {value}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Of a name in camelCase, which is how counters are spelt in JSON.
+fn snake_case(name: &str) -> String {
+    let mut snake = String::with_capacity(name.len() + 8);
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() {
+            snake.push('_');
+        }
+        snake.push(letter.to_ascii_lowercase());
+    }
+    snake
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use switchyard_media_worker::{ShellCounters, media};
+
+    #[test]
+    fn every_counter_is_told_by_its_name_for_each_worker() {
+        let mut exposition = Exposition::default();
+        for worker in 0..2 {
+            let media = media::Counters { packets_sent: 7, ..media::Counters::default() };
+            let shell = ShellCounters { relay_video_dropped: 3, ..ShellCounters::default() };
+            let population = media::Population { transports: 4, ..media::Population::default() };
+            exposition.note_worker(&Counters {
+                worker,
+                population,
+                media,
+                shell,
+                busy: 0.25,
+                queue_depth: 9,
+            });
+        }
+        let text = exposition.to_string();
+        for expected in [
+            "# TYPE switchyard_media_packets_sent_total counter\n\
+             switchyard_media_packets_sent_total{worker=\"0\"} 7\n\
+             switchyard_media_packets_sent_total{worker=\"1\"} 7\n",
+            "# TYPE switchyard_media_transports gauge\nswitchyard_media_transports{worker=\"0\"} 4\n",
+            "\nswitchyard_worker_relay_video_dropped_total{worker=\"1\"} 3\n",
+            "\nswitchyard_worker_busy_ratio{worker=\"1\"} 0.25\n",
+            "\nswitchyard_worker_queue_depth{worker=\"0\"} 9\n",
+        ] {
+            assert!(text.contains(expected), "{expected} is missing in\n{text}");
+        }
+    }
+}

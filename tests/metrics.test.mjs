@@ -1,0 +1,95 @@
+// @ts-check
+/** What operators scrape, from a listener of its own. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { serverForThisFile } from './support/fixture.mjs';
+import { Peer } from './support/peer.mjs';
+import { startCallOf } from './support/people.mjs';
+import { freePort } from './support/server.mjs';
+import { until } from './support/until.mjs';
+import { Microphone } from './support/wrtc.mjs';
+
+const port = await freePort();
+const fixture = serverForThisFile({ ADMIN_PORT: String(port), MEDIA_WORKERS: '2' });
+const { use } = fixture;
+
+test('load, population and counters of every worker move while a call runs', async () => {
+  const idle = await scrape();
+  assert.deepEqual(of(idle, 'switchyard_media_transports').samples, { 0: 0, 1: 0 });
+  const { people, call } = await startCallOf(fixture.server, ['Ada', 'Ben']);
+  const ada = use(await Peer.join(people[0], call));
+  use(await Peer.join(people[1], call));
+  await ada.produce('mic', use(new Microphone()).track);
+
+  await until('packets are forwarded', async () => {
+    const { samples } = of(await scrape(), 'switchyard_media_packets_sent_total');
+    return sum(samples) > 50;
+  });
+  const running = await scrape();
+  for (const name of [
+    'switchyard_media_packets_received_total',
+    'switchyard_worker_datagrams_sent_total',
+    'switchyard_media_transports',
+    'switchyard_media_consumers',
+  ]) {
+    const [before, now] = [of(idle, name), of(running, name)];
+    assert.equal(now.kind, name.endsWith('_total') ? 'counter' : 'gauge', name);
+    assert.deepEqual(Object.keys(now.samples), ['0', '1'], name);
+    assert.ok(sum(now.samples) > sum(before.samples), `${name} stays as it was`);
+  }
+  for (const name of ['switchyard_worker_busy_ratio', 'switchyard_worker_queue_depth']) {
+    const { kind, samples } = of(running, name);
+    assert.equal(kind, 'gauge', name);
+    assert.ok(sum(samples) > 0, `${name} is nothing in a running call`);
+  }
+  assert.equal(sum(of(running, 'switchyard_worker_relay_audio_dropped_total').samples), 0);
+  assert.deepEqual(of(running, 'switchyard_calls').samples, { '': 1 });
+  assert.deepEqual(of(running, 'switchyard_sockets').samples, { '': 2 });
+});
+
+test('who can reach the server’s own port gets no metrics', async () => {
+  const answer = await fetch(`${fixture.server.url}/metrics`);
+  assert.doesNotMatch(await answer.text(), /switchyard_/);
+});
+
+/**
+ * @typedef {{ kind: string, samples: Record<string, number> }} Metric samples by worker
+ * @returns {Promise<Map<string, Metric>>}
+ */
+async function scrape() {
+  const answer = await fetch(`http://127.0.0.1:${port}/metrics`);
+  assert.equal(answer.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8');
+  const lines = (await answer.text()).split('\n');
+  assert.equal(lines.pop(), '', 'the last line has no end');
+  /** @type {Map<string, Metric>} */
+  const metrics = new Map();
+  for (const line of lines) {
+    const type = /^# TYPE (\w+) (counter|gauge)$/.exec(line);
+    if (type) {
+      assert.ok(!metrics.has(type[1]), `${type[1]} comes twice`);
+      metrics.set(type[1], { kind: type[2], samples: {} });
+      continue;
+    }
+    const sample = /^(\w+)(?:\{worker="(\d+)"\})? (\d+(?:\.\d+)?(?:e-?\d+)?)$/.exec(line);
+    assert.ok(sample, `no sample: ${line}`);
+    const [, name, worker = '', value] = sample;
+    assert.equal([...metrics.keys()].at(-1), name, `${name} stands under another metric's type`);
+    of(metrics, name).samples[worker] = Number(value);
+  }
+  return metrics;
+}
+
+/**
+ * @param {Map<string, Metric>} metrics
+ * @param {string} name
+ */
+function of(metrics, name) {
+  const metric = metrics.get(name);
+  assert.ok(metric, `there is no ${name}`);
+  return metric;
+}
+
+/** @param {Record<string, number>} samples */
+function sum(samples) {
+  return Object.values(samples).reduce((total, value) => total + value, 0);
+}
