@@ -22,11 +22,15 @@ use axum::{
     http::{HeaderName, Method, header},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
+    routing::get,
 };
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa::{OpenApi, openapi::OpenApi as Document};
-use utoipa_axum::{router::OpenApiRouter, routes};
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouter},
+    routes,
+};
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 pub(crate) use extract::bearer;
 pub(crate) use problems::Handshake;
@@ -43,10 +47,11 @@ use crate::{
 ///
 /// Dev sign-in only works when the server runs with `into_make_service_with_connect_info::<SocketAddr>()`.
 pub fn router(control: Control) -> Router {
-    let limited = declared().layer(from_fn_with_state(Arc::clone(&control.limiter), limit_address));
-    let (router, document) = limited.merge(probes()).split_for_parts();
-    router
-        .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
+    let limited = routed(DECLARED).layer(from_fn_with_state(Arc::clone(&control.limiter), limit_address));
+    limited
+        .merge(routed(PROBES))
+        .route(DOCUMENT, get(document::serve))
+        .merge(SwaggerUi::new("/docs").config(Config::from(DOCUMENT)))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .layer(DefaultBodyLimit::max(control.limits.body_bytes))
@@ -56,7 +61,8 @@ pub fn router(control: Control) -> Router {
 /// The OpenAPI 3.1 document of the router.
 #[must_use]
 pub fn openapi() -> Document {
-    declared().merge(probes()).into_openapi()
+    let api = OpenApiRouter::with_openapi(document::Api::openapi());
+    DECLARED.iter().chain(PROBES).fold(api, |api, declare| api.routes(declare())).into_openapi()
 }
 
 /// Lets the pages of the allowed origins in. Tokens travel in a header, so no credentials mode is needed.
@@ -68,50 +74,11 @@ pub fn cors(control: &Control) -> CorsLayer {
         .expose_headers([header::RETRY_AFTER])
 }
 
-fn declared() -> OpenApiRouter<Control> {
-    OpenApiRouter::with_openapi(document::Api::openapi())
-        .routes(routes!(calls::create::create_call))
-        .routes(routes!(calls::get::get_call))
-        .routes(routes!(calls::of_group::calls_of_group))
-        .routes(routes!(calls::active_of_group::active_call_of_group))
-        .routes(routes!(calls::active_of_user::active_calls_of_user))
-        .routes(routes!(calls::join::join_call))
-        .routes(routes!(calls::leave::leave_call))
-        .routes(routes!(calls::end::end_call))
-        .routes(routes!(calls::metadata::update_metadata))
-        .routes(routes!(calls::legs::legs_of_call))
-        .routes(routes!(calls::events::events_of_call))
-        .routes(routes!(calls::participants::participants_of_call))
-        .routes(routes!(calls::permit::permit_participant, calls::remove::remove_participant))
-        .routes(routes!(calls::mute::mute_producer))
-        .routes(routes!(calls::lock::lock_call))
-        .routes(routes!(groups::create::create_group, groups::list::list_groups))
-        .routes(routes!(
-            groups::get::get_group,
-            groups::put::put_group,
-            groups::rename::rename_group,
-            groups::delete::delete_group
-        ))
-        .routes(routes!(groups::members::list_members, groups::add_member::add_member))
-        .routes(routes!(
-            groups::put_member::put_member,
-            groups::set_role::set_role,
-            groups::remove_member::remove_member
-        ))
-        .routes(routes!(users::me::get_me))
-        .routes(routes!(users::put::put_user))
-        .routes(routes!(users::revoke_sessions::revoke_sessions))
-        .routes(routes!(users::search::search_users))
-        .routes(routes!(ice_servers::list_ice_servers))
-        .routes(routes!(rtp_capabilities::get_rtp_capabilities))
-        .routes(routes!(auth::dev_token))
-        .routes(routes!(admin::sweep::sweep))
-        .routes(routes!(admin::audit::list_audit))
-}
-
-/// What a load balancer asks. It is never refused for its clients' requests.
-fn probes() -> OpenApiRouter<Control> {
-    OpenApiRouter::new().routes(routes!(health::live)).routes(routes!(health::ready))
+/// One path at a time, so that there is never more than its share of the document, which as a whole takes megabytes.
+fn routed(declared: &[Declare]) -> Router<Control> {
+    declared.iter().fold(Router::new(), |router, declare| {
+        router.merge(Router::from(OpenApiRouter::new().routes(declare())))
+    })
 }
 
 /// Before anything else is looked at, so that nobody can try many tokens.
@@ -130,6 +97,56 @@ async fn not_found() -> Refusal {
 pub(crate) async fn method_not_allowed() -> Refusal {
     Refusal::new(ErrorCode::MethodNotAllowed, "this path does not know the method")
 }
+
+/// The handlers of a path, and what the document says of them.
+type Declare = fn() -> UtoipaMethodRouter<Control>;
+
+const DECLARED: &[Declare] = &[
+    || routes!(calls::create::create_call),
+    || routes!(calls::get::get_call),
+    || routes!(calls::of_group::calls_of_group),
+    || routes!(calls::active_of_group::active_call_of_group),
+    || routes!(calls::active_of_user::active_calls_of_user),
+    || routes!(calls::join::join_call),
+    || routes!(calls::leave::leave_call),
+    || routes!(calls::end::end_call),
+    || routes!(calls::metadata::update_metadata),
+    || routes!(calls::legs::legs_of_call),
+    || routes!(calls::events::events_of_call),
+    || routes!(calls::participants::participants_of_call),
+    || routes!(calls::permit::permit_participant, calls::remove::remove_participant),
+    || routes!(calls::mute::mute_producer),
+    || routes!(calls::lock::lock_call),
+    || routes!(groups::create::create_group, groups::list::list_groups),
+    || {
+        routes!(
+            groups::get::get_group,
+            groups::put::put_group,
+            groups::rename::rename_group,
+            groups::delete::delete_group
+        )
+    },
+    || routes!(groups::members::list_members, groups::add_member::add_member),
+    || {
+        routes!(
+            groups::put_member::put_member,
+            groups::set_role::set_role,
+            groups::remove_member::remove_member
+        )
+    },
+    || routes!(users::me::get_me),
+    || routes!(users::put::put_user),
+    || routes!(users::revoke_sessions::revoke_sessions),
+    || routes!(users::search::search_users),
+    || routes!(ice_servers::list_ice_servers),
+    || routes!(rtp_capabilities::get_rtp_capabilities),
+    || routes!(auth::dev_token),
+    || routes!(admin::sweep::sweep),
+    || routes!(admin::audit::list_audit),
+];
+/// What a load balancer asks. It is never refused for its clients' requests.
+const PROBES: &[Declare] = &[|| routes!(health::live), || routes!(health::ready)];
+const DOCUMENT: &str = "/openapi.json";
 
 #[cfg(test)]
 mod tests;

@@ -38,7 +38,8 @@ struct DevToken {
 
 impl Api {
     pub(crate) fn new(options: &Options) -> Result<Self> {
-        let client = Client::builder().timeout(TIMEOUT).no_proxy().build()?;
+        let client =
+            Client::builder().timeout(TIMEOUT).no_proxy().pool_max_idle_per_host(IDLE_CONNECTIONS).build()?;
         Ok(Self {
             client,
             base: options.server.url.clone(),
@@ -167,6 +168,8 @@ pub(crate) fn setting_to_raise(status: u16, code: &str) -> &'static str {
 }
 
 const TIMEOUT: Duration = Duration::from_secs(20);
+/// Peers sign in together and never ask again; a connection left open would be memory of the server's for nothing.
+const IDLE_CONNECTIONS: usize = 16;
 /// Longer than any run.
 const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3_600);
 

@@ -58,10 +58,11 @@ impl Exposition {
         self.note("events_lost", Kind::Counter, "", calls.events_lost().into());
     }
 
-    fn note_worker(&mut self, Counters { worker, population, media, shell, busy, queue_depth }: &Counters) {
+    fn note_worker(&mut self, Counters { worker, population, media, shell, busy, queue_depth, shed }: &Counters) {
         let labels = format!("{{worker=\"{worker}\"}}");
         self.note("worker_busy_ratio", Kind::Gauge, &labels, (*busy).into());
         self.note("worker_queue_depth", Kind::Gauge, &labels, (*queue_depth).into());
+        self.note("worker_shed_steps", Kind::Gauge, &labels, (*shed).into());
         self.note_all("worker", Kind::Counter, &labels, shell);
         self.note_all("media", Kind::Gauge, &labels, population);
         self.note_all("media", Kind::Counter, &labels, media);
@@ -133,6 +134,7 @@ mod tests {
                 shell,
                 busy: 0.25,
                 queue_depth: 9,
+                shed: 2,
             });
         }
         let text = exposition.to_string();

@@ -10,11 +10,12 @@ use anyhow::Context;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderValue, header};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::serve::ListenerExt;
 use switchyard_call_control::address::note_client_address;
 use switchyard_call_control::auth::SignIn;
-use switchyard_call_control::signaling::{SocketIoCarrier, WebSocketCarrier};
+use switchyard_call_control::signaling::WebSocketCarrier;
+use switchyard_call_control::signaling::socketio::{SocketIoCarrier, keep_little};
 use switchyard_call_control::{Control, rest};
 use switchyard_media_worker::Media;
 use tokio::net::{TcpListener, TcpStream};
@@ -88,6 +89,7 @@ fn app(control: Control) -> (Router, Carriers) {
         .merge(route)
         .fallback(page::serve)
         .layer(layer)
+        .layer(from_fn(keep_little))
         .layer(cors)
         .layer(SetResponseHeaderLayer::if_not_present(
             header::X_CONTENT_TYPE_OPTIONS,

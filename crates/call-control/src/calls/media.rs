@@ -17,6 +17,7 @@ mod source;
 mod transports;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use switchyard_media_worker::media::ortc::{RtpCapabilities, TransportParameters};
 use switchyard_media_worker::media::{
@@ -58,7 +59,7 @@ pub struct CallMedia {
 struct LegMedia {
     user: UserId,
     permissions: Permissions,
-    capabilities: Option<RtpCapabilities>,
+    capabilities: Option<Arc<RtpCapabilities>>,
     send: Option<TransportId>,
     recv: Option<TransportId>,
     producers: HashSet<ProducerId>,
@@ -157,12 +158,14 @@ impl CallMedia {
         Ok((transports, consumed))
     }
 
-    /// Remembers what a leg can decode.
+    /// Remembers what a leg can decode: once for all that can decode the same, which is kilobytes long.
     ///
     /// # Errors
     /// `not_in_call` for an unknown leg.
     pub fn set_capabilities(&mut self, leg: LegId, capabilities: RtpCapabilities) -> Result<(), Refusal> {
-        self.leg_mut(leg)?.capabilities = Some(capabilities);
+        let mut known = self.legs.values().filter_map(|leg| leg.capabilities.as_ref());
+        let same = known.find(|known| ***known == capabilities).cloned();
+        self.leg_mut(leg)?.capabilities = Some(same.unwrap_or_else(|| Arc::new(capabilities)));
         Ok(())
     }
 

@@ -102,7 +102,8 @@ impl Calls {
             every.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 every.tick().await;
-                chore(calls.clone()).await;
+                // Between its turns a chore keeps no room for what it does.
+                Box::pin(chore(calls.clone())).await;
             }
         }));
     }

@@ -1,5 +1,8 @@
 //! What the OpenAPI document says besides the operations.
 
+use std::sync::LazyLock;
+
+use axum::http::{HeaderName, header};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -8,7 +11,11 @@ use utoipa::{
     },
 };
 
-use crate::{error::Problem, signaling};
+use super::openapi;
+use crate::{
+    error::{ErrorCode, Problem, Refusal},
+    signaling,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -42,6 +49,13 @@ impl Modify for Bearer {
         );
         document.components.get_or_insert_default().add_security_scheme("token", scheme);
     }
+}
+
+/// Answers with the document. It is made when it is first asked for, and kept as text.
+pub(super) async fn serve() -> Result<([(HeaderName, &'static str); 1], &'static str), Refusal> {
+    static TEXT: LazyLock<Option<String>> = LazyLock::new(|| openapi().to_json().ok());
+    let text = TEXT.as_deref().ok_or(Refusal::new(ErrorCode::Internal, "the document cannot be written"))?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], text))
 }
 
 const PROSE: &str = "\

@@ -25,6 +25,8 @@ use crate::ids::{CallId, LegId};
 use crate::store::now;
 
 /// A registered socket. It has to be closed with [`Session::close`].
+///
+/// What its methods do is boxed while it is being done, so that a socket that waits keeps no room for it.
 pub struct Session {
     control: Control,
     admission: Admission,
@@ -57,6 +59,10 @@ impl Session {
 
     /// Tells a new socket which calls it could join.
     pub async fn greet(&mut self) {
+        Box::pin(self.tell_active_calls()).await;
+    }
+
+    async fn tell_active_calls(&mut self) {
         // Whoever was signed out everywhere while this socket was on its way here was not known to be on it.
         if self.control.remember(&self.admission.identity).await == Err(AuthError::Revoked) {
             self.overstays_at = Some(Instant::now());
@@ -72,7 +78,7 @@ impl Session {
 
     /// Does what one event asks. Cancelling it may leave the request done but unanswered.
     pub async fn answer(&mut self, event: &str, payload: &str, now: DateTime<Utc>) -> Ack {
-        let result = AssertUnwindSafe(self.try_answer(event, payload, now)).catch_unwind().await;
+        let result = AssertUnwindSafe(Box::pin(self.try_answer(event, payload, now))).catch_unwind().await;
         Ack(result.unwrap_or_else(|_| {
             tracing::error!("answering a request panicked");
             Err(Refusal::new(ErrorCode::Internal, "the error was logged"))
@@ -89,6 +95,10 @@ impl Session {
 
     /// The socket is gone.
     pub async fn close(self, farewell: Farewell) {
+        Box::pin(self.end_legs(farewell)).await;
+    }
+
+    async fn end_legs(self, farewell: Farewell) {
         let (calls, actor, user) = (&self.control.calls, self.actor(), self.admission.identity.user_id);
         for (call, leg) in self.control.hub.unregister(self.socket) {
             let ended = match farewell {

@@ -12,6 +12,10 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::extract::{OriginalUri, Request};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::Response;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use socketioxide::SocketIo;
@@ -59,6 +63,24 @@ impl SocketIoCarrier {
     pub async fn close(&self) {
         self.io.close().await;
     }
+}
+
+/// A middleware for the requests of this carrier, which keeps each for as long as its socket lives. Headers and path of
+/// a request are pieces of the buffer that it was read into, 8 KiB that go only when all of them are gone: those that
+/// matter are copied, the others forgotten.
+pub async fn keep_little(mut request: Request, next: Next) -> Response {
+    if request.uri().path().starts_with("/socket.io") {
+        *request.headers_mut() = KEPT_HEADERS
+            .iter()
+            .filter_map(|name| Some((name, request.headers().get(name)?)))
+            .filter_map(|(name, value)| Some((name.clone(), HeaderValue::from_bytes(value.as_bytes()).ok()?)))
+            .collect();
+        if let Ok(uri) = request.uri().to_string().parse() {
+            *request.uri_mut() = uri;
+            request.extensions_mut().remove::<OriginalUri>();
+        }
+    }
+    next.run(request).await
 }
 
 /// The connect middleware: lets a socket in by its token.
@@ -119,7 +141,7 @@ struct Auth {
 }
 
 #[derive(Clone)]
-struct Mailbox(mpsc::Sender<Letter>);
+struct Mailbox(mpsc::Sender<Box<Letter>>);
 
 /// Handed from the middleware to the handler of the same socket.
 #[derive(Clone)]
@@ -127,11 +149,11 @@ struct Entrance(Arc<Mutex<Option<Admitted>>>);
 
 struct Admitted {
     admission: Admission,
-    letters: mpsc::Receiver<Letter>,
+    letters: mpsc::Receiver<Box<Letter>>,
     farewell: watch::Receiver<Option<DisconnectReason>>,
 }
 
-/// One event, and whom to answer.
+/// One event, and whom to answer. Boxed in its mailbox, which has room for dozens of them from the first on.
 struct Letter {
     /// As it came: `["name", payload]`.
     packet: Result<Value, Refusal>,
@@ -171,7 +193,7 @@ impl FromMessage<LocalAdapter> for Posted {
         let waiting = mailbox.max_capacity() - mailbox.capacity();
         let too_many = || Refusal::new(ErrorCode::RateLimited, "too many requests wait for an answer");
         let packet = if waiting < MAX_REQUESTS { Ok(packet) } else { Err(too_many()) };
-        let letter = Letter { packet, ack_id, socket };
+        let letter = Box::new(Letter { packet, ack_id, socket });
         // What cannot even be refused must not be lost unnoticed: the socket goes with it.
         if let Err(mpsc::error::TrySendError::Full(letter)) = mailbox.try_send(letter) {
             tokio::spawn(disconnect(letter.socket.into()));
@@ -216,6 +238,14 @@ fn farewell_of(reason: Option<DisconnectReason>) -> Farewell {
     }
 }
 
+/// What the library asks for: the handshake of RFC 6455 §4.2.1, and how to read what is posted.
+const KEPT_HEADERS: [HeaderName; 5] = [
+    header::CONNECTION,
+    header::UPGRADE,
+    header::SEC_WEBSOCKET_KEY,
+    header::SEC_WEBSOCKET_VERSION,
+    header::CONTENT_TYPE,
+];
 /// Twice this is how long a dead connection goes unnoticed.
 const PING: Duration = Duration::from_secs(10);
 /// The longest request is a join with a browser's capabilities, some 20 kB.

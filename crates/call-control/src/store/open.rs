@@ -1,6 +1,6 @@
 //! Opening and migrating a database.
 
-use std::{str::FromStr, time::Duration};
+use std::{num::NonZeroUsize, ops::RangeInclusive, str::FromStr, time::Duration};
 
 use sqlx::{
     ConnectOptions, Connection, Executor, PgConnection, PgPool, SqliteConnection, SqlitePool,
@@ -73,17 +73,26 @@ async fn open_sqlite(url: &str) -> Result<Db, StoreError> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
+        .pragma("cache_size", SQLITE_CACHE)
         .busy_timeout(PATIENCE);
     migrate_sqlite(&options).await?;
     let pool = async |connections| -> Result<SqlitePool, sqlx::Error> {
         SqlitePoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(PATIENCE)
+            .idle_timeout(SQLITE_IDLE)
             .test_before_acquire(false)
             .connect_with(options.clone())
             .await
     };
-    Ok(Db::Sqlite { readers: Gate::new(pool(SQLITE_READERS).await?), writer: Gate::new(pool(1).await?) })
+    Ok(Db::Sqlite { readers: Gate::new(pool(sqlite_readers()).await?), writer: Gate::new(pool(1).await?) })
+}
+
+/// Any number of connections reads while one writes, but more than there are cores only wait for each other, and each
+/// is a thread with a cache of its own.
+fn sqlite_readers() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    u32::try_from(cores).unwrap_or(u32::MAX).clamp(*SQLITE_READERS.start(), *SQLITE_READERS.end())
 }
 
 /// SQLite lets two connections neither switch a new file to WAL at once nor wait for each other's turn at it.
@@ -168,8 +177,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a start waits for another server that is migrating.
 const MIGRATION_PATIENCE: Duration = Duration::from_secs(60);
 const MIGRATION_RETRY: Duration = Duration::from_millis(50);
-/// Any number of connections reads while one writes.
-const SQLITE_READERS: u32 = 8;
+const SQLITE_READERS: RangeInclusive<u32> = 2..=8;
+/// Pages of each connection, as negative KiB. What is not there is in the system's cache.
+const SQLITE_CACHE: &str = "-512";
+/// How long a connection is kept that nobody needs.
+const SQLITE_IDLE: Duration = Duration::from_secs(60);
 const POSTGRES_CONNECTIONS: u32 = 16;
 /// Milliseconds. What this side has given up must not go on holding locks over there.
 const ABANDONED_WORK_ENDS: [(&str, &str); 3] = [

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use axum::middleware::from_fn;
 use serde_json::Value;
 use switchyard_media_worker::{Media, MediaConfig, Sending};
 use tempfile::TempDir;
@@ -17,7 +18,8 @@ use crate::groups::GroupsManagedBy;
 use crate::ice::IceServers;
 use crate::ids::{GroupId, UserId};
 use crate::limits::Limits;
-use crate::signaling::{SocketIoCarrier, WebSocketCarrier};
+use crate::signaling::WebSocketCarrier;
+use crate::signaling::socketio::{SocketIoCarrier, keep_little};
 use crate::store::{Role, now};
 use crate::testing::by as actor;
 use crate::{Control, ControlConfig};
@@ -70,7 +72,9 @@ impl World {
         let (route, web_sockets) = WebSocketCarrier::new(control.clone());
         let listener = TcpListener::bind((loopback, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, route.layer(layer)).await });
+        tokio::spawn(
+            async move { axum::serve(listener, route.layer(layer).layer(from_fn(keep_little))).await },
+        );
         Self { control, address, web_sockets, _data: data }
     }
 
