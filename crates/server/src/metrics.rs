@@ -58,7 +58,10 @@ impl Exposition {
         self.note("events_lost", Kind::Counter, "", calls.events_lost().into());
     }
 
-    fn note_worker(&mut self, Counters { worker, population, media, shell, busy, queue_depth, shed }: &Counters) {
+    fn note_worker(
+        &mut self,
+        Counters { worker, population, media, shell, busy, queue_depth, shed }: &Counters,
+    ) {
         let labels = format!("{{worker=\"{worker}\"}}");
         self.note("worker_busy_ratio", Kind::Gauge, &labels, (*busy).into());
         self.note("worker_queue_depth", Kind::Gauge, &labels, (*queue_depth).into());
