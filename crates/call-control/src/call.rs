@@ -25,10 +25,7 @@ mod status;
 mod transition;
 mod view;
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use switchyard_media_worker::media::RouterId;
@@ -292,8 +289,13 @@ impl Call {
     /// Who is in the call, in the order they came.
     #[must_use]
     pub fn participants(&self) -> Vec<UserId> {
-        let mut seen = HashSet::new();
-        self.open_legs().map(|leg| leg.person.id).filter(|user| seen.insert(*user)).collect()
+        let mut users = Vec::new();
+        for leg in self.open_legs() {
+            if !users.contains(&leg.person.id) {
+                users.push(leg.person.id);
+            }
+        }
+        users
     }
 
     /// The open leg of this user that the token of this hash was given for.

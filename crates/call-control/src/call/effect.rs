@@ -226,12 +226,11 @@ impl Event {
             Self::CallEnded { ending, duration_seconds } => {
                 json!({ "reason": ending, "durationSeconds": duration_seconds })
             }
-            // Who else was there is what the events before tell; to repeat it in each would grow with its square.
-            Self::LegJoined { leg, person, participants: _, first } => {
-                json!({ "legId": leg, "userId": person.id, "name": person.name, "first": first })
+            Self::LegJoined { leg, person, participants, first } => {
+                json!({ "legId": leg, "userId": person.id, "name": person.name, "participants": participants, "first": first })
             }
-            Self::LegLeft { leg, person, reason, participants: _, last } => {
-                json!({ "legId": leg, "userId": person.id, "name": person.name, "reason": reason, "last": last })
+            Self::LegLeft { leg, person, reason, participants, last } => {
+                json!({ "legId": leg, "userId": person.id, "name": person.name, "reason": reason, "participants": participants, "last": last })
             }
             Self::Media(MediaChange::ProducerOpened(producer)) => json!(producer),
             Self::Media(

@@ -2,11 +2,8 @@
 //!
 //! The library runs every event handler in a task of its own, so order would be lost; extractors, however, run
 //! in the order of arrival. `Posted` is an extractor that puts the event into its socket's bounded mailbox,
-//! which one task per socket empties. The same task hands on the events for its socket: they wait as they are shared
-//! by all their readers, and are written out as the socket gets round to them. Handlers are registered while the socket is still being admitted: an event
+//! which one task per socket empties. Handlers are registered while the socket is still being admitted: an event
 //! that arrives together with the connect packet is answered like any other.
-
-mod outgoing;
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,17 +15,15 @@ use axum::middleware::Next;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use socketioxide::SocketIo;
 use socketioxide::adapter::LocalAdapter;
 use socketioxide::extract::{AckSender, Extension, SocketRef, State, TryData};
 use socketioxide::handler::{ConnectHandler, FromMessage, FromMessageParts, Value};
 use socketioxide::layer::SocketIoLayer;
 use socketioxide::socket::{DisconnectReason, Socket};
+use socketioxide::{SendError, SocketError, SocketIo};
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep;
 
-use outgoing::Outgoing;
-
+use super::hub::{Closing, Frame, Outlet, SlowSocket};
 use super::reply::Ack;
 use super::session::{Admission, AdmissionError, Farewell, Session};
 use crate::Control;
@@ -49,7 +44,7 @@ impl SocketIoCarrier {
             .ping_interval(PING)
             .ping_timeout(PING)
             .connect_timeout(PING)
-            .max_buffer_size(outgoing::MAX_WRITTEN)
+            .max_buffer_size(MAX_OUTGOING)
             .max_payload(MAX_MESSAGE as u64)
             .ws_max_message_size(MAX_MESSAGE)
             .ws_max_frame_size(MAX_MESSAGE)
@@ -107,27 +102,25 @@ async fn admit(
 async fn serve(socket: SocketRef, State(control): State<Control>, Extension(entrance): Extension<Entrance>) {
     let Some(admitted) = entrance.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
     let Admitted { admission, mut letters, mut farewell } = admitted;
-    let (outlet, mut outgoing) = outgoing::queue(socket.clone());
-    let mut session = Session::open(control, admission, Box::new(outlet));
-    outgoing.during(session.greet()).await;
+    let mut session = Session::open(control, admission, Box::new(SocketOutlet(socket.clone())));
+    session.greet().await;
     let overstayed = loop {
         tokio::select! {
             biased;
             _ = farewell.changed() => break false,
             () = session.overstayed() => break true,
             letter = letters.recv() => match letter {
-                Some(letter) => letter.answer(&mut session, &mut outgoing).await,
+                Some(letter) => letter.answer(&mut session).await,
                 None => break false,
             },
-            never = outgoing.flow() => match never {},
         }
     };
     letters.close();
     while let Some(letter) = letters.recv().await {
-        letter.answer(&mut session, &mut outgoing).await;
+        letter.answer(&mut session).await;
     }
     if overstayed {
-        outgoing.during(session.close(Farewell::Overstayed)).await;
+        session.close(Farewell::Overstayed).await;
         disconnect(socket).await;
     } else {
         let reason = *farewell.borrow();
@@ -153,28 +146,20 @@ struct Admitted {
     farewell: watch::Receiver<Option<DisconnectReason>>,
 }
 
-/// One event, and whom to answer. Boxed in its mailbox, which has room for dozens of them from the first on.
+/// One event as it came: `["name", payload]`. Boxed: a mailbox has room for dozens of them from the first on.
 struct Letter {
-    /// As it came: `["name", payload]`.
-    packet: Result<Value, Refusal>,
-    ack_id: Option<i64>,
-    socket: Arc<Socket<LocalAdapter>>,
+    packet: Value,
+    ack: AckSender,
+    socket: SocketRef,
 }
 
 impl Letter {
-    async fn answer(self, session: &mut Session, outgoing: &mut Outgoing) {
-        let Self { packet, ack_id, socket } = self;
-        let ack = match packet.and_then(|packet| open_packet(&packet)) {
-            Ok((name, payload)) => outgoing.during(session.answer(&name, payload.get(), now())).await,
+    async fn answer(self, session: &mut Session) {
+        let ack = match open_packet(&self.packet) {
+            Ok((name, payload)) => session.answer(&name, payload.get(), now()).await,
             Err(refusal) => Ack(Err(refusal)),
         };
-        outgoing::once_there_is_room(|| {
-            // An attempt uses the sender up, and only the extractor makes another; of the packet it takes nothing.
-            let Ok(sender) =
-                AckSender::from_message_parts(&socket, &mut Value::Str("".into(), None), &ack_id);
-            sender.send(&ack)
-        })
-        .await;
+        send_ack(&self.socket, self.ack, &ack);
     }
 }
 
@@ -186,26 +171,48 @@ impl FromMessage<LocalAdapter> for Posted {
 
     fn from_message(
         socket: Arc<Socket<LocalAdapter>>,
-        packet: Value,
+        mut packet: Value,
         ack_id: Option<i64>,
     ) -> Result<Self, Infallible> {
+        let Ok(ack) = AckSender::from_message_parts(&socket, &mut packet, &ack_id);
         let Some(Mailbox(mailbox)) = socket.extensions.get() else { return Ok(Self) };
-        let waiting = mailbox.max_capacity() - mailbox.capacity();
-        let too_many = || Refusal::new(ErrorCode::RateLimited, "too many requests wait for an answer");
-        let packet = if waiting < MAX_REQUESTS { Ok(packet) } else { Err(too_many()) };
-        let letter = Box::new(Letter { packet, ack_id, socket });
-        // What cannot even be refused must not be lost unnoticed: the socket goes with it.
+        let letter = Box::new(Letter { packet, ack, socket: socket.into() });
         if let Err(mpsc::error::TrySendError::Full(letter)) = mailbox.try_send(letter) {
-            tokio::spawn(disconnect(letter.socket.into()));
+            let letter = *letter;
+            let refusal = Refusal::new(ErrorCode::RateLimited, "too many requests wait for an answer");
+            send_ack(&letter.socket, letter.ack, &Ack(Err(refusal)));
         }
         Ok(Self)
+    }
+}
+
+struct SocketOutlet(SocketRef);
+
+impl Outlet for SocketOutlet {
+    fn send(&self, frame: &Frame) -> Result<(), SlowSocket> {
+        match self.0.emit(frame.name, &frame.data) {
+            // A socket that has just gone needs no closing: its disconnect is on the way.
+            Ok(()) | Err(SendError::Socket(SocketError::Closed) | SendError::Serialize(_)) => Ok(()),
+            Err(SendError::Socket(SocketError::InternalChannelFull)) => Err(SlowSocket),
+        }
+    }
+
+    fn close(&self, _why: Closing) {
+        tokio::spawn(disconnect(self.0.clone()));
     }
 }
 
 /// The goodbye needs room in the queue whose fullness may be its cause; the heartbeat ends the wait at last.
 async fn disconnect(socket: SocketRef) {
     while socket.connected() && socket.clone().disconnect().is_err() {
-        sleep(DISCONNECT_RETRY).await;
+        tokio::time::sleep(DISCONNECT_RETRY).await;
+    }
+}
+
+/// An answer that does not fit the queue must not be lost unnoticed: the socket goes with it.
+fn send_ack(socket: &SocketRef, ack: AckSender, answer: &Ack) {
+    if let Err(SendError::Socket(SocketError::InternalChannelFull)) = ack.send(answer) {
+        tokio::spawn(disconnect(socket.clone()));
     }
 }
 
@@ -251,9 +258,9 @@ const PING: Duration = Duration::from_secs(10);
 /// The longest request is a join with a browser's capabilities, some 20 kB.
 const MAX_MESSAGE: usize = 256 * 1024;
 /// Requests of one socket that wait for their turn.
-const MAX_REQUESTS: usize = 256;
-/// Those, and the refusals of what came after them.
-const MAILBOX: usize = 4096;
+const MAILBOX: usize = 256;
+/// Packets on their way to one socket; one that lets more pile up is closed.
+const MAX_OUTGOING: usize = 4096;
 const DISCONNECT_RETRY: Duration = Duration::from_millis(100);
 
 #[cfg(test)]

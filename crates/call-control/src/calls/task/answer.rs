@@ -1,7 +1,5 @@
 //! Answering requests.
 
-use std::collections::HashMap;
-
 use aws_lc_rs::digest;
 use switchyard_media_worker::media::ortc::router_rtp_capabilities;
 
@@ -194,15 +192,16 @@ impl CallTask {
 
     fn participants(&self) -> Vec<ParticipantView> {
         let mut participants: Vec<ParticipantView> = Vec::new();
-        let mut places = HashMap::new();
         for leg in self.call.open_legs() {
-            let user_id = leg.person.id;
-            let place = *places.entry(user_id).or_insert(participants.len());
-            if place == participants.len() {
-                let (name, permissions) = (leg.person.name.clone(), self.call.permissions(user_id));
-                participants.push(ParticipantView { user_id, name, legs: Vec::new(), permissions });
+            match participants.iter_mut().find(|participant| participant.user_id == leg.person.id) {
+                Some(participant) => participant.legs.push(leg.id),
+                None => participants.push(ParticipantView {
+                    user_id: leg.person.id,
+                    name: leg.person.name.clone(),
+                    legs: vec![leg.id],
+                    permissions: self.call.permissions(leg.person.id),
+                }),
             }
-            participants[place].legs.push(leg.id);
         }
         participants
     }

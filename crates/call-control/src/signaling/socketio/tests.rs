@@ -1,15 +1,10 @@
 mod media;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
 use crate::call::CallType;
-use crate::ids::{CallId, LegId, UserId};
-use crate::signaling::event::{CallSignal, ServerEvent};
-use crate::signaling::hub::{Audience, Frame};
 use crate::signaling::testing::socketio_client::Client;
 use crate::signaling::testing::world::World;
 use crate::store::now;
@@ -137,42 +132,6 @@ async fn a_flood_is_answered_to_the_last_request_and_what_is_accepted_stays_in_o
         }
     }
     assert!(accepted >= 200, "only {accepted} requests were accepted");
-}
-
-#[tokio::test]
-async fn a_socket_that_falls_behind_gets_every_event_in_order_and_its_answer_after_them() {
-    let world = World::new().await;
-    let (mut alice, mut bob, call) = two_in_a_call(&world).await;
-    let waiting = 3_000;
-    // Nothing is sent in between: whoever tells does not wait, so more pile up than the library's queue holds.
-    for number in 0..waiting {
-        world.control.hub.send(&Audience::Call(call_id(&call)), &signal(&call, number));
-    }
-    let id = alice.post("call:sync", &json!({"callId": call})).await;
-    assert_eq!(alice.ack(id).await["ok"], true);
-    let behind = alice.pending().iter().filter(|name| **name == "call:signal").count();
-    assert_eq!(behind, waiting as usize, "the answer came before what was told earlier");
-    for socket in [&mut alice, &mut bob] {
-        for number in 0..waiting {
-            assert_eq!(socket.event("call:signal").await["payload"], number);
-        }
-    }
-}
-
-#[tokio::test]
-async fn events_wait_as_one_copy_for_all_and_whoever_lets_too_many_pile_up_is_closed() {
-    let world = World::new().await;
-    let (_alice, _bob, call) = two_in_a_call(&world).await;
-    let (hub, everybody) = (&world.control.hub, Audience::Call(call_id(&call)));
-    let frame = Frame::new(&signal(&call, 0)).unwrap();
-    for _ in 0..1_000 {
-        assert_eq!(hub.post(&everybody, &frame), 2);
-    }
-    assert_eq!(Arc::strong_count(&frame.data), 2 * 1_000 + 1);
-    for _ in 0..5_000 {
-        hub.post(&everybody, &frame);
-    }
-    assert_eq!(hub.slow_sockets(), 2);
 }
 
 #[tokio::test]
@@ -343,21 +302,6 @@ async fn two_in_a_call(world: &World) -> (Client, Client, Value) {
     }
     let [alice, bob] = sockets;
     (alice, bob, call)
-}
-
-fn call_id(call: &Value) -> CallId {
-    serde_json::from_value(call.clone()).unwrap()
-}
-
-/// As if somebody had said it.
-fn signal(call: &Value, number: u32) -> ServerEvent {
-    ServerEvent::CallSignal(CallSignal {
-        call_id: call_id(call),
-        kind: "number".to_owned(),
-        payload: to_raw_value(&number).unwrap(),
-        from_user_id: UserId::random(),
-        from_leg_id: LegId::random(),
-    })
 }
 
 fn numbered(call: &Value, number: u32) -> Value {

@@ -56,20 +56,13 @@ where
 
 async fn write<S>(
     mut sink: SplitSink<WebSocketStream<S>, Message>,
-    mut outgoing: mpsc::Receiver<Outgoing>,
+    mut outgoing: mpsc::Receiver<Message>,
     goodbye: oneshot::Receiver<Option<CloseFrame>>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    while let Some(first) = outgoing.recv().await {
-        let mut next = Some(first);
-        while let Some(outgoing_now) = next {
-            if sink.feed(outgoing_now.into_message()).await.is_err() {
-                return;
-            }
-            next = outgoing.try_recv().ok();
-        }
-        if sink.flush().await.is_err() {
+    while let Some(message) = outgoing.recv().await {
+        if sink.send(message).await.is_err() {
             return;
         }
     }
@@ -82,7 +75,7 @@ async fn write<S>(
 
 struct Connection<S> {
     requests: SplitStream<WebSocketStream<S>>,
-    queue: mpsc::Sender<Outgoing>,
+    queue: mpsc::Sender<Message>,
     stop: CancellationToken,
     pulse: Pulse,
 }
@@ -180,7 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             tracing::error!(%error, "an answer cannot be written as JSON");
             Ending::Lost
         })?;
-        self.queue.try_send(Outgoing::Answer(text)).map_err(|error| match error {
+        self.queue.try_send(Message::text(text)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Ending::LetGo(Closing::TooSlow),
             mpsc::error::TrySendError::Closed(_) => Ending::Lost,
         })
@@ -201,7 +194,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                 }
                 alive = self.pulse.check() => {
-                    if !alive || self.queue.try_send(Outgoing::Ping).is_err() {
+                    if !alive || self.queue.try_send(Message::Ping(Bytes::new())).is_err() {
                         return Err(Ending::Lost);
                     }
                 }
@@ -240,32 +233,21 @@ impl Pulse {
     }
 }
 
-/// What waits for its turn to be sent.
-enum Outgoing {
-    /// As it is shared by all its readers.
-    Event(Frame),
-    Answer(String),
-    Ping,
-}
-
-impl Outgoing {
-    fn into_message(self) -> Message {
-        match self {
-            Self::Event(frame) => Message::text(frame::event(&frame)),
-            Self::Answer(text) => Message::text(text),
-            Self::Ping => Message::Ping(Bytes::new()),
-        }
-    }
-}
-
 struct QueueOutlet {
-    queue: mpsc::Sender<Outgoing>,
+    queue: mpsc::Sender<Message>,
     close: watch::Sender<Option<Closing>>,
 }
 
 impl Outlet for QueueOutlet {
     fn send(&self, frame: &Frame) -> Result<(), SlowSocket> {
-        match self.queue.try_send(Outgoing::Event(frame.clone())) {
+        let text = match serde_json::to_string(frame) {
+            Ok(text) => text,
+            Err(error) => {
+                tracing::error!(event = frame.name, %error, "a frame cannot be written as JSON");
+                return Err(SlowSocket);
+            }
+        };
+        match self.queue.try_send(Message::text(text)) {
             // A connection that has just gone needs no closing.
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
             Err(mpsc::error::TrySendError::Full(_)) => Err(SlowSocket),

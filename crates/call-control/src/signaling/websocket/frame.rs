@@ -7,7 +7,6 @@ use serde_json::value::RawValue;
 
 use crate::error::{ErrorCode, Refusal};
 use crate::signaling::command::Text;
-use crate::signaling::hub::Frame;
 use crate::signaling::reply::Ack;
 
 /// The event of the first frame of a client that could not send its token in a header.
@@ -47,11 +46,6 @@ impl<'a> Request<'a> {
             refusal: Refusal::new(ErrorCode::BadRequest, format!("a frame is {{id?, event, data}}: {error}")),
         })
     }
-}
-
-/// The text of an event.
-pub(super) fn event(Frame { name, data }: &Frame) -> String {
-    format!(r#"{{"event":"{name}","data":{}}}"#, data.get())
 }
 
 /// The text of an answer.
