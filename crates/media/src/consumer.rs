@@ -286,7 +286,7 @@ impl Consumer {
 
     fn take(&mut self, arrival: &Arrival, ends_picture: bool) -> Offer {
         let Slot::Taken(segment, outgoing) = self.numbering.take(arrival) else { return Offer::Ignore };
-        self.sent.insert(Record {
+        let record = Record {
             outgoing: outgoing as u32,
             incoming: arrival.sequence as u32,
             sent: 0,
@@ -295,7 +295,8 @@ impl Consumer {
             ends_picture,
             padding: 0,
             retransmissions: 0,
-        });
+        };
+        self.sent.insert(record, arrival.at);
         Offer::Send { outgoing }
     }
 }
@@ -317,9 +318,9 @@ pub(crate) struct Start {
     pub(crate) rtx_sequence: u16,
 }
 
-/// Some two seconds of video at 5 Mbit/s.
+/// At most, some two seconds of video at 5 Mbit/s.
 const VIDEO_RECORDS: usize = 1024;
-/// Some two seconds of audio.
+/// At most, some two seconds of audio.
 const AUDIO_RECORDS: usize = 128;
 
 /// Retransmissions of one packet after which a receiver has to ask for a key frame.

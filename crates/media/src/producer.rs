@@ -19,7 +19,7 @@ use crate::router::{ConsumerKey, TransportKey};
 use crate::rtp::{Header, PayloadType, Rid, Ssrc};
 pub(crate) use arrival::{Arrival, Extent, SenderClock};
 pub(crate) use encoding::{Accepted, Encoding};
-pub(crate) use history::{Carried, Content, MAX_PAYLOAD, Stored};
+pub(crate) use history::{Carried, Content, MAX_PAYLOAD, RETENTION, Stored};
 use intake::{Intake, next_life};
 pub(crate) use intake::{Media, RtxStream};
 pub(crate) use origin::{Origin, Upstream};

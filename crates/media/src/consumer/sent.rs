@@ -1,11 +1,17 @@
 //! What a consumer sent, by its own sequence numbers: enough to send it again.
 
 use crate::consumer::segments::SegmentId;
+use crate::producer::RETENTION;
+use std::time::Instant;
 
-/// The last packets handed to the wire, [`Record`]s only; payloads stay in the producer's history.
+/// The last packets handed to the wire, [`Record`]s only; payloads stay in the producer's history. The ring grows until
+/// it holds what was sent within [`RETENTION`], as long as payloads are kept.
 #[derive(Debug)]
 pub(crate) struct SentPackets {
-    ring: Box<[Option<Record>]>,
+    ring: Vec<Option<Record>>,
+    /// When the ring's first place was last taken since it grew.
+    lap: Option<Instant>,
+    limit: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,12 +33,15 @@ pub(crate) struct Record {
 }
 
 impl SentPackets {
-    /// Remembers `packets`, a power of two.
-    pub(crate) fn new(packets: usize) -> Self {
-        Self { ring: vec![None; packets.next_power_of_two()].into_boxed_slice() }
+    /// Remembers at most `limit` packets, a power of two.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { ring: vec![None; INITIAL_RECORDS.min(limit)], lap: None, limit }
     }
 
-    pub(crate) fn insert(&mut self, record: Record) {
+    pub(crate) fn insert(&mut self, record: Record, now: Instant) {
+        if self.index(record.outgoing) == 0 {
+            self.begin_lap(now);
+        }
         let index = self.index(record.outgoing);
         self.ring[index] = Some(record);
     }
@@ -42,23 +51,58 @@ impl SentPackets {
         self.ring[index].as_mut().filter(|record| record.outgoing == outgoing)
     }
 
+    /// Grows the ring if it turned over too fast.
+    fn begin_lap(&mut self, now: Instant) {
+        let before = self.lap.replace(now);
+        let is_too_fast = before.is_some_and(|lap| now.saturating_duration_since(lap) < RETENTION);
+        if !is_too_fast || self.ring.len() * 2 > self.limit {
+            return;
+        }
+        self.lap = None;
+        let grown = vec![None; self.ring.len() * 2];
+        for record in std::mem::replace(&mut self.ring, grown).into_iter().flatten() {
+            let index = self.index(record.outgoing);
+            self.ring[index] = Some(record);
+        }
+    }
+
     fn index(&self, outgoing: u32) -> usize {
         outgoing as usize & (self.ring.len() - 1)
     }
 }
 
+/// A quarter of a second of a camera, more than a second of audio.
+const INITIAL_RECORDS: usize = 64;
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::consumer::segments::{Segments, Shift, Source};
+    use std::time::Duration;
 
     #[test]
     fn a_record_is_found_until_a_newer_one_takes_its_place() {
         let mut sent = SentPackets::new(16);
-        (0..20).for_each(|outgoing| sent.insert(record(outgoing)));
+        let now = Instant::now();
+        (0..20).for_each(|outgoing| sent.insert(record(outgoing), now));
         assert_eq!(sent.get_mut(3), None);
         assert_eq!(sent.get_mut(19).map(|record| record.incoming), Some(1_019));
         assert_eq!(sent.get_mut(4).map(|record| record.outgoing), Some(4));
+    }
+
+    #[test]
+    fn the_ring_grows_to_what_is_sent_in_a_second_and_loses_nothing_by_it() {
+        for (per_second, places) in [(50, 64), (170, 256), (400, 512), (5_000, 1024)] {
+            let mut sent = SentPackets::new(1024);
+            let start = Instant::now();
+            for outgoing in 0..10 * per_second {
+                let now = start + Duration::from_secs(1) * outgoing / per_second;
+                sent.insert(record(outgoing), now);
+                let kept = per_second.min(INITIAL_RECORDS as u32).min(outgoing);
+                assert!(sent.get_mut(outgoing - kept / 2).is_some(), "{outgoing} of {per_second}");
+            }
+            assert_eq!(sent.ring.len(), places, "{per_second} packets a second");
+        }
     }
 
     fn record(outgoing: u32) -> Record {

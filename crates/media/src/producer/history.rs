@@ -161,7 +161,7 @@ pub(crate) struct Incoming {
 }
 
 /// Longer than any round trip worth repairing over.
-const RETENTION: Duration = Duration::from_secs(1);
+pub(crate) const RETENTION: Duration = Duration::from_secs(1);
 const INITIAL_BYTES: usize = 16 * 1024;
 /// What fits an outgoing packet beside its header, extensions, original sequence number and tag.
 pub(crate) const MAX_PAYLOAD: usize = 1460;

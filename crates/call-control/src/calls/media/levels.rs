@@ -41,7 +41,9 @@ mod tests {
 
     #[test]
     fn a_call_hears_at_most_200_levels_a_second_but_everybody_at_least_one() {
-        for (listeners, told) in [(1, 20), (40, 20), (41, 10), (80, 10), (120, 6), (160, 5), (200, 4), (900, 4)] {
+        for (listeners, told) in
+            [(1, 20), (40, 20), (41, 10), (80, 10), (120, 6), (160, 5), (200, 4), (900, 4)]
+        {
             let mut reports = LevelReports::default();
             let due = (0..20).filter(|_| reports.is_due(&somebody(), listeners)).count();
             assert_eq!(due, told, "of four seconds' reports to {listeners}");
