@@ -78,7 +78,7 @@ pub(crate) struct Context<'a> {
 pub(crate) struct Outbox {
     pub(crate) transmits: VecDeque<(Tuple, Bytes)>,
     pub(crate) events: VecDeque<(RouterId, Event)>,
-    /// Producers with packets that their consumers have not been offered, each once.
+    /// Producers that took packets which their consumers may not have been offered.
     pub(crate) fresh: VecDeque<(RouterKey, ProducerKey)>,
     /// Media packets to seal.
     pub(crate) due: DueList,

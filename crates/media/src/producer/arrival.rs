@@ -3,7 +3,7 @@
 use crate::clock::{NtpTime, ticks};
 use crate::codec::Descriptor;
 use crate::consumer::Source;
-use crate::producer::history::Carried;
+use crate::producer::history::{Carried, Content};
 use std::time::Instant;
 
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +25,13 @@ pub(crate) struct Extent {
     pub(crate) payload: u16,
     pub(crate) dependency: u16,
     pub(crate) carried: Carried,
+}
+
+impl Extent {
+    pub(super) fn new(content: Content<'_>, carried: Carried) -> Self {
+        let Content { payload, dependency } = content;
+        Self { payload: payload.len() as u16, dependency: dependency.len() as u16, carried }
+    }
 }
 
 impl Arrival {

@@ -55,11 +55,7 @@ impl Stream {
     pub(crate) fn store(&mut self, packet: Incoming, content: Content<'_>, now: Instant) -> Arrival {
         self.history.store(packet, content, now);
         let Incoming { sequence, timestamp, descriptor, carried, .. } = packet;
-        let extent = Extent {
-            payload: content.payload.len() as u16,
-            dependency: content.dependency.len() as u16,
-            carried,
-        };
+        let extent = Extent::new(content, carried);
         Arrival { source: self.source, sequence, timestamp, media: Some(descriptor), extent, at: now }
     }
 
@@ -71,11 +67,7 @@ impl Stream {
     /// A packet that is stored, as if it came at `at`.
     pub(crate) fn again(&self, sequence: u64, at: Instant) -> Option<Arrival> {
         let (stored, content) = self.history.get(sequence)?;
-        let extent = Extent {
-            payload: content.payload.len() as u16,
-            dependency: content.dependency.len() as u16,
-            carried: stored.carried,
-        };
+        let extent = Extent::new(content, stored.carried);
         let (timestamp, media) = (stored.timestamp, Some(stored.descriptor));
         Some(Arrival { source: self.source, sequence, timestamp, media, extent, at })
     }
