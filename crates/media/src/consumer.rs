@@ -42,7 +42,8 @@ pub(crate) struct Consumer {
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) media: SendStream,
-    pub(crate) rtx: Option<(SendStream, u16)>,
+    /// With the next sequence number; boxed, because few packets are sent again.
+    pub(crate) rtx: Option<Box<(SendStream, u16)>>,
     pub(crate) packets: u32,
     /// Payload octets.
     pub(crate) octets: u32,
@@ -93,7 +94,7 @@ impl Consumer {
             transport,
             output: Outgoing {
                 media: SendStream::new(plan.ssrc.0),
-                rtx: plan.rtx.map(|rtx| (SendStream::new(rtx.ssrc.0), start.rtx_sequence & 0x7fff)),
+                rtx: plan.rtx.map(|rtx| Box::new((SendStream::new(rtx.ssrc.0), start.rtx_sequence & 0x7fff))),
                 packets: 0,
                 octets: 0,
             },
@@ -105,6 +106,11 @@ impl Consumer {
             reported: None,
             plan,
         }
+    }
+
+    /// Begins to fetch what [`Self::offer`] will need that lies elsewhere.
+    pub(crate) fn prefetch(&self) {
+        self.sent.prefetch(self.numbering.next_outgoing() as u32);
     }
 
     pub(crate) fn pause(&mut self) {

@@ -19,6 +19,7 @@ mod ice;
 mod id;
 mod nack;
 pub mod ortc;
+mod prefetch;
 mod producer;
 mod relay;
 mod router;

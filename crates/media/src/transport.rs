@@ -11,6 +11,7 @@ use crate::due::{Due, DueList};
 use crate::event::{DtlsState, TransportStats};
 use crate::ice::{Credentials, IceLite};
 use crate::id::TransportId;
+use crate::prefetch::prefetch;
 use crate::router::TransportAddress;
 use crate::rtp::Header;
 use crate::sctp::Sctp;
@@ -48,7 +49,7 @@ pub(crate) struct Transport {
 
 /// What flows on a transport, as its client sees it.
 pub(crate) enum Side {
-    Uplink(Uplink),
+    Uplink(Box<Uplink>),
     Downlink(Downlink),
 }
 
@@ -97,6 +98,13 @@ impl Transport {
     /// There are keys to seal with and an address to send to.
     pub(crate) fn can_send(&self) -> bool {
         self.srtp.is_some() && self.ice.selected().is_some()
+    }
+
+    /// Begins to fetch what a packet to the client needs.
+    pub(crate) fn prefetch(&self) {
+        prefetch(&self.side);
+        prefetch(&self.srtp);
+        prefetch(&self.ice);
     }
 
     /// The last measured round-trip time to the client, or a guess.

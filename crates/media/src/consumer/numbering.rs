@@ -13,8 +13,8 @@ pub(crate) struct Numbering {
     renumber_pictures: bool,
     /// The source forwarded and the newest packet seen of it.
     newest: Option<(Source, u64)>,
-    /// What was forwarded before, the latest first, up to which number exclusive: late packets have their slots.
-    previous: [Option<(Source, u64)>; MAX_PREVIOUS],
+    /// What was forwarded before, the latest last, up to which number exclusive: late packets have their slots.
+    previous: Vec<(Source, u64)>,
     last: Option<Last>,
     /// What media time is aligned by, so that one switch's rounding is not the next one's start.
     anchor: Option<Anchor>,
@@ -56,7 +56,7 @@ impl Numbering {
             clock_rate,
             renumber_pictures,
             newest: None,
-            previous: [None; MAX_PREVIOUS],
+            previous: Vec::new(),
             last: None,
             anchor: None,
             dropped_picture: None,
@@ -66,6 +66,11 @@ impl Numbering {
 
     pub(crate) fn segments(&self) -> &Segments {
         &self.segments
+    }
+
+    /// The extended number that the next packet in order gets.
+    pub(crate) fn next_outgoing(&self) -> u64 {
+        self.last.map_or(u64::from(self.initial), |last| last.outgoing + 1)
     }
 
     /// The media time of the newest packet sent.
@@ -94,10 +99,12 @@ impl Numbering {
                     .map_or(0, |tl0| tl0.wrapping_sub(last.tl0_pic_idx.wrapping_add(1))),
             },
         };
-        let outgoing = self.last.map_or(u64::from(self.initial), |last| last.outgoing + 1);
+        let outgoing = self.next_outgoing();
         let end = self.newest.map_or(0, |(_, newest)| newest + 1);
-        self.previous.rotate_right(1);
-        self.previous[0] = self.newest.map(|(source, _)| (source, end));
+        if self.previous.len() == MAX_PREVIOUS {
+            self.previous.remove(0);
+        }
+        self.previous.extend(self.newest.map(|(source, _)| (source, end)));
         self.segments.begin(arrival.source, arrival.sequence, outgoing, shift, end);
         // One before, so that the packet itself counts as newer.
         self.newest = Some((arrival.source, arrival.sequence.saturating_sub(1)));
@@ -142,7 +149,7 @@ impl Numbering {
     /// Packets of the sources before the last switches, still on their way, keep their slots.
     pub(crate) fn is_previous(&self, arrival: &Arrival) -> bool {
         let is_late = |&(source, end): &(Source, u64)| source == arrival.source && arrival.sequence < end;
-        self.previous.iter().flatten().any(is_late)
+        self.previous.iter().any(is_late)
     }
 
     fn advance(&mut self, arrival: &Arrival, outgoing: u64) {

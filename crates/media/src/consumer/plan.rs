@@ -15,7 +15,7 @@ pub(crate) struct Plan {
     pub(crate) rtx: Option<RtxPlan>,
     pub(crate) mid: Mid,
     pub(crate) extensions: OutgoingExtensions,
-    pub(crate) cname: String,
+    pub(crate) cname: Box<str>,
     template: Option<HeaderTemplate>,
 }
 
@@ -69,7 +69,7 @@ impl Plan {
             mid,
             template: HeaderTemplate::new(fixed, extensions.form, elements),
             extensions,
-            cname: parameters.rtcp.cname.clone().unwrap_or_default(),
+            cname: parameters.rtcp.cname.clone().unwrap_or_default().into(),
         })
     }
 

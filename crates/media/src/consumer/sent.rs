@@ -1,6 +1,7 @@
 //! What a consumer sent, by its own sequence numbers: enough to send it again.
 
 use crate::consumer::segments::SegmentId;
+use crate::prefetch::prefetch;
 use crate::producer::RETENTION;
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use std::time::Instant;
 /// it holds what was sent within [`RETENTION`], as long as payloads are kept.
 #[derive(Debug)]
 pub(crate) struct SentPackets {
-    ring: Vec<Option<Record>>,
+    ring: Box<[Option<Record>]>,
     /// When the ring's first place was last taken since it grew.
     lap: Option<Instant>,
     limit: usize,
@@ -35,7 +36,7 @@ pub(crate) struct Record {
 impl SentPackets {
     /// Remembers at most `limit` packets, a power of two.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { ring: vec![None; INITIAL_RECORDS.min(limit)], lap: None, limit }
+        Self { ring: vec![None; INITIAL_RECORDS.min(limit)].into(), lap: None, limit }
     }
 
     pub(crate) fn insert(&mut self, record: Record, now: Instant) {
@@ -44,6 +45,11 @@ impl SentPackets {
         }
         let index = self.index(record.outgoing);
         self.ring[index] = Some(record);
+    }
+
+    /// Begins to fetch the place of a packet.
+    pub(crate) fn prefetch(&self, outgoing: u32) {
+        prefetch(&self.ring[self.index(outgoing)]);
     }
 
     pub(crate) fn get_mut(&mut self, outgoing: u32) -> Option<&mut Record> {
@@ -59,7 +65,7 @@ impl SentPackets {
             return;
         }
         self.lap = None;
-        let grown = vec![None; self.ring.len() * 2];
+        let grown = vec![None; self.ring.len() * 2].into_boxed_slice();
         for record in std::mem::replace(&mut self.ring, grown).into_iter().flatten() {
             let index = self.index(record.outgoing);
             self.ring[index] = Some(record);

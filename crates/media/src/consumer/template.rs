@@ -5,11 +5,11 @@ use crate::rtp::{ExtensionForm, FIXED_LEN, FixedHeader, HeaderWriter, TransportS
 #[derive(Debug)]
 pub(crate) struct HeaderTemplate {
     bytes: [u8; MAX_LEN],
-    len: usize,
+    len: u8,
     /// Where the values that differ from packet to packet stand, if they are written at all.
-    transport_cc: Option<usize>,
-    abs_send_time: Option<usize>,
-    audio_level: Option<usize>,
+    transport_cc: Option<u8>,
+    abs_send_time: Option<u8>,
+    audio_level: Option<u8>,
 }
 
 /// What differs from packet to packet.
@@ -40,34 +40,36 @@ impl HeaderTemplate {
         if let Some((id, value)) = elements.mid {
             writer.extension(id, value).ok()?;
         }
-        let mut place = |id: Option<u8>, value: &[u8]| id.map(|id| writer.extension(id, value)).transpose();
+        let mut place = |id: Option<u8>, value: &[u8]| {
+            id.map(|id| writer.extension(id, value)).transpose().map(|at| at.map(|at| at as u8))
+        };
         let transport_cc = place(elements.transport_cc, &[0; 2]).ok()?;
         let abs_send_time = place(elements.abs_send_time, &[0; 3]).ok()?;
         let audio_level = place(elements.audio_level, &[0]).ok()?;
-        let len = writer.finish();
+        let len = writer.finish() as u8;
         Some(Self { bytes, len, transport_cc, abs_send_time, audio_level })
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.len.into()
     }
 
     /// Writes the header to the start of `room`; its length.
     pub(crate) fn write(&self, values: &Values, room: &mut [u8]) -> Option<usize> {
-        let header = room.get_mut(..self.len)?;
-        header.copy_from_slice(self.bytes.get(..self.len)?);
+        let header = room.get_mut(..self.len())?;
+        header.copy_from_slice(self.bytes.get(..self.len())?);
         values.fixed.fill(header.first_chunk_mut::<FIXED_LEN>()?);
-        if let Some(at) = self.transport_cc {
+        if let Some(at) = self.transport_cc.map(usize::from) {
             let value = TransportSequence(values.transport_sequence).to_bytes();
             header.get_mut(at..at + 2)?.copy_from_slice(&value);
         }
-        if let Some(at) = self.abs_send_time {
+        if let Some(at) = self.abs_send_time.map(usize::from) {
             header.get_mut(at..at + 3)?.copy_from_slice(&values.sent.to_be_bytes()[1..]);
         }
         if let Some(at) = self.audio_level {
-            *header.get_mut(at)? = values.audio_level;
+            *header.get_mut(usize::from(at))? = values.audio_level;
         }
-        Some(self.len)
+        Some(self.len())
     }
 }
 

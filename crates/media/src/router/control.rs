@@ -33,7 +33,7 @@ impl Router {
         ctx: &mut Context<'_>,
     ) -> (TransportKey, TransportParameters) {
         let side = match direction {
-            Direction::Send => Side::Uplink(Uplink::new()),
+            Direction::Send => Side::Uplink(Box::new(Uplink::new())),
             Direction::Recv => {
                 Side::Downlink(Downlink::new(ctx.rng.next_u32(), padding && ctx.config.padding))
             }

@@ -147,7 +147,7 @@ impl Sealer<'_> {
         room: &mut [u8],
     ) -> Option<SealedPacket> {
         let plan = &consumer.plan;
-        let (rtx, (stream, next)) = (plan.rtx?, consumer.output.rtx.as_mut()?);
+        let (rtx, (stream, next)) = (plan.rtx?, consumer.output.rtx.as_deref_mut()?);
         let original = packet.media_header(plan);
         let sequence_number = *next;
         let fixed =

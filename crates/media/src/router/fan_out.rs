@@ -8,6 +8,7 @@ use crate::consumer::{Consumer, Offer, Plan};
 use crate::due::{Due, DueKind};
 use crate::event::Event;
 use crate::id::RouterId;
+use crate::prefetch::prefetch;
 use crate::producer::{Arrival, Extent, Producer};
 use crate::transport::Transport;
 use slotmap::SlotMap;
@@ -36,7 +37,10 @@ impl Router {
         let Some(producer) = self.producers.get(key) else { return };
         let Self { id, consumers, transports, .. } = self;
         let mut audience = Audience { router: *id, consumers, transports, wishes: Wishes::default() };
-        producer.consumers.iter().for_each(|&consumer| audience.offer(consumer, producer, &fresh, ctx));
+        for some in producer.consumers.chunks(PREFETCHED_CONSUMERS) {
+            audience.prefetch(some);
+            some.iter().for_each(|&consumer| audience.offer(consumer, producer, &fresh, ctx));
+        }
         let wishes = audience.wishes;
         if let Some(producer) = self.producers.get_mut(key) {
             producer.fresh = fresh;
@@ -69,6 +73,19 @@ struct Wishes {
 }
 
 impl Audience<'_> {
+    /// Begins to fetch the state of consumers that will be offered packets: after a pause between frames it is in no
+    /// cache, and the processor would wait for one consumer's after the other's.
+    fn prefetch(&self, consumers: &[ConsumerKey]) {
+        let consumers = || consumers.iter().filter_map(|&key| self.consumers.get(key));
+        consumers().for_each(prefetch);
+        for consumer in consumers() {
+            consumer.prefetch();
+            if let Some(transport) = self.transports.get(consumer.transport) {
+                transport.prefetch();
+            }
+        }
+    }
+
     /// Offers packets to one consumer.
     fn offer(&mut self, key: ConsumerKey, producer: &Producer, fresh: &[Arrival], ctx: &mut Context<'_>) {
         let Some(consumer) = self.consumers.get_mut(key) else { return };
@@ -137,3 +154,5 @@ fn packet_len(plan: &Plan, arrival: &Arrival) -> u16 {
 
 /// Packets of one producer that wait for the end of a turn.
 const MAX_FRESH: usize = 256;
+/// As many as a first-level cache holds.
+const PREFETCHED_CONSUMERS: usize = 8;
