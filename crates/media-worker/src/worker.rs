@@ -1,9 +1,10 @@
 //! A worker: one thread that owns its sockets and its SFU, and turns the crank.
 //!
 //! A turn obeys commands, reads a bounded number of batches, tells the SFU when its time has come, polls control out,
-//! and seals and sends the media that is due. Reading before sealing lets one flush carry what several datagrams
-//! caused, without delaying any. A turn that reached one of its bounds is followed by another at once, after the
-//! runtime had a chance to look at the sockets.
+//! and seals and sends a batch of the media that is due. Reading before sealing lets one flush carry what several
+//! datagrams caused, without delaying any: whoever was not served yet when the rest of a frame comes gets all of it in
+//! one run. A turn that left something is followed by another at once, after the runtime had a chance to look at the
+//! sockets.
 
 use crate::contain::Contained;
 use crate::counters::{Counters, ShellCounters};
@@ -56,6 +57,8 @@ pub(crate) struct Worker {
     /// How long media may wait for more, and until when it now does.
     coalesce: Duration,
     hold: Option<Instant>,
+    /// Batches sent since media was last all sealed.
+    flushes: u32,
     load: Arc<Load>,
     meter: Meter,
     shedding: Shedding,
@@ -106,6 +109,7 @@ impl Worker {
             deadline: None,
             coalesce,
             hold: None,
+            flushes: 0,
             load,
             meter: Meter::new(Instant::now()),
             shedding: Shedding::new(Instant::now()),
@@ -185,11 +189,13 @@ impl Worker {
         }
         let relays = self.relayed.len();
         let before = self.counters.datagrams_received;
-        let ingest = self.ingest();
+        // What comes while too much is unsent waits outside, where its age shows and its number is bounded.
+        let takes_in = self.flushes < FLUSHES_WITH_INPUT;
+        let read = if takes_in { self.ingest() } else { Turn::Idle };
         let datagrams = self.counters.datagrams_received - before;
         self.meter.found(commands + relays + datagrams as usize);
         let now = Instant::now();
-        let relayed = self.hear_others(now);
+        let heard = if takes_in { self.hear_others(now) } else { Turn::Idle };
         if relays > 0 || datagrams > 0 {
             self.hold.get_or_insert(now + self.coalesce);
         }
@@ -207,7 +213,7 @@ impl Worker {
             self.relieve(now, busy);
         }
         self.poll_out(now);
-        if [turn, ingest, relayed, egress].contains(&Turn::Busy) { Turn::Busy } else { egress }
+        if [turn, read, heard, egress].contains(&Turn::Busy) { Turn::Busy } else { egress }
     }
 
     /// Leaves out more or less video, at the end of a window of which the share `busy` was not idle.
@@ -291,18 +297,17 @@ impl Worker {
     }
 
     fn seal_and_send(&mut self, now: Instant) -> Turn {
-        self.hold = None;
-        for _ in 0..FLUSHES_PER_TURN {
-            let sealed = self.core.enter(now, |sfu| sfu.seal_due(now, &mut self.batch));
-            // After a panic the batch may end in a packet that is not sealed.
-            if sealed.is_some() {
-                send(&mut self.sockets, self.batch.runs(), &mut self.counters);
-            }
-            self.batch.clear();
-            if sealed == Some(Sealed::Done) {
-                return Turn::Idle;
-            }
+        let sealed = self.core.enter(now, |sfu| sfu.seal_due(now, &mut self.batch));
+        // After a panic the batch may end in a packet that is not sealed.
+        if sealed.is_some() {
+            send(&mut self.sockets, self.batch.runs(), &mut self.counters);
         }
+        self.batch.clear();
+        if sealed == Some(Sealed::Done) {
+            (self.hold, self.flushes) = (None, 0);
+            return Turn::Idle;
+        }
+        self.flushes += 1;
         Turn::Busy
     }
 
@@ -415,7 +420,8 @@ fn send<'a>(
 const COMMANDS_PER_TURN: usize = 64;
 /// Of up to 32 messages each: enough to drain a burst, few enough that sealing is never late by more than about 1 ms.
 const BATCHES_PER_TURN: usize = 8;
-const FLUSHES_PER_TURN: usize = 64;
+/// About as long as the rest of a frame takes to come after its first packet: a flush takes some 150 us.
+const FLUSHES_WITH_INPUT: u32 = 8;
 /// Sealed bytes per flush: some eighty full packets. Enough to keep sealing and sending apart, which is cheaper than
 /// taking turns, and well within a core's L2 cache.
 const BATCH_BYTES: usize = 100 * 1024;
