@@ -46,6 +46,38 @@ async fn commands_are_obeyed_while_media_is_held() {
     assert_eq!((counters.media.packets_received, counters.media.packets_sent), (BURST as u64, 0));
 }
 
+#[tokio::test]
+async fn the_rest_of_a_frame_is_read_before_all_of_its_beginning_is_sent() {
+    let mut call = Call::begin(Duration::ZERO).await;
+    call.worker.batch = Batch::with_capacity(ONE_PACKET);
+    assert!(call.publish().await == Turn::Busy);
+    assert_eq!(call.worker.flushes, 1);
+    assert!(call.publish().await == Turn::Busy);
+    assert!(call.worker.core.counters().packets_sent < 2 * BURST as u64);
+    call.turn_until_idle().await;
+    call.receive(2 * BURST).await;
+}
+
+#[tokio::test]
+async fn when_much_is_unsent_what_comes_waits_outside() {
+    let mut call = Call::begin(Duration::ZERO).await;
+    call.worker.batch = Batch::with_capacity(ONE_PACKET);
+    let mut bursts = 0;
+    while call.worker.flushes < FLUSHES_WITH_INPUT {
+        call.publish().await;
+        bursts += 1;
+    }
+    call.send_burst();
+    while call.worker.turn() == Turn::Busy {
+        assert_eq!(call.worker.core.counters().packets_received, (bursts * BURST) as u64);
+        tokio::task::yield_now().await;
+    }
+    call.receive(bursts * BURST).await;
+    call.turn_until_read().await;
+    call.turn_until_idle().await;
+    call.receive(BURST).await;
+}
+
 /// A publisher of sound, a subscriber, and the worker between them.
 struct Call {
     worker: Worker,
@@ -112,6 +144,11 @@ impl Call {
 
     /// Sends a burst of packets of equal size, and turns until it has been read.
     async fn publish(&mut self) -> Turn {
+        self.send_burst();
+        self.turn_until_read().await
+    }
+
+    fn send_burst(&mut self) {
         let Peer { socket, transport } = &mut self.publisher;
         for _ in 0..BURST {
             let mut packet = vec![0x80, PAYLOAD_TYPE];
@@ -123,6 +160,9 @@ impl Call {
             transport.seal_rtp(&mut packet).unwrap();
             socket.send(&packet).unwrap();
         }
+    }
+
+    async fn turn_until_read(&mut self) -> Turn {
         loop {
             tokio::task::yield_now().await;
             let turn = self.worker.turn();
@@ -216,4 +256,6 @@ const PAYLOAD_TYPE: u8 = 111;
 const SSRC: u32 = 0x1000;
 const ROUNDS: usize = 20;
 const BURST: usize = 3;
+/// Bytes of a batch that holds no more.
+const ONE_PACKET: usize = 1;
 const PATIENCE: Duration = Duration::from_secs(20);
