@@ -37,8 +37,10 @@ pub(crate) struct Producer {
     pub(crate) paused: bool,
     pub(crate) encodings: Vec<Encoding>,
     pub(crate) consumers: Vec<ConsumerKey>,
-    /// Packets that the consumers have not been offered.
+    /// Packets that the consumers have not all been offered.
     pub(crate) fresh: Vec<Arrival>,
+    /// How many of the consumers, the first, were offered them.
+    pub(crate) offered: usize,
     /// The other shards that want its packets.
     pub(crate) relays: Relays,
     /// What consumers' parameters are derived from.
@@ -75,6 +77,7 @@ impl Producer {
             encodings: offer.encodings,
             consumers: Vec::new(),
             fresh: Vec::new(),
+            offered: 0,
             relays: Relays::default(),
             consumable: offer.consumable,
             formats: offer.formats,
@@ -87,6 +90,12 @@ impl Producer {
             Origin::Transport(transport) => Some(transport),
             Origin::Relay(_) => None,
         }
+    }
+
+    pub(crate) fn forget_consumer(&mut self, key: ConsumerKey) {
+        let Some(index) = self.consumers.iter().position(|&consumer| consumer == key) else { return };
+        self.consumers.remove(index);
+        self.offered -= usize::from(index < self.offered);
     }
 
     pub(crate) fn format(&self, payload_type: PayloadType) -> Option<Format> {

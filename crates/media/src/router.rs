@@ -28,6 +28,7 @@ use crate::speaker::SpeakerDetector;
 use crate::timer::Timer;
 use crate::transport::{Side, Transport};
 use bytes::Bytes;
+pub(crate) use fan_out::{FannedOut, Portion};
 use rand::rngs::StdRng;
 use slotmap::{SlotMap, new_key_type};
 use std::collections::VecDeque;
@@ -196,7 +197,7 @@ impl Router {
         let consumer = self.consumers.remove(key)?;
         ctx.outbox.ended.push(Ended::Consumer(consumer.id));
         if let Some(producer) = self.producers.get_mut(consumer.producer) {
-            producer.consumers.retain(|&other| other != key);
+            producer.forget_consumer(key);
             self.release_unused(consumer.producer, ctx);
             self.update_subscription(consumer.producer, ctx);
         }

@@ -11,8 +11,8 @@ use crate::ice::{Tuple, local_username_fragment};
 use crate::id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, TransportId};
 use crate::relay::{Message, Relay, ShardId};
 use crate::router::{
-    ConsumerKey, Context, DataConsumerKey, DataProducerKey, Ended, Outbox, ProducerKey, Router, RouterKey,
-    TransportAddress, TransportKey,
+    ConsumerKey, Context, DataConsumerKey, DataProducerKey, Ended, FannedOut, Outbox, Portion, ProducerKey,
+    Router, RouterKey, TransportAddress, TransportKey,
 };
 use crate::rtp::{DatagramClass, classify};
 use crate::shed::Shed;
@@ -88,21 +88,21 @@ impl Sfu {
 
     /// Seals media packets that are due into `batch`. On [`Sealed::More`] send the batch, clear it and call again.
     pub fn seal_due(&mut self, now: Instant, batch: &mut Batch) -> Sealed {
-        self.fan_out(now);
-        while let Some((router_key, transport_key)) = self.outbox.due.transport() {
-            self.current = Some((router_key, transport_key));
-            let (routers, mut ctx) = self.split(now);
-            let sealed = match routers.get_mut(router_key) {
-                Some(router) => router.seal_due(transport_key, batch, &mut ctx),
-                None => Sealed::Done,
-            };
-            if sealed == Sealed::More {
+        loop {
+            if self.outbox.fresh.len() > 1 {
+                // What a transport gets of several producers is to leave together.
+                self.fan_out(now);
+            } else if self.outbox.due.transport().is_none() {
+                // A client's state is fetched into the caches once, for both offering and sealing.
+                self.fan_out_next(Portion::Few, now);
+            }
+            if self.seal_queued(now, batch) == Sealed::More {
                 return Sealed::More;
             }
-            self.outbox.due.next_transport();
+            if self.outbox.fresh.is_empty() {
+                return Sealed::Done;
+            }
         }
-        self.current = None;
-        Sealed::Done
     }
 
     /// What else there is to do, one thing at a time, until [`Output::Timeout`].
@@ -165,16 +165,43 @@ impl Sfu {
         population
     }
 
-    /// Offers the packets that came since the last time to everyone who consumes them.
-    fn fan_out(&mut self, now: Instant) {
-        while let Some((router_key, producer)) = self.outbox.fresh.pop_front() {
-            let publisher = self.routers.get(router_key).and_then(|router| router.transport_of(producer));
-            self.current = publisher.map(|transport| (router_key, transport));
+    /// Seals what is queued.
+    fn seal_queued(&mut self, now: Instant, batch: &mut Batch) -> Sealed {
+        while let Some((router_key, transport_key)) = self.outbox.due.transport() {
+            self.current = Some((router_key, transport_key));
             let (routers, mut ctx) = self.split(now);
-            let Some(router) = routers.get_mut(router_key) else { continue };
-            router.fan_out(producer, &mut ctx);
-            self.settle();
+            let sealed = match routers.get_mut(router_key) {
+                Some(router) => router.seal_due(transport_key, batch, &mut ctx),
+                None => Sealed::Done,
+            };
+            if sealed == Sealed::More {
+                return Sealed::More;
+            }
+            self.outbox.due.next_transport();
         }
+        self.current = None;
+        Sealed::Done
+    }
+
+    /// Offers all packets that came to everyone who was not offered them.
+    fn fan_out(&mut self, now: Instant) {
+        while !self.outbox.fresh.is_empty() {
+            self.fan_out_next(Portion::Rest, now);
+        }
+    }
+
+    /// Offers the packets of the first producer that has any to some who were not offered them.
+    fn fan_out_next(&mut self, portion: Portion, now: Instant) {
+        let Some((router_key, producer)) = self.outbox.fresh.pop_front() else { return };
+        let publisher = self.routers.get(router_key).and_then(|router| router.transport_of(producer));
+        self.current = publisher.map(|transport| (router_key, transport));
+        let (routers, mut ctx) = self.split(now);
+        if let Some(router) = routers.get_mut(router_key)
+            && router.fan_out(producer, portion, &mut ctx) == FannedOut::ToSome
+        {
+            self.outbox.fresh.push_front((router_key, producer));
+        }
+        self.settle();
         self.current = None;
     }
 

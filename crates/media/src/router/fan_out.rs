@@ -1,7 +1,8 @@
 //! From a producer to everyone who consumes it.
 //!
 //! What came in one turn is offered together, consumer by consumer: each one's state is brought into the caches once,
-//! however many packets a frame has.
+//! however many packets a frame has. A producer's consumers may be served in portions, whose packets are sealed while
+//! that state is still there; nothing else is offered to some of them before all have what came first.
 
 use super::{ConsumerKey, Context, ProducerKey, Router, TransportKey};
 use crate::consumer::{Consumer, Offer, Plan};
@@ -16,35 +17,41 @@ use slotmap::SlotMap;
 impl Router {
     /// Takes a packet to be offered, at the end of the turn, to those who consume its producer, and to other shards.
     pub(super) fn forward(&mut self, key: ProducerKey, arrival: Arrival, ctx: &mut Context<'_>) {
-        let Some(producer) = self.producers.get_mut(key).filter(|producer| !producer.paused) else { return };
+        let Some(producer) = self.producers.get(key).filter(|producer| !producer.paused) else { return };
+        if producer.offered > 0 || producer.fresh.len() >= MAX_FRESH {
+            self.fan_out(key, Portion::Rest, ctx);
+        }
+        let Some(producer) = self.producers.get_mut(key) else { return };
         if producer.fresh.is_empty() {
             ctx.outbox.fresh.push_back((self.key, key));
         }
         producer.fresh.push(arrival);
-        let is_full = producer.fresh.len() >= MAX_FRESH;
         self.relay(key, &arrival, ctx);
-        if is_full {
-            self.fan_out(key, ctx);
-        }
     }
 
-    /// Offers a producer's fresh packets to its consumers and queues them where they are taken.
-    pub(crate) fn fan_out(&mut self, key: ProducerKey, ctx: &mut Context<'_>) {
+    /// Offers a producer's fresh packets to consumers that were not offered them, and queues them where they are taken.
+    pub(crate) fn fan_out(&mut self, key: ProducerKey, portion: Portion, ctx: &mut Context<'_>) -> FannedOut {
         let Some(producer) = self.producers.get_mut(key).filter(|producer| !producer.fresh.is_empty()) else {
-            return;
+            return FannedOut::ToAll;
         };
         let fresh = std::mem::take(&mut producer.fresh);
-        let Some(producer) = self.producers.get(key) else { return };
+        let Some(producer) = self.producers.get(key) else { return FannedOut::ToAll };
+        let offered = producer.consumers.len().min(producer.offered.saturating_add(portion.consumers()));
         let Self { id, consumers, transports, .. } = self;
         let mut audience = Audience { router: *id, consumers, transports, wishes: Wishes::default() };
-        for some in producer.consumers.chunks(PREFETCHED_CONSUMERS) {
-            audience.prefetch(some);
-            some.iter().for_each(|&consumer| audience.offer(consumer, producer, &fresh, ctx));
-        }
+        let portion = producer.consumers.get(producer.offered..offered).unwrap_or_default();
+        audience.prefetch(portion);
+        portion.iter().for_each(|&consumer| audience.offer(consumer, producer, &fresh, ctx));
         let wishes = audience.wishes;
+        let fanned_out =
+            if offered < producer.consumers.len() { FannedOut::ToSome } else { FannedOut::ToAll };
         if let Some(producer) = self.producers.get_mut(key) {
             producer.fresh = fresh;
-            producer.fresh.clear();
+            producer.offered = offered;
+            if fanned_out == FannedOut::ToAll {
+                producer.fresh.clear();
+                producer.offered = 0;
+            }
         }
         (0..8)
             .filter(|encoding| wishes.key_frames & (1 << encoding) != 0)
@@ -52,7 +59,32 @@ impl Router {
         if wishes.switched {
             self.update_subscription(key, ctx);
         }
+        fanned_out
     }
+}
+
+/// How many of the consumers that were not offered something are to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Portion {
+    /// As many as a first-level cache holds.
+    Few,
+    Rest,
+}
+
+impl Portion {
+    fn consumers(self) -> usize {
+        match self {
+            Self::Few => FEW_CONSUMERS,
+            Self::Rest => usize::MAX,
+        }
+    }
+}
+
+/// Who was offered a producer's packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FannedOut {
+    ToSome,
+    ToAll,
 }
 
 /// Those who may be offered packets, and what they answered.
@@ -75,10 +107,10 @@ struct Wishes {
 impl Audience<'_> {
     /// Begins to fetch the state of consumers that will be offered packets: after a pause between frames it is in no
     /// cache, and the processor would wait for one consumer's after the other's.
-    fn prefetch(&self, consumers: &[ConsumerKey]) {
-        let consumers = || consumers.iter().filter_map(|&key| self.consumers.get(key));
-        consumers().for_each(prefetch);
-        for consumer in consumers() {
+    fn prefetch(&self, portion: &[ConsumerKey]) {
+        let some = || portion.iter().take(MAX_PREFETCHED).filter_map(|&key| self.consumers.get(key));
+        some().for_each(prefetch);
+        for consumer in some() {
             consumer.prefetch();
             if let Some(transport) = self.transports.get(consumer.transport) {
                 transport.prefetch();
@@ -154,5 +186,6 @@ fn packet_len(plan: &Plan, arrival: &Arrival) -> u16 {
 
 /// Packets of one producer that wait for the end of a turn.
 const MAX_FRESH: usize = 256;
-/// As many as a first-level cache holds.
-const PREFETCHED_CONSUMERS: usize = 8;
+const FEW_CONSUMERS: usize = 8;
+/// More would push each other out.
+const MAX_PREFETCHED: usize = 16;

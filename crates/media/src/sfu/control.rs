@@ -314,6 +314,8 @@ impl Sfu {
         transport: Option<TransportKey>,
         does: impl FnOnce(&mut Router, &mut Context<'_>) -> T,
     ) -> Option<T> {
+        // What came before concerns those who were there, as they were.
+        self.fan_out(now);
         self.current = transport.map(|transport| (router_key, transport));
         let (routers, mut ctx) = self.split(now);
         let done = does(routers.get_mut(router_key)?, &mut ctx);
