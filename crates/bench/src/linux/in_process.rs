@@ -100,10 +100,14 @@ impl InProcessCall {
 
     /// What the SFU does because a burst came: the packets' own cost.
     fn carry(&mut self, burst: &mut Burst) {
+        self.receive(burst);
+        while self.seal_due() == Sealed::More {}
+    }
+
+    fn receive(&mut self, burst: &mut Burst) {
         for bytes in burst {
             self.sfu.handle_input(Input::Datagram { tuple: tuple(0), bytes, at: self.now }, self.now);
         }
-        while self.seal_due() == Sealed::More {}
     }
 
     /// What it does because time passed: reports, feedback, timers.
@@ -234,6 +238,38 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_comes_while_some_are_served_reaches_everyone() {
+        let mut call = InProcessCall::new(100, Profile::Gcm).unwrap();
+        let mut frame = call.publish(MediaKind::Video, HALF_A_FRAME, 2).unwrap();
+        let mut sound = call.publish(MediaKind::Audio, OPUS, 1).unwrap();
+        for burst in frame.iter_mut().chain(&mut sound) {
+            call.receive(burst);
+            assert_eq!(call.seal_due(), Sealed::More);
+        }
+        while call.seal_due() == Sealed::More {}
+        assert_eq!(call.counters().packets_sent, 100 * (2 + 2 + 1));
+    }
+
+    #[test]
+    fn nobody_is_passed_over_when_one_who_was_served_leaves() {
+        let mut call = InProcessCall::new(100, Profile::Gcm).unwrap();
+        let mut frame = call.publish(MediaKind::Video, HALF_A_FRAME, 2).unwrap();
+        call.receive(&mut frame[0]);
+        assert_eq!(call.seal_due(), Sealed::More);
+        let leaver = &mut call.peers[1].transport;
+        leaver.close(call.now);
+        while let Some(goodbye) = leaver.poll_transmit() {
+            let bytes = &mut goodbye.to_vec();
+            call.sfu.handle_input(Input::Datagram { tuple: tuple(1), bytes, at: call.now }, call.now);
+        }
+        assert_eq!(call.sfu.population().consumers, 2 * 99);
+        while call.seal_due() == Sealed::More {}
+        assert_eq!(call.counters().packets_sent, 100 * 2);
+        call.carry(&mut frame[1]);
+        assert_eq!(call.counters().packets_sent, 100 * 2 + 99 * 2);
+    }
+
     /// Growing to what the traffic needs, once, is allowed, and so is what a report takes that a timer asks for; a
     /// cost per packet is not.
     #[test]
@@ -260,6 +296,7 @@ mod tests {
     }
 
     const OPUS: Shape = Shape { payload: 100, burst: 1 };
+    const HALF_A_FRAME: Shape = Shape { payload: 1_000, burst: 2 };
     const SUBSCRIBERS: usize = 12;
     /// Histories grow while they hold less than a second.
     const WARM_UP_SECONDS: usize = 5;

@@ -34,12 +34,12 @@ impl Router {
         let Some(producer) = self.producers.get_mut(key).filter(|producer| !producer.fresh.is_empty()) else {
             return FannedOut::ToAll;
         };
-        let fresh = std::mem::take(&mut producer.fresh);
+        let (fresh, first) = (std::mem::take(&mut producer.fresh), std::mem::take(&mut producer.offered));
         let Some(producer) = self.producers.get(key) else { return FannedOut::ToAll };
-        let offered = producer.consumers.len().min(producer.offered.saturating_add(portion.consumers()));
+        let offered = producer.consumers.len().min(first.saturating_add(portion.consumers()));
         let Self { id, consumers, transports, .. } = self;
         let mut audience = Audience { router: *id, consumers, transports, wishes: Wishes::default() };
-        let portion = producer.consumers.get(producer.offered..offered).unwrap_or_default();
+        let portion = producer.consumers.get(first..offered).unwrap_or_default();
         audience.prefetch(portion);
         portion.iter().for_each(|&consumer| audience.offer(consumer, producer, &fresh, ctx));
         let wishes = audience.wishes;
@@ -47,10 +47,9 @@ impl Router {
             if offered < producer.consumers.len() { FannedOut::ToSome } else { FannedOut::ToAll };
         if let Some(producer) = self.producers.get_mut(key) {
             producer.fresh = fresh;
-            producer.offered = offered;
-            if fanned_out == FannedOut::ToAll {
-                producer.fresh.clear();
-                producer.offered = 0;
+            match fanned_out {
+                FannedOut::ToSome => producer.offered = offered,
+                FannedOut::ToAll => producer.fresh.clear(),
             }
         }
         (0..8)
