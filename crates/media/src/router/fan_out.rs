@@ -40,8 +40,10 @@ impl Router {
         let Self { id, consumers, transports, .. } = self;
         let mut audience = Audience { router: *id, consumers, transports, wishes: Wishes::default() };
         let portion = producer.consumers.get(first..offered).unwrap_or_default();
-        audience.prefetch(portion);
-        portion.iter().for_each(|&consumer| audience.offer(consumer, producer, &fresh, ctx));
+        for few in portion.chunks(FEW_CONSUMERS) {
+            audience.prefetch(few);
+            few.iter().for_each(|&consumer| audience.offer(consumer, producer, &fresh, ctx));
+        }
         let wishes = audience.wishes;
         let fanned_out =
             if offered < producer.consumers.len() { FannedOut::ToSome } else { FannedOut::ToAll };
@@ -106,10 +108,10 @@ struct Wishes {
 impl Audience<'_> {
     /// Begins to fetch the state of consumers that will be offered packets: after a pause between frames it is in no
     /// cache, and the processor would wait for one consumer's after the other's.
-    fn prefetch(&self, portion: &[ConsumerKey]) {
-        let some = || portion.iter().take(MAX_PREFETCHED).filter_map(|&key| self.consumers.get(key));
-        some().for_each(prefetch);
-        for consumer in some() {
+    fn prefetch(&self, few: &[ConsumerKey]) {
+        let consumers = || few.iter().filter_map(|&key| self.consumers.get(key));
+        consumers().for_each(prefetch);
+        for consumer in consumers() {
             consumer.prefetch();
             if let Some(transport) = self.transports.get(consumer.transport) {
                 transport.prefetch();
@@ -186,5 +188,3 @@ fn packet_len(plan: &Plan, arrival: &Arrival) -> u16 {
 /// Packets of one producer that wait for the end of a turn.
 const MAX_FRESH: usize = 256;
 const FEW_CONSUMERS: usize = 8;
-/// More would push each other out.
-const MAX_PREFETCHED: usize = 16;
