@@ -72,18 +72,18 @@ impl Batch {
         self.bytes.get_mut(self.used..self.used + MAX_PACKET)
     }
 
-    /// Whether a run of so many packets would be cut in two by the end of the batch, where an empty one would hold it.
-    pub(crate) fn would_cut(&self, packets: usize) -> bool {
-        let wanted = packets.min(self.bytes.len() / MAX_PACKET) * MAX_PACKET;
-        self.used + wanted > self.bytes.len()
+    /// Whether a run of so many packets would not be cut in two by the end of the batch, or at least not less so by
+    /// that of an empty one.
+    pub(crate) fn has_room_for(&self, packets: usize) -> bool {
+        let wanted = (packets * MAX_PACKET).min(self.bytes.len());
+        self.runs.len() + packets.min(2) <= MAX_RUNS && self.used + wanted <= self.bytes.len()
     }
 
     /// Packets committed from here on go to `tuple`.
-    pub(crate) fn address(&mut self, tuple: Tuple) {
-        if self.tuple.replace(tuple) != Some(tuple)
-            && let Some(run) = self.runs.last_mut()
-        {
-            run.closed = true;
+    pub(crate) fn address(&mut self, tuple: &Tuple) {
+        if self.tuple.as_ref() != Some(tuple) {
+            self.tuple = Some(*tuple);
+            self.runs.last_mut().into_iter().for_each(|run| run.closed = true);
         }
     }
 
@@ -138,7 +138,7 @@ mod tests {
         let mut batch = Batch::with_capacity(16_000);
         for len in [1000, 1000, 900, 1000] {
             batch.room().unwrap()[0] = 1;
-            batch.address(tuple(1));
+            batch.address(&tuple(1));
             batch.commit(len);
         }
         let runs: Vec<_> = batch.runs().map(|run| (run.segment_size, run.bytes.len())).collect();
@@ -149,7 +149,7 @@ mod tests {
     fn another_peer_or_a_longer_packet_starts_a_run() {
         let mut batch = Batch::with_capacity(16_000);
         for (peer, len) in [(1, 500), (2, 500), (2, 600)] {
-            batch.address(tuple(peer));
+            batch.address(&tuple(peer));
             batch.commit(len);
         }
         assert_eq!(batch.runs().count(), 3);
@@ -159,7 +159,7 @@ mod tests {
     fn a_full_batch_has_no_room_until_cleared() {
         let mut batch = Batch::with_capacity(MAX_PACKET);
         assert!(batch.room().is_some());
-        batch.address(tuple(1));
+        batch.address(&tuple(1));
         batch.commit(100);
         assert!(batch.room().is_none());
         batch.clear();
@@ -170,7 +170,7 @@ mod tests {
     fn a_batch_is_full_when_it_has_as_many_runs_as_one_call_sends() {
         let mut batch = Batch::with_capacity(1 << 20);
         for peer in 0..64 {
-            batch.address(tuple(peer));
+            batch.address(&tuple(peer));
             batch.commit(100);
         }
         assert!(batch.room().is_none());
@@ -179,10 +179,10 @@ mod tests {
     #[test]
     fn packets_that_an_empty_batch_would_hold_are_not_cut_in_two() {
         let mut batch = Batch::with_capacity(10 * MAX_PACKET);
-        assert!(!batch.would_cut(10) && !batch.would_cut(11), "no batch holds more");
-        batch.address(tuple(1));
+        assert!(batch.has_room_for(10) && batch.has_room_for(11), "no batch holds more");
+        batch.address(&tuple(1));
         batch.commit(100);
-        assert!(batch.would_cut(10) && !batch.would_cut(9));
+        assert!(!batch.has_room_for(10) && batch.has_room_for(9));
     }
 
     fn tuple(peer: u16) -> Tuple {

@@ -17,7 +17,7 @@ use crate::srtp::SendStream;
 use layers::LayerSelection;
 use numbering::{Numbering, Slot};
 pub(crate) use plan::Plan;
-pub(crate) use segments::{Segment, Shift, Source};
+pub(crate) use segments::{Shift, Source};
 pub(crate) use sent::{Record, SentPackets};
 pub(crate) use template::Values;
 
@@ -64,16 +64,21 @@ enum Flow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Offer {
     Ignore,
-    /// Send it with this extended sequence number.
-    Send {
-        outgoing: u64,
-    },
-    /// Its slot was kept but it is not wanted: send padding in its place.
+    Send(Rewrite),
+    /// Its slot was kept but it is not wanted: send padding with this extended sequence number in its place.
     Fill {
         outgoing: u64,
     },
     /// The consumer cannot use this encoding without a key frame.
     NeedKeyFrame,
+}
+
+/// How a packet is told apart from its producer's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rewrite {
+    pub(crate) source: Source,
+    pub(crate) shift: Shift,
+    pub(crate) record: Record,
 }
 
 impl Consumer {
@@ -234,9 +239,12 @@ impl Consumer {
         self.sent.get_mut(outgoing)
     }
 
-    /// How the packet of a record is renumbered; `None` once that is forgotten.
-    pub(crate) fn segment(&self, record: &Record) -> Option<&Segment> {
-        self.numbering.segments().get(record.segment).filter(|segment| segment.carries(record))
+    /// How the packet in a slot was rewritten; `None` once that is forgotten.
+    pub(crate) fn rewrite(&mut self, outgoing: u32) -> Option<Rewrite> {
+        let record = *self.sent.get_mut(outgoing)?;
+        let segment = self.numbering.segments().get(record.segment)?;
+        let rewrite = Rewrite { source: segment.source, shift: segment.shift, record };
+        segment.carries(&record).then_some(rewrite)
     }
 
     /// The record of a packet a receiver misses.
@@ -291,26 +299,26 @@ impl Consumer {
     }
 
     fn take(&mut self, arrival: &Arrival, ends_picture: bool) -> Offer {
-        let Slot::Taken(segment, outgoing) = self.numbering.take(arrival) else { return Offer::Ignore };
+        let Slot::Taken(place) = self.numbering.take(arrival) else { return Offer::Ignore };
         let record = Record {
-            outgoing: outgoing as u32,
+            outgoing: place.outgoing as u32,
             incoming: arrival.sequence as u32,
             sent: 0,
             transport_sequence: 0,
-            segment,
+            segment: place.segment,
             ends_picture,
             padding: 0,
             retransmissions: 0,
         };
         self.sent.insert(record, arrival.at);
-        Offer::Send { outgoing }
+        Offer::Send(Rewrite { source: arrival.source, shift: place.shift, record })
     }
 }
 
 fn fill(slot: Slot) -> Offer {
     match slot {
         Slot::None => Offer::Ignore,
-        Slot::Taken(_, outgoing) => Offer::Fill { outgoing },
+        Slot::Taken(place) => Offer::Fill { outgoing: place.outgoing },
     }
 }
 

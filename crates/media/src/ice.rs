@@ -16,8 +16,8 @@ use std::net::{IpAddr, SocketAddr};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Tuple {
     pub protocol: Protocol,
-    pub local: SocketAddr,
     pub remote: SocketAddr,
+    pub local: SocketAddr,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -28,7 +28,9 @@ use crate::speaker::SpeakerDetector;
 use crate::timer::Timer;
 use crate::transport::{Side, Transport};
 use bytes::Bytes;
-pub(crate) use fan_out::{FannedOut, Portion};
+pub(crate) use egress::Departure;
+use fan_out::Taken;
+pub(crate) use fan_out::Way;
 use rand::rngs::StdRng;
 use slotmap::{SlotMap, new_key_type};
 use std::collections::VecDeque;
@@ -72,6 +74,8 @@ pub(crate) struct Context<'a> {
     pub(crate) counters: &'a mut Counters,
     /// What is left out at the moment.
     pub(crate) shed: Shed,
+    /// The transport that is worked on.
+    pub(crate) current: &'a mut Option<TransportAddress>,
 }
 
 /// Effects on their way out.
@@ -83,6 +87,8 @@ pub(crate) struct Outbox {
     pub(crate) fresh: VecDeque<(RouterKey, ProducerKey)>,
     /// Media packets to seal.
     pub(crate) due: DueList,
+    /// Of the packets offered to a consumer, those to be sent.
+    taken: Vec<Taken>,
     /// Producers with packets for other shards, each once.
     pub(crate) relay_due: Vec<(RouterKey, ProducerKey)>,
     pub(crate) relays: VecDeque<(ShardId, Relay)>,

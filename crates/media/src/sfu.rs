@@ -11,8 +11,8 @@ use crate::ice::{Tuple, local_username_fragment};
 use crate::id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, TransportId};
 use crate::relay::{Message, Relay, ShardId};
 use crate::router::{
-    ConsumerKey, Context, DataConsumerKey, DataProducerKey, Ended, FannedOut, Outbox, Portion, ProducerKey,
-    Router, RouterKey, TransportAddress, TransportKey,
+    ConsumerKey, Context, DataConsumerKey, DataProducerKey, Departure, Ended, Outbox, ProducerKey, Router,
+    RouterKey, TransportAddress, TransportKey, Way,
 };
 use crate::rtp::{DatagramClass, classify};
 use crate::shed::Shed;
@@ -88,19 +88,20 @@ impl Sfu {
 
     /// Seals media packets that are due into `batch`. On [`Sealed::More`] send the batch, clear it and call again.
     pub fn seal_due(&mut self, now: Instant, batch: &mut Batch) -> Sealed {
+        let mut departure = Departure { batch, now: self.epoch.ntp(now) };
         loop {
             if self.outbox.fresh.len() > 1 {
                 // What a transport gets of several producers is to leave together.
-                self.fan_out(now);
-            } else if self.outbox.due.transport().is_none() {
-                // A client's state is fetched into the caches once, for both offering and sealing.
-                self.fan_out_next(Portion::Few, now);
+                self.queue_fresh(now);
             }
-            if self.seal_queued(now, batch) == Sealed::More {
+            if self.seal_queued(now, &mut departure) == Sealed::More {
                 return Sealed::More;
             }
             if self.outbox.fresh.is_empty() {
                 return Sealed::Done;
+            }
+            if self.fan_out_next(Way::Sealed(&mut departure), now) == Sealed::More {
+                return Sealed::More;
             }
         }
     }
@@ -166,12 +167,12 @@ impl Sfu {
     }
 
     /// Seals what is queued.
-    fn seal_queued(&mut self, now: Instant, batch: &mut Batch) -> Sealed {
+    fn seal_queued(&mut self, now: Instant, departure: &mut Departure<'_>) -> Sealed {
         while let Some((router_key, transport_key)) = self.outbox.due.transport() {
             self.current = Some((router_key, transport_key));
             let (routers, mut ctx) = self.split(now);
             let sealed = match routers.get_mut(router_key) {
-                Some(router) => router.seal_due(transport_key, batch, &mut ctx),
+                Some(router) => router.seal_due(transport_key, departure, &mut ctx),
                 None => Sealed::Done,
             };
             if sealed == Sealed::More {
@@ -183,26 +184,29 @@ impl Sfu {
         Sealed::Done
     }
 
-    /// Offers all packets that came to everyone who was not offered them.
-    fn fan_out(&mut self, now: Instant) {
+    /// Offers all packets that came to everyone who was not offered them, and queues what is taken.
+    fn queue_fresh(&mut self, now: Instant) {
         while !self.outbox.fresh.is_empty() {
-            self.fan_out_next(Portion::Rest, now);
+            self.fan_out_next(Way::Queued, now);
         }
     }
 
-    /// Offers the packets of the first producer that has any to some who were not offered them.
-    fn fan_out_next(&mut self, portion: Portion, now: Instant) {
-        let Some((router_key, producer)) = self.outbox.fresh.pop_front() else { return };
+    /// Offers the packets of the first producer that has any to those who were not offered them.
+    fn fan_out_next(&mut self, way: Way<'_, '_>, now: Instant) -> Sealed {
+        let Some((router_key, producer)) = self.outbox.fresh.pop_front() else { return Sealed::Done };
         let publisher = self.routers.get(router_key).and_then(|router| router.transport_of(producer));
         self.current = publisher.map(|transport| (router_key, transport));
         let (routers, mut ctx) = self.split(now);
-        if let Some(router) = routers.get_mut(router_key)
-            && router.fan_out(producer, portion, &mut ctx) == FannedOut::ToSome
-        {
+        let sealed = match routers.get_mut(router_key) {
+            Some(router) => router.fan_out(producer, way, &mut ctx),
+            None => Sealed::Done,
+        };
+        if sealed == Sealed::More {
             self.outbox.fresh.push_front((router_key, producer));
         }
         self.settle();
         self.current = None;
+        sealed
     }
 
     fn receive(&mut self, tuple: Tuple, bytes: &mut [u8], at: Instant, now: Instant) {
@@ -336,6 +340,7 @@ impl Sfu {
             outbox: &mut self.outbox,
             counters: &mut self.counters,
             shed: self.shed,
+            current: &mut self.current,
         };
         (&mut self.routers, ctx)
     }

@@ -184,6 +184,14 @@ impl Transport {
         }
     }
 
+    /// Gives up what is queued.
+    pub(crate) fn forget_due(&mut self, counters: &mut Counters) {
+        if let Side::Downlink(downlink) = &mut self.side {
+            counters.egress_undeliverable += downlink.due.len() as u64;
+            downlink.due.clear();
+        }
+    }
+
     fn measured_rtt(&self) -> Option<Duration> {
         match &self.side {
             Side::Uplink(uplink) => uplink.rtt,

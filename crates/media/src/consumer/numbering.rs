@@ -1,7 +1,7 @@
 //! The numbers a consumer's packets go out with: one unbroken stream, whatever the sources do.
 
 use crate::clock::{NtpTime, duration_ticks, ticks};
-use crate::consumer::segments::{SegmentId, Segments, Shift, Source};
+use crate::consumer::segments::{Place, Segments, Shift, Source};
 use crate::producer::{Arrival, SenderClock};
 use std::time::Instant;
 
@@ -44,7 +44,7 @@ struct Anchor {
 pub(crate) enum Slot {
     /// The packet has no place in the outgoing stream.
     None,
-    Taken(SegmentId, u64),
+    Taken(Place),
 }
 
 impl Numbering {
@@ -118,14 +118,13 @@ impl Numbering {
 
     /// Gives a wanted packet its slot.
     pub(crate) fn take(&mut self, arrival: &Arrival) -> Slot {
-        let Some((segment, outgoing)) = self.segments.map(arrival.source, arrival.sequence) else {
-            return Slot::None;
-        };
-        if self.is_in_order(arrival) {
-            self.newest = Some((arrival.source, arrival.sequence));
-            self.advance(arrival, outgoing);
+        if !self.is_in_order(arrival) {
+            return self.segments.map(arrival.source, arrival.sequence).map_or(Slot::None, Slot::Taken);
         }
-        Slot::Taken(segment, outgoing)
+        let Some(place) = self.segments.next(arrival.sequence) else { return Slot::None };
+        self.newest = Some((arrival.source, arrival.sequence));
+        self.advance(arrival, place);
+        Slot::Taken(place)
     }
 
     /// Leaves out a packet. One that comes late may have a slot kept for it, which is then to be filled.
@@ -152,8 +151,7 @@ impl Numbering {
         self.previous.iter().any(is_late)
     }
 
-    fn advance(&mut self, arrival: &Arrival, outgoing: u64) {
-        let shift = self.segments.current().map_or(Shift::default(), |segment| segment.shift);
+    fn advance(&mut self, arrival: &Arrival, Place { outgoing, shift, .. }: Place) {
         let before = self.last;
         self.last = Some(Last {
             outgoing,
@@ -252,8 +250,7 @@ mod tests {
             Some(140_000),
             "exactly the clocks' second, not the arrival's"
         );
-        let Slot::Taken(segment, _) = slot else { panic!("no slot") };
-        let shift = numbering.segments().get(segment).unwrap().shift;
+        let Slot::Taken(Place { shift, .. }) = slot else { panic!("no slot") };
         assert_eq!(300 - shift.picture_id, 8);
         assert_eq!((300u16 as u8).wrapping_sub(shift.tl0_pic_idx), 8);
     }
@@ -317,7 +314,7 @@ mod tests {
             assert_eq!(numbering.leave_out(&arrival(LOW, sequence, 3_000, 8, start), true), Slot::None);
         }
         let next = arrival(LOW, 1_004, 6_000, 9, start);
-        let Slot::Taken(segment, outgoing) = numbering.take(&next) else { panic!("no slot") };
+        let Slot::Taken(Place { segment, outgoing, .. }) = numbering.take(&next) else { panic!("no slot") };
         assert_eq!(outgoing, 1);
         assert_eq!(numbering.segments().get(segment).unwrap().shift.picture_id, 1);
     }
@@ -338,7 +335,7 @@ mod tests {
     fn outgoing(slot: Slot) -> Option<u64> {
         match slot {
             Slot::None => None,
-            Slot::Taken(_, outgoing) => Some(outgoing),
+            Slot::Taken(place) => Some(place.outgoing),
         }
     }
 

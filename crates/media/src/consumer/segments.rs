@@ -23,6 +23,12 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
+    /// Where one of its packets goes; `number` is the segment's.
+    fn place(&self, number: usize, sequence: u64) -> Option<Place> {
+        let outgoing = sequence.checked_add_signed(-self.offset)?;
+        Some(Place { outgoing, segment: SegmentId::of(number), shift: self.shift })
+    }
+
     /// Whether a record's packet was renumbered by this segment, not by one that had its name before.
     pub(crate) fn carries(&self, record: &Record) -> bool {
         (i64::from(record.incoming) - self.offset) as u32 == record.outgoing
@@ -46,6 +52,15 @@ pub(crate) struct Segments {
     ended: usize,
     /// The last of them, by number modulo [`CAPACITY`].
     past: Vec<Segment>,
+}
+
+/// A packet's place in what goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Extended sequence number.
+    pub(crate) outgoing: u64,
+    pub(crate) segment: SegmentId,
+    pub(crate) shift: Shift,
 }
 
 /// Names a segment for as long as it is remembered: the low bits of its number.
@@ -82,12 +97,17 @@ impl Segments {
         }
     }
 
-    /// The outgoing number of incoming `sequence`, if one is kept for it.
-    pub(crate) fn map(&self, source: Source, sequence: u64) -> Option<(SegmentId, u64)> {
+    /// Where incoming `sequence` goes, if a number is kept for it.
+    pub(crate) fn map(&self, source: Source, sequence: u64) -> Option<Place> {
         let (number, segment) = self.newest_first().find(|(_, segment)| {
             segment.source == source && (segment.start..segment.end).contains(&sequence)
         })?;
-        Some((SegmentId::of(number), sequence.checked_add_signed(-segment.offset)?))
+        segment.place(number, sequence)
+    }
+
+    /// Where incoming `sequence` goes, newer than all before it of the source that was begun last.
+    pub(crate) fn next(&self, sequence: u64) -> Option<Place> {
+        self.current.as_ref()?.place(self.ended, sequence)
     }
 
     /// The source and incoming number of outgoing `outgoing`.
@@ -142,7 +162,7 @@ mod tests {
         // 101 and 104 are dropped, 102 and 103 are late.
         segments.skip(101, Shift::default());
         segments.skip(104, Shift::default());
-        let outgoing = |sequence| segments.map(LOW, sequence).map(|(_, outgoing)| outgoing);
+        let outgoing = |sequence| segments.map(LOW, sequence).map(|place| place.outgoing);
         assert_eq!(outgoing(100), Some(10));
         assert_eq!(outgoing(102), Some(11));
         assert_eq!(outgoing(103), Some(12));
@@ -158,7 +178,7 @@ mod tests {
         segments.begin(LOW, 100, 10, Shift::default(), 0);
         (101..200).for_each(|sequence| segments.skip(sequence, Shift::default()));
         assert_eq!(segments.ended, 1);
-        assert_eq!(segments.map(LOW, 200).map(|(_, outgoing)| outgoing), Some(11));
+        assert_eq!(segments.map(LOW, 200).map(|place| place.outgoing), Some(11));
     }
 
     #[test]
@@ -166,9 +186,9 @@ mod tests {
         let mut segments = Segments::default();
         segments.begin(LOW, 100, 10, Shift::default(), 0);
         segments.begin(HIGH, 7_000, 16, Shift::default(), 106);
-        assert_eq!(segments.map(LOW, 105).map(|(_, outgoing)| outgoing), Some(15));
+        assert_eq!(segments.map(LOW, 105).map(|place| place.outgoing), Some(15));
         assert_eq!(segments.map(LOW, 106), None);
-        assert_eq!(segments.map(HIGH, 7_000).map(|(_, outgoing)| outgoing), Some(16));
+        assert_eq!(segments.map(HIGH, 7_000).map(|place| place.outgoing), Some(16));
         assert_eq!(segments.map(HIGH, 6_999), None);
     }
 
@@ -179,6 +199,6 @@ mod tests {
         (1..1_000).step_by(2).for_each(|sequence| segments.skip(sequence, Shift::default()));
         assert_eq!(segments.past.len(), CAPACITY);
         assert_eq!(segments.map(LOW, 0), None);
-        assert_eq!(segments.map(LOW, 998).map(|(_, outgoing)| outgoing), Some(499));
+        assert_eq!(segments.map(LOW, 998).map(|place| place.outgoing), Some(499));
     }
 }

@@ -115,7 +115,7 @@ mod tests {
         let source = Source { encoding: 0, generation: 0 };
         let mut segments = Segments::default();
         segments.begin(source, 0, 0, Shift::default(), 0);
-        let (segment, _) = segments.map(source, 0).unwrap();
+        let segment = segments.map(source, 0).unwrap().segment;
         let incoming = outgoing + 1_000;
         Record {
             outgoing,

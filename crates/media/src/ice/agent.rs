@@ -100,7 +100,7 @@ impl IceLite {
         self.observe(|ice| {
             let expired = ice.tuples.extract_if(.., |valid| valid.expires_at() <= now);
             let forgotten: Vec<Tuple> = expired.map(|valid| valid.tuple).collect();
-            if ice.selected().is_some_and(|selected| forgotten.contains(&selected)) {
+            if ice.selected().is_some_and(|selected| forgotten.contains(selected)) {
                 ice.selection = match ice.tuples.iter().max_by_key(|valid| valid.last_check) {
                     Some(freshest) => Selection::Provisional(freshest.tuple),
                     None => Selection::Lost,
@@ -128,8 +128,8 @@ impl IceLite {
     }
 
     /// Where to send; `None` while there is no consent to send anywhere.
-    pub(crate) fn selected(&self) -> Option<Tuple> {
-        match self.selection {
+    pub(crate) fn selected(&self) -> Option<&Tuple> {
+        match &self.selection {
             Selection::Provisional(tuple) | Selection::Nominated(tuple) => Some(tuple),
             Selection::Never | Selection::Lost => None,
         }
@@ -173,7 +173,7 @@ impl IceLite {
         }
         let mut forgotten = Vec::new();
         if self.tuples.len() == MAX_TUPLES {
-            let selected = self.selected();
+            let selected = self.selected().copied();
             let unused = self.tuples.iter().enumerate().filter(|(_, valid)| Some(valid.tuple) != selected);
             if let Some((oldest, _)) = unused.min_by_key(|(_, valid)| valid.last_check) {
                 forgotten.push(self.tuples.remove(oldest).tuple);
@@ -196,9 +196,9 @@ impl IceLite {
     }
 
     fn observe(&mut self, change: impl FnOnce(&mut Self) -> Vec<Tuple>) -> Changes {
-        let (state, selected) = (self.state(), self.selected());
+        let (state, selected) = (self.state(), self.selected().copied());
         let forgotten = change(self);
-        Changes { state: self.state() != state, selected: self.selected() != selected, forgotten }
+        Changes { state: self.state() != state, selected: self.selected() != selected.as_ref(), forgotten }
     }
 
     fn accepted(&self, username_fragment: &str) -> Option<&Credentials> {

@@ -3,71 +3,129 @@
 mod evening;
 mod packet;
 
+use super::fan_out::Taken;
 use super::{Context, Router, TransportKey};
 use crate::batch::Batch;
 use crate::clock::NtpTime;
 use crate::consumer::{Consumer, Plan, Record};
-use crate::due::{Due, DueKind};
+use crate::counters::Counters;
+use crate::due::{Due, DueKind, DueQueue};
 use crate::event::Sealed;
 use crate::producer::{MAX_PAYLOAD, Producer};
 use crate::rtp::{FixedHeader, set_padding};
 use crate::srtp::Outbound;
-use crate::transport::Side;
+use crate::transport::{Side, Traffic, Transport};
 use evening::{Evening, MAX_PADDING};
 use packet::{Header, Packet};
 
 impl Router {
     /// Seals what a transport has due, as far as the batch has room.
-    pub(crate) fn seal_due(&mut self, key: TransportKey, batch: &mut Batch, ctx: &mut Context<'_>) -> Sealed {
+    pub(crate) fn seal_due(
+        &mut self,
+        key: TransportKey,
+        departure: &mut Departure<'_>,
+        ctx: &mut Context<'_>,
+    ) -> Sealed {
         let Some(transport) = self.transports.get_mut(key) else { return Sealed::Done };
-        let tuple = transport.ice.selected();
-        let Side::Downlink(downlink) = &mut transport.side else { return Sealed::Done };
-        let (Some(tuple), Some(srtp)) = (tuple, &transport.srtp) else {
-            ctx.counters.egress_undeliverable += downlink.due.len() as u64;
-            downlink.due.clear();
+        let Some(mut exit) = Exit::open(transport, departure, ctx.counters) else {
+            transport.forget_due(ctx.counters);
             return Sealed::Done;
         };
-        let list = &mut ctx.outbox.due;
-        if batch.would_cut(downlink.due.len()) {
+        if !exit.batch.has_room_for(exit.due.len()) {
             return Sealed::More;
         }
-        batch.address(tuple);
-        let now = ctx.epoch.ntp(ctx.now);
-        let mut sealer =
-            Sealer { outbound: &srtp.outbound, now, sequence: &mut downlink.transport_sequence, size: 0 };
-        let mut evening = Evening::default();
-        while downlink.due.len() > 0 {
-            let Some(room) = batch.room() else { return Sealed::More };
-            sealer.size = match evening.next() {
-                Some(size) => size,
-                None if downlink.padding && downlink.due.len() > 1 => {
-                    let sizes = list.queued(&downlink.due).map(|due| usize::from(due.size));
-                    evening = Evening::plan(sizes.take_while(|&size| size > 0));
-                    evening.next().unwrap_or(0)
-                }
-                None => 0,
-            };
-            let Some(due) = list.pop(&mut downlink.due) else { break };
+        let list = &mut ctx.outbox.due;
+        while exit.due.len() > 0 {
+            let sizes = list.queued(exit.due).map(|due| due.size);
+            exit.sealer.size = exit.evening.next(exit.packets_evened(exit.due.len()), sizes);
+            let Some(room) = exit.batch.room() else { return Sealed::More };
+            let Some(due) = list.pop(exit.due) else { break };
             let Some(consumer) = self.consumers.get_mut(due.consumer) else { continue };
             let Some(producer) = self.producers.get(consumer.producer) else { continue };
-            let Some(sealed) = sealer.seal(due, consumer, producer, room) else {
-                ctx.counters.egress_undeliverable += 1;
-                continue;
-            };
-            batch.commit(sealed.len);
-            transport.traffic.packets_sent += 1;
-            transport.traffic.bytes_sent += sealed.len as u64;
-            ctx.counters.packets_sent += 1;
-            ctx.counters.bytes_sent += sealed.len as u64;
-            ctx.counters.packets_evened += u64::from(sealed.padding > 0);
-            ctx.counters.padding_bytes_sent += sealed.padding as u64;
-            match due.kind {
-                DueKind::Media => {}
-                DueKind::Again => ctx.counters.retransmissions_sent += 1,
-                DueKind::Fill => ctx.counters.fills_sent += 1,
-            }
+            let sealed = exit.sealer.seal(due, consumer, producer, room);
+            exit.commit(due.kind, sealed);
         }
         Sealed::Done
+    }
+}
+
+/// Where packets are sealed to, and the time they bear.
+#[derive(Debug)]
+pub(crate) struct Departure<'a> {
+    pub(crate) batch: &'a mut Batch,
+    pub(crate) now: NtpTime,
+}
+
+/// A client's way out, while packets are sealed for it.
+pub(super) struct Exit<'a> {
+    sealer: Sealer<'a>,
+    /// The client is known or taken to strip padding.
+    padding: bool,
+    evening: Evening,
+    due: &'a mut DueQueue,
+    traffic: &'a mut Traffic,
+    batch: &'a mut Batch,
+    counters: &'a mut Counters,
+}
+
+impl<'a> Exit<'a> {
+    /// `None` if there is no address to send to or no key to seal with.
+    pub(super) fn open(
+        transport: &'a mut Transport,
+        departure: &'a mut Departure<'_>,
+        counters: &'a mut Counters,
+    ) -> Option<Self> {
+        let Side::Downlink(downlink) = &mut transport.side else { return None };
+        let outbound = &transport.srtp.as_ref()?.outbound;
+        departure.batch.address(transport.ice.selected()?);
+        let sequence = &mut downlink.transport_sequence;
+        Some(Self {
+            sealer: Sealer { outbound, now: departure.now, sequence, size: 0 },
+            padding: downlink.padding,
+            evening: Evening::default(),
+            due: &mut downlink.due,
+            traffic: &mut transport.traffic,
+            batch: departure.batch,
+            counters,
+        })
+    }
+
+    /// Seals packets that a consumer took, in order; how many found room.
+    pub(super) fn seal(&mut self, taken: &[Taken], consumer: &mut Consumer, producer: &Producer) -> usize {
+        for (index, next) in taken.iter().enumerate() {
+            let sizes = taken.iter().skip(index).map(|taken| taken.size);
+            self.sealer.size = self.evening.next(self.packets_evened(taken.len() - index), sizes);
+            let Some(room) = self.batch.room() else { return index };
+            let packet = Packet::find(next.rewrite, producer);
+            let sealed = packet.and_then(|packet| self.sealer.seal_media(&packet, consumer, room));
+            self.commit(DueKind::Media, sealed);
+        }
+        taken.len()
+    }
+
+    /// Of so many packets due, those that may be evened.
+    fn packets_evened(&self, due: usize) -> usize {
+        if self.padding { due } else { 0 }
+    }
+
+    /// Takes what was sealed, if anything was, to the start of the batch's room.
+    fn commit(&mut self, kind: DueKind, sealed: Option<SealedPacket>) {
+        let Some(SealedPacket { len, padding }) = sealed else {
+            self.counters.egress_undeliverable += 1;
+            return;
+        };
+        self.batch.commit(len);
+        self.traffic.packets_sent += 1;
+        self.traffic.bytes_sent += len as u64;
+        self.counters.packets_sent += 1;
+        self.counters.bytes_sent += len as u64;
+        self.counters.packets_evened += u64::from(padding > 0);
+        self.counters.padding_bytes_sent += padding as u64;
+        match kind {
+            DueKind::Media => {}
+            DueKind::Again => self.counters.retransmissions_sent += 1,
+            DueKind::Fill => self.counters.fills_sent += 1,
+        }
     }
 }
 
@@ -97,7 +155,7 @@ impl Sealer<'_> {
         if due.kind == DueKind::Fill {
             return self.seal_fill(due, consumer, room);
         }
-        let packet = Packet::find(due.outgoing, consumer, producer)?;
+        let packet = Packet::find(consumer.rewrite(due.outgoing)?, producer)?;
         match (due.kind, consumer.output.rtx.is_some()) {
             (DueKind::Again, true) => self.seal_rtx(&packet, consumer, room),
             (DueKind::Again, false) => self.seal_again(&packet, consumer, room),
@@ -117,7 +175,7 @@ impl Sealer<'_> {
         let header_len = header.write(&consumer.plan, room)?;
         let end = header_len + packet.content.payload.len();
         let padding = self.padding(end);
-        if let Some(record) = consumer.record(packet.record.outgoing) {
+        if let Some(record) = consumer.record(packet.rewrite.record.outgoing) {
             record.sent = sent;
             record.transport_sequence = transport_sequence;
             record.padding = padding as u8;
@@ -165,7 +223,7 @@ impl Sealer<'_> {
         self.outbound.seal_rtp(stream, sealed, header_len, sequence_number).ok()?;
         *next = next.wrapping_add(1);
         let len = sealed.len();
-        if let Some(record) = consumer.record(packet.record.outgoing) {
+        if let Some(record) = consumer.record(packet.rewrite.record.outgoing) {
             record.sent = sent;
         }
         Some(SealedPacket { len, padding })
@@ -174,7 +232,7 @@ impl Sealer<'_> {
     /// Without RTX, the very bytes that were sent before: another plaintext under one nonce would leak keys.
     fn seal_again(&self, packet: &Packet<'_>, consumer: &Consumer, room: &mut [u8]) -> Option<SealedPacket> {
         let fixed = packet.media_header(&consumer.plan);
-        let Record { sent, transport_sequence, padding, .. } = packet.record;
+        let Record { sent, transport_sequence, padding, .. } = packet.rewrite.record;
         let header_len =
             Header { fixed, packet: Some(packet), sent, transport_sequence }.write(&consumer.plan, room)?;
         let end = header_len + packet.content.payload.len();

@@ -1,25 +1,28 @@
 //! From a producer to everyone who consumes it.
 //!
 //! What came in one turn is offered together, consumer by consumer: each one's state is brought into the caches once,
-//! however many packets a frame has. A producer's consumers may be served in portions, whose packets are sealed while
-//! that state is still there; nothing else is offered to some of them before all have what came first.
+//! however many packets a frame has. What a consumer takes is sealed while that state is still there, unless several
+//! producers have something: then it is queued, so that what a client gets of all of them leaves together. Nothing else
+//! is offered to some consumers before all have what came first.
 
-use super::{ConsumerKey, Context, ProducerKey, Router, TransportKey};
-use crate::consumer::{Consumer, Offer, Plan};
+use super::egress::{Departure, Exit};
+use super::{ConsumerKey, Context, Outbox, ProducerKey, Router, TransportKey};
+use crate::consumer::{Consumer, Offer, Plan, Rewrite};
 use crate::due::{Due, DueKind};
-use crate::event::Event;
+use crate::event::{Event, Sealed};
 use crate::id::RouterId;
 use crate::prefetch::prefetch;
 use crate::producer::{Arrival, Extent, Producer};
 use crate::transport::Transport;
 use slotmap::SlotMap;
+use std::mem;
 
 impl Router {
     /// Takes a packet to be offered, at the end of the turn, to those who consume its producer, and to other shards.
     pub(super) fn forward(&mut self, key: ProducerKey, arrival: Arrival, ctx: &mut Context<'_>) {
         let Some(producer) = self.producers.get(key).filter(|producer| !producer.paused) else { return };
         if producer.offered > 0 || producer.fresh.len() >= MAX_FRESH {
-            self.fan_out(key, Portion::Rest, ctx);
+            self.fan_out(key, Way::Queued, ctx);
         }
         let Some(producer) = self.producers.get_mut(key) else { return };
         if producer.fresh.is_empty() {
@@ -29,30 +32,41 @@ impl Router {
         self.relay(key, &arrival, ctx);
     }
 
-    /// Offers a producer's fresh packets to consumers that were not offered them, and queues them where they are taken.
-    pub(crate) fn fan_out(&mut self, key: ProducerKey, portion: Portion, ctx: &mut Context<'_>) -> FannedOut {
-        let Some(producer) = self.producers.get_mut(key).filter(|producer| !producer.fresh.is_empty()) else {
-            return FannedOut::ToAll;
-        };
-        let (fresh, first) = (std::mem::take(&mut producer.fresh), std::mem::take(&mut producer.offered));
-        let Some(producer) = self.producers.get(key) else { return FannedOut::ToAll };
-        let offered = producer.consumers.len().min(first.saturating_add(portion.consumers()));
-        let Self { id, consumers, transports, .. } = self;
-        let mut audience = Audience { router: *id, consumers, transports, wishes: Wishes::default() };
-        let portion = producer.consumers.get(first..offered).unwrap_or_default();
-        for few in portion.chunks(FEW_CONSUMERS) {
+    /// Offers a producer's fresh packets to consumers that were not offered them. [`Sealed::More`] if the batch has no
+    /// room for all who take them.
+    pub(crate) fn fan_out(
+        &mut self,
+        key: ProducerKey,
+        mut way: Way<'_, '_>,
+        ctx: &mut Context<'_>,
+    ) -> Sealed {
+        let Self { id, consumers, transports, producers, .. } = self;
+        // Taken out, so that nobody is offered them twice if one of them makes us panic.
+        let Some(producer) = producers.get_mut(key) else { return Sealed::Done };
+        let (mut fresh, mut offered) = (mem::take(&mut producer.fresh), mem::take(&mut producer.offered));
+        let mut sealed = Sealed::Done;
+        let Some(producer) = producers.get(key) else { return sealed };
+        let wishes = Wishes::default();
+        let mut audience = Audience { router: *id, producer, fresh: &fresh, consumers, transports, wishes };
+        let rest = producer.consumers.get(offered..).unwrap_or_default();
+        'all: for few in rest.chunks(FEW_CONSUMERS) {
             audience.prefetch(few);
-            few.iter().for_each(|&consumer| audience.offer(consumer, producer, &fresh, ctx));
+            for &consumer in few {
+                if !way.has_room_for(fresh.len()) {
+                    sealed = Sealed::More;
+                    break 'all;
+                }
+                audience.offer(consumer, &mut way, ctx);
+                offered += 1;
+            }
         }
         let wishes = audience.wishes;
-        let fanned_out =
-            if offered < producer.consumers.len() { FannedOut::ToSome } else { FannedOut::ToAll };
         if let Some(producer) = self.producers.get_mut(key) {
-            producer.fresh = fresh;
-            match fanned_out {
-                FannedOut::ToSome => producer.offered = offered,
-                FannedOut::ToAll => producer.fresh.clear(),
+            match sealed {
+                Sealed::More => producer.offered = offered,
+                Sealed::Done => fresh.clear(),
             }
+            producer.fresh = fresh;
         }
         (0..8)
             .filter(|encoding| wishes.key_frames & (1 << encoding) != 0)
@@ -60,37 +74,41 @@ impl Router {
         if wishes.switched {
             self.update_subscription(key, ctx);
         }
-        fanned_out
+        sealed
     }
 }
 
-/// How many of the consumers that were not offered something are to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Portion {
-    /// As many as a first-level cache holds.
-    Few,
-    Rest,
+/// What becomes of packets that consumers take.
+#[derive(Debug)]
+pub(crate) enum Way<'a, 'b> {
+    /// They are queued to their transports.
+    Queued,
+    /// They are sealed while all that is known of them is at hand.
+    Sealed(&'a mut Departure<'b>),
 }
 
-impl Portion {
-    fn consumers(self) -> usize {
+impl Way<'_, '_> {
+    fn has_room_for(&self, packets: usize) -> bool {
         match self {
-            Self::Few => FEW_CONSUMERS,
-            Self::Rest => usize::MAX,
+            Self::Queued => true,
+            Self::Sealed(departure) => departure.batch.has_room_for(packets),
         }
     }
 }
 
-/// Who was offered a producer's packets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FannedOut {
-    ToSome,
-    ToAll,
+/// A packet that a consumer took.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Taken {
+    pub(super) rewrite: Rewrite,
+    /// See [`Due::size`].
+    pub(super) size: u16,
 }
 
-/// Those who may be offered packets, and what they answered.
+/// Those who may be offered a producer's packets, and what they answered.
 struct Audience<'a> {
     router: RouterId,
+    producer: &'a Producer,
+    fresh: &'a [Arrival],
     consumers: &'a mut SlotMap<ConsumerKey, Consumer>,
     transports: &'a mut SlotMap<TransportKey, Transport>,
     wishes: Wishes,
@@ -119,40 +137,75 @@ impl Audience<'_> {
         }
     }
 
-    /// Offers packets to one consumer.
-    fn offer(&mut self, key: ConsumerKey, producer: &Producer, fresh: &[Arrival], ctx: &mut Context<'_>) {
+    /// Offers the fresh packets to one consumer.
+    fn offer(&mut self, key: ConsumerKey, way: &mut Way<'_, '_>, ctx: &mut Context<'_>) {
         let Some(consumer) = self.consumers.get_mut(key) else { return };
         let Some(transport) = self.transports.get_mut(consumer.transport) else { return };
         if !transport.can_send() {
             return;
         }
-        let mut offering = Offering { key, consumer, producer, wishes: &mut self.wishes };
-        for (index, arrival) in fresh.iter().enumerate() {
-            let queue = |due| transport.queue(due, &mut ctx.outbox.due, ctx.counters);
-            offering.offer(arrival, &fresh[index + 1..], queue);
+        let Outbox { taken, due: list, events, .. } = &mut *ctx.outbox;
+        taken.clear();
+        let alone = self.fresh.len() == 1 && matches!(way, Way::Sealed(_));
+        let mut offering = Offering { consumer, producer: self.producer, alone, wishes: &mut self.wishes };
+        for (index, arrival) in self.fresh.iter().enumerate() {
+            offering.offer(arrival, &self.fresh[index + 1..], |answer| match answer {
+                Answer::Taken(packet) => taken.push(packet),
+                Answer::Fill { outgoing } => {
+                    let due = Due { consumer: key, outgoing, size: 0, kind: DueKind::Fill };
+                    transport.queue(due, list, ctx.counters);
+                }
+            });
             if arrival.is_key_frame()
                 && let Some(layers) = offering.consumer.layers_change()
             {
-                let event = Event::ConsumerLayers { consumer: offering.consumer.id, layers };
-                ctx.outbox.events.push_back((self.router, event));
+                events.push_back((
+                    self.router,
+                    Event::ConsumerLayers { consumer: offering.consumer.id, layers },
+                ));
             }
+        }
+        let sealed = match way {
+            Way::Queued => 0,
+            Way::Sealed(departure) => {
+                let publisher = ctx.current.replace(transport.address);
+                let mut exit = Exit::open(transport, departure, ctx.counters);
+                let sealed = exit.as_mut().map_or(0, |exit| exit.seal(taken, consumer, self.producer));
+                *ctx.current = publisher;
+                sealed
+            }
+        };
+        for packet in taken.get(sealed..).unwrap_or_default() {
+            let Taken { rewrite, size } = *packet;
+            let due = Due { consumer: key, outgoing: rewrite.record.outgoing, size, kind: DueKind::Media };
+            transport.queue(due, list, ctx.counters);
         }
     }
 }
 
 /// One consumer that is offered packets.
 struct Offering<'a> {
-    key: ConsumerKey,
     consumer: &'a mut Consumer,
     producer: &'a Producer,
+    /// It is offered one packet, to be evened with no other.
+    alone: bool,
     wishes: &'a mut Wishes,
+}
+
+/// What is to be sent for an offer.
+enum Answer {
+    Taken(Taken),
+    /// Padding with this sequence number.
+    Fill {
+        outgoing: u32,
+    },
 }
 
 impl Offering<'_> {
     /// Offers a packet; `rest` will be offered after it.
-    fn offer(&mut self, arrival: &Arrival, rest: &[Arrival], mut queue: impl FnMut(Due)) {
+    fn offer(&mut self, arrival: &Arrival, rest: &[Arrival], mut answer: impl FnMut(Answer)) {
         let before = self.consumer.source();
-        self.offer_one(arrival, &mut queue);
+        self.offer_one(arrival, &mut answer);
         if self.consumer.source() == before {
             return;
         }
@@ -160,22 +213,22 @@ impl Offering<'_> {
         // A key frame's first packet that had to be repaired comes after the rest of the key frame.
         let comes_later = |next: &Arrival| rest.iter().any(|later| later.is_same_packet(next));
         for next in self.producer.arrived_after(arrival).filter(|next| !comes_later(next)) {
-            self.offer_one(&next, &mut queue);
+            self.offer_one(&next, &mut answer);
         }
     }
 
-    fn offer_one(&mut self, arrival: &Arrival, queue: &mut impl FnMut(Due)) {
-        let (outgoing, kind, size) = match self.consumer.offer(arrival, |source| self.producer.clock(source))
-        {
-            Offer::Send { outgoing } => (outgoing, DueKind::Media, packet_len(&self.consumer.plan, arrival)),
-            Offer::Fill { outgoing } => (outgoing, DueKind::Fill, 0),
+    fn offer_one(&mut self, arrival: &Arrival, answer: &mut impl FnMut(Answer)) {
+        match self.consumer.offer(arrival, |source| self.producer.clock(source)) {
+            Offer::Send(rewrite) => {
+                let size = if self.alone { 0 } else { packet_len(&self.consumer.plan, arrival) };
+                answer(Answer::Taken(Taken { rewrite, size }));
+            }
+            Offer::Fill { outgoing } => answer(Answer::Fill { outgoing: outgoing as u32 }),
             Offer::NeedKeyFrame => {
                 self.wishes.key_frames |= 1u8.wrapping_shl(u32::from(arrival.source.encoding));
-                return;
             }
-            Offer::Ignore => return,
-        };
-        queue(Due { consumer: self.key, outgoing: outgoing as u32, size, kind });
+            Offer::Ignore => {}
+        }
     }
 }
 
@@ -187,4 +240,5 @@ fn packet_len(plan: &Plan, arrival: &Arrival) -> u16 {
 
 /// Packets of one producer that wait for the end of a turn.
 const MAX_FRESH: usize = 256;
+/// As many as a first-level cache holds.
 const FEW_CONSUMERS: usize = 8;

@@ -315,7 +315,7 @@ impl Sfu {
         does: impl FnOnce(&mut Router, &mut Context<'_>) -> T,
     ) -> Option<T> {
         // What came before concerns those who were there, as they were.
-        self.fan_out(now);
+        self.queue_fresh(now);
         self.current = transport.map(|transport| (router_key, transport));
         let (routers, mut ctx) = self.split(now);
         let done = does(routers.get_mut(router_key)?, &mut ctx);

@@ -142,7 +142,7 @@ impl Transport {
 
     /// Seals and sends RTCP datagrams.
     pub(crate) fn send_compounds(&mut self, compounds: Vec<Vec<u8>>, ctx: &mut Context<'_>) {
-        let (Some(tuple), Some(srtp)) = (self.ice.selected(), &mut self.srtp) else { return };
+        let (Some(&tuple), Some(srtp)) = (self.ice.selected(), &mut self.srtp) else { return };
         for mut compound in compounds {
             if srtp.outbound.seal_rtcp(&mut compound).is_ok() {
                 ctx.outbox.transmits.push_back((tuple, compound.into()));
@@ -169,7 +169,7 @@ impl Transport {
     }
 
     fn flush_dtls(&mut self, ctx: &mut Context<'_>) {
-        if let Some(tuple) = self.ice.selected() {
+        if let Some(&tuple) = self.ice.selected() {
             while let Some(datagram) = self.dtls.poll_transmit() {
                 ctx.outbox.transmits.push_back((tuple, datagram));
             }

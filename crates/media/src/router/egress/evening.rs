@@ -19,7 +19,7 @@ pub(super) struct Evening {
 
 impl Evening {
     /// Looks at the packets due, in order, for as many as can be one run at a bounded waste.
-    pub(super) fn plan(sizes: impl Iterator<Item = usize>) -> Self {
+    fn plan(sizes: impl Iterator<Item = usize>) -> Self {
         let mut run = Members::default();
         for size in sizes.take(MAX_SEGMENTS) {
             let longer = run.with(size);
@@ -32,8 +32,17 @@ impl Evening {
         run.evening(0)
     }
 
+    /// What the next packet is to be padded to, the first of so many `packets` due, which have these `sizes` (0 is
+    /// not to be evened).
+    pub(super) fn next(&mut self, packets: usize, sizes: impl Iterator<Item = u16>) -> usize {
+        if self.packets == 0 && packets > 1 {
+            *self = Self::plan(sizes.map(usize::from).take_while(|&size| size > 0));
+        }
+        self.advance().unwrap_or(0)
+    }
+
     /// How long the next packet is to be made; `None` when the run is over.
-    pub(super) fn next(&mut self) -> Option<usize> {
+    fn advance(&mut self) -> Option<usize> {
         self.packets = self.packets.checked_sub(1)?;
         match self.padded.checked_sub(1) {
             Some(padded) => {
@@ -149,7 +158,7 @@ mod tests {
         let mut runs = Vec::new();
         while !sizes.is_empty() {
             let mut evening = Evening::plan(sizes.iter().copied());
-            let run: Vec<usize> = std::iter::from_fn(|| evening.next()).collect();
+            let run: Vec<usize> = std::iter::from_fn(|| evening.advance()).collect();
             sizes = &sizes[run.len()..];
             runs.push(run);
         }

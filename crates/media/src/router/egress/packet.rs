@@ -1,14 +1,13 @@
 //! A stored packet as one consumer gets it: its header, and what of its payload is renumbered.
 
 use crate::codec::patch;
-use crate::consumer::{Consumer, Plan, Record, Shift, Values};
+use crate::consumer::{Plan, Rewrite, Values};
 use crate::producer::{Content, Producer, Stored};
 use crate::rtp::{FixedHeader, HeaderWriter, TransportSequence};
 
 /// A stored packet on its way to one consumer.
 pub(super) struct Packet<'a> {
-    pub(super) record: Record,
-    shift: Shift,
+    pub(super) rewrite: Rewrite,
     stored: &'a Stored,
     pub(super) content: Content<'a>,
 }
@@ -22,40 +21,40 @@ pub(super) struct Header<'a> {
 }
 
 impl<'a> Packet<'a> {
-    /// What a slot of a consumer stands for; `None` once it is forgotten.
-    pub(super) fn find(outgoing: u32, consumer: &mut Consumer, producer: &'a Producer) -> Option<Self> {
-        let record = *consumer.record(outgoing)?;
-        let segment = *consumer.segment(&record)?;
-        let stream = producer.stream(segment.source).filter(|stream| stream.source == segment.source)?;
-        let (stored, content) = stream.history.get(stream.extend(record.incoming))?;
-        Some(Self { record, shift: segment.shift, stored, content })
+    /// What is to be rewritten; `None` once it is not stored any more.
+    pub(super) fn find(rewrite: Rewrite, producer: &'a Producer) -> Option<Self> {
+        let stream = producer.stream(rewrite.source).filter(|stream| stream.source == rewrite.source)?;
+        let (stored, content) = stream.history.get(stream.extend(rewrite.record.incoming))?;
+        Some(Self { rewrite, stored, content })
     }
 
     pub(super) fn media_header(&self, plan: &Plan) -> FixedHeader {
         FixedHeader {
-            marker: self.stored.marker || self.record.ends_picture,
+            marker: self.stored.marker || self.rewrite.record.ends_picture,
             payload_type: plan.payload_type,
-            sequence_number: self.record.outgoing as u16,
-            timestamp: self.stored.timestamp.wrapping_sub(self.shift.timestamp),
+            sequence_number: self.rewrite.record.outgoing as u16,
+            timestamp: self.stored.timestamp.wrapping_sub(self.rewrite.shift.timestamp),
             ssrc: plan.ssrc,
         }
     }
 
     pub(super) fn is_patched(&self) -> bool {
-        self.stored.descriptor.picture.is_some() && (self.shift.picture_id, self.shift.tl0_pic_idx) != (0, 0)
+        self.stored.descriptor.picture.is_some()
+            && (self.rewrite.shift.picture_id, self.rewrite.shift.tl0_pic_idx) != (0, 0)
     }
 
     /// The number in the dependency descriptor: bytes 1 and 2 (AV1 RTP specification, appendix A.8.2).
     fn frame_number(&self) -> Option<u16> {
-        Some(self.stored.descriptor.frame_number?.wrapping_sub(self.shift.picture_id))
+        Some(self.stored.descriptor.frame_number?.wrapping_sub(self.rewrite.shift.picture_id))
     }
 
     pub(super) fn write_payload(&self, to: &mut [u8]) {
         to.copy_from_slice(self.content.payload);
         let descriptor = &self.stored.descriptor;
         if let Some(picture) = descriptor.picture {
-            let picture_id = picture.value.wrapping_sub(self.shift.picture_id);
-            let tl0_pic_idx = descriptor.tl0_pic_idx.unwrap_or(0).wrapping_sub(self.shift.tl0_pic_idx);
+            let picture_id = picture.value.wrapping_sub(self.rewrite.shift.picture_id);
+            let tl0_pic_idx =
+                descriptor.tl0_pic_idx.unwrap_or(0).wrapping_sub(self.rewrite.shift.tl0_pic_idx);
             patch(to, descriptor, picture_id, tl0_pic_idx);
         }
     }
