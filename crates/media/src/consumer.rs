@@ -64,7 +64,10 @@ enum Flow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Offer {
     Ignore,
-    Send(Rewrite),
+    /// It is wanted: to be taken, and sent.
+    Take {
+        ends_picture: bool,
+    },
     /// Its slot was kept but it is not wanted: send padding with this extended sequence number in its place.
     Fill {
         outgoing: u64,
@@ -79,6 +82,14 @@ pub(crate) struct Rewrite {
     pub(crate) source: Source,
     pub(crate) shift: Shift,
     pub(crate) record: Record,
+}
+
+/// A packet that a consumer took.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Taken {
+    pub(crate) rewrite: Rewrite,
+    /// As it will go out, without padding and before sealing, in bytes.
+    pub(crate) size: u16,
 }
 
 impl Consumer {
@@ -239,6 +250,25 @@ impl Consumer {
         self.sent.get_mut(outgoing)
     }
 
+    /// Takes a packet that [`Self::offer`] wants, unless its place is forgotten. What is told of it is written where it
+    /// will be read: each copy on the way would be waited for.
+    pub(crate) fn take(&mut self, arrival: &Arrival, ends_picture: bool, taken: &mut Vec<Taken>) {
+        let Slot::Taken(place) = self.numbering.take(arrival) else { return };
+        let record = Record {
+            outgoing: place.outgoing as u32,
+            incoming: arrival.sequence as u32,
+            sent: 0,
+            transport_sequence: 0,
+            segment: place.segment,
+            ends_picture,
+            padding: 0,
+            retransmissions: 0,
+        };
+        self.sent.insert(record, arrival.at);
+        let rewrite = Rewrite { source: arrival.source, shift: place.shift, record };
+        taken.push(Taken { rewrite, size: self.plan.packet_len(&arrival.extent) });
+    }
+
     /// How the packet in a slot was rewritten; `None` once that is forgotten.
     pub(crate) fn rewrite(&mut self, outgoing: u32) -> Option<Rewrite> {
         let record = *self.sent.get_mut(outgoing)?;
@@ -279,8 +309,7 @@ impl Consumer {
         let in_order = self.numbering.is_in_order(arrival);
         match &arrival.media {
             Some(media) if self.layers.admit(media, in_order) => {
-                let ends_picture = self.layers.ends_picture(media);
-                self.take(arrival, ends_picture)
+                Offer::Take { ends_picture: self.layers.ends_picture(media) }
             }
             media => {
                 // Where the lowest spatial layer goes, the whole picture goes.
@@ -293,25 +322,9 @@ impl Consumer {
     /// A packet of a source before the last switches.
     fn offer_late(&mut self, arrival: &Arrival) -> Offer {
         match &arrival.media {
-            Some(_) => self.take(arrival, false),
+            Some(_) => Offer::Take { ends_picture: false },
             None => fill(self.numbering.take(arrival)),
         }
-    }
-
-    fn take(&mut self, arrival: &Arrival, ends_picture: bool) -> Offer {
-        let Slot::Taken(place) = self.numbering.take(arrival) else { return Offer::Ignore };
-        let record = Record {
-            outgoing: place.outgoing as u32,
-            incoming: arrival.sequence as u32,
-            sent: 0,
-            transport_sequence: 0,
-            segment: place.segment,
-            ends_picture,
-            padding: 0,
-            retransmissions: 0,
-        };
-        self.sent.insert(record, arrival.at);
-        Offer::Send(Rewrite { source: arrival.source, shift: place.shift, record })
     }
 }
 

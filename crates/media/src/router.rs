@@ -14,7 +14,7 @@ mod upkeep;
 
 use crate::clock::Epoch;
 use crate::config::Config;
-use crate::consumer::Consumer;
+use crate::consumer::{Consumer, Taken};
 use crate::counters::{Counters, Population};
 use crate::data::{DataConsumer, DataProducer};
 use crate::due::DueList;
@@ -29,7 +29,6 @@ use crate::timer::Timer;
 use crate::transport::{Side, Transport};
 use bytes::Bytes;
 pub(crate) use egress::Departure;
-use fan_out::Taken;
 pub(crate) use fan_out::Way;
 use rand::rngs::StdRng;
 use slotmap::{SlotMap, new_key_type};

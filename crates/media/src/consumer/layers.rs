@@ -14,10 +14,16 @@ pub(crate) struct LayerSelection {
     lowest: bool,
     /// The encoding to be forwarded, once any is being sent.
     target: Option<u8>,
-    /// Upper bounds in force within the forwarded encoding.
+    progress: Progress,
+}
+
+/// How far a selection is within the forwarded encoding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Progress {
+    /// Upper bounds in force.
     spatial: u8,
     temporal: u8,
-    /// The highest layers that came in within the forwarded encoding.
+    /// The highest layers that came in.
     seen_spatial: u8,
     seen_temporal: u8,
 }
@@ -30,10 +36,7 @@ impl LayerSelection {
             preferred_temporal: HIGHEST,
             lowest: false,
             target: None,
-            spatial: HIGHEST,
-            temporal: HIGHEST,
-            seen_spatial: 0,
-            seen_temporal: 0,
+            progress: Progress { spatial: HIGHEST, temporal: HIGHEST, seen_spatial: 0, seen_temporal: 0 },
         };
         if let Some(layers) = preferred {
             selection.prefer(layers);
@@ -70,35 +73,38 @@ impl LayerSelection {
 
     /// True while a scalable stream's key picture is needed to get at a higher spatial layer.
     pub(crate) fn awaits_key_picture(&self) -> bool {
-        !self.simulcast && self.spatial < self.wanted_spatial().min(self.seen_spatial)
+        !self.simulcast && self.progress.spatial < self.wanted_spatial().min(self.progress.seen_spatial)
     }
 
     /// Starts a source at one of its key frames.
     pub(crate) fn start(&mut self) {
-        self.spatial = if self.simulcast { HIGHEST } else { self.wanted_spatial() };
-        self.temporal = self.wanted_temporal();
-        self.seen_spatial = 0;
-        self.seen_temporal = 0;
+        let spatial = if self.simulcast { HIGHEST } else { self.wanted_spatial() };
+        let temporal = self.wanted_temporal();
+        self.progress = Progress { spatial, temporal, seen_spatial: 0, seen_temporal: 0 };
     }
 
     /// Whether a packet of the forwarded encoding is in the layers wanted. Layers change only where a decoder can
     /// follow: down at the start of a picture, up at a switching point or key picture.
     pub(crate) fn admit(&mut self, descriptor: &Descriptor, in_order: bool) -> bool {
         if in_order && descriptor.starts_frame {
-            self.step(descriptor);
+            let next = self.step(descriptor);
+            if next != self.progress {
+                self.progress = next;
+            }
         }
-        descriptor.spatial <= self.spatial && descriptor.temporal <= self.temporal
+        descriptor.spatial <= self.progress.spatial && descriptor.temporal <= self.progress.temporal
     }
 
     /// True when the packet is the last of its picture for this consumer though not for the producer.
     pub(crate) fn ends_picture(&self, descriptor: &Descriptor) -> bool {
-        descriptor.ends_frame && descriptor.spatial == self.spatial
+        descriptor.ends_frame && descriptor.spatial == self.progress.spatial
     }
 
     /// What is being forwarded, given the encoding.
     pub(crate) fn current(&self, encoding: u8) -> Layers {
-        let spatial = if self.simulcast { encoding } else { self.spatial.min(self.seen_spatial) };
-        Layers { spatial, temporal: Some(self.temporal.min(self.seen_temporal)) }
+        let Progress { spatial, temporal, seen_spatial, seen_temporal } = self.progress;
+        let spatial = if self.simulcast { encoding } else { spatial.min(seen_spatial) };
+        Layers { spatial, temporal: Some(temporal.min(seen_temporal)) }
     }
 
     fn wanted_spatial(&self) -> u8 {
@@ -109,22 +115,25 @@ impl LayerSelection {
         if self.lowest { 0 } else { self.preferred_temporal }
     }
 
-    fn step(&mut self, descriptor: &Descriptor) {
-        self.seen_spatial = self.seen_spatial.max(descriptor.spatial);
-        self.seen_temporal = self.seen_temporal.max(descriptor.temporal);
+    /// How far it is with the frame that the packet begins.
+    fn step(&self, descriptor: &Descriptor) -> Progress {
+        let mut next = self.progress;
+        next.seen_spatial = next.seen_spatial.max(descriptor.spatial);
+        next.seen_temporal = next.seen_temporal.max(descriptor.temporal);
         if descriptor.spatial == 0 {
-            self.temporal = self.temporal.min(self.wanted_temporal());
+            next.temporal = next.temporal.min(self.wanted_temporal());
             if !self.simulcast {
                 let key_picture = descriptor.keyframe;
-                self.spatial =
-                    if key_picture { self.wanted_spatial() } else { self.spatial.min(self.wanted_spatial()) };
+                let wanted = self.wanted_spatial();
+                next.spatial = if key_picture { wanted } else { next.spatial.min(wanted) };
             }
         }
         // The frame refers to nothing above the layer below its own, which must have been forwarded.
-        let next = descriptor.temporal == self.temporal.saturating_add(1);
-        if next && descriptor.switching_up && descriptor.temporal <= self.wanted_temporal() {
-            self.temporal = descriptor.temporal;
+        let follows = descriptor.temporal == next.temporal.saturating_add(1);
+        if follows && descriptor.switching_up && descriptor.temporal <= self.wanted_temporal() {
+            next.temporal = descriptor.temporal;
         }
+        next
     }
 }
 

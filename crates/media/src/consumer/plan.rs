@@ -3,7 +3,7 @@
 use super::template::{Elements, HeaderTemplate};
 use crate::codec::Codec;
 use crate::ortc::{HeaderExtensionUri, RtpParameters};
-use crate::producer::Carried;
+use crate::producer::{Carried, Extent};
 use crate::rtp::{ExtensionForm, FixedHeader, Mid, PayloadType, Ssrc};
 
 #[derive(Debug)]
@@ -84,8 +84,12 @@ impl Plan {
         self.template.as_ref().filter(|_| is_usual)
     }
 
-    /// The length of a packet's header.
-    pub(crate) fn header_len(&self, carried: &Carried, dependency: usize) -> usize {
+    /// How long a packet will be, before padding and sealing.
+    pub(crate) fn packet_len(&self, Extent { payload, dependency, carried }: &Extent) -> u16 {
+        self.header_len(carried, usize::from(*dependency)) as u16 + payload
+    }
+
+    fn header_len(&self, carried: &Carried, dependency: usize) -> usize {
         if let Some(template) = self.template(carried, dependency) {
             return template.len();
         }

@@ -3,11 +3,10 @@
 mod evening;
 mod packet;
 
-use super::fan_out::Taken;
 use super::{Context, Router, TransportKey};
 use crate::batch::Batch;
 use crate::clock::NtpTime;
-use crate::consumer::{Consumer, Plan, Record};
+use crate::consumer::{Consumer, Plan, Record, Taken};
 use crate::counters::Counters;
 use crate::due::{Due, DueKind, DueQueue};
 use crate::event::Sealed;
@@ -96,7 +95,7 @@ impl<'a> Exit<'a> {
             let sizes = taken.iter().skip(index).map(|taken| taken.size);
             self.sealer.size = self.evening.next(self.packets_evened(taken.len() - index), sizes);
             let Some(room) = self.batch.room() else { return index };
-            let packet = Packet::find(next.rewrite, producer);
+            let packet = Packet::find(&next.rewrite, producer);
             let sealed = packet.and_then(|packet| self.sealer.seal_media(&packet, consumer, room));
             self.commit(DueKind::Media, sealed);
         }
@@ -155,7 +154,8 @@ impl Sealer<'_> {
         if due.kind == DueKind::Fill {
             return self.seal_fill(due, consumer, room);
         }
-        let packet = Packet::find(consumer.rewrite(due.outgoing)?, producer)?;
+        let rewrite = consumer.rewrite(due.outgoing)?;
+        let packet = Packet::find(&rewrite, producer)?;
         match (due.kind, consumer.output.rtx.is_some()) {
             (DueKind::Again, true) => self.seal_rtx(&packet, consumer, room),
             (DueKind::Again, false) => self.seal_again(&packet, consumer, room),

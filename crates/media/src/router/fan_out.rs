@@ -7,12 +7,12 @@
 
 use super::egress::{Departure, Exit};
 use super::{ConsumerKey, Context, Outbox, ProducerKey, Router, TransportKey};
-use crate::consumer::{Consumer, Offer, Plan, Rewrite};
+use crate::consumer::{Consumer, Offer, Taken};
 use crate::due::{Due, DueKind};
 use crate::event::{Event, Sealed};
 use crate::id::RouterId;
 use crate::prefetch::prefetch;
-use crate::producer::{Arrival, Extent, Producer};
+use crate::producer::{Arrival, Producer};
 use crate::transport::Transport;
 use slotmap::SlotMap;
 use std::mem;
@@ -96,14 +96,6 @@ impl Way<'_, '_> {
     }
 }
 
-/// A packet that a consumer took.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Taken {
-    pub(super) rewrite: Rewrite,
-    /// See [`Due::size`].
-    pub(super) size: u16,
-}
-
 /// Those who may be offered a producer's packets, and what they answered.
 struct Audience<'a> {
     router: RouterId,
@@ -146,15 +138,11 @@ impl Audience<'_> {
         }
         let Outbox { taken, due: list, events, .. } = &mut *ctx.outbox;
         taken.clear();
-        let alone = self.fresh.len() == 1 && matches!(way, Way::Sealed(_));
-        let mut offering = Offering { consumer, producer: self.producer, alone, wishes: &mut self.wishes };
+        let mut offering = Offering { consumer, producer: self.producer, wishes: &mut self.wishes, taken };
         for (index, arrival) in self.fresh.iter().enumerate() {
-            offering.offer(arrival, &self.fresh[index + 1..], |answer| match answer {
-                Answer::Taken(packet) => taken.push(packet),
-                Answer::Fill { outgoing } => {
-                    let due = Due { consumer: key, outgoing, size: 0, kind: DueKind::Fill };
-                    transport.queue(due, list, ctx.counters);
-                }
+            offering.offer(arrival, &self.fresh[index + 1..], |outgoing| {
+                let due = Due { consumer: key, outgoing, size: 0, kind: DueKind::Fill };
+                transport.queue(due, list, ctx.counters);
             });
             if arrival.is_key_frame()
                 && let Some(layers) = offering.consumer.layers_change()
@@ -187,25 +175,15 @@ impl Audience<'_> {
 struct Offering<'a> {
     consumer: &'a mut Consumer,
     producer: &'a Producer,
-    /// It is offered one packet, to be evened with no other.
-    alone: bool,
     wishes: &'a mut Wishes,
-}
-
-/// What is to be sent for an offer.
-enum Answer {
-    Taken(Taken),
-    /// Padding with this sequence number.
-    Fill {
-        outgoing: u32,
-    },
+    taken: &'a mut Vec<Taken>,
 }
 
 impl Offering<'_> {
-    /// Offers a packet; `rest` will be offered after it.
-    fn offer(&mut self, arrival: &Arrival, rest: &[Arrival], mut answer: impl FnMut(Answer)) {
+    /// Offers a packet; `rest` will be offered after it. `fill` is told which numbers padding is to have.
+    fn offer(&mut self, arrival: &Arrival, rest: &[Arrival], mut fill: impl FnMut(u32)) {
         let before = self.consumer.source();
-        self.offer_one(arrival, &mut answer);
+        self.offer_one(arrival, &mut fill);
         if self.consumer.source() == before {
             return;
         }
@@ -213,29 +191,20 @@ impl Offering<'_> {
         // A key frame's first packet that had to be repaired comes after the rest of the key frame.
         let comes_later = |next: &Arrival| rest.iter().any(|later| later.is_same_packet(next));
         for next in self.producer.arrived_after(arrival).filter(|next| !comes_later(next)) {
-            self.offer_one(&next, &mut answer);
+            self.offer_one(&next, &mut fill);
         }
     }
 
-    fn offer_one(&mut self, arrival: &Arrival, answer: &mut impl FnMut(Answer)) {
+    fn offer_one(&mut self, arrival: &Arrival, fill: &mut impl FnMut(u32)) {
         match self.consumer.offer(arrival, |source| self.producer.clock(source)) {
-            Offer::Send(rewrite) => {
-                let size = if self.alone { 0 } else { packet_len(&self.consumer.plan, arrival) };
-                answer(Answer::Taken(Taken { rewrite, size }));
-            }
-            Offer::Fill { outgoing } => answer(Answer::Fill { outgoing: outgoing as u32 }),
+            Offer::Take { ends_picture } => self.consumer.take(arrival, ends_picture, self.taken),
+            Offer::Fill { outgoing } => fill(outgoing as u32),
             Offer::NeedKeyFrame => {
                 self.wishes.key_frames |= 1u8.wrapping_shl(u32::from(arrival.source.encoding));
             }
             Offer::Ignore => {}
         }
     }
-}
-
-/// How long a packet will be to a consumer, before padding and sealing.
-fn packet_len(plan: &Plan, arrival: &Arrival) -> u16 {
-    let Extent { payload, dependency, carried } = &arrival.extent;
-    plan.header_len(carried, usize::from(*dependency)) as u16 + payload
 }
 
 /// Packets of one producer that wait for the end of a turn.

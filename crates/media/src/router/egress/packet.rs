@@ -7,7 +7,7 @@ use crate::rtp::{FixedHeader, HeaderWriter, TransportSequence};
 
 /// A stored packet on its way to one consumer.
 pub(super) struct Packet<'a> {
-    pub(super) rewrite: Rewrite,
+    pub(super) rewrite: &'a Rewrite,
     stored: &'a Stored,
     pub(super) content: Content<'a>,
 }
@@ -22,7 +22,7 @@ pub(super) struct Header<'a> {
 
 impl<'a> Packet<'a> {
     /// What is to be rewritten; `None` once it is not stored any more.
-    pub(super) fn find(rewrite: Rewrite, producer: &'a Producer) -> Option<Self> {
+    pub(super) fn find(rewrite: &'a Rewrite, producer: &'a Producer) -> Option<Self> {
         let stream = producer.stream(rewrite.source).filter(|stream| stream.source == rewrite.source)?;
         let (stored, content) = stream.history.get(stream.extend(rewrite.record.incoming))?;
         Some(Self { rewrite, stored, content })
