@@ -103,7 +103,7 @@ impl World {
             origin: now,
             network: Network::new(seed),
             clients: Vec::new(),
-            batch: Batch::with_capacity(64 * 1024),
+            batch: Batch::with_capacity(8 * 1024),
             runs: Vec::new(),
             wakeup: None,
             relay_filter: Box::new(|_| true),
