@@ -137,6 +137,7 @@ struct Sealer<'a> {
 }
 
 /// A packet ready to leave: its bytes, and how many of them even it with others.
+#[derive(Debug, Clone, Copy)]
 struct SealedPacket {
     len: usize,
     padding: usize,
