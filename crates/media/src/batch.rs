@@ -72,8 +72,8 @@ impl Batch {
         self.bytes.get_mut(self.used..self.used + MAX_PACKET)
     }
 
-    /// Whether a run of so many packets would not be cut in two by the end of the batch, or at least not less so by
-    /// that of an empty one.
+    /// Whether a run of so many packets finds room without being cut in two by the end of the batch, or would be cut
+    /// in an empty one, too. The last run that there may be ends with its first packet ([`Self::room`]).
     pub(crate) fn has_room_for(&self, packets: usize) -> bool {
         let wanted = (packets * MAX_PACKET).min(self.bytes.len());
         self.runs.len() + packets.min(2) <= MAX_RUNS && self.used + wanted <= self.bytes.len()
@@ -169,11 +169,17 @@ mod tests {
     #[test]
     fn a_batch_is_full_when_it_has_as_many_runs_as_one_call_sends() {
         let mut batch = Batch::with_capacity(1 << 20);
-        for peer in 0..64 {
+        for peer in 0..63 {
             batch.address(&tuple(peer));
             batch.commit(100);
         }
-        assert!(batch.room().is_none());
+        assert!(
+            batch.has_room_for(1) && !batch.has_room_for(2),
+            "the last run would be cut after one packet"
+        );
+        batch.address(&tuple(63));
+        batch.commit(100);
+        assert!(batch.room().is_none() && !batch.has_room_for(1));
     }
 
     #[test]

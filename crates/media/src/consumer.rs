@@ -76,7 +76,7 @@ pub(crate) enum Offer {
     NeedKeyFrame,
 }
 
-/// How a packet is told apart from its producer's.
+/// How a producer's packet becomes one of the consumer's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rewrite {
     pub(crate) source: Source,
