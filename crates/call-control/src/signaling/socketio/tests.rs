@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::MAX_OUTGOING;
 use crate::call::CallType;
+use crate::signaling::event::ServerEvent;
+use crate::signaling::hub::Audience;
 use crate::signaling::testing::socketio_client::Client;
 use crate::signaling::testing::world::World;
 use crate::store::now;
@@ -117,7 +120,8 @@ async fn a_flood_is_answered_to_the_last_request_and_what_is_accepted_stays_in_o
     let world = World::new().await;
     let (mut alice, mut bob, call) = two_in_a_call(&world).await;
     let mut ids = Vec::new();
-    for number in 0..5000 {
+    // Nothing is read in between: even if no answer has left yet, there is room for all of them.
+    for number in 0..MAX_OUTGOING / 2 {
         ids.push(alice.post("call:signal", &numbered(&call, number)).await);
     }
     let mut accepted = 0;
@@ -132,6 +136,21 @@ async fn a_flood_is_answered_to_the_last_request_and_what_is_accepted_stays_in_o
         }
     }
     assert!(accepted >= 200, "only {accepted} requests were accepted");
+}
+
+#[tokio::test]
+async fn a_client_that_cannot_keep_up_is_let_go() {
+    let world = World::new().await;
+    let alice = world.caller("Alice").await;
+    let mut socket = world.connect(&alice).await;
+    socket.event("active-calls").await;
+    let (hub, audience) = (&world.control.hub, Audience::User(alice.person.id));
+    // Nothing is sent in between: whoever queues does not wait.
+    for _ in 0..=MAX_OUTGOING {
+        hub.send(&audience, &ServerEvent::ActiveCalls(Vec::new()));
+    }
+    assert_eq!(socket.goodbye().await.as_deref(), Some("41/calls,"));
+    assert_eq!(hub.slow_sockets(), 1);
 }
 
 #[tokio::test]
@@ -304,6 +323,6 @@ async fn two_in_a_call(world: &World) -> (Client, Client, Value) {
     (alice, bob, call)
 }
 
-fn numbered(call: &Value, number: u32) -> Value {
+fn numbered(call: &Value, number: usize) -> Value {
     json!({"callId": call, "type": "number", "payload": number})
 }
