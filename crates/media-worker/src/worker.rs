@@ -208,7 +208,9 @@ impl Worker {
             Some(until) if until > now => Turn::Holding,
             Some(_) | None => self.seal_and_send(now),
         };
-        self.shedding.end_turn();
+        if self.hold.is_none() {
+            self.shedding.end_round(now);
+        }
         if let Some(busy) = self.meter.publish(now, self.core.transports(), &self.load) {
             self.relieve(now, busy);
         }
