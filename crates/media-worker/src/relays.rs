@@ -1,38 +1,46 @@
 //! The queues by which workers tell each other what their shards of a router have to say.
 
 use crate::counters::ShellCounters;
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::{HashSet, VecDeque};
+use std::hash::Hash;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
-use switchyard_media::{Relay, RelayClass, ShardId};
+use switchyard_media::{DataLoss, Relay, RelayClass, ShardId};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 /// The sending ends of all workers' queues.
 #[derive(Clone)]
-pub(crate) struct Relays<M = Relay> {
+pub(crate) struct Relays<M: Message = Relay> {
     own: ShardId,
     queues: Arc<[RelayQueue<M>]>,
 }
 
 /// The way to one worker.
 #[derive(Clone)]
-pub(crate) struct RelayQueue<M = Relay> {
-    /// Never full: control is told once per change, and data is bounded in bytes.
+pub(crate) struct RelayQueue<M: Message = Relay> {
+    /// Never full, as control must arrive: each of its kinds comes at a bounded pace, and data is bounded in bytes.
     ordered: mpsc::UnboundedSender<Letter<M>>,
     media: mpsc::Sender<Letter<M>>,
-    data_bytes: Arc<AtomicUsize>,
+    data: Arc<Data<M>>,
 }
 
 /// The receiving end.
-pub(crate) struct RelayInbox<M = Relay> {
+pub(crate) struct RelayInbox<M: Message = Relay> {
     ordered: mpsc::UnboundedReceiver<Letter<M>>,
     media: mpsc::Receiver<Letter<M>>,
-    data_bytes: Arc<AtomicUsize>,
+    data: Arc<Data<M>>,
     /// Taken from the queues, for the turn to come.
     waiting: VecDeque<Letter<M>>,
+}
+
+/// What is on its way of data-channel messages.
+struct Data<M: Message> {
+    bytes: AtomicUsize,
+    /// Those that wait to be told, each once.
+    losses: Mutex<HashSet<(ShardId, M::Loss)>>,
 }
 
 /// A message on its way.
@@ -45,25 +53,25 @@ pub(crate) struct Letter<M = Relay> {
 }
 
 /// What a queue needs to know of a message.
-pub(crate) trait Message: Sized {
+pub(crate) trait Message: Sized + From<Self::Loss> {
+    type Loss: Copy + Eq + Hash;
+
     fn class(&self) -> RelayClass;
     /// Media packets that are lost with it.
     fn packets(&self) -> usize;
-    /// What must be told in its place if it is dropped.
-    fn loss(&self) -> Option<Self>;
+    /// What must be told if it is dropped.
+    fn loss(&self) -> Option<Self::Loss>;
+    /// The loss that it tells.
+    fn told_loss(&self) -> Option<Self::Loss>;
 }
 
-pub(crate) fn queue<M>() -> (RelayQueue<M>, RelayInbox<M>) {
+pub(crate) fn queue<M: Message>() -> (RelayQueue<M>, RelayInbox<M>) {
     let (ordered, ordered_end) = mpsc::unbounded_channel();
     let (media, media_end) = mpsc::channel(MEDIA_QUEUE);
-    let data_bytes = Arc::new(AtomicUsize::new(0));
-    let inbox = RelayInbox {
-        ordered: ordered_end,
-        media: media_end,
-        data_bytes: data_bytes.clone(),
-        waiting: VecDeque::new(),
-    };
-    (RelayQueue { ordered, media, data_bytes }, inbox)
+    let data = Arc::new(Data { bytes: AtomicUsize::new(0), losses: Mutex::default() });
+    let inbox =
+        RelayInbox { ordered: ordered_end, media: media_end, data: data.clone(), waiting: VecDeque::new() };
+    (RelayQueue { ordered, media, data }, inbox)
 }
 
 impl<M: Message> Relays<M> {
@@ -98,16 +106,17 @@ impl<M: Message> Relays<M> {
                     counters.relay_feedback_dropped += 1;
                 }
             }
-            RelayClass::Data(bytes) if queue.reserve(bytes) => queue.order(letter(message)),
+            RelayClass::Data(bytes) if queue.data.reserve(bytes) => queue.order(letter(message)),
             RelayClass::Data(_) => {
                 counters.relay_data_dropped += 1;
-                message.loss().into_iter().for_each(|loss| queue.order(letter(loss)));
+                let news = message.loss().filter(|loss| queue.data.lose(self.own, *loss));
+                news.into_iter().for_each(|loss| queue.order(letter(loss.into())));
             }
         }
     }
 }
 
-impl<M> RelayQueue<M> {
+impl<M: Message> RelayQueue<M> {
     fn order(&self, letter: Letter<M>) {
         let _ = self.ordered.send(letter);
     }
@@ -119,15 +128,32 @@ impl<M> RelayQueue<M> {
             Err(TrySendError::Full(_)) => false,
         }
     }
+}
 
-    /// Takes the room that a data message needs; false if there is none.
+impl<M: Message> Data<M> {
+    /// Takes the room that a message needs; false if there is none.
     fn reserve(&self, bytes: usize) -> bool {
         let taken = charge(bytes);
-        let fits = self.data_bytes.fetch_add(taken, Ordering::Relaxed) + taken <= DATA_BYTES;
+        let fits = self.bytes.fetch_add(taken, Ordering::Relaxed) + taken <= DATA_BYTES;
         if !fits {
-            self.data_bytes.fetch_sub(taken, Ordering::Relaxed);
+            self.bytes.fetch_sub(taken, Ordering::Relaxed);
         }
         fits
+    }
+
+    /// Notes a loss; false if it waits to be told already.
+    fn lose(&self, from: ShardId, loss: M::Loss) -> bool {
+        self.losses.lock().unwrap_or_else(PoisonError::into_inner).insert((from, loss))
+    }
+
+    /// Lets go of what a message took up. A loss after this is told anew.
+    fn release(&self, from: ShardId, message: &M) {
+        if let RelayClass::Data(bytes) = message.class() {
+            self.bytes.fetch_sub(charge(bytes), Ordering::Relaxed);
+        }
+        if let Some(loss) = message.told_loss() {
+            self.losses.lock().unwrap_or_else(PoisonError::into_inner).remove(&(from, loss));
+        }
     }
 }
 
@@ -146,11 +172,7 @@ impl<M: Message> RelayInbox<M> {
         self.waiting.extend(ordered);
         let media = std::iter::from_fn(|| self.media.try_recv().ok()).take(limit);
         self.waiting.extend(media);
-        self.waiting.drain(..).inspect(|Letter { message, .. }| {
-            if let RelayClass::Data(bytes) = message.class() {
-                self.data_bytes.fetch_sub(charge(bytes), Ordering::Relaxed);
-            }
-        })
+        self.waiting.drain(..).inspect(|Letter { from, message, .. }| self.data.release(*from, message))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -159,6 +181,8 @@ impl<M: Message> RelayInbox<M> {
 }
 
 impl Message for Relay {
+    type Loss = DataLoss;
+
     fn class(&self) -> RelayClass {
         self.class()
     }
@@ -167,8 +191,12 @@ impl Message for Relay {
         self.packets()
     }
 
-    fn loss(&self) -> Option<Self> {
+    fn loss(&self) -> Option<DataLoss> {
         self.loss()
+    }
+
+    fn told_loss(&self) -> Option<DataLoss> {
+        self.told_loss()
     }
 }
 
@@ -241,13 +269,28 @@ mod tests {
                 sent += 1;
             }
             let arrived = drain(&mut inbox);
-            assert_eq!(arrived.len(), sent, "each is there, or that it is lost");
-            assert_eq!(arrived[sent - 3..], [Told::Lost; 3]);
             kept += arrived.iter().filter(|told| **told == Told::Data(bytes)).count();
             assert_eq!(kept, sent - 3);
             assert_eq!(kept, DATA_BYTES / (bytes + MESSAGE_BYTES));
+            assert_eq!(arrived[kept..], [Told::Lost], "once, after what was not lost");
         }
-        assert_eq!(inbox.data_bytes.load(Ordering::Relaxed), 0);
+        assert_eq!(inbox.data.bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn however_much_is_lost_it_takes_no_more_room_and_is_told_again_only_when_it_was_told() {
+        let (relays, mut inbox) = to_another();
+        let mut counters = ShellCounters::default();
+        relays.send(Instant::now(), THERE, Told::Data(DATA_BYTES - MESSAGE_BYTES), &mut counters);
+        for told in 1..=3 {
+            for _ in 0..100_000 {
+                relays.send(Instant::now(), THERE, Told::Data(1), &mut counters);
+            }
+            assert_eq!(counters.relay_data_dropped, 100_000 * told);
+            assert_eq!(inbox.len(), 2);
+            assert_eq!(drain(&mut inbox)[1], Told::Lost);
+            relays.send(Instant::now(), THERE, Told::Data(DATA_BYTES - MESSAGE_BYTES), &mut counters);
+        }
     }
 
     #[test]
@@ -308,7 +351,15 @@ mod tests {
         Feedback,
     }
 
+    impl From<()> for Told {
+        fn from((): ()) -> Self {
+            Self::Lost
+        }
+    }
+
     impl Message for Told {
+        type Loss = ();
+
         fn class(&self) -> RelayClass {
             match *self {
                 Self::Control(_) | Self::Lost => RelayClass::Control,
@@ -326,8 +377,12 @@ mod tests {
             }
         }
 
-        fn loss(&self) -> Option<Self> {
-            matches!(self, Self::Data(_)).then_some(Self::Lost)
+        fn loss(&self) -> Option<()> {
+            matches!(self, Self::Data(_)).then_some(())
+        }
+
+        fn told_loss(&self) -> Option<()> {
+            matches!(self, Self::Lost).then_some(())
         }
     }
 

@@ -48,6 +48,6 @@ pub use event::{
 };
 pub use ice::{IceState, Protocol, Tuple};
 pub use id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, TransportId};
-pub use relay::{Relay, RelayClass, RelayedDataProducer, RelayedProducer, ShardId};
+pub use relay::{DataLoss, Relay, RelayClass, RelayedDataProducer, RelayedProducer, ShardId};
 pub use sfu::Sfu;
 pub use shed::Shed;

@@ -37,10 +37,18 @@ pub enum RelayClass {
     /// To be kept longer than video.
     Audio,
     Video,
-    /// A data-channel message of so many bytes; if it is dropped, [`Relay::loss`] must arrive in its place.
+    /// A data-channel message of so many bytes; if it is dropped, its [`Relay::loss`] must arrive after it would have.
     Data(usize),
     /// Feedback that comes again if it is still of interest.
     Feedback,
+}
+
+/// Data that did not get to another shard: whoever there was promised all of it has to be told, once for any number
+/// of messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DataLoss {
+    router: RouterId,
+    producer: DataProducerId,
 }
 
 #[derive(Debug, Clone)]
@@ -165,10 +173,22 @@ impl Relay {
         }
     }
 
-    /// What must be told in place of this message if it is dropped.
-    pub fn loss(&self) -> Option<Self> {
+    /// What must be told if this message is dropped.
+    pub fn loss(&self) -> Option<DataLoss> {
         let Message::DataProducer(producer, DataMessage::Payload(_)) = self.message else { return None };
-        Some(Self::new(self.router, Message::DataProducer(producer, DataMessage::Lost)))
+        Some(DataLoss { router: self.router, producer })
+    }
+
+    /// The loss that this message tells.
+    pub fn told_loss(&self) -> Option<DataLoss> {
+        let Message::DataProducer(producer, DataMessage::Lost) = self.message else { return None };
+        Some(DataLoss { router: self.router, producer })
+    }
+}
+
+impl From<DataLoss> for Relay {
+    fn from(DataLoss { router, producer }: DataLoss) -> Self {
+        Self::new(router, Message::DataProducer(producer, DataMessage::Lost))
     }
 }
 

@@ -283,7 +283,7 @@ impl World {
     fn carry(&mut self, from: ShardId, to: ShardId, relay: Relay) {
         assert_ne!(from, to, "a shard talks to itself");
         let passes = relay.class() == RelayClass::Control || (self.relay_filter)(&relay);
-        let Some(relay) = (if passes { Some(relay) } else { relay.loss() }) else { return };
+        let Some(relay) = (if passes { Some(relay) } else { relay.loss().map(Relay::from) }) else { return };
         self.relayed.push((to, relay.clone()));
         let now = self.now;
         self.shard_mut(to).handle_input(Input::Relay { from, relay }, now);
