@@ -29,6 +29,8 @@ pub struct Counters {
     pub srtp_rejected: u64,
     pub srtcp_rejected: u64,
     pub rtcp_malformed: u64,
+    /// Sender reports right after one of the same stream.
+    pub sender_reports_too_frequent: u64,
     /// RTP that belongs to no producer of its transport.
     pub rtp_unknown_stream: u64,
     /// RTP with a payload type its producer did not announce.

@@ -93,11 +93,22 @@ impl Encoding {
         Accepted::Taken(arrival)
     }
 
-    /// A sender report: its media time at the sender's wall-clock time.
-    pub(crate) fn sender_report(&mut self, ntp: NtpTime, timestamp: u32, now: Instant) {
-        let (Some(intake), Some(stream)) = (&mut self.intake, &self.stream) else { return };
-        intake.sender_report(ntp, now);
-        self.clock = Some((stream.source, SenderClock { ntp, timestamp, rate: intake.clock_rate() }));
+    /// A sender report: its media time at the sender's wall-clock time. False if it changes nothing.
+    pub(crate) fn sender_report(
+        &mut self,
+        ntp: NtpTime,
+        timestamp: u32,
+        now: Instant,
+        counters: &mut Counters,
+    ) -> bool {
+        let (Some(intake), Some(stream)) = (&mut self.intake, &self.stream) else { return false };
+        let is_due = intake.sender_report(ntp, now);
+        if is_due {
+            self.clock = Some((stream.source, SenderClock { ntp, timestamp, rate: intake.clock_rate() }));
+        } else {
+            counters.sender_reports_too_frequent += 1;
+        }
+        is_due
     }
 
     fn note(&mut self, arrival: &Arrival) {

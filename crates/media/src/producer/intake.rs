@@ -77,8 +77,9 @@ impl Intake {
         self.clock_rate
     }
 
-    pub(crate) fn sender_report(&mut self, ntp: NtpTime, now: Instant) {
-        self.reception.sender_report(ntp, now);
+    /// False if it comes too soon after the last one; then it changes nothing.
+    pub(crate) fn sender_report(&mut self, ntp: NtpTime, now: Instant) -> bool {
+        self.reception.sender_report(ntp, now)
     }
 
     pub(crate) fn report(&mut self, now: Instant) -> ReceptionReport {

@@ -2,7 +2,7 @@
 
 use crate::clock::{NtpTime, duration_ticks};
 use rtcp::reception_report::ReceptionReport;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[derive(Debug)]
 pub(crate) struct Reception {
@@ -51,8 +51,15 @@ impl Reception {
         }
     }
 
-    pub(crate) fn sender_report(&mut self, ntp: NtpTime, arrival: Instant) {
-        self.last_sender_report = Some((ntp.middle(), arrival));
+    /// False if it comes too soon after the last one; then it changes nothing.
+    pub(crate) fn sender_report(&mut self, ntp: NtpTime, arrival: Instant) -> bool {
+        let is_due = self
+            .last_sender_report
+            .is_none_or(|(_, last)| arrival.saturating_duration_since(last) >= MIN_SENDER_REPORT_INTERVAL);
+        if is_due {
+            self.last_sender_report = Some((ntp.middle(), arrival));
+        }
+        is_due
     }
 
     /// The report block since the last one.
@@ -84,10 +91,12 @@ impl Reception {
 /// Cumulative loss is a signed 24-bit field.
 const MAX_TOTAL_LOST: u64 = 0x7f_ffff;
 
+/// Each is told to all shards of the router. Browsers report about once a second.
+const MIN_SENDER_REPORT_INTERVAL: Duration = Duration::from_millis(100);
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn loss_is_reported_for_the_interval_and_in_total() {
@@ -127,7 +136,8 @@ mod tests {
         let mut reception = Reception::new(7, 90_000, 65_536, start);
         reception.received(65_536, 0, start);
         assert_eq!(reception.report(start).last_sender_report, 0);
-        reception.sender_report(NtpTime(0x1234_5678_9abc_def0), start);
+        assert!(reception.sender_report(NtpTime(0x1234_5678_9abc_def0), start));
+        assert!(!reception.sender_report(NtpTime(0), start + Duration::from_millis(99)));
         let report = reception.report(start + Duration::from_millis(500));
         assert_eq!((report.last_sender_report, report.delay), (0x5678_9abc, 32_768));
     }

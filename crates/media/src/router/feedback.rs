@@ -87,8 +87,8 @@ impl Router {
         let Some(producer) = self.producers.get_mut(route.producer) else { return };
         if let Some(encoding) = producer.encodings.get_mut(usize::from(route.encoding))
             && route.format == Format::Media
+            && encoding.sender_report(ntp, timestamp, ctx.now, ctx.counters)
         {
-            encoding.sender_report(ntp, timestamp, ctx.now);
             self.announce_state(route.producer, ctx);
         }
     }

@@ -4,10 +4,11 @@ use crate::world::track::Track;
 use crate::world::{Client, IPV4_SERVER, Produced, Viewed, World};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
+use rtcp::sender_report::SenderReport;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
-use switchyard_media::{Counters, Event, Input, Protocol, TransportCloseReason, Tuple};
+use switchyard_media::{Counters, Event, Input, Protocol, RelayClass, TransportCloseReason, Tuple};
 
 #[test]
 fn garbage_of_every_class_and_size_is_counted_and_harms_nobody() {
@@ -124,6 +125,28 @@ fn authentic_nonsense_is_counted_and_harms_nobody() {
         "{counters:?}"
     );
     call.assert_undisturbed();
+}
+
+#[test]
+fn whoever_reports_all_the_time_is_told_of_ten_times_a_second() {
+    let mut world = World::sharded(1, 2);
+    let mallory = world.publisher();
+    let camera = world.produce(mallory, Track::vp8());
+    let bob = world.subscriber_on(1);
+    let seen = world.consume(bob, camera);
+    world.run(Duration::from_secs(2));
+    let ssrc = world.track(camera).encodings[0].ssrc;
+    let report = SenderReport { ssrc, ..SenderReport::default() };
+    let compound: Vec<Box<dyn rtcp::Packet>> = (0..40).map(|_| Box::new(report.clone()) as _).collect();
+    world.relayed.clear();
+    for _ in 0..500 {
+        world.party_mut(mallory).connection.send_rtcp(&compound);
+        world.run(Duration::from_millis(2));
+    }
+    let control = world.relayed.iter().filter(|(_, relay)| relay.class() == RelayClass::Control).count();
+    assert!((9..=15).contains(&control), "{control} messages between workers in a second");
+    assert!(world.sfu.counters().sender_reports_too_frequent > 19_000);
+    world.view(seen).playback().assert_flawless();
 }
 
 #[test]
