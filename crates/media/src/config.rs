@@ -19,7 +19,8 @@ pub struct Config {
     /// What a sender without transport-wide congestion control may send, in bit/s, told by REMB.
     pub remb_cap: u64,
     /// How many packets of media and its control a client may send on a transport in a second; a second's worth may
-    /// come at once. What is beyond is dropped before it is decrypted, and counted.
+    /// come at once. Feedback that asks for much counts as many. What is beyond is dropped before it is decrypted, and
+    /// counted.
     pub max_packet_rate: u32,
     /// Whether packets are padded at all, see [`TransportOptions::padding`].
     pub padding: bool,

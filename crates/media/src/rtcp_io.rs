@@ -44,6 +44,20 @@ pub(crate) enum Feedback {
     },
 }
 
+impl Feedback {
+    /// How many things it has somebody look up.
+    pub(crate) fn wishes(&self) -> usize {
+        match self {
+            Self::Nack { missing, .. } => missing.len(),
+            Self::SenderReport { .. }
+            | Self::Reception(_)
+            | Self::KeyFrameRequest { .. }
+            | Self::ReferenceTime { .. }
+            | Self::DelaySince { .. } => 1,
+        }
+    }
+}
+
 /// Parses a compound or reduced-size packet; `None` if any part is malformed.
 pub(crate) fn parse(compound: &[u8]) -> Option<Vec<Feedback>> {
     let mut feedback = Vec::new();

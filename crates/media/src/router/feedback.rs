@@ -31,6 +31,8 @@ impl Router {
             ctx.counters.rtcp_malformed += 1;
             return;
         };
+        let wishes: usize = feedback.iter().map(Feedback::wishes).sum();
+        transport.budget.spend(wishes * WISH, ctx.now);
         for feedback in feedback {
             self.handle_feedback(key, feedback, ctx);
         }
@@ -147,5 +149,7 @@ impl Router {
     }
 }
 
+/// Bytes: looking up one wish takes about as long as receiving 1/60 of a packet.
+const WISH: usize = 25;
 /// A receiver that asks again after this long means it, whatever round trip was measured.
 const MAX_SILENCE: Duration = Duration::from_millis(200);

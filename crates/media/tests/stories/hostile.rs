@@ -5,6 +5,7 @@ use crate::world::{Client, IPV4_SERVER, Produced, Viewed, World};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use rtcp::sender_report::SenderReport;
+use rtcp::transport_feedbacks::transport_layer_nack::{NackPair, TransportLayerNack};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -213,6 +214,24 @@ fn a_flood_beyond_its_budget_is_dropped_unopened_and_nobody_elses_budget_is_touc
     assert_eq!(call.world.sfu.counters().srtp_rejected - before, 20_000);
     call.assert_undisturbed();
     assert_eq!(call.world.sfu.counters().packets_over_budget, over);
+}
+
+#[test]
+fn whoever_asks_for_everything_again_soon_asks_in_vain() {
+    let mut call = Call::within(World::configured(1, 1, |config| config.max_packet_rate = 1_000));
+    let mallory = call.world.subscriber();
+    let seen = call.world.consume(mallory, call.camera);
+    call.world.run(Duration::from_secs(1));
+    let media_ssrc = call.world.view(seen).ssrc;
+    let nacks = (0..250).map(|pair| NackPair { packet_id: pair * 17, lost_packets: u16::MAX }).collect();
+    let nack = TransportLayerNack { sender_ssrc: 7, media_ssrc, nacks };
+    for _ in 0..1_000 {
+        call.world.party_mut(mallory).connection.send_rtcp(&[Box::new(nack.clone())]);
+        call.world.run(Duration::from_millis(1));
+    }
+    let over = call.world.sfu.counters().packets_over_budget;
+    assert!(over > 900, "each is the work of dozens of packets, and only {over} were refused");
+    call.assert_undisturbed();
 }
 
 #[test]
