@@ -5,6 +5,11 @@
 #[cfg(target_os = "linux")]
 mod linux;
 
+/// The server's, so that its memory is told and not another allocator's. The test that counts allocations has its own.
+#[cfg(all(target_os = "linux", not(test)))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 #[cfg(target_os = "linux")]
 fn main() -> anyhow::Result<()> {
     linux::run()

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write, stdin, stdout};
 use std::net::Ipv4Addr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 use switchyard_media::ortc::{DtlsParameters, MediaKind, TransportParameters};
 use switchyard_media::{Direction, Event, ProducerId};
@@ -37,6 +38,7 @@ pub(crate) fn table() -> Result<Table> {
         let flowing = server.resident()?;
         server.ask(&Value::Null)?;
         drop(subscribers);
+        sleep(AFTERWARDS);
         let closed = server.resident()?;
         for (when, kilobytes) in
             [("publisher alone", alone), ("joined", joined), ("after traffic", flowing), ("closed", closed)]
@@ -163,7 +165,7 @@ impl Server {
 
     /// In kilobytes, once what was asked for is done.
     fn resident(&self) -> Result<u64> {
-        std::thread::sleep(SETTLE);
+        sleep(SETTLE);
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
         Ok(line.trim().trim_end_matches(" kB").parse()?)
@@ -201,7 +203,7 @@ impl Publisher {
                 }
             }
             next += INTERVAL;
-            std::thread::sleep(next.saturating_duration_since(Instant::now()));
+            sleep(next.saturating_duration_since(Instant::now()));
         }
         Ok(())
     }
@@ -211,6 +213,8 @@ const SUBSCRIBERS: usize = 500;
 /// Longer than any history keeps.
 const TRAFFIC: Duration = Duration::from_secs(5);
 const SETTLE: Duration = Duration::from_millis(300);
+/// The allocator gives back what has been free for a second.
+const AFTERWARDS: Duration = Duration::from_secs(3);
 /// Of both tracks, for simplicity: 50 packets of audio and 50 small frames of video a second, of 1.5 Mb/s together.
 const INTERVAL: Duration = Duration::from_millis(20);
 const AUDIO: Shape = Shape { payload: 100, burst: 1 };
