@@ -176,19 +176,18 @@ impl Report {
         let latency = media.latency_ms.map_or("none".to_owned(), |Spread { p50, p95, p99, max }| {
             format!("{p50:.2} / {p95:.2} / {p99:.2} / {max:.2} ms")
         });
+        let share =
+            |share: Option<f64>| share.map_or("none".to_owned(), |share| format!("{:.4} %", 100.0 * share));
+        let by_kind = format!("{} / {}", share(media.delivered_video), share(media.delivered_audio));
         let mut rows = vec![
             ("packets sent", format!("{:.0} /s", media.sent_per_second)),
             ("packets received", received),
             ("delivered", delivered),
+            ("delivered of video / of audio", by_kind),
             ("latency, p50 / p95 / p99 / max", latency),
             ("key frames requested", counts.key_frames_requested.to_string()),
         ];
         if counts.dropped + counts.nacked + counts.recovered + counts.retransmitted > 0 {
-            let share = |share: Option<f64>| {
-                share.map_or("none".to_owned(), |share| format!("{:.4} %", 100.0 * share))
-            };
-            let by_kind = format!("{} / {}", share(media.delivered_video), share(media.delivered_audio));
-            rows.push(("delivered of video / of audio", by_kind));
             rows.push(("lost by / sent again by publishers", pair(counts.dropped, counts.retransmitted)));
             rows.push(("asked for again / repaired, receivers", pair(counts.nacked, counts.recovered)));
         }

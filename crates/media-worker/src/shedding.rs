@@ -136,12 +136,12 @@ impl Shedding {
     }
 }
 
-/// A queue this long stands out against the jitter of a network.
-const LATE: Duration = Duration::from_millis(20);
+/// A queue this long takes a third of the time that a conversation has one way (ITU-T G.114).
+const LATE: Duration = Duration::from_millis(50);
 /// In one window a machine may have hiccups.
 const LATE_WINDOWS: u32 = 2;
 /// Audible and visible to everybody.
-const VERY_LATE: Duration = Duration::from_millis(100);
+const VERY_LATE: Duration = Duration::from_millis(200);
 const BIG_STEP: i8 = 4;
 /// Share of the time beyond which there is none left.
 const SATURATED: f64 = 0.97;
