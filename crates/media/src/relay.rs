@@ -37,7 +37,7 @@ pub enum RelayClass {
     /// To be kept longer than video.
     Audio,
     Video,
-    /// A data-channel message of so many bytes; if it is dropped, its [`Relay::loss`] must arrive after it would have.
+    /// A data-channel message of so many bytes; if it is dropped, its [`Relay::loss`] must be told.
     Data(usize),
     /// Feedback that comes again if it is still of interest.
     Feedback,
