@@ -122,7 +122,8 @@ impl Shedding {
         let total = (busy >= SATURATED).then(dropped);
         let before = std::mem::replace(&mut self.dropped, total);
         let drops = total.zip(before).is_some_and(|(total, before)| total > before);
-        let stands = self.late_windows >= LATE_WINDOWS;
+        let on_trial = self.stepped_back && now.saturating_duration_since(self.unrest) <= TRIAL;
+        let stands = self.late_windows >= if on_trial { 1 } else { LATE_WINDOWS };
         if drops || (stands && standing >= VERY_LATE && standing >= stood) {
             Window::TooMuch(BIG_STEP)
         } else if stands && standing >= stood * 4 / 5 {
@@ -140,6 +141,8 @@ impl Shedding {
 const LATE: Duration = Duration::from_millis(50);
 /// In one window a machine may have hiccups.
 const LATE_WINDOWS: u32 = 2;
+/// Soon after a step back a hiccup is less likely than that it was too early.
+const TRIAL: Duration = Duration::from_secs(2);
 /// Audible and visible to everybody.
 const VERY_LATE: Duration = Duration::from_millis(200);
 const BIG_STEP: i8 = 4;
@@ -182,6 +185,20 @@ mod tests {
     }
 
     #[test]
+    fn a_hiccup_long_after_too_much_sheds_nothing_either() {
+        let mut worker = Simulated::new(3.0);
+        worker.run(Duration::from_secs(3));
+        worker.demand = 0.4;
+        worker.run(Duration::from_secs(60));
+        worker.end_window();
+        let Simulated { mut shedding, now, .. } = worker;
+        assert_eq!(shedding.shed(), Shed::NONE);
+        shedding.found(Duration::from_millis(800));
+        shedding.end_round(now);
+        assert_eq!(shedding.decide(now, 1.0, || 0), None);
+    }
+
+    #[test]
     fn what_the_kernel_dropped_before_the_worker_was_saturated_is_not_held_against_it() {
         let mut shedding = Shedding::new(Instant::now());
         let start = shedding.unrest;
@@ -197,11 +214,12 @@ mod tests {
 
     #[test]
     fn too_much_is_shed_within_seconds_and_all_is_back_soon_after() {
-        for demand in [1.05, 1.3, 2.0, 4.0, 6.0] {
+        // Where the sound alone nearly fills the worker, there is little time for what has piled up.
+        for (demand, seconds) in [(1.05, 4), (1.3, 4), (2.0, 4), (4.0, 4), (6.0, 4), (8.0, 8)] {
             let mut worker = Simulated::new(demand);
-            worker.run(Duration::from_secs(4));
+            worker.run(Duration::from_secs(seconds));
             let worst = std::mem::take(&mut worker.worst);
-            assert!(worst < Duration::from_secs(1), "{demand}: {worst:?} behind");
+            assert!(worst < Duration::from_millis(1_100), "{demand}: {worst:?} behind");
             worker.run(Duration::from_secs(1));
             assert!(worker.worst < LATE, "{demand}: still {:?} behind", worker.worst);
             assert!(worker.load() <= 1.0, "{demand}: still {}", worker.load());
@@ -219,8 +237,8 @@ mod tests {
             worker.changes.clear();
             worker.run(Duration::from_secs(600));
             let changes = worker.changes.len();
-            assert!(changes <= 120, "{percent} %: {changes} changes in ten minutes");
-            assert!(worker.late < 132, "{percent} %: late in {} of 2640 windows", worker.late);
+            assert!(changes <= 80, "{percent} %: {changes} changes in ten minutes");
+            assert!(worker.late < 100, "{percent} %: late in {} of 2640 windows", worker.late);
         }
     }
 
