@@ -26,13 +26,13 @@ impl Router {
             ctx.counters.srtcp_rejected += 1;
             return;
         };
-        transport.budget.spend(len, ctx.now);
-        let Some(feedback) = packet.get(..len).and_then(rtcp_io::parse) else {
+        let feedback = packet.get(..len).and_then(rtcp_io::parse);
+        let wishes: usize = feedback.iter().flatten().map(Feedback::wishes).sum();
+        transport.budget.spend(len + wishes * WISH, ctx.now);
+        let Some(feedback) = feedback else {
             ctx.counters.rtcp_malformed += 1;
             return;
         };
-        let wishes: usize = feedback.iter().map(Feedback::wishes).sum();
-        transport.budget.spend(wishes * WISH, ctx.now);
         for feedback in feedback {
             self.handle_feedback(key, feedback, ctx);
         }
