@@ -5,17 +5,43 @@ import { lasting, until } from './until.mjs';
 
 const { RTCVideoSource, RTCVideoSink, RTCAudioSource, RTCAudioSink } = wrtc.nonstandard;
 
-// What mediasoup-client's handler for Chromium expects of a browser.
-for (const name of /** @type {const} */ ([
-  'RTCPeerConnection',
-  'RTCSessionDescription',
-  'RTCIceCandidate',
-  'RTCRtpTransceiver',
-  'MediaStream',
-  'MediaStreamTrack',
-])) {
-  Reflect.set(globalThis, name, wrtc[name]);
+/**
+ * Answers the local description as it was set, without candidates. The native one must not be read: another thread
+ * adds candidates to it as they are found, and whoever reads it meanwhile now and then crashes
+ * (https://github.com/node-webrtc/node-webrtc/issues/696).
+ */
+class PeerConnection extends wrtc.RTCPeerConnection {
+  /** @type {RTCSessionDescriptionInit | undefined} */
+  #local;
+
+  /** @param {RTCConfiguration} [configuration] */
+  constructor(configuration) {
+    super(configuration);
+    const native = Reflect.get(this, '_pc');
+    Object.defineProperty(native, 'localDescription', { get: () => this.#local });
+  }
+
+  /**
+   * @override
+   * @param {RTCSessionDescriptionInit} description
+   */
+  async setLocalDescription(description) {
+    await super.setLocalDescription(description);
+    this.#local = description;
+  }
 }
+
+// What mediasoup-client's handler for Chromium expects of a browser.
+const { RTCSessionDescription, RTCIceCandidate, RTCRtpTransceiver, MediaStream, MediaStreamTrack } =
+  wrtc;
+Object.assign(globalThis, {
+  RTCPeerConnection: PeerConnection,
+  RTCSessionDescription,
+  RTCIceCandidate,
+  RTCRtpTransceiver,
+  MediaStream,
+  MediaStreamTrack,
+});
 
 /** A camera that films one colour, crossed by a moving bar. */
 export class Camera {
