@@ -48,9 +48,14 @@ impl Ledger {
         self.store.commit(changes).await
     }
 
-    /// Stores changes that may be refused: at once, while the database is away or earlier ones wait. With
-    /// [`StoreError::InDoubt`] they are kept, and end up stored exactly once.
+    /// Stores changes that may be refused: at once while the database is away, and soon when it does not take earlier
+    /// ones. With [`StoreError::InDoubt`] they are kept, and end up stored exactly once.
     pub(super) async fn write(&mut self, changes: Changes) -> Result<(), StoreError> {
+        if !self.store.is_away()
+            && let Ok(Err(fenced)) = timeout(PATIENCE, self.drain()).await
+        {
+            return Err(fenced);
+        }
         if !self.waiting.is_empty() || self.store.is_away() {
             return Err(Away::Resting.into());
         }
