@@ -51,14 +51,10 @@ impl Ledger {
     /// Stores changes that may be refused: at once while the database is away, and soon when it does not take earlier
     /// ones. With [`StoreError::InDoubt`] they are kept, and end up stored exactly once.
     pub(super) async fn write(&mut self, changes: Changes) -> Result<(), StoreError> {
-        if !self.store.is_away()
-            && let Ok(Err(fenced)) = timeout(PATIENCE, self.drain()).await
-        {
-            return Err(fenced);
-        }
-        if !self.waiting.is_empty() || self.store.is_away() {
+        if self.store.is_away() {
             return Err(Away::Resting.into());
         }
+        timeout(PATIENCE, self.drain()).await.map_err(|_| Away::Late)??;
         let written = self.store.commit(&changes).await;
         if let Err(StoreError::InDoubt(_)) = &written {
             self.tally.count_unstored(&changes);
