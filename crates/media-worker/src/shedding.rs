@@ -215,11 +215,12 @@ mod tests {
     #[test]
     fn too_much_is_shed_within_seconds_and_all_is_back_soon_after() {
         // Where the sound alone nearly fills the worker, there is little time for what has piled up.
-        for (demand, seconds) in [(1.05, 4), (1.3, 4), (2.0, 4), (4.0, 4), (6.0, 4), (8.0, 8)] {
+        let usual = [1.05, 1.3, 2.0, 4.0, 6.0].map(|demand| (demand, 4, 1_000));
+        for (demand, seconds, most_behind) in usual.into_iter().chain([(8.0, 8, 1_100)]) {
             let mut worker = Simulated::new(demand);
             worker.run(Duration::from_secs(seconds));
             let worst = std::mem::take(&mut worker.worst);
-            assert!(worst < Duration::from_millis(1_100), "{demand}: {worst:?} behind");
+            assert!(worst < Duration::from_millis(most_behind), "{demand}: {worst:?} behind");
             worker.run(Duration::from_secs(1));
             assert!(worker.worst < LATE, "{demand}: still {:?} behind", worker.worst);
             assert!(worker.load() <= 1.0, "{demand}: still {}", worker.load());
