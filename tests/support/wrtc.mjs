@@ -32,16 +32,16 @@ class PeerConnection extends wrtc.RTCPeerConnection {
 }
 
 // What mediasoup-client's handler for Chromium expects of a browser.
-const { RTCSessionDescription, RTCIceCandidate, RTCRtpTransceiver, MediaStream, MediaStreamTrack } =
-  wrtc;
-Object.assign(globalThis, {
-  RTCPeerConnection: PeerConnection,
-  RTCSessionDescription,
-  RTCIceCandidate,
-  RTCRtpTransceiver,
-  MediaStream,
-  MediaStreamTrack,
-});
+Reflect.set(globalThis, 'RTCPeerConnection', PeerConnection);
+for (const name of /** @type {const} */ ([
+  'RTCSessionDescription',
+  'RTCIceCandidate',
+  'RTCRtpTransceiver',
+  'MediaStream',
+  'MediaStreamTrack',
+])) {
+  Reflect.set(globalThis, name, wrtc[name]);
+}
 
 /** A camera that films one colour, crossed by a moving bar. */
 export class Camera {
