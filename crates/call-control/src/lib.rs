@@ -22,6 +22,7 @@ pub mod name;
 pub mod rest;
 pub mod signaling;
 pub mod store;
+pub mod wire;
 
 #[cfg(test)]
 mod testing;

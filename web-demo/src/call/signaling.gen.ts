@@ -1,4 +1,4 @@
-// Made by `make generate` from crates/call-control/src/signaling: not to be edited.
+// Made by `make generate` from crates/call-control/src/wire: not to be edited.
 
 import type {
   DtlsParameters,

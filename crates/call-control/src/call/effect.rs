@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-pub use crate::{calls::media::MediaChange, signaling::event::Stamp};
+pub use crate::{calls::media::MediaChange, wire::event::Stamp};
 
 use super::{Attachment, CallRecord, Ending, LegReason, LegRecord, Permissions, Person};
 use crate::{

@@ -2,10 +2,10 @@
 
 use crate::{
     call::{Call, CallView, Event, RecordedEvent},
-    signaling::event::{
+    store::now,
+    wire::event::{
         CallEnded, CallLocked, CallPermissions, MuteRequest, ParticipantChange, ProducerChange, ServerEvent,
     },
-    store::now,
 };
 
 /// Creation and end are told to every member of the group, everything else to those in the call.

@@ -34,10 +34,10 @@ use crate::call::{CallType, Permissions};
 use crate::error::{ErrorCode, Refusal};
 use crate::ids::{CallId, LegId, UserId};
 use crate::limits::Limits;
-use crate::signaling::command::{MediaCommand, MediaWish};
-use crate::signaling::event::{DataProducerView, ProducerView, ServerEvent};
 use crate::signaling::hub::Audience;
-use crate::signaling::reply::{Consumed, JoinTransports, MediaReply};
+use crate::wire::command::{MediaCommand, MediaWish};
+use crate::wire::event::{DataProducerView, ProducerView, ServerEvent};
+use crate::wire::reply::{Consumed, JoinTransports, MediaReply};
 
 /// The media of one call. Owned by the call's task, so nothing here is shared or locked.
 pub struct CallMedia {

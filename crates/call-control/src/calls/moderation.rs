@@ -8,7 +8,7 @@ use crate::{
     call::{CallView, Command, StandingChange},
     error::{ErrorCode, Refusal},
     ids::{CallId, UserId},
-    signaling::reply::ParticipantView,
+    wire::reply::ParticipantView,
 };
 
 impl Calls {

@@ -13,9 +13,9 @@ use crate::{
     call::{CallType, CallView, Command, Metadata, Person},
     error::Refusal,
     ids::{GroupId, LegId},
-    signaling::{
+    signaling::hub::SocketId,
+    wire::{
         command::{Join, MediaCommand, Since},
-        hub::SocketId,
         reply::{Joined, MediaReply, ParticipantView, Synced},
     },
 };

@@ -15,9 +15,9 @@ use crate::{
     call::{Command, LegReason},
     error::{ErrorCode, Refusal},
     ids::{CallId, LegId, UserId},
-    signaling::{
+    signaling::hub::SocketId,
+    wire::{
         command::{Join, MediaCommand, Since},
-        hub::SocketId,
         reply::{Joined, MediaReply, Synced},
     },
 };

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::event::ServerEvent;
 use super::seats::Seats;
 use crate::ids::{CallId, LegId, UserId};
+use crate::wire::event::ServerEvent;
 
 /// Who an event is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -318,7 +318,7 @@ fn remove_from<K: std::hash::Hash + Eq, V: std::hash::Hash + Eq>(
 mod tests {
     use super::*;
     use crate::ids::GroupId;
-    use crate::signaling::event::{CallEnded, Stamp};
+    use crate::wire::event::{CallEnded, Stamp};
 
     #[test]
     fn an_event_reaches_its_audience_and_nobody_else() {

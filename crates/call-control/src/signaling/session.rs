@@ -13,16 +13,18 @@ use tokio::time::Instant;
 pub use admission::{Admission, AdmissionError};
 
 use super::allowance::Allowance;
-use super::command::{Command, MediaCommand, Signal};
-use super::event::{CallSignal, ServerEvent};
 use super::hub::{Audience, Outlet, SocketId};
-use super::reply::{Ack, Done, NewTransport, OfCall, Reply, RouterCapabilities, Snapshot, TokenAccepted};
 use crate::Control;
 use crate::actor::Actor;
 use crate::auth::AuthError;
 use crate::error::{ErrorCode, Refusal};
 use crate::ids::{CallId, LegId};
 use crate::store::now;
+use crate::wire::command::{Command, MediaCommand, Signal};
+use crate::wire::event::{CallSignal, ServerEvent};
+use crate::wire::reply::{
+    Ack, Done, NewTransport, OfCall, Reply, RouterCapabilities, Snapshot, TokenAccepted,
+};
 
 /// A registered socket. It has to be closed with [`Session::close`].
 ///

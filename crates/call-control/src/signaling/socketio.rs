@@ -24,12 +24,12 @@ use socketioxide::{SendError, SocketError, SocketIo};
 use tokio::sync::{mpsc, watch};
 
 use super::hub::{Closing, Frame, Outlet, SlowSocket};
-use super::reply::Ack;
 use super::session::{Admission, AdmissionError, Farewell, Session};
 use crate::Control;
 use crate::address::client_address;
 use crate::error::{ErrorCode, Refusal};
 use crate::store::now;
+use crate::wire::reply::Ack;
 
 /// The running carrier.
 #[derive(Clone)]

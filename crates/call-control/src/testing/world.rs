@@ -21,12 +21,9 @@ use crate::{
     ice::IceServers,
     ids::{CallId, DeviceId, GroupId, UserId},
     limits::Limits,
-    signaling::{
-        command::Join,
-        hub::{Closing, Frame, Outlet, SlowSocket, SocketId},
-        reply::Joined,
-    },
+    signaling::hub::{Closing, Frame, Outlet, SlowSocket, SocketId},
     store::{Group, NewMember, Role, now},
+    wire::{command::Join, reply::Joined},
 };
 
 pub(crate) struct World {

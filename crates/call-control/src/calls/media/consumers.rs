@@ -6,10 +6,10 @@ use switchyard_media_worker::media::{ConsumeOptions, ConsumerId, Direction, Prod
 use super::{CallMedia, not_found};
 use crate::error::{ErrorCode, Refusal};
 use crate::ids::LegId;
-use crate::signaling::command::{Consume, SetPreferredLayers, SetPriority};
-use crate::signaling::event::{CloseReason, ConsumerClosed, ProducerView, ServerEvent};
 use crate::signaling::hub::Audience;
-use crate::signaling::reply::{Consumed, ConsumerView, FailedConsumer, MediaReply};
+use crate::wire::command::{Consume, SetPreferredLayers, SetPriority};
+use crate::wire::event::{CloseReason, ConsumerClosed, ProducerView, ServerEvent};
+use crate::wire::reply::{Consumed, ConsumerView, FailedConsumer, MediaReply};
 
 impl CallMedia {
     /// Consumes what it can and says for each of the others why not.

@@ -7,12 +7,12 @@ use switchyard_media_worker::media::{
 use super::{CallMedia, limit_exceeded, not_found};
 use crate::error::{ErrorCode, Refusal};
 use crate::ids::LegId;
-use crate::signaling::command::{ConsumeData, ProduceData};
-use crate::signaling::event::{
+use crate::signaling::hub::Audience;
+use crate::wire::command::{ConsumeData, ProduceData};
+use crate::wire::event::{
     DataConsumerClosed, DataProducerClosed, DataProducerView, NewDataProducer, ServerEvent,
 };
-use crate::signaling::hub::Audience;
-use crate::signaling::reply::{Created, DataConsumerView, MediaReply};
+use crate::wire::reply::{Created, DataConsumerView, MediaReply};
 
 impl CallMedia {
     pub(super) async fn produce_data(

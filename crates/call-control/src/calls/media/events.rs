@@ -6,10 +6,10 @@ use switchyard_media_worker::media::{
 };
 
 use super::CallMedia;
-use crate::signaling::event::{
+use crate::signaling::hub::Audience;
+use crate::wire::event::{
     ActiveSpeaker, AudioLevel, AudioLevels, CloseReason, ConsumerLayers, ServerEvent, TransportState,
 };
-use crate::signaling::hub::Audience;
 
 impl CallMedia {
     /// Takes one event of the router. An event about something already closed is old news.

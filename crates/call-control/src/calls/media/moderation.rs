@@ -3,7 +3,7 @@
 use switchyard_media_worker::media::{DataConsumerCloseReason, ProducerId};
 
 use super::{CallMedia, ProducerRef, not_found};
-use crate::{call::Permissions, error::Refusal, ids::UserId, signaling::event::CloseReason};
+use crate::{call::Permissions, error::Refusal, ids::UserId, wire::event::CloseReason};
 
 impl CallMedia {
     /// Whose producer it is.

@@ -5,8 +5,8 @@ use switchyard_media_worker::media::ProducerId;
 use ts_rs::TS;
 
 use crate::ids::{CallId, LegId, UserId};
-use crate::signaling::event::{NewProducer, ProducerChange, ProducerView, ServerEvent, Stamp};
 use crate::signaling::hub::Audience;
+use crate::wire::event::{NewProducer, ProducerChange, ProducerView, ServerEvent, Stamp};
 
 /// Something others must be told.
 #[derive(Debug)]

@@ -6,10 +6,10 @@ use super::notice::{MediaChange, Notice};
 use super::{CallMedia, not_found};
 use crate::error::{ErrorCode, Refusal};
 use crate::ids::LegId;
-use crate::signaling::command::Produce;
-use crate::signaling::event::{CloseReason, ConsumerPause, PausedBy, ProducerView, ServerEvent};
 use crate::signaling::hub::Audience;
-use crate::signaling::reply::{Created, MediaReply};
+use crate::wire::command::Produce;
+use crate::wire::event::{CloseReason, ConsumerPause, PausedBy, ProducerView, ServerEvent};
+use crate::wire::reply::{Created, MediaReply};
 
 impl CallMedia {
     pub(super) async fn produce(&mut self, leg: LegId, request: Produce) -> Result<MediaReply, Refusal> {

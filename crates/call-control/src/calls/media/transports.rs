@@ -6,8 +6,8 @@ use switchyard_media_worker::media::{Direction, TransportId};
 use super::{CallMedia, limit_exceeded, not_found};
 use crate::error::Refusal;
 use crate::ids::LegId;
-use crate::signaling::command::ConnectTransport;
-use crate::signaling::reply::{IceRestarted, MediaReply, Stats};
+use crate::wire::command::ConnectTransport;
+use crate::wire::reply::{IceRestarted, MediaReply, Stats};
 
 impl CallMedia {
     /// # Errors

@@ -14,12 +14,12 @@ use crate::{
     },
     error::{ErrorCode, Refusal},
     ids::{LegId, UserId},
-    signaling::{
+    signaling::hub::SocketId,
+    store::{StoreError, now},
+    wire::{
         command::Since,
-        hub::SocketId,
         reply::{Consumed, Joined, Missed, ParticipantView, Snapshot, Synced},
     },
-    store::{StoreError, now},
 };
 
 impl CallTask {

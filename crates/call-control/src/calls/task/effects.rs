@@ -9,11 +9,9 @@ use crate::{
     actor::Actor,
     call::{Attachment, Changes, Command, Effect, RecordedEvent},
     ids::LegId,
-    signaling::{
-        event::{CallReplaced, ServerEvent},
-        hub::{Audience, Frame, SocketId},
-    },
+    signaling::hub::{Audience, Frame, SocketId},
     store::{StoreError, now},
+    wire::event::{CallReplaced, ServerEvent},
 };
 
 /// What a command asks of the store.

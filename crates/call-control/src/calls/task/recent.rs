@@ -2,10 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::{
-    call::Stamp,
-    signaling::{command::Since, hub::Frame},
-};
+use crate::{call::Stamp, signaling::hub::Frame, wire::command::Since};
 
 #[derive(Default)]
 pub(super) struct Recent {

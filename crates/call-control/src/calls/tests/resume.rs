@@ -7,12 +7,12 @@ use crate::{
     call::{EndReason, LegReason, Person, Rules},
     error::{ErrorCode, Refusal},
     ids::CallId,
-    signaling::{
+    signaling::hub::SocketId,
+    testing::{World, by, fast_rules, on_both_engines},
+    wire::{
         command::{Join, Since},
-        hub::SocketId,
         reply::{Joined, Synced},
     },
-    testing::{World, by, fast_rules, on_both_engines},
 };
 
 async fn resume(

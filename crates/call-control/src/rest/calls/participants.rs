@@ -8,8 +8,8 @@ use crate::{
         extract::{Caller, Json, Path},
         problems::{About, Counted, Signed},
     },
-    signaling::reply::ParticipantView,
     store::Page,
+    wire::reply::ParticipantView,
 };
 
 /// Who is in a call, and what each may do

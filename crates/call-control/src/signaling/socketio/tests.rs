@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use super::MAX_OUTGOING;
 use crate::call::CallType;
-use crate::signaling::event::ServerEvent;
 use crate::signaling::hub::Audience;
 use crate::signaling::testing::socketio_client::Client;
 use crate::signaling::testing::world::World;
 use crate::store::now;
+use crate::wire::event::ServerEvent;
 
 #[tokio::test]
 async fn a_socket_comes_in_with_a_valid_token_and_hears_of_its_calls() {

@@ -23,9 +23,9 @@ use super::frame::{self, AUTH, Request, RequestId, Unreadable};
 use crate::Control;
 use crate::error::{ErrorCode, Refusal};
 use crate::signaling::hub::{Closing, Frame, Outlet, SlowSocket};
-use crate::signaling::reply::{Ack, Reply, TokenAccepted};
 use crate::signaling::session::{Admission, AdmissionError, Session};
 use crate::store::now;
+use crate::wire::reply::{Ack, Reply, TokenAccepted};
 
 /// Whose connection it is.
 pub(super) struct Guest {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::error::{ErrorCode, Refusal};
-use crate::signaling::command::Text;
-use crate::signaling::reply::Ack;
+use crate::wire::command::Text;
+use crate::wire::reply::Ack;
 
 /// The event of the first frame of a client that could not send its token in a header.
 pub const AUTH: &str = "auth";

@@ -6,11 +6,11 @@ use tokio::time::{Instant, advance, pause, resume};
 
 use crate::actor::Actor;
 use crate::call::CallType;
-use crate::signaling::event::ServerEvent;
 use crate::signaling::hub::Audience;
 use crate::signaling::testing::websocket_client::PlainClient;
 use crate::signaling::testing::world::World;
 use crate::store::now;
+use crate::wire::event::ServerEvent;
 
 #[tokio::test]
 async fn a_token_comes_in_the_header_or_in_the_first_frame() {

@@ -88,7 +88,7 @@ pub struct Sync {
 }
 
 impl Sync {
-    pub(in crate::signaling) fn since(&self) -> Option<Since> {
+    pub(crate) fn since(&self) -> Option<Since> {
         self.since_seq.map(|seq| Since { seq, epoch: self.epoch })
     }
 }
@@ -134,7 +134,7 @@ pub struct Permit {
 }
 
 impl Permit {
-    pub(in crate::signaling) fn change(self) -> StandingChange {
+    pub(crate) fn change(self) -> StandingChange {
         let Self { call_id: _, user_id: _, can_publish, can_subscribe, admitted } = self;
         StandingChange { can_publish, can_subscribe, admitted }
     }

@@ -15,12 +15,12 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::event::{DataProducerView, ProducerView, Stamp};
-use super::hub::Frame;
 use crate::call::{CallView, Permissions};
 use crate::calls::media::AppData;
 use crate::error::{ErrorCode, Refusal};
 use crate::ice::IceServer;
 use crate::ids::{CallId, LegId, UserId};
+use crate::signaling::hub::Frame;
 
 /// `{ok: true, data}` or `{ok: false, error: {code, message, retryable?}}`.
 #[derive(Debug)]

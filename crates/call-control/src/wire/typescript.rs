@@ -8,7 +8,7 @@ use ts_rs::{Config, TS, TypeVisitor};
 use super::command::{Command, MediaCommand};
 use super::event::ServerEvent;
 use super::reply::AckError;
-use super::websocket::{ACK, AUTH};
+use crate::signaling::websocket::{ACK, AUTH};
 
 /// A module that declares the requests and events, for socket.io-client and for the plain WebSocket.
 #[must_use]
@@ -104,7 +104,7 @@ impl TypeVisitor for Module {
     }
 }
 
-const HEADER: &str = "// Made by `make generate` from crates/call-control/src/signaling: not to be edited.
+const HEADER: &str = "// Made by `make generate` from crates/call-control/src/wire: not to be edited.
 
 import type {
   DtlsParameters,
@@ -139,7 +139,7 @@ type RequestFrames = {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::wire::typescript::*;
 
     #[test]
     fn every_type_that_is_mentioned_is_declared_once() {

@@ -1,0 +1,13 @@
+//! The vocabulary of sockets: what clients may ask, what they are told, and how it is written.
+//!
+//! [`Command`] is everything a client may ask and [`ServerEvent`] everything it is told: these two
+//! enums are the only home of wire names, and [`typescript`] prints them for clients.
+
+pub mod command;
+pub mod event;
+pub mod reply;
+pub mod typescript;
+
+pub use command::{Command, CommandError};
+pub use event::{ServerEvent, Stamp};
+pub use reply::{Ack, Reply};
