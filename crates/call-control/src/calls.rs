@@ -40,10 +40,10 @@ use crate::{
         Rules, Via,
     },
     error::{ErrorCode, Refusal},
+    hub::Hub,
     ice::IceServers,
     ids::{CallId, GroupId, LegId, UserId},
     limits::Limits,
-    signaling::hub::Hub,
     store::{CallFilter, Page, PageRequest, Store, StoreError, StoredEvent, TimeCursor, now},
 };
 

@@ -15,12 +15,12 @@ use crate::{
     calls::{Calls, CallsConfig},
     error::Refusal,
     groups::{Groups, GroupsManagedBy},
+    hub::Hub,
     ice::IceServers,
     ids::UserId,
     known::{KnownUser, KnownUsers},
     limiter::Limiter,
     limits::Limits,
-    signaling::hub::Hub,
     store::{Store, StoreError, now},
 };
 

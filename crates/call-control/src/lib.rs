@@ -2,7 +2,7 @@
 //!
 //! [`Control`] is the whole. A REST handler or a socket event becomes a typed command, [`calls::Calls`] hands it to
 //! the task that owns the call, [`call::Call`] decides, and the task carries out what it says: first the
-//! [`store::Store`], then media, then the sockets of the [`signaling::Hub`].
+//! [`store::Store`], then media, then the sockets of the [`hub::Hub`].
 
 pub mod actor;
 pub mod address;
@@ -13,6 +13,7 @@ pub mod calls;
 mod control;
 pub mod error;
 pub mod groups;
+pub mod hub;
 pub mod ice;
 pub mod ids;
 mod known;

@@ -32,9 +32,9 @@ pub use source::{AppData, Source};
 
 use crate::call::{CallType, Permissions};
 use crate::error::{ErrorCode, Refusal};
+use crate::hub::Audience;
 use crate::ids::{CallId, LegId, UserId};
 use crate::limits::Limits;
-use crate::signaling::hub::Audience;
 use crate::wire::command::{MediaCommand, MediaWish};
 use crate::wire::event::{DataProducerView, ProducerView, ServerEvent};
 use crate::wire::reply::{Consumed, JoinTransports, MediaReply};

@@ -5,8 +5,8 @@ use crate::{
     actor::Actor,
     call::{Call, Command, Effect},
     error::Refusal,
+    hub::Audience,
     ids::CallId,
-    signaling::hub::Audience,
     store::{StoreError, now},
 };
 

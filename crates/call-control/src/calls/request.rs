@@ -12,8 +12,8 @@ use crate::{
     actor::Actor,
     call::{CallType, CallView, Command, Metadata, Person},
     error::Refusal,
+    hub::SocketId,
     ids::{GroupId, LegId},
-    signaling::hub::SocketId,
     wire::{
         command::{Join, MediaCommand, Since},
         reply::{Joined, MediaReply, ParticipantView, Synced},

@@ -14,8 +14,8 @@ use crate::{
     actor::Actor,
     call::{Command, LegReason},
     error::{ErrorCode, Refusal},
+    hub::SocketId,
     ids::{CallId, LegId, UserId},
-    signaling::hub::SocketId,
     wire::{
         command::{Join, MediaCommand, Since},
         reply::{Joined, MediaReply, Synced},

@@ -13,11 +13,11 @@ use tokio::time::Instant;
 pub use admission::{Admission, AdmissionError};
 
 use super::allowance::Allowance;
-use super::hub::{Audience, Outlet, SocketId};
 use crate::Control;
 use crate::actor::Actor;
 use crate::auth::AuthError;
 use crate::error::{ErrorCode, Refusal};
+use crate::hub::{Audience, Outlet, SocketId};
 use crate::ids::{CallId, LegId};
 use crate::store::now;
 use crate::wire::command::{Command, MediaCommand, Signal};

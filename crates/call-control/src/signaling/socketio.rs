@@ -23,11 +23,11 @@ use socketioxide::socket::{DisconnectReason, Socket};
 use socketioxide::{SendError, SocketError, SocketIo};
 use tokio::sync::{mpsc, watch};
 
-use super::hub::{Closing, Frame, Outlet, SlowSocket};
 use super::session::{Admission, AdmissionError, Farewell, Session};
 use crate::Control;
 use crate::address::client_address;
 use crate::error::{ErrorCode, Refusal};
+use crate::hub::{Closing, Frame, Outlet, SlowSocket};
 use crate::store::now;
 use crate::wire::reply::Ack;
 

@@ -18,10 +18,10 @@ use crate::{
     calls::{Created, NewCall},
     error::Refusal,
     groups::GroupsManagedBy,
+    hub::{Closing, Frame, Outlet, SlowSocket, SocketId},
     ice::IceServers,
     ids::{CallId, DeviceId, GroupId, UserId},
     limits::Limits,
-    signaling::hub::{Closing, Frame, Outlet, SlowSocket, SocketId},
     store::{Group, NewMember, Role, now},
     wire::{command::Join, reply::Joined},
 };

@@ -18,9 +18,9 @@ use super::event::{DataProducerView, ProducerView, Stamp};
 use crate::call::{CallView, Permissions};
 use crate::calls::media::AppData;
 use crate::error::{ErrorCode, Refusal};
+use crate::hub::Frame;
 use crate::ice::IceServer;
 use crate::ids::{CallId, LegId, UserId};
-use crate::signaling::hub::Frame;
 
 /// `{ok: true, data}` or `{ok: false, error: {code, message, retryable?}}`.
 #[derive(Debug)]

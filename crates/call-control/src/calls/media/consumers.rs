@@ -5,8 +5,8 @@ use switchyard_media_worker::media::{ConsumeOptions, ConsumerId, Direction, Prod
 
 use super::{CallMedia, not_found};
 use crate::error::{ErrorCode, Refusal};
+use crate::hub::Audience;
 use crate::ids::LegId;
-use crate::signaling::hub::Audience;
 use crate::wire::command::{Consume, SetPreferredLayers, SetPriority};
 use crate::wire::event::{CloseReason, ConsumerClosed, ProducerView, ServerEvent};
 use crate::wire::reply::{Consumed, ConsumerView, FailedConsumer, MediaReply};

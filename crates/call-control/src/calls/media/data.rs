@@ -6,8 +6,8 @@ use switchyard_media_worker::media::{
 
 use super::{CallMedia, limit_exceeded, not_found};
 use crate::error::{ErrorCode, Refusal};
+use crate::hub::Audience;
 use crate::ids::LegId;
-use crate::signaling::hub::Audience;
 use crate::wire::command::{ConsumeData, ProduceData};
 use crate::wire::event::{
     DataConsumerClosed, DataProducerClosed, DataProducerView, NewDataProducer, ServerEvent,

@@ -6,7 +6,7 @@ use switchyard_media_worker::media::{
 };
 
 use super::CallMedia;
-use crate::signaling::hub::Audience;
+use crate::hub::Audience;
 use crate::wire::event::{
     ActiveSpeaker, AudioLevel, AudioLevels, CloseReason, ConsumerLayers, ServerEvent, TransportState,
 };

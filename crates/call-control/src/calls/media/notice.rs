@@ -4,8 +4,8 @@ use serde::Serialize;
 use switchyard_media_worker::media::ProducerId;
 use ts_rs::TS;
 
+use crate::hub::Audience;
 use crate::ids::{CallId, LegId, UserId};
-use crate::signaling::hub::Audience;
 use crate::wire::event::{NewProducer, ProducerChange, ProducerView, ServerEvent, Stamp};
 
 /// Something others must be told.

@@ -13,8 +13,8 @@ use crate::{
         request::{Attach, Request},
     },
     error::{ErrorCode, Refusal},
+    hub::SocketId,
     ids::{LegId, UserId},
-    signaling::hub::SocketId,
     store::{StoreError, now},
     wire::{
         command::Since,

@@ -8,8 +8,8 @@ use super::{CallTask, announce};
 use crate::{
     actor::Actor,
     call::{Attachment, Changes, Command, Effect, RecordedEvent},
+    hub::{Audience, Frame, SocketId},
     ids::LegId,
-    signaling::hub::{Audience, Frame, SocketId},
     store::{StoreError, now},
     wire::event::{CallReplaced, ServerEvent},
 };

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::{call::Stamp, signaling::hub::Frame, wire::command::Since};
+use crate::{call::Stamp, hub::Frame, wire::command::Since};
 
 #[derive(Default)]
 pub(super) struct Recent {

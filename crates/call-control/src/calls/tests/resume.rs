@@ -6,8 +6,8 @@ use super::all;
 use crate::{
     call::{EndReason, LegReason, Person, Rules},
     error::{ErrorCode, Refusal},
+    hub::SocketId,
     ids::CallId,
-    signaling::hub::SocketId,
     testing::{World, by, fast_rules, on_both_engines},
     wire::{
         command::{Join, Since},

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::Control;
 use crate::auth::{AuthError, Identity};
 use crate::error::{ErrorCode, Refusal};
-use crate::signaling::seats::Seat;
+use crate::hub::seats::Seat;
 
 /// Somebody who may open a socket.
 pub struct Admission {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::MAX_OUTGOING;
 use crate::call::CallType;
-use crate::signaling::hub::Audience;
+use crate::hub::Audience;
 use crate::signaling::testing::socketio_client::Client;
 use crate::signaling::testing::world::World;
 use crate::store::now;

@@ -22,7 +22,7 @@ use ending::Ending;
 use super::frame::{self, AUTH, Request, RequestId, Unreadable};
 use crate::Control;
 use crate::error::{ErrorCode, Refusal};
-use crate::signaling::hub::{Closing, Frame, Outlet, SlowSocket};
+use crate::hub::{Closing, Frame, Outlet, SlowSocket};
 use crate::signaling::session::{Admission, AdmissionError, Session};
 use crate::store::now;
 use crate::wire::reply::{Ack, Reply, TokenAccepted};

@@ -6,7 +6,7 @@ use tokio::time::{Instant, advance, pause, resume};
 
 use crate::actor::Actor;
 use crate::call::CallType;
-use crate::signaling::hub::Audience;
+use crate::hub::Audience;
 use crate::signaling::testing::websocket_client::PlainClient;
 use crate::signaling::testing::world::World;
 use crate::store::now;

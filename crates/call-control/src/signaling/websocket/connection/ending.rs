@@ -3,7 +3,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::auth::AuthError;
-use crate::signaling::hub::Closing;
+use crate::hub::Closing;
 use crate::signaling::session::{AdmissionError, Farewell};
 
 /// Why a connection is over.

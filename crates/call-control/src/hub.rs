@@ -1,5 +1,7 @@
 //! The connected sockets of this process, and who hears what.
 
+pub mod seats;
+
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::seats::Seats;
+use seats::Seats;
+
 use crate::ids::{CallId, LegId, UserId};
 use crate::wire::event::ServerEvent;
 
@@ -316,7 +319,7 @@ fn remove_from<K: std::hash::Hash + Eq, V: std::hash::Hash + Eq>(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::hub::*;
     use crate::ids::GroupId;
     use crate::wire::event::{CallEnded, Stamp};
 

@@ -49,7 +49,7 @@ impl Drop for Seat {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::hub::seats::*;
 
     #[test]
     fn everybody_has_so_many_seats_and_gets_them_back() {
