@@ -10,6 +10,7 @@ pub mod audit;
 pub mod auth;
 pub mod call;
 pub mod calls;
+pub mod carriers;
 mod control;
 pub mod error;
 pub mod groups;
@@ -20,8 +21,6 @@ mod known;
 pub mod limiter;
 pub mod limits;
 pub mod name;
-pub mod rest;
-pub mod signaling;
 pub mod store;
 pub mod wire;
 

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use chrono::Utc;
 use switchyard_call_control::auth::Authenticator;
-use switchyard_call_control::rest;
+use switchyard_call_control::carriers::rest;
 use switchyard_call_control::wire::typescript::typescript;
 
 use crate::cli::{Cli, Command, ConfigCommand, Token};

@@ -2,7 +2,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::{
-    signaling::{Admission, Farewell, Session},
+    carriers::{Admission, Farewell, Session},
     testing::{TestOutlet, World, on_both_engines},
 };
 

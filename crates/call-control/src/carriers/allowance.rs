@@ -1,0 +1,59 @@
+//! How often a client may do something.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A token bucket, kept as the time at which it is full again (the virtual scheduling of ITU-T I.371).
+#[derive(Debug)]
+pub(super) struct Allowance {
+    refill: Duration,
+    capacity: Duration,
+    full_at: Option<Instant>,
+}
+
+impl Allowance {
+    /// `burst` at once, and `per_second` in the long run. Neither may be zero.
+    pub(super) const fn new(per_second: u32, burst: u32) -> Self {
+        let refill = Duration::from_nanos(NANOS_PER_SECOND / per_second as u64);
+        Self { refill, capacity: refill.saturating_mul(burst), full_at: None }
+    }
+
+    /// Takes one token; false if there is none.
+    pub(super) fn take(&mut self, now: Instant) -> bool {
+        let full_at = self.full_at.map_or(now, |full_at| full_at.max(now)) + self.refill;
+        let allowed = full_at - now <= self.capacity;
+        if allowed {
+            self.full_at = Some(full_at);
+        }
+        allowed
+    }
+}
+
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
+#[cfg(test)]
+mod tests {
+    use crate::carriers::allowance::*;
+
+    #[test]
+    fn a_burst_is_allowed_and_then_the_rate() {
+        let start = Instant::now();
+        let mut allowance = Allowance::new(50, 200);
+        let taken = |allowance: &mut Allowance, at| (0..1_000).take_while(|_| allowance.take(at)).count();
+        assert_eq!(taken(&mut allowance, start), 200);
+        assert_eq!(taken(&mut allowance, start + Duration::from_millis(19)), 0);
+        assert_eq!(taken(&mut allowance, start + Duration::from_millis(20)), 1);
+        assert_eq!(taken(&mut allowance, start + Duration::from_millis(1_020)), 50);
+        assert_eq!(taken(&mut allowance, start + Duration::from_secs(3_600)), 200);
+    }
+
+    #[test]
+    fn a_refusal_costs_nothing() {
+        let start = Instant::now();
+        let mut allowance = Allowance::new(10, 1);
+        assert!(allowance.take(start));
+        assert!((0..100).all(|_| !allowance.take(start)));
+        assert!(allowance.take(start + Duration::from_millis(100)));
+    }
+}

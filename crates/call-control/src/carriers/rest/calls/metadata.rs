@@ -1,0 +1,33 @@
+use axum::extract::State;
+
+use crate::{
+    call::{CallView, Metadata},
+    carriers::rest::{
+        extract::{Caller, Json, Path},
+        problems::{About, Body, Counted, Signed, WithMetadata},
+    },
+    control::Control,
+    error::Refusal,
+    ids::CallId,
+};
+
+/// Change what the app wants to remember about a call
+///
+/// Merges the body by RFC 7396: null removes a member. For the call's initiator and the group's admins.
+#[utoipa::path(
+    patch, path = "/calls/{id}/metadata", tag = "calls", security(("token" = [])),
+    params(("id" = CallId, Path)),
+    request_body = Metadata,
+    responses(
+        (status = 200, body = CallView),
+        Counted, Signed, About, Body, WithMetadata,
+    )
+)]
+pub(in crate::carriers::rest) async fn update_metadata(
+    State(control): State<Control>,
+    Caller(by): Caller,
+    Path(call): Path<CallId>,
+    Json(patch): Json<Metadata>,
+) -> Result<Json<CallView>, Refusal> {
+    control.calls.update_metadata(&by, call, patch).await.map(Json)
+}

@@ -1,0 +1,58 @@
+use std::collections::BTreeSet;
+
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::{
+    call::{CallView, StandingChange},
+    calls::media::Source,
+    carriers::rest::{
+        extract::{Caller, Json, Path},
+        problems::{About, Body, Counted, Running, Signed},
+    },
+    control::Control,
+    error::Refusal,
+    ids::{CallId, UserId},
+};
+
+/// What is absent stays as it is.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(example = json!({"canPublish": ["mic"], "canSubscribe": true}))]
+pub(in crate::carriers::rest) struct Permit {
+    /// The sources that may be sent; an empty list makes a listener.
+    can_publish: Option<BTreeSet<Source>>,
+    /// Whether anything may be received.
+    can_subscribe: Option<bool>,
+    /// `true` lets somebody in who was removed, or whom a lock keeps out.
+    admitted: Option<bool>,
+}
+
+impl From<Permit> for StandingChange {
+    fn from(Permit { can_publish, can_subscribe, admitted }: Permit) -> Self {
+        Self { can_publish, can_subscribe, admitted }
+    }
+}
+
+/// Change what a member may do in a call
+///
+/// For its initiator and the group's admins, about people whose role is not above theirs. What somebody may not send
+/// or receive any more ends at once.
+#[utoipa::path(
+    patch, path = "/calls/{id}/participants/{userId}", tag = "moderation", security(("token" = [])),
+    params(("id" = CallId, Path), ("userId" = UserId, Path)),
+    request_body = Permit,
+    responses(
+        (status = 200, body = CallView),
+        Counted, Signed, About, Body, Running,
+    )
+)]
+pub(in crate::carriers::rest) async fn permit_participant(
+    State(control): State<Control>,
+    Caller(by): Caller,
+    Path((call, user)): Path<(CallId, UserId)>,
+    Json(body): Json<Permit>,
+) -> Result<Json<CallView>, Refusal> {
+    control.calls.permit(&by, call, user, body.into()).await.map(Json)
+}

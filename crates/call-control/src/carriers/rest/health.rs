@@ -1,0 +1,28 @@
+//! Is it up?
+
+use axum::{extract::State, http::StatusCode};
+
+use super::problems::Down;
+use crate::{control::Control, error::Refusal};
+
+/// The process runs
+#[utoipa::path(
+    get, path = "/health/live", tag = "operations",
+    responses((status = 204, description = "It does"))
+)]
+pub(in crate::carriers::rest) async fn live() -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
+/// The server can take requests
+#[utoipa::path(
+    get, path = "/health/ready", tag = "operations",
+    responses(
+        (status = 204, description = "It can"),
+        Down,
+    )
+)]
+pub(in crate::carriers::rest) async fn ready(State(control): State<Control>) -> Result<StatusCode, Refusal> {
+    control.store.ping().await?;
+    Ok(StatusCode::NO_CONTENT)
+}

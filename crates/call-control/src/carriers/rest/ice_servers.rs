@@ -1,0 +1,32 @@
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    extract::{Json, User},
+    problems::{Barred, Counted, Signed},
+};
+use crate::{control::Control, error::Refusal, ice::IceServer, store::now};
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::carriers::rest) struct IceServerList {
+    ice_servers: Vec<IceServer>,
+}
+
+/// STUN and TURN servers
+///
+/// With credentials for the caller that expire after a day.
+#[utoipa::path(
+    get, path = "/ice-servers", tag = "media", security(("token" = [])),
+    responses(
+        (status = 200, body = IceServerList),
+        Counted, Signed, Barred,
+    )
+)]
+pub(in crate::carriers::rest) async fn list_ice_servers(
+    State(control): State<Control>,
+    User(identity): User,
+) -> Result<Json<IceServerList>, Refusal> {
+    Ok(Json(IceServerList { ice_servers: control.ice_servers.for_user(identity.user_id, now()) }))
+}

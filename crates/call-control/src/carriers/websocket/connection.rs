@@ -1,0 +1,302 @@
+//! The life of one connection: sign-in, requests one after another, and the last word.
+
+mod ending;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use serde::Deserialize;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
+use tokio_util::sync::CancellationToken;
+
+use ending::Ending;
+
+use super::frame::{self, AUTH, Request, RequestId, Unreadable};
+use crate::Control;
+use crate::carriers::session::{Admission, AdmissionError, Session};
+use crate::error::{ErrorCode, Refusal};
+use crate::hub::{Closing, Frame, Outlet, SlowSocket};
+use crate::store::now;
+use crate::wire::reply::{Ack, Reply, TokenAccepted};
+
+/// Whose connection it is.
+pub(super) struct Guest {
+    pub(super) control: Control,
+    /// `None` until the first frame has brought a token.
+    pub(super) admission: Option<Admission>,
+    pub(super) address: Option<IpAddr>,
+    pub(super) stop: CancellationToken,
+}
+
+/// Serves a connection until it is gone.
+pub(super) async fn serve<S>(stream: WebSocketStream<S>, guest: Guest)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sink, requests) = stream.split();
+    let (queue, outgoing) = mpsc::channel(MAX_OUTGOING);
+    let (last_word, goodbye) = oneshot::channel();
+    let mut writer = tokio::spawn(write(sink, outgoing, goodbye));
+    let ending =
+        Connection { requests, queue, stop: guest.stop.clone(), pulse: Pulse::new() }.run(guest).await;
+    // The queue's last sender is gone: the writer sends what is left, and then this.
+    let _ = last_word.send(ending.close_frame());
+    if timeout(LAST_WORDS, &mut writer).await.is_err() {
+        writer.abort();
+    }
+}
+
+async fn write<S>(
+    mut sink: SplitSink<WebSocketStream<S>, Message>,
+    mut outgoing: mpsc::Receiver<Message>,
+    goodbye: oneshot::Receiver<Option<CloseFrame>>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    while let Some(message) = outgoing.recv().await {
+        if sink.send(message).await.is_err() {
+            return;
+        }
+    }
+    // Nothing can be done about a goodbye that does not arrive.
+    if let Ok(Some(frame)) = goodbye.await {
+        let _ = sink.send(Message::Close(Some(frame))).await;
+    }
+    let _ = sink.close().await;
+}
+
+struct Connection<S> {
+    requests: SplitStream<WebSocketStream<S>>,
+    queue: mpsc::Sender<Message>,
+    stop: CancellationToken,
+    pulse: Pulse,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    async fn run(mut self, guest: Guest) -> Ending {
+        let Guest { control, admission, address, .. } = guest;
+        let admission = match admission {
+            Some(admission) => admission,
+            None => match self.sign_in(&control, address).await {
+                Ok(admission) => admission,
+                Err(ending) => return ending,
+            },
+        };
+        let (close, mut closing) = watch::channel(None);
+        let outlet = QueueOutlet { queue: self.queue.clone(), close };
+        let mut session = Session::open(control, admission, Box::new(outlet));
+        session.greet().await;
+        let ending = self.converse(&mut session, &mut closing).await;
+        session.close(ending.farewell()).await;
+        ending
+    }
+
+    /// Waits for the first frame, which has to bring a token.
+    async fn sign_in(&mut self, control: &Control, address: Option<IpAddr>) -> Result<Admission, Ending> {
+        let stop = self.stop.clone();
+        let first = tokio::select! {
+            () = stop.cancelled() => return Err(Ending::Restart),
+            first = timeout(SIGN_IN, self.message()) => first,
+        };
+        let Ok(first) = first else { return Err(Ending::NotAdmitted(AdmissionError::MissingToken)) };
+        let (id, token) = match first? {
+            Incoming::Text(text) => read_auth(&text),
+            Incoming::Binary => Err(no_binary()),
+        }
+        .or_else(|unreadable| {
+            self.refuse(unreadable)?;
+            Err(Ending::NotAdmitted(AdmissionError::MissingToken))
+        })?;
+        match Admission::by_token(control, &token, address).await {
+            Ok(admission) => {
+                self.acknowledge(id.as_ref(), &accepted(admission.expires_at()))?;
+                Ok(admission)
+            }
+            Err(error) => {
+                self.acknowledge(id.as_ref(), &Ack(Err(error.into())))?;
+                Err(Ending::NotAdmitted(error))
+            }
+        }
+    }
+
+    /// Answers requests until there is a reason to stop.
+    async fn converse(
+        &mut self,
+        session: &mut Session,
+        closing: &mut watch::Receiver<Option<Closing>>,
+    ) -> Ending {
+        let stop = self.stop.clone();
+        loop {
+            let message = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ending::Restart,
+                why = let_go(closing) => return Ending::LetGo(why),
+                () = session.overstayed() => return Ending::Overstayed,
+                message = self.message() => message,
+            };
+            let answered = match message {
+                Ok(Incoming::Text(text)) => self.answer(session, &text).await,
+                Ok(Incoming::Binary) => self.refuse(no_binary()),
+                Err(ending) => Err(ending),
+            };
+            if let Err(ending) = answered {
+                return ending;
+            }
+        }
+    }
+
+    async fn answer(&self, session: &mut Session, text: &str) -> Result<(), Ending> {
+        match Request::read(text) {
+            Ok(Request { id, event, data }) => {
+                let ack = session.answer(&event, data.get(), now()).await;
+                self.acknowledge(id.as_ref(), &ack)
+            }
+            Err(unreadable) => self.refuse(unreadable),
+        }
+    }
+
+    fn refuse(&self, Unreadable { id, refusal }: Unreadable) -> Result<(), Ending> {
+        self.acknowledge(id.as_ref(), &Ack(Err(refusal)))
+    }
+
+    /// An answer that does not fit the queue must not be lost unnoticed: the connection goes with it.
+    fn acknowledge(&self, id: Option<&RequestId>, ack: &Ack) -> Result<(), Ending> {
+        let text = frame::answer(id, ack).map_err(|error| {
+            tracing::error!(%error, "an answer cannot be written as JSON");
+            Ending::Lost
+        })?;
+        self.queue.try_send(Message::text(text)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Ending::LetGo(Closing::TooSlow),
+            mpsc::error::TrySendError::Closed(_) => Ending::Lost,
+        })
+    }
+
+    /// The next message of the client, who is pinged while there is none. Can be cancelled without losing any.
+    async fn message(&mut self) -> Result<Incoming, Ending> {
+        loop {
+            tokio::select! {
+                biased;
+                message = self.requests.next() => {
+                    self.pulse.felt();
+                    match message.ok_or(Ending::Lost)?.map_err(|error| Ending::from(&error))? {
+                        Message::Text(text) => return Ok(Incoming::Text(text)),
+                        Message::Binary(_) => return Ok(Incoming::Binary),
+                        Message::Close(frame) => return Err(Ending::of_client(frame.as_ref())),
+                        Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+                    }
+                }
+                alive = self.pulse.check() => {
+                    if !alive || self.queue.try_send(Message::Ping(Bytes::new())).is_err() {
+                        return Err(Ending::Lost);
+                    }
+                }
+            }
+        }
+    }
+}
+
+enum Incoming {
+    Text(Utf8Bytes),
+    Binary,
+}
+
+/// Tells a silent client from a dead one.
+struct Pulse {
+    beat: Interval,
+    felt: bool,
+}
+
+impl Pulse {
+    fn new() -> Self {
+        let mut beat = interval_at(Instant::now() + PING, PING);
+        // While a request is being answered nothing is read, which is not the client's fault.
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { beat, felt: true }
+    }
+
+    fn felt(&mut self) {
+        self.felt = true;
+    }
+
+    /// Waits until it is time for a ping; false if the one before was not answered.
+    async fn check(&mut self) -> bool {
+        self.beat.tick().await;
+        std::mem::take(&mut self.felt)
+    }
+}
+
+struct QueueOutlet {
+    queue: mpsc::Sender<Message>,
+    close: watch::Sender<Option<Closing>>,
+}
+
+impl Outlet for QueueOutlet {
+    fn send(&self, frame: &Frame) -> Result<(), SlowSocket> {
+        let text = match serde_json::to_string(frame) {
+            Ok(text) => text,
+            Err(error) => {
+                tracing::error!(event = frame.name, %error, "a frame cannot be written as JSON");
+                return Err(SlowSocket);
+            }
+        };
+        match self.queue.try_send(Message::text(text)) {
+            // A connection that has just gone needs no closing.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(SlowSocket),
+        }
+    }
+
+    fn close(&self, why: Closing) {
+        self.close.send_replace(Some(why));
+    }
+}
+
+async fn let_go(closing: &mut watch::Receiver<Option<Closing>>) -> Closing {
+    match closing.wait_for(Option::is_some).await.map(|why| *why) {
+        Ok(Some(why)) => why,
+        // The hub forgets an outlet only after it closed it, or once the session is over.
+        Ok(None) | Err(_) => std::future::pending().await,
+    }
+}
+
+#[derive(Deserialize)]
+struct Auth {
+    token: String,
+}
+
+fn read_auth(text: &str) -> Result<(Option<RequestId>, String), Unreadable> {
+    let Request { id, event, data } = Request::read(text)?;
+    if event != AUTH {
+        let refusal = Refusal::new(ErrorCode::Unauthorized, "the first frame has to bring a token");
+        return Err(Unreadable { id, refusal });
+    }
+    match serde_json::from_str(data.get()) {
+        Ok(Auth { token }) => Ok((id, token)),
+        Err(error) => Err(Unreadable { id, refusal: Refusal::new(ErrorCode::BadRequest, error.to_string()) }),
+    }
+}
+
+fn accepted(expires_at: DateTime<Utc>) -> Ack {
+    Ack(Ok(Reply::TokenAccepted(TokenAccepted { expires_at })))
+}
+
+fn no_binary() -> Unreadable {
+    Unreadable { id: None, refusal: Refusal::new(ErrorCode::BadRequest, "binary messages are not taken") }
+}
+
+/// Twice this is how long a dead connection goes unnoticed.
+const PING: Duration = Duration::from_secs(10);
+/// How long a connection may be anonymous.
+const SIGN_IN: Duration = Duration::from_secs(5);
+/// Messages on their way to one client; one that lets more pile up is closed.
+const MAX_OUTGOING: usize = 4096;
+/// How long what was said last may take to be sent.
+const LAST_WORDS: Duration = Duration::from_secs(2);
