@@ -39,12 +39,13 @@ use crate::{
         Call, CallError, CallView, Command, Effect, EndReason, Ending, LegReason, LegView, Metadata, Origin,
         Rules, Via,
     },
+    clock::now,
     error::{ErrorCode, Refusal},
     hub::Hub,
     ice::IceServers,
     ids::{CallId, GroupId, LegId, UserId},
     limits::Limits,
-    store::{CallFilter, Page, PageRequest, Store, StoreError, StoredEvent, TimeCursor, now},
+    store::{CallFilter, Page, PageRequest, Store, StoreError, StoredEvent, TimeCursor},
 };
 
 /// Cheap to clone; all clones are one service.

@@ -13,6 +13,7 @@ use crate::{
     auth::{AuthConfig, AuthError, AuthSetupError, Authenticator, Identity},
     call::Rules,
     calls::{Calls, CallsConfig},
+    clock::now,
     error::Refusal,
     groups::{Groups, GroupsManagedBy},
     hub::Hub,
@@ -21,7 +22,7 @@ use crate::{
     known::{KnownUser, KnownUsers},
     limiter::Limiter,
     limits::Limits,
-    store::{Store, StoreError, now},
+    store::{Store, StoreError},
 };
 
 /// What an installation decides.

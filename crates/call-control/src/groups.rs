@@ -6,11 +6,12 @@ use crate::{
     actor::Actor,
     auth::SignIn,
     calls::Calls,
+    clock::now,
     error::{ErrorCode, Refusal},
     ids::{GroupId, UserId},
     limits::Limits,
     name::DisplayName,
-    store::{Group, Member, NewMember, Page, PageRequest, Role, Store, StoreError, TimeCursor, now},
+    store::{Group, Member, NewMember, Page, PageRequest, Role, Store, StoreError, TimeCursor},
 };
 
 /// Cheap to clone; all clones are one service.

@@ -319,9 +319,10 @@ fn remove_from<K: std::hash::Hash + Eq, V: std::hash::Hash + Eq>(
 
 #[cfg(test)]
 mod tests {
+    use crate::call::Stamp;
     use crate::hub::*;
     use crate::ids::GroupId;
-    use crate::wire::event::{CallEnded, Stamp};
+    use crate::wire::event::CallEnded;
 
     #[test]
     fn an_event_reaches_its_audience_and_nobody_else() {

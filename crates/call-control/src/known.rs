@@ -87,7 +87,7 @@ const GENERATION: usize = 25_000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::now;
+    use crate::clock::now;
 
     #[test]
     fn whoever_keeps_asking_stays_known_and_the_others_are_forgotten_in_time() {

@@ -11,6 +11,7 @@ pub mod auth;
 pub mod call;
 pub mod calls;
 pub mod carriers;
+pub mod clock;
 mod control;
 pub mod error;
 pub mod groups;

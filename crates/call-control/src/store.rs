@@ -11,7 +11,6 @@ mod page;
 mod receipts;
 mod users;
 
-use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::{Postgres, Sqlite};
 
 pub use audit::AuditFilter;
@@ -39,12 +38,6 @@ enum Db {
         writer: Gate<Sqlite>,
     },
     Postgres(Gate<Postgres>),
-}
-
-/// The time as both engines can keep it: Postgres holds microseconds.
-#[must_use]
-pub fn now() -> DateTime<Utc> {
-    Utc::now().trunc_subsecs(6)
 }
 
 /// Runs a statement that reads, with a connection to whichever engine it is. The body is used once.

@@ -9,5 +9,5 @@ pub mod reply;
 pub mod typescript;
 
 pub use command::{Command, CommandError};
-pub use event::{ServerEvent, Stamp};
+pub use event::ServerEvent;
 pub use reply::{Ack, Reply};

@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::now;
+use crate::clock::now;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const SECRET: &str = "a secret of the app, long enough to keep";

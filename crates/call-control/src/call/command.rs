@@ -1,8 +1,5 @@
-use super::{Ending, LegReason, MediaChange, Metadata, ResumeHash, StandingChange};
-use crate::{
-    calls::media::ProducerRef,
-    ids::{DeviceId, LegId, UserId},
-};
+use super::{Ending, LegReason, MediaChange, Metadata, Person, ProducerRef, ResumeHash, StandingChange};
+use crate::ids::{DeviceId, LegId, UserId};
 
 /// What can happen to a call.
 #[derive(Clone, Debug)]
@@ -52,13 +49,6 @@ pub enum Command {
     Record(Vec<MediaChange>),
     /// Time has passed.
     Tick,
-}
-
-/// A user as others in the call see them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Person {
-    pub id: UserId,
-    pub name: String,
 }
 
 /// How somebody joins.

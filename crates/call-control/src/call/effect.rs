@@ -1,13 +1,13 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-pub use crate::{calls::media::MediaChange, wire::event::Stamp};
-
-use super::{Attachment, CallRecord, Ending, LegReason, LegRecord, Permissions, Person};
+use super::{
+    Attachment, CallRecord, Ending, LegReason, LegRecord, MediaChange, Permissions, Person, ProducerRef,
+    Stamp,
+};
 use crate::{
     actor::Actor,
     audit::{Action, AuditEntry},
-    calls::media::ProducerRef,
     ids::{CallId, LegId, UserId},
 };
 

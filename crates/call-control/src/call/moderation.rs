@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use super::CallType;
-use crate::{calls::media::Source, ids::UserId};
+use super::{CallType, Source};
+use crate::ids::UserId;
 
 /// Kept with the call's row. Whoever is not named has the standing of [`Standing::default`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

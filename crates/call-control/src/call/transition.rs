@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 
 use super::{
     Admission, Attachment, Call, CallError, Changes, Effect, Ending, Event, Leg, LegReason, LegState, Loss,
-    MediaChange, Metadata, Outcome, Over, Person, RecordedEvent, ResumeHash, StandingChange, State, Via,
+    MediaChange, Metadata, Outcome, Over, Person, ProducerRef, RecordedEvent, ResumeHash, StandingChange,
+    State, Via,
 };
 use crate::{
     actor::Actor,
-    calls::media::ProducerRef,
     ids::{DeviceId, LegId, UserId},
 };
 

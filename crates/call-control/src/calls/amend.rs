@@ -4,9 +4,10 @@ use super::{Calls, request::Request};
 use crate::{
     actor::Actor,
     call::{Call, CallView, Command, Effect},
+    clock::now,
     error::{ErrorCode, Refusal},
     ids::CallId,
-    store::{StoreError, StoredCall, now},
+    store::{StoreError, StoredCall},
 };
 
 impl Calls {

@@ -1,10 +1,12 @@
 //! Recorded events as sockets hear them.
 
 use crate::{
-    call::{Call, CallView, Event, RecordedEvent},
-    store::now,
+    call::{Call, CallView, Event, MediaChange, RecordedEvent, Stamp},
+    clock::now,
+    ids::CallId,
     wire::event::{
-        CallEnded, CallLocked, CallPermissions, MuteRequest, ParticipantChange, ProducerChange, ServerEvent,
+        CallEnded, CallLocked, CallPermissions, MuteRequest, NewProducer, ParticipantChange, ProducerChange,
+        ServerEvent,
     },
 };
 
@@ -74,6 +76,18 @@ pub(super) fn server_event(call: &Call, recorded: RecordedEvent) -> ServerEvent 
         Event::ProducerMuted { producer, force: false, by } => {
             ServerEvent::MuteRequest(MuteRequest { call_id, producer, by, stamp })
         }
-        Event::Media(change) => change.into_event(call_id, stamp),
+        Event::Media(change) => media_event(change, call_id, stamp),
+    }
+}
+
+fn media_event(change: MediaChange, call_id: CallId, stamp: Stamp) -> ServerEvent {
+    let changed = |producer| ProducerChange::new(call_id, stamp, producer);
+    match change {
+        MediaChange::ProducerOpened(producer) => {
+            ServerEvent::NewProducer(NewProducer { call_id, stamp, producer })
+        }
+        MediaChange::ProducerClosed(producer) => ServerEvent::ProducerClosed(changed(producer)),
+        MediaChange::ProducerPaused(producer) => ServerEvent::ProducerPaused(changed(producer)),
+        MediaChange::ProducerResumed(producer) => ServerEvent::ProducerResumed(changed(producer)),
     }
 }

@@ -185,8 +185,8 @@ mod tests {
     use crate::{
         actor::Actor,
         call::{Call, CallType, Effect, Metadata, Origin, Person, Rules},
+        clock::now,
         ids::{CallId, GroupId, LegId, UserId},
-        store::now,
         testing::TestStore,
     };
     use switchyard_media_worker::media::RouterId;

@@ -13,7 +13,6 @@ mod levels;
 mod moderation;
 mod notice;
 mod producers;
-mod source;
 mod transports;
 
 use std::collections::{HashMap, HashSet};
@@ -27,16 +26,15 @@ use switchyard_media_worker::{Media, MediaError, Router};
 use tokio::sync::mpsc;
 
 use levels::LevelReports;
-pub use notice::{MediaChange, Notice, ProducerRef};
-pub use source::{AppData, Source};
+pub use notice::Notice;
 
-use crate::call::{CallType, Permissions};
+use crate::call::{CallType, DataProducerView, Permissions, ProducerView};
 use crate::error::{ErrorCode, Refusal};
 use crate::hub::Audience;
 use crate::ids::{CallId, LegId, UserId};
 use crate::limits::Limits;
 use crate::wire::command::{MediaCommand, MediaWish};
-use crate::wire::event::{DataProducerView, ProducerView, ServerEvent};
+use crate::wire::event::ServerEvent;
 use crate::wire::reply::{Consumed, JoinTransports, MediaReply};
 
 /// The media of one call. Owned by the call's task, so nothing here is shared or locked.

@@ -4,10 +4,11 @@ use super::{Calls, announce};
 use crate::{
     actor::Actor,
     call::{Call, Command, Effect},
+    clock::now,
     error::Refusal,
     hub::Audience,
     ids::CallId,
-    store::{StoreError, now},
+    store::StoreError,
 };
 
 impl Calls {

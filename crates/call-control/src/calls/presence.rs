@@ -7,8 +7,9 @@ use std::{
 };
 
 use crate::{
+    clock::now,
     ids::LegId,
-    store::{Store, StoreError, now},
+    store::{Store, StoreError},
 };
 
 #[derive(Default)]

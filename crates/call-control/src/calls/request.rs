@@ -7,10 +7,10 @@ use switchyard_media_worker::media::{
 };
 use tokio::sync::oneshot;
 
-use super::{access::Entry, media::ProducerRef, receipts::Once};
+use super::{access::Entry, receipts::Once};
 use crate::{
     actor::Actor,
-    call::{CallType, CallView, Command, Metadata, Person},
+    call::{CallType, CallView, Command, Metadata, Person, ProducerRef},
     error::Refusal,
     hub::SocketId,
     ids::{GroupId, LegId},

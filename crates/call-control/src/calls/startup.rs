@@ -11,8 +11,9 @@ use super::{Calls, media::CallMedia, task::CallTask};
 use crate::{
     actor::Actor,
     call::{Call, CallRecord, CallType},
+    clock::now,
     ids::CallId,
-    store::{StoreError, now},
+    store::StoreError,
 };
 
 impl Calls {

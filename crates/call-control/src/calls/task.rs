@@ -27,8 +27,9 @@ use super::{
 use crate::{
     actor::Actor,
     call::{Call, Command, Effect, Origin},
+    clock::now,
     ids::CallId,
-    store::{StoreError, now},
+    store::StoreError,
 };
 
 pub(super) struct CallTask {

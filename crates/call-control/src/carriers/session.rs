@@ -16,10 +16,10 @@ use super::allowance::Allowance;
 use crate::Control;
 use crate::actor::Actor;
 use crate::auth::AuthError;
+use crate::clock::now;
 use crate::error::{ErrorCode, Refusal};
 use crate::hub::{Audience, Outlet, SocketId};
 use crate::ids::{CallId, LegId};
-use crate::store::now;
 use crate::wire::command::{Command, MediaCommand, Signal};
 use crate::wire::event::{CallSignal, ServerEvent};
 use crate::wire::reply::{

@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_cursor_reads_what_it_writes_and_refuses_the_rest() {
-        let cursor = TimeCursor { at: crate::store::now(), id: Uuid::new_v4() };
+        let cursor = TimeCursor { at: crate::clock::now(), id: Uuid::new_v4() };
         assert_eq!(TimeCursor::decode(&cursor.encode()), Some(cursor));
         for bad in ["", "x", "AAAA", &cursor.encode()[1..], &format!("{}AAAA", cursor.encode())] {
             assert_eq!(TimeCursor::decode(bad), None, "{bad}");

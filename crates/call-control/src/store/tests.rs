@@ -11,6 +11,7 @@ use crate::{
     call::{
         Call, CallStatus, CallType, Changes, Command, Effect, Ending, Metadata, Origin, Person, Rules, Via,
     },
+    clock::now,
     ids::{CallId, GroupId, LegId, UserId},
     testing::{by, on_both_engines},
 };

@@ -16,13 +16,14 @@ use crate::{
     auth::{AuthConfig, SignIn},
     call::{CallType, CallView, Metadata, Person, Rules},
     calls::{Created, NewCall},
+    clock::now,
     error::Refusal,
     groups::GroupsManagedBy,
     hub::{Closing, Frame, Outlet, SlowSocket, SocketId},
     ice::IceServers,
     ids::{CallId, DeviceId, GroupId, UserId},
     limits::Limits,
-    store::{Group, NewMember, Role, now},
+    store::{Group, NewMember, Role},
     wire::{command::Join, reply::Joined},
 };
 

@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use switchyard_media_worker::media::ortc::{MediaKind, ProducerKind};
 use switchyard_media_worker::media::{
     ConsumerId, DataConsumerCloseReason, DataConsumerId, DataProducerId, DtlsState, IceState, ProducerId,
     TransportId,
@@ -10,8 +9,7 @@ use switchyard_media_worker::media::{
 use ts_rs::TS;
 
 use super::typescript::Module;
-use crate::call::{CallView, Permissions};
-use crate::calls::media::{AppData, ProducerRef};
+use crate::call::{CallView, DataProducerView, Permissions, ProducerRef, ProducerView, Stamp};
 use crate::ids::{CallId, GroupId, LegId, UserId};
 
 /// Declares what clients are told, a row for each event: its name on the wire, and what it carries.
@@ -74,13 +72,6 @@ events! {
         "media:data-producer-closed": DataProducerClosed(DataProducerClosed),
         "media:data-consumer-closed": DataConsumerClosed(DataConsumerClosed),
     }
-}
-
-/// A recorded event's place in its call's order. A gap in `seq`, or a new `epoch`, means: sync.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
-pub struct Stamp {
-    pub epoch: i64,
-    pub seq: i64,
 }
 
 #[derive(Debug, Clone, Serialize, TS)]
@@ -169,23 +160,6 @@ pub struct ParticipantChange {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub reason: Option<String>,
-}
-
-/// A producer as other legs see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[serde(rename_all = "camelCase")]
-pub struct ProducerView {
-    #[ts(type = "string")]
-    pub producer_id: ProducerId,
-    pub user_id: UserId,
-    pub leg_id: LegId,
-    #[ts(type = "MediaKind")]
-    pub kind: MediaKind,
-    #[serde(rename = "type")]
-    #[ts(type = "'simple' | 'simulcast' | 'svc'")]
-    pub producer_kind: ProducerKind,
-    pub paused: bool,
-    pub app_data: AppData,
 }
 
 #[derive(Debug, Clone, Serialize, TS)]
@@ -305,21 +279,6 @@ pub struct TransportState {
     pub ice: IceState,
     #[ts(type = "RTCDtlsTransportState")]
     pub dtls: DtlsState,
-}
-
-/// A data producer as other legs see it.
-#[derive(Debug, Clone, Serialize, TS)]
-#[serde(rename_all = "camelCase")]
-pub struct DataProducerView {
-    #[ts(type = "string")]
-    pub data_producer_id: DataProducerId,
-    pub user_id: UserId,
-    pub leg_id: LegId,
-    pub label: String,
-    pub protocol: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[ts(type = "unknown", optional)]
-    pub app_data: Option<Box<RawValue>>,
 }
 
 #[derive(Debug, Clone, Serialize, TS)]

@@ -14,9 +14,7 @@ use ts_rs::TS;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::event::{DataProducerView, ProducerView, Stamp};
-use crate::call::{CallView, Permissions};
-use crate::calls::media::AppData;
+use crate::call::{AppData, CallView, DataProducerView, Permissions, ProducerView, Stamp};
 use crate::error::{ErrorCode, Refusal};
 use crate::hub::Frame;
 use crate::ice::IceServer;

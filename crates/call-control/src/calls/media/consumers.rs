@@ -4,11 +4,12 @@ use switchyard_media_worker::media::ortc::{Layers, RtpCapabilities};
 use switchyard_media_worker::media::{ConsumeOptions, ConsumerId, Direction, ProducerId, TransportId};
 
 use super::{CallMedia, not_found};
+use crate::call::ProducerView;
 use crate::error::{ErrorCode, Refusal};
 use crate::hub::Audience;
 use crate::ids::LegId;
 use crate::wire::command::{Consume, SetPreferredLayers, SetPriority};
-use crate::wire::event::{CloseReason, ConsumerClosed, ProducerView, ServerEvent};
+use crate::wire::event::{CloseReason, ConsumerClosed, ServerEvent};
 use crate::wire::reply::{Consumed, ConsumerView, FailedConsumer, MediaReply};
 
 impl CallMedia {

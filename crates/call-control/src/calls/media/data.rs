@@ -5,13 +5,12 @@ use switchyard_media_worker::media::{
 };
 
 use super::{CallMedia, limit_exceeded, not_found};
+use crate::call::DataProducerView;
 use crate::error::{ErrorCode, Refusal};
 use crate::hub::Audience;
 use crate::ids::LegId;
 use crate::wire::command::{ConsumeData, ProduceData};
-use crate::wire::event::{
-    DataConsumerClosed, DataProducerClosed, DataProducerView, NewDataProducer, ServerEvent,
-};
+use crate::wire::event::{DataConsumerClosed, DataProducerClosed, NewDataProducer, ServerEvent};
 use crate::wire::reply::{Created, DataConsumerView, MediaReply};
 
 impl CallMedia {

@@ -2,8 +2,13 @@
 
 use switchyard_media_worker::media::{DataConsumerCloseReason, ProducerId};
 
-use super::{CallMedia, ProducerRef, not_found};
-use crate::{call::Permissions, error::Refusal, ids::UserId, wire::event::CloseReason};
+use super::{CallMedia, not_found};
+use crate::{
+    call::{Permissions, ProducerRef},
+    error::Refusal,
+    ids::UserId,
+    wire::event::CloseReason,
+};
 
 impl CallMedia {
     /// Whose producer it is.

@@ -2,13 +2,14 @@
 
 use switchyard_media_worker::media::{Direction, ProduceOptions, ProducerId};
 
-use super::notice::{MediaChange, Notice};
+use super::notice::Notice;
 use super::{CallMedia, not_found};
+use crate::call::{MediaChange, ProducerView};
 use crate::error::{ErrorCode, Refusal};
 use crate::hub::Audience;
 use crate::ids::LegId;
 use crate::wire::command::Produce;
-use crate::wire::event::{CloseReason, ConsumerPause, PausedBy, ProducerView, ServerEvent};
+use crate::wire::event::{CloseReason, ConsumerPause, PausedBy, ServerEvent};
 use crate::wire::reply::{Created, MediaReply};
 
 impl CallMedia {

@@ -6,16 +6,16 @@ use switchyard_media_worker::media::ortc::router_rtp_capabilities;
 use super::{CallTask, effects::Durability};
 use crate::{
     actor::Actor,
-    call::{Attachment, CallView, Command, Effect, Leg, ResumeHash, Via},
+    call::{Attachment, CallView, Command, Effect, Leg, ProducerRef, ResumeHash, Via},
     calls::{
         access::Entry,
-        media::ProducerRef,
         request::{Attach, Request},
     },
+    clock::now,
     error::{ErrorCode, Refusal},
     hub::SocketId,
     ids::{LegId, UserId},
-    store::{StoreError, now},
+    store::StoreError,
     wire::{
         command::Since,
         reply::{Consumed, Joined, Missed, ParticipantView, Snapshot, Synced},

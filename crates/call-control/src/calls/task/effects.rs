@@ -8,9 +8,10 @@ use super::{CallTask, announce};
 use crate::{
     actor::Actor,
     call::{Attachment, Changes, Command, Effect, RecordedEvent},
+    clock::now,
     hub::{Audience, Frame, SocketId},
     ids::LegId,
-    store::{StoreError, now},
+    store::StoreError,
     wire::event::{CallReplaced, ServerEvent},
 };
 

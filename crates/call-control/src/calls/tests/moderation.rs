@@ -6,8 +6,8 @@ use super::all;
 use crate::{
     actor::{Actor, Who},
     audit::Action,
-    call::{EndReason, StandingChange},
-    calls::{CallFilter, media::Source},
+    call::{EndReason, Source, StandingChange},
+    calls::CallFilter,
     error::ErrorCode,
     ids::CallId,
     store::{AuditFilter, Role},

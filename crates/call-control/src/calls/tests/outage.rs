@@ -8,8 +8,7 @@ use switchyard_media_worker::media::{Direction, ProducerId};
 use super::*;
 use crate::{
     actor::Actor,
-    call::Person,
-    calls::media::{MediaChange, ProducerRef},
+    call::{MediaChange, Person, ProducerRef},
     ids::LegId,
     testing::{
         TestStore, on_both_engines_with_outages,

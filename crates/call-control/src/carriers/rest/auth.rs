@@ -13,11 +13,11 @@ use super::{
     problems::{Body, Counted, DevOnly},
 };
 use crate::{
+    clock::now,
     control::Control,
     error::{ErrorCode, Refusal},
     ids::UserId,
     name::DisplayName,
-    store::now,
 };
 
 #[derive(Deserialize, ToSchema)]

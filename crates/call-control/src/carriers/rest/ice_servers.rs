@@ -6,7 +6,7 @@ use super::{
     extract::{Json, User},
     problems::{Barred, Counted, Signed},
 };
-use crate::{control::Control, error::Refusal, ice::IceServer, store::now};
+use crate::{clock::now, control::Control, error::Refusal, ice::IceServer};
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

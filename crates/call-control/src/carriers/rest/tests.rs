@@ -37,8 +37,8 @@ use crate::{
     address::note_client_address,
     auth::{AuthConfig, SignIn},
     call::Person,
+    clock::now,
     ids::UserId,
-    store::now,
     testing::{SECRET, TestStore, World, slow_rules},
 };
 

@@ -8,8 +8,8 @@ use super::MAX_OUTGOING;
 use crate::call::CallType;
 use crate::carriers::testing::socketio_client::Client;
 use crate::carriers::testing::world::World;
+use crate::clock::now;
 use crate::hub::Audience;
-use crate::store::now;
 use crate::wire::event::ServerEvent;
 
 #[tokio::test]

@@ -20,11 +20,12 @@ use crate::{
         WebSocketCarrier,
         socketio::{SocketIoCarrier, keep_little},
     },
+    clock::now,
     groups::GroupsManagedBy,
     ice::IceServers,
     ids::{GroupId, UserId},
     limits::Limits,
-    store::{Role, now},
+    store::Role,
     testing::by as actor,
 };
 

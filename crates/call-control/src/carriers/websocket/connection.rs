@@ -22,9 +22,9 @@ use ending::Ending;
 use super::frame::{self, AUTH, Request, RequestId, Unreadable};
 use crate::Control;
 use crate::carriers::session::{Admission, AdmissionError, Session};
+use crate::clock::now;
 use crate::error::{ErrorCode, Refusal};
 use crate::hub::{Closing, Frame, Outlet, SlowSocket};
-use crate::store::now;
 use crate::wire::reply::{Ack, Reply, TokenAccepted};
 
 /// Whose connection it is.

@@ -8,8 +8,8 @@ use crate::actor::Actor;
 use crate::call::CallType;
 use crate::carriers::testing::websocket_client::PlainClient;
 use crate::carriers::testing::world::World;
+use crate::clock::now;
 use crate::hub::Audience;
-use crate::store::now;
 use crate::wire::event::ServerEvent;
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use crate::{
         model::Model,
         story::{ADA, RULES, Story, person, user},
     },
+    clock::now,
     store::AuditFilter,
     testing::on_both_engines,
 };

@@ -14,8 +14,7 @@ use switchyard_media_worker::media::{
 use ts_rs::TS;
 
 use super::fields::Text;
-use crate::call::{EndReason, StandingChange};
-use crate::calls::media::{AppData, Source};
+use crate::call::{AppData, EndReason, Source, StandingChange};
 use crate::ids::{CallId, DeviceId, LegId, UserId};
 
 #[derive(Debug, Deserialize, TS)]

@@ -5,8 +5,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    call::{CallView, StandingChange},
-    calls::media::Source,
+    call::{CallView, Source, StandingChange},
     carriers::rest::{
         extract::{Caller, Json, Path},
         problems::{About, Body, Counted, Running, Signed},

@@ -6,9 +6,10 @@ use crate::{
         groups::Named,
         problems::{Barred, Body, Counted, Signed},
     },
+    clock::now,
     control::Control,
     error::Refusal,
-    store::{User, now},
+    store::User,
 };
 
 /// Keep a user in step with the app

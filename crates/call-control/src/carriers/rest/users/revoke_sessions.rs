@@ -5,9 +5,9 @@ use crate::{
         extract::{Caller, Path, user_of},
         problems::{Barred, Counted, Malformed, Signed},
     },
+    clock::now,
     control::Control,
     error::Refusal,
-    store::now,
 };
 
 /// Sign a user out everywhere

@@ -5,7 +5,7 @@ use switchyard_media_worker::media::ortc::MediaKind;
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use crate::call::CallType;
+use super::CallType;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema, TS)]
 #[serde(rename_all = "kebab-case")]
