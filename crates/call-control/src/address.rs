@@ -3,15 +3,8 @@
 use std::{
     net::{IpAddr, SocketAddr},
     str::FromStr,
-    sync::Arc,
 };
 
-use axum::{
-    extract::{ConnectInfo, Request, State},
-    http::{Extensions, HeaderMap},
-    middleware::Next,
-    response::Response,
-};
 use ipnet::IpNet;
 
 /// Where a request comes from, as far as that can be believed.
@@ -36,38 +29,21 @@ impl FromStr for TrustedProxy {
     }
 }
 
-/// A middleware that notes the [`ClientAddress`] of every request. It belongs outside of all that asks for it.
-///
-/// Only `X-Forwarded-For` is read: a proxy that writes one header leaves the others as the client sent them.
-pub async fn note_client_address(
-    State(proxies): State<Arc<[TrustedProxy]>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-    if let Some(peer) = peer {
-        let client = ClientAddress(client(peer, request.headers(), &proxies));
-        request.extensions_mut().insert(client);
-    }
-    next.run(request).await
-}
-
-/// What [`note_client_address`] found, if the server was told the other end of the connection.
-#[must_use]
-pub fn client_address(extensions: &Extensions) -> Option<IpAddr> {
-    extensions.get::<ClientAddress>().map(|ClientAddress(address)| *address)
-}
-
-/// Walks from the peer towards the client for as long as a trusted proxy says who came before it.
-fn client(peer: IpAddr, headers: &HeaderMap, proxies: &[TrustedProxy]) -> IpAddr {
-    let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
-    let mut entries = lines.into_iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+/// Walks from the peer towards the client for as long as a trusted proxy says who came before it. `forwarded` are
+/// the values of the `X-Forwarded-For` headers in the order of the request.
+pub(crate) fn client_of(
+    peer: IpAddr,
+    forwarded: impl DoubleEndedIterator<Item = impl AsRef<[u8]>>,
+    proxies: &[TrustedProxy],
+) -> ClientAddress {
+    let lines: Vec<_> = forwarded.rev().collect();
+    let mut entries = lines.iter().flat_map(|line| line.as_ref().rsplit(|byte| *byte == b','));
     let mut address = peer.to_canonical();
     while proxies.iter().any(|TrustedProxy(net)| net.contains(&address)) {
         let Some(before) = entries.next().and_then(parse) else { break };
         address = before;
     }
-    address
+    ClientAddress(address)
 }
 
 /// Some proxies add the port.
@@ -83,9 +59,8 @@ mod tests {
 
     fn found(peer: &str, forwarded: &[&str]) -> String {
         let proxies = ["10.0.0.0/8", "fd00::/8", "192.0.2.1"].map(|proxy| proxy.parse().unwrap());
-        let headers =
-            forwarded.iter().map(|line| ("x-forwarded-for".parse().unwrap(), line.parse().unwrap()));
-        client(peer.parse().unwrap(), &HeaderMap::from_iter(headers), &proxies).to_string()
+        let ClientAddress(found) = client_of(peer.parse().unwrap(), forwarded.iter(), &proxies);
+        found.to_string()
     }
 
     #[test]

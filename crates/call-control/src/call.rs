@@ -17,6 +17,7 @@
 
 mod command;
 mod effect;
+mod error;
 mod leg;
 mod metadata;
 mod moderation;
@@ -36,6 +37,7 @@ use switchyard_media_worker::media::RouterId;
 
 pub use command::{Command, Via};
 pub use effect::{Changes, Effect, Event, Receipt, RecordedEvent};
+pub use error::CallError;
 pub use leg::{Attachment, Leg, LegReason, LegState, Loss, ResumeHash};
 pub use metadata::{InvalidMetadata, Metadata};
 pub use moderation::{Admission, Moderation, Permissions, Standing, StandingChange};
@@ -132,27 +134,6 @@ impl Default for Rules {
             max_metadata_bytes: 16 * 1024,
         }
     }
-}
-
-/// Why the machine refuses a command. A refused command changes nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CallError {
-    #[error("the call has ended")]
-    Ended,
-    #[error("this user is not in the call")]
-    NotInCall,
-    #[error("this user has no such leg in the call")]
-    UnknownLeg,
-    #[error("the call is locked")]
-    Locked,
-    #[error("a moderator removed this user from the call")]
-    Removed,
-    #[error("the call has as many participants as it may")]
-    Full,
-    #[error("this user has as many devices in the call as they may")]
-    TooManyLegs,
-    #[error("metadata has more than {limit} bytes")]
-    MetadataTooLarge { limit: usize },
 }
 
 impl Call {

@@ -4,6 +4,7 @@
 //! [`Session`] answers one socket's commands in the order sent, whichever carrier it came by.
 
 mod allowance;
+pub mod http;
 pub mod rest;
 pub mod session;
 pub mod socketio;

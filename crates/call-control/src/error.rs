@@ -1,17 +1,12 @@
 //! What a caller can be told when something does not work: one stable code, the same over REST and sockets.
 
-mod problem;
-
 use std::{borrow::Cow, time::Duration};
 
-use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use crate::{call::CallError, ids::CallId};
-
-pub use problem::{Problem, ProblemType};
+use crate::ids::CallId;
 
 /// The stable codes: `code` in problem documents and in the error acks of sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, TS)]
@@ -52,83 +47,55 @@ impl ErrorCode {
     /// Whether the same request may succeed later without any change.
     #[must_use]
     pub const fn retryable(self) -> bool {
-        self.entry().3
-    }
-
-    pub(crate) const fn status(self) -> StatusCode {
-        self.entry().0
+        matches!(
+            self,
+            Self::RateLimited | Self::Timeout | Self::Unavailable | Self::NodeOverloaded | Self::NodeDraining
+        )
     }
 
     /// The last path segment of the problem's `type`.
     pub(crate) const fn slug(self) -> &'static str {
-        self.entry().1
+        self.words().0
     }
 
-    const fn title(self) -> &'static str {
-        self.entry().2
+    pub(crate) const fn title(self) -> &'static str {
+        self.words().1
     }
 
-    /// Status, slug, title, retryable.
-    const fn entry(self) -> (StatusCode, &'static str, &'static str, bool) {
+    /// Slug and title.
+    const fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::BadRequest => (StatusCode::BAD_REQUEST, "bad-request", "The request is malformed", false),
-            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "Sign in first", false),
-            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Not allowed", false),
-            Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "Not found", false),
-            Self::MethodNotAllowed => {
-                (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", false)
-            }
-            Self::UnsupportedMediaType => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Send JSON", false)
-            }
-            Self::NotInCall => (StatusCode::CONFLICT, "not-in-call", "Not in this call", false),
-            Self::Conflict => (StatusCode::CONFLICT, "conflict", "Conflicts with the current state", false),
-            Self::CallEnded => (StatusCode::CONFLICT, "call-ended", "The call has ended", false),
-            Self::CallExists => {
-                (StatusCode::CONFLICT, "call-exists", "The group already has a running call", false)
-            }
-            Self::CallLocked => (StatusCode::FORBIDDEN, "call-locked", "The call is locked", false),
-            Self::Removed => (StatusCode::FORBIDDEN, "removed", "Removed from this call", false),
-            Self::IdempotencyMismatch => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "idempotency-mismatch",
-                "The key belongs to another request",
-                false,
-            ),
-            Self::Unsupported => (StatusCode::UNPROCESSABLE_ENTITY, "unsupported", "Not supported", false),
-            Self::LimitExceeded => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "limit-exceeded", "A limit is reached", false)
-            }
-            Self::TooManyMembers => limit("too-many-members", "The group is full"),
-            Self::TooManyParticipants => limit("too-many-participants", "The call is full"),
-            Self::TooManyProducers => limit("too-many-producers", "This device sends all it may"),
-            Self::TooManyConsumers => limit("too-many-consumers", "This device receives all it may"),
-            Self::TooManySockets => limit("too-many-sockets", "This user has all the connections they may"),
-            Self::MetadataTooLarge => {
-                (StatusCode::PAYLOAD_TOO_LARGE, "metadata-too-large", "The metadata is too large", false)
-            }
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large", false),
-            Self::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too many requests", true),
-            Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "timeout", "Took too long", true),
-            Self::Unavailable => {
-                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available right now", true)
-            }
-            Self::NodeOverloaded => {
-                (StatusCode::SERVICE_UNAVAILABLE, "node-overloaded", "This server is at its limit", true)
-            }
-            Self::NodeDraining => {
-                (StatusCode::SERVICE_UNAVAILABLE, "node-draining", "This server is shutting down", true)
-            }
-            Self::UnknownEvent => (StatusCode::BAD_REQUEST, "unknown-event", "Unknown event", false),
-            Self::Internal => {
-                (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something broke on our side", false)
-            }
+            Self::BadRequest => ("bad-request", "The request is malformed"),
+            Self::Unauthorized => ("unauthorized", "Sign in first"),
+            Self::Forbidden => ("forbidden", "Not allowed"),
+            Self::NotFound => ("not-found", "Not found"),
+            Self::MethodNotAllowed => ("method-not-allowed", "Method not allowed"),
+            Self::UnsupportedMediaType => ("unsupported-media-type", "Send JSON"),
+            Self::NotInCall => ("not-in-call", "Not in this call"),
+            Self::Conflict => ("conflict", "Conflicts with the current state"),
+            Self::CallEnded => ("call-ended", "The call has ended"),
+            Self::CallExists => ("call-exists", "The group already has a running call"),
+            Self::CallLocked => ("call-locked", "The call is locked"),
+            Self::Removed => ("removed", "Removed from this call"),
+            Self::IdempotencyMismatch => ("idempotency-mismatch", "The key belongs to another request"),
+            Self::Unsupported => ("unsupported", "Not supported"),
+            Self::LimitExceeded => ("limit-exceeded", "A limit is reached"),
+            Self::TooManyMembers => ("too-many-members", "The group is full"),
+            Self::TooManyParticipants => ("too-many-participants", "The call is full"),
+            Self::TooManyProducers => ("too-many-producers", "This device sends all it may"),
+            Self::TooManyConsumers => ("too-many-consumers", "This device receives all it may"),
+            Self::TooManySockets => ("too-many-sockets", "This user has all the connections they may"),
+            Self::MetadataTooLarge => ("metadata-too-large", "The metadata is too large"),
+            Self::TooLarge => ("too-large", "Too large"),
+            Self::RateLimited => ("rate-limited", "Too many requests"),
+            Self::Timeout => ("timeout", "Took too long"),
+            Self::Unavailable => ("unavailable", "Not available right now"),
+            Self::NodeOverloaded => ("node-overloaded", "This server is at its limit"),
+            Self::NodeDraining => ("node-draining", "This server is shutting down"),
+            Self::UnknownEvent => ("unknown-event", "Unknown event"),
+            Self::Internal => ("internal", "Something broke on our side"),
         }
     }
-}
-
-const fn limit(slug: &'static str, title: &'static str) -> (StatusCode, &'static str, &'static str, bool) {
-    (StatusCode::UNPROCESSABLE_ENTITY, slug, title, false)
 }
 
 /// Why an operation was refused: a code to act on, and a sentence for people.
@@ -164,21 +131,5 @@ impl Refusal {
     pub fn internal(cause: &dyn std::error::Error) -> Self {
         tracing::error!(%cause, "internal error");
         Self::new(ErrorCode::Internal, "the error was logged")
-    }
-}
-
-impl From<CallError> for Refusal {
-    fn from(error: CallError) -> Self {
-        let code = match error {
-            CallError::Ended => ErrorCode::CallEnded,
-            CallError::NotInCall => ErrorCode::NotInCall,
-            CallError::UnknownLeg => ErrorCode::NotFound,
-            CallError::Locked => ErrorCode::CallLocked,
-            CallError::Removed => ErrorCode::Removed,
-            CallError::TooManyLegs => ErrorCode::LimitExceeded,
-            CallError::Full => ErrorCode::TooManyParticipants,
-            CallError::MetadataTooLarge { .. } => ErrorCode::MetadataTooLarge,
-        };
-        Self::new(code, error.to_string())
     }
 }

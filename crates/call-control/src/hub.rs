@@ -7,13 +7,10 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
-
 use seats::Seats;
 
 use crate::ids::{CallId, LegId, UserId};
-use crate::wire::event::ServerEvent;
+use crate::wire::{Frame, ServerEvent};
 
 /// Who an event is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,27 +49,6 @@ pub enum Closing {
     TooSlow,
     /// Its user's sessions were revoked.
     Revoked,
-}
-
-/// An event serialised once for all its readers.
-#[derive(Debug, Clone, Serialize)]
-pub struct Frame {
-    #[serde(rename = "event")]
-    pub name: &'static str,
-    #[serde(serialize_with = "as_it_is")]
-    pub data: Arc<RawValue>,
-}
-
-impl Frame {
-    /// # Errors
-    /// [`serde_json::Error`] for what has no JSON form, such as a map with keys that are no text.
-    pub fn new(event: &ServerEvent) -> Result<Self, serde_json::Error> {
-        Ok(Self { name: event.name(), data: serde_json::value::to_raw_value(event)?.into() })
-    }
-}
-
-fn as_it_is<S: Serializer>(data: &Arc<RawValue>, serializer: S) -> Result<S::Ok, S::Error> {
-    data.as_ref().serialize(serializer)
 }
 
 /// The reader cannot keep up: losing one event would desynchronise it, so it loses the socket.

@@ -4,25 +4,8 @@ use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Serialize;
-use ts_rs::TS;
-use utoipa::ToSchema;
 
-use crate::ids::UserId;
-
-/// A server as `RTCPeerConnection` takes it in `iceServers`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema, TS)]
-pub struct IceServer {
-    #[schema(example = json!(["turn:turn.example.org:3478?transport=udp"]))]
-    pub urls: Vec<String>,
-    /// Unix seconds until which it is valid, a colon, and the user's id.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[ts(optional)]
-    pub username: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[ts(optional)]
-    pub credential: Option<String>,
-}
+use crate::{ids::UserId, wire::IceServer};
 
 /// The STUN and TURN servers of this installation.
 #[derive(Clone, Debug, Default)]

@@ -5,9 +5,13 @@
 
 pub mod command;
 pub mod event;
+pub mod frame;
+mod ice_server;
 pub mod reply;
 pub mod typescript;
 
 pub use command::{Command, CommandError};
 pub use event::ServerEvent;
+pub use frame::Frame;
+pub use ice_server::IceServer;
 pub use reply::{Ack, Reply};

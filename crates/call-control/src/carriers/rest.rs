@@ -10,7 +10,6 @@ mod groups;
 mod health;
 mod ice_servers;
 mod once;
-mod problems;
 mod rtp_capabilities;
 mod users;
 
@@ -32,11 +31,8 @@ use utoipa_axum::{
 };
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-pub(crate) use extract::bearer;
-pub(crate) use problems::Handshake;
-
 use crate::{
-    address::client_address,
+    carriers::http::{client_address, method_not_allowed},
     control::Control,
     error::{ErrorCode, Refusal},
     limiter::Limiter,
@@ -92,10 +88,6 @@ async fn limit_address(State(limiter): State<Arc<Limiter>>, request: Request, ne
 
 async fn not_found() -> Refusal {
     Refusal::new(ErrorCode::NotFound, "there is nothing under this path")
-}
-
-pub(crate) async fn method_not_allowed() -> Refusal {
-    Refusal::new(ErrorCode::MethodNotAllowed, "this path does not know the method")
 }
 
 /// The handlers of a path, and what the document says of them.

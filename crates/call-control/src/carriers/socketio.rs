@@ -25,10 +25,11 @@ use tokio::sync::{mpsc, watch};
 
 use super::session::{Admission, AdmissionError, Farewell, Session};
 use crate::Control;
-use crate::address::client_address;
+use crate::carriers::http::client_address;
 use crate::clock::now;
 use crate::error::{ErrorCode, Refusal};
-use crate::hub::{Closing, Frame, Outlet, SlowSocket};
+use crate::hub::{Closing, Outlet, SlowSocket};
+use crate::wire::Frame;
 use crate::wire::reply::Ack;
 
 /// The running carrier.

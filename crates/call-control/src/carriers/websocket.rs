@@ -23,12 +23,11 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use frame::{ACK, AUTH};
-
 use super::session::Admission;
 use crate::Control;
-use crate::address::client_address;
-use crate::carriers::rest;
+use crate::carriers::http::client_address;
+use crate::carriers::http::method_not_allowed;
+use crate::carriers::http::problems::Handshake;
 
 /// The running carrier.
 #[derive(Clone)]
@@ -44,7 +43,7 @@ impl WebSocketCarrier {
         let carrier = Self { control, stop: CancellationToken::new(), connections: TaskTracker::new() };
         let router = Router::new()
             .route("/calls/ws", get(open_web_socket))
-            .method_not_allowed_fallback(rest::method_not_allowed)
+            .method_not_allowed_fallback(method_not_allowed)
             .with_state(carrier.clone());
         (router, carrier)
     }
@@ -66,7 +65,7 @@ impl WebSocketCarrier {
     security((), ("token" = [])),
     responses(
         (status = 101, description = "The connection is a WebSocket now"),
-        rest::Handshake,
+        Handshake,
     )
 )]
 pub(crate) async fn open_web_socket(

@@ -19,12 +19,12 @@ use crate::{
     clock::now,
     error::Refusal,
     groups::GroupsManagedBy,
-    hub::{Closing, Frame, Outlet, SlowSocket, SocketId},
+    hub::{Closing, Outlet, SlowSocket, SocketId},
     ice::IceServers,
     ids::{CallId, DeviceId, GroupId, UserId},
     limits::Limits,
     store::{Group, NewMember, Role},
-    wire::{command::Join, reply::Joined},
+    wire::{Frame, command::Join, reply::Joined},
 };
 
 pub(crate) struct World {

@@ -16,9 +16,8 @@ use uuid::Uuid;
 
 use crate::call::{AppData, CallView, DataProducerView, Permissions, ProducerView, Stamp};
 use crate::error::{ErrorCode, Refusal};
-use crate::hub::Frame;
-use crate::ice::IceServer;
 use crate::ids::{CallId, LegId, UserId};
+use crate::wire::{Frame, IceServer};
 
 /// `{ok: true, data}` or `{ok: false, error: {code, message, retryable?}}`.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use ts_rs::{Config, TS, TypeVisitor};
 use super::command::{Command, MediaCommand};
 use super::event::ServerEvent;
 use super::reply::AckError;
-use crate::carriers::websocket::{ACK, AUTH};
+use crate::wire::frame::{ACK, AUTH};
 
 /// A module that declares the requests and events, for socket.io-client and for the plain WebSocket.
 #[must_use]

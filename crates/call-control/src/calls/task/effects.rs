@@ -9,10 +9,13 @@ use crate::{
     actor::Actor,
     call::{Attachment, Changes, Command, Effect, RecordedEvent},
     clock::now,
-    hub::{Audience, Frame, SocketId},
+    hub::{Audience, SocketId},
     ids::LegId,
     store::StoreError,
-    wire::event::{CallReplaced, ServerEvent},
+    wire::{
+        Frame,
+        event::{CallReplaced, ServerEvent},
+    },
 };
 
 /// What a command asks of the store.

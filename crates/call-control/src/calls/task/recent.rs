@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 
-use crate::{call::Stamp, hub::Frame, wire::command::Since};
+use crate::{
+    call::Stamp,
+    wire::{Frame, command::Since},
+};
 
 #[derive(Default)]
 pub(super) struct Recent {

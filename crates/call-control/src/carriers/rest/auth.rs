@@ -8,11 +8,9 @@ use utoipa::ToSchema;
 
 use local::Local;
 
-use super::{
-    extract::Json,
-    problems::{Body, Counted, DevOnly},
-};
+use super::extract::Json;
 use crate::{
+    carriers::http::problems::{Body, Counted, DevOnly},
     clock::now,
     control::Control,
     error::{ErrorCode, Refusal},

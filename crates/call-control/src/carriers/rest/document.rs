@@ -13,8 +13,8 @@ use utoipa::{
 
 use super::openapi;
 use crate::{
-    carriers,
-    error::{ErrorCode, Problem, Refusal},
+    carriers::{self, http::Problem},
+    error::{ErrorCode, Refusal},
 };
 
 #[derive(OpenApi)]

@@ -6,7 +6,7 @@ use axum::{
         FromRequest, FromRequestParts, Request,
         rejection::{BytesRejection, JsonRejection},
     },
-    http::{HeaderMap, header, request::Parts},
+    http::request::Parts,
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Datelike, Utc};
@@ -15,8 +15,8 @@ use utoipa::IntoParams;
 
 use crate::{
     actor::{Actor, Who},
-    address::client_address,
     auth::Identity,
+    carriers::http::{bearer, client_address, status},
     control::Control,
     error::{ErrorCode, Refusal},
     ids::{GroupId, UserId},
@@ -61,19 +61,6 @@ async fn authenticate(control: &Control, token: &str) -> Result<Identity, Refusa
     let identity = control.authenticate(token).await?;
     control.limiter.count_user(identity.user_id)?;
     Ok(identity)
-}
-
-/// The token of a request.
-///
-/// # Errors
-/// `unauthorized` when there is none.
-pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
-    let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = header.and_then(|value| value.split_once(' '));
-    let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    token
-        .map(|(_, token)| token.trim())
-        .ok_or_else(|| Refusal::new(ErrorCode::Unauthorized, "a bearer token is needed"))
 }
 
 /// The ids in a path.
@@ -218,7 +205,7 @@ fn refuse_json(rejection: &JsonRejection) -> Refusal {
 }
 
 pub(super) fn refuse_bytes(rejection: &BytesRejection) -> Refusal {
-    if rejection.status() == ErrorCode::TooLarge.status() {
+    if rejection.status() == status(ErrorCode::TooLarge) {
         Refusal::new(ErrorCode::TooLarge, "the body is too large")
     } else {
         bad_request(rejection.body_text())

@@ -2,8 +2,7 @@
 
 use axum::{extract::State, http::StatusCode};
 
-use super::problems::Down;
-use crate::{control::Control, error::Refusal};
+use crate::{carriers::http::problems::Down, control::Control, error::Refusal};
 
 /// The process runs
 #[utoipa::path(

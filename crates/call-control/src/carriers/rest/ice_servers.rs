@@ -2,11 +2,14 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{
-    extract::{Json, User},
-    problems::{Barred, Counted, Signed},
+use super::extract::{Json, User};
+use crate::{
+    carriers::http::problems::{Barred, Counted, Signed},
+    clock::now,
+    control::Control,
+    error::Refusal,
+    wire::IceServer,
 };
-use crate::{clock::now, control::Control, error::Refusal, ice::IceServer};
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

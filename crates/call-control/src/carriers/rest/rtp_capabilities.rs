@@ -1,7 +1,8 @@
 use axum::http::{HeaderName, header};
 use switchyard_media_worker::media::ortc::{RtpCapabilities, router_rtp_capabilities};
 
-use super::{extract::Json, problems::Limited};
+use super::extract::Json;
+use crate::carriers::http::problems::Limited;
 
 /// What every router of this server can do
 ///

@@ -34,9 +34,9 @@ use uuid::Uuid;
 use super::{cors, openapi, router};
 use crate::{
     ControlConfig,
-    address::note_client_address,
     auth::{AuthConfig, SignIn},
     call::Person,
+    carriers::http::note_client_address,
     clock::now,
     ids::UserId,
     testing::{SECRET, TestStore, World, slow_rules},

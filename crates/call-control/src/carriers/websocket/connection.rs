@@ -19,12 +19,14 @@ use tokio_util::sync::CancellationToken;
 
 use ending::Ending;
 
-use super::frame::{self, AUTH, Request, RequestId, Unreadable};
+use super::frame::{self, Request, RequestId, Unreadable};
 use crate::Control;
 use crate::carriers::session::{Admission, AdmissionError, Session};
 use crate::clock::now;
 use crate::error::{ErrorCode, Refusal};
-use crate::hub::{Closing, Frame, Outlet, SlowSocket};
+use crate::hub::{Closing, Outlet, SlowSocket};
+use crate::wire::Frame;
+use crate::wire::frame::AUTH;
 use crate::wire::reply::{Ack, Reply, TokenAccepted};
 
 /// Whose connection it is.

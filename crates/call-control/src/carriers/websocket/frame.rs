@@ -7,12 +7,8 @@ use serde_json::value::RawValue;
 
 use crate::error::{ErrorCode, Refusal};
 use crate::wire::command::Text;
+use crate::wire::frame::ACK;
 use crate::wire::reply::Ack;
-
-/// The event of the first frame of a client that could not send its token in a header.
-pub const AUTH: &str = "auth";
-/// The event of every answer.
-pub const ACK: &str = "ack";
 
 /// One request as it came.
 #[derive(Debug, Deserialize)]

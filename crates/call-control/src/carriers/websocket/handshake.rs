@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
-use crate::carriers::rest;
+use crate::carriers::http::bearer;
 use crate::error::{ErrorCode, Refusal};
 
 /// The answer that makes a WebSocket of the connection.
@@ -39,7 +39,7 @@ pub(super) fn refused(refusal: impl Into<Refusal>) -> Response {
 /// # Errors
 /// `unauthorized` for a header that holds something else.
 pub(super) fn token(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
-    if headers.contains_key(header::AUTHORIZATION) { rest::bearer(headers).map(Some) } else { Ok(None) }
+    if headers.contains_key(header::AUTHORIZATION) { bearer(headers).map(Some) } else { Ok(None) }
 }
 
 /// Browsers always say which page opens a WebSocket; other programs need not. Behind a proxy the own page may have

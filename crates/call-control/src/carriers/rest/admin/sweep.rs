@@ -3,9 +3,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    carriers::rest::{
-        extract::{Caller, Json},
-        problems::{Barred, Counted, Signed},
+    carriers::{
+        http::problems::{Barred, Counted, Signed},
+        rest::extract::{Caller, Json},
     },
     control::Control,
     error::Refusal,

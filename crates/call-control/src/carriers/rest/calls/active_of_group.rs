@@ -2,9 +2,9 @@ use axum::extract::State;
 
 use crate::{
     call::CallView,
-    carriers::rest::{
-        extract::{Caller, Json, Path},
-        problems::{About, Counted, Signed},
+    carriers::{
+        http::problems::{About, Counted, Signed},
+        rest::extract::{Caller, Json, Path},
     },
     control::Control,
     error::{ErrorCode, Refusal},

@@ -2,9 +2,9 @@ use axum::extract::State;
 
 use crate::{
     call::CallView,
-    carriers::rest::{
-        extract::{Json, User},
-        problems::{Barred, Counted, Signed},
+    carriers::{
+        http::problems::{Barred, Counted, Signed},
+        rest::extract::{Json, User},
     },
     control::Control,
     error::Refusal,

@@ -10,10 +10,9 @@ use utoipa::ToSchema;
 use crate::{
     call::{CallType, CallView, Metadata},
     calls::{Created, NewCall},
-    carriers::rest::{
-        extract::Caller,
-        once::Repeatable,
-        problems::{About, Body, Counted, Signed, Start, WithMetadata},
+    carriers::{
+        http::problems::{About, Body, Counted, Signed, Start, WithMetadata},
+        rest::{extract::Caller, once::Repeatable},
     },
     control::Control,
     error::Refusal,

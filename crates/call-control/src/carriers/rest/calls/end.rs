@@ -5,9 +5,9 @@ use utoipa::ToSchema;
 use super::same_call;
 use crate::{
     call::{CallView, EndReason},
-    carriers::rest::{
-        extract::{Caller, Json, OptionalJson, Path},
-        problems::{About, Body, Counted, Signed},
+    carriers::{
+        http::problems::{About, Body, Counted, Signed},
+        rest::extract::{Caller, Json, OptionalJson, Path},
     },
     control::Control,
     error::Refusal,

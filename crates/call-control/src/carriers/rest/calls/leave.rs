@@ -5,9 +5,9 @@ use utoipa::ToSchema;
 use super::same_call;
 use crate::{
     call::CallView,
-    carriers::rest::{
-        extract::{Caller, Json, OptionalJson, Path},
-        problems::{About, Body, Counted, Leaving, Signed},
+    carriers::{
+        http::problems::{About, Body, Counted, Leaving, Signed},
+        rest::extract::{Caller, Json, OptionalJson, Path},
     },
     control::Control,
     error::Refusal,

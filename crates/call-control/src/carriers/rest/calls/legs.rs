@@ -2,9 +2,9 @@ use axum::extract::State;
 
 use crate::{
     call::LegView,
-    carriers::rest::{
-        extract::{Caller, Json, Paging, Path, Query},
-        problems::{About, Counted, Signed},
+    carriers::{
+        http::problems::{About, Counted, Signed},
+        rest::extract::{Caller, Json, Paging, Path, Query},
     },
     control::Control,
     error::Refusal,

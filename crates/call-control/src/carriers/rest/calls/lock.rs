@@ -4,9 +4,9 @@ use utoipa::ToSchema;
 
 use crate::{
     call::CallView,
-    carriers::rest::{
-        extract::{Caller, Json, Path},
-        problems::{About, Body, Counted, Running, Signed},
+    carriers::{
+        http::problems::{About, Body, Counted, Running, Signed},
+        rest::extract::{Caller, Json, Path},
     },
     control::Control,
     error::Refusal,

@@ -2,9 +2,9 @@ use axum::extract::State;
 
 use crate::{
     call::{CallView, Metadata},
-    carriers::rest::{
-        extract::{Caller, Json, Path},
-        problems::{About, Body, Counted, Signed, WithMetadata},
+    carriers::{
+        http::problems::{About, Body, Counted, Signed, WithMetadata},
+        rest::extract::{Caller, Json, Path},
     },
     control::Control,
     error::Refusal,

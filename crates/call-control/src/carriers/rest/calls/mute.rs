@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use crate::{
     call::CallView,
-    carriers::rest::{
-        extract::{Caller, Json, OptionalJson, Path},
-        problems::{About, Body, Counted, Running, Signed},
+    carriers::{
+        http::problems::{About, Body, Counted, Running, Signed},
+        rest::extract::{Caller, Json, OptionalJson, Path},
     },
     control::Control,
     error::Refusal,

@@ -3,9 +3,9 @@ use axum::extract::State;
 use super::History;
 use crate::{
     call::CallView,
-    carriers::rest::{
-        extract::{Caller, Json, Moment, Path, Query, page_request},
-        problems::{Barred, Counted, Malformed, Signed},
+    carriers::{
+        http::problems::{Barred, Counted, Malformed, Signed},
+        rest::extract::{Caller, Json, Moment, Path, Query, page_request},
     },
     control::Control,
     error::Refusal,

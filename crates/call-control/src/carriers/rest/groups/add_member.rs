@@ -3,9 +3,9 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    carriers::rest::{
-        extract::{Caller, Json, Path},
-        problems::{About, Adding, Body, Counted, Signed},
+    carriers::{
+        http::problems::{About, Adding, Body, Counted, Signed},
+        rest::extract::{Caller, Json, Path},
     },
     control::Control,
     error::Refusal,

@@ -2,9 +2,9 @@ use axum::{extract::State, http::StatusCode};
 
 use super::Named;
 use crate::{
-    carriers::rest::{
-        extract::{Caller, Json},
-        problems::{Barred, Body, Counted, Signed},
+    carriers::{
+        http::problems::{Barred, Body, Counted, Signed},
+        rest::extract::{Caller, Json},
     },
     control::Control,
     error::Refusal,

@@ -1,9 +1,9 @@
 use axum::{extract::State, http::StatusCode};
 
 use crate::{
-    carriers::rest::{
-        extract::{Caller, Path, group_of},
-        problems::{About, Counted, Deleting, Signed},
+    carriers::{
+        http::problems::{About, Counted, Deleting, Signed},
+        rest::extract::{Caller, Path, group_of},
     },
     control::Control,
     error::Refusal,

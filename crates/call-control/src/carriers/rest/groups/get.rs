@@ -1,9 +1,9 @@
 use axum::extract::State;
 
 use crate::{
-    carriers::rest::{
-        extract::{Caller, Json, Path},
-        problems::{About, Counted, Signed},
+    carriers::{
+        http::problems::{About, Counted, Signed},
+        rest::extract::{Caller, Json, Path},
     },
     control::Control,
     error::Refusal,

@@ -1,9 +1,9 @@
 use axum::extract::State;
 
 use crate::{
-    carriers::rest::{
-        extract::{Json, Paging, Query, User},
-        problems::{Barred, Counted, Malformed, Signed},
+    carriers::{
+        http::problems::{Barred, Counted, Malformed, Signed},
+        rest::extract::{Json, Paging, Query, User},
     },
     control::Control,
     error::Refusal,

@@ -2,9 +2,9 @@ use axum::{extract::State, http::StatusCode};
 
 use super::Named;
 use crate::{
-    carriers::rest::{
-        extract::{Caller, Json, Path, group_of},
-        problems::{About, Body, Counted, Signed},
+    carriers::{
+        http::problems::{About, Body, Counted, Signed},
+        rest::extract::{Caller, Json, Path, group_of},
     },
     control::Control,
     error::Refusal,

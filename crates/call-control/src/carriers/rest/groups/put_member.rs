@@ -3,9 +3,9 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    carriers::rest::{
-        extract::{Caller, Json, Path, group_of, user_of},
-        problems::{About, Body, Counted, Putting, Signed},
+    carriers::{
+        http::problems::{About, Body, Counted, Putting, Signed},
+        rest::extract::{Caller, Json, Path, group_of, user_of},
     },
     control::Control,
     error::Refusal,

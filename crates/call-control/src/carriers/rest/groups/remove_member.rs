@@ -1,9 +1,9 @@
 use axum::{extract::State, http::StatusCode};
 
 use crate::{
-    carriers::rest::{
-        extract::{Caller, Path, group_of, user_of},
-        problems::{About, Counted, LastOwner, Signed},
+    carriers::{
+        http::problems::{About, Counted, LastOwner, Signed},
+        rest::extract::{Caller, Path, group_of, user_of},
     },
     control::Control,
     error::Refusal,

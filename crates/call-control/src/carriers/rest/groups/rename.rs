@@ -2,9 +2,9 @@ use axum::extract::State;
 
 use super::Named;
 use crate::{
-    carriers::rest::{
-        extract::{Caller, Json, Path},
-        problems::{About, Body, Counted, Signed},
+    carriers::{
+        http::problems::{About, Body, Counted, Signed},
+        rest::extract::{Caller, Json, Path},
     },
     control::Control,
     error::Refusal,

@@ -3,9 +3,9 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    carriers::rest::{
-        extract::{Caller, Json, Path},
-        problems::{About, Body, Counted, LastOwner, Signed},
+    carriers::{
+        http::problems::{About, Body, Counted, LastOwner, Signed},
+        rest::extract::{Caller, Json, Path},
     },
     control::Control,
     error::Refusal,

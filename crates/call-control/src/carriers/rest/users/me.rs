@@ -1,7 +1,7 @@
 use crate::{
-    carriers::rest::{
-        extract::{Json, User},
-        problems::{Barred, Counted, Signed},
+    carriers::{
+        http::problems::{Barred, Counted, Signed},
+        rest::extract::{Json, User},
     },
     ids::UserId,
 };

@@ -1,10 +1,12 @@
 use axum::extract::State;
 
 use crate::{
-    carriers::rest::{
-        extract::{Caller, Json, Path, user_of},
-        groups::Named,
-        problems::{Barred, Body, Counted, Signed},
+    carriers::{
+        http::problems::{Barred, Body, Counted, Signed},
+        rest::{
+            extract::{Caller, Json, Path, user_of},
+            groups::Named,
+        },
     },
     clock::now,
     control::Control,

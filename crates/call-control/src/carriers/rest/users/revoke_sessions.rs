@@ -1,9 +1,9 @@
 use axum::{extract::State, http::StatusCode};
 
 use crate::{
-    carriers::rest::{
-        extract::{Caller, Path, user_of},
-        problems::{Barred, Counted, Malformed, Signed},
+    carriers::{
+        http::problems::{Barred, Counted, Malformed, Signed},
+        rest::extract::{Caller, Path, user_of},
     },
     clock::now,
     control::Control,

@@ -2,9 +2,9 @@ use axum::extract::State;
 
 use super::Search;
 use crate::{
-    carriers::rest::{
-        extract::{Caller, Json, Query, page_request},
-        problems::{Barred, Counted, Malformed, Signed},
+    carriers::{
+        http::problems::{Barred, Counted, Malformed, Signed},
+        rest::extract::{Caller, Json, Query, page_request},
     },
     control::Control,
     error::{ErrorCode, Refusal},

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     Json,
-    http::{HeaderValue, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use utoipa::{
     openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
 };
 
-use super::{ErrorCode, Refusal};
+use crate::error::{ErrorCode, Refusal};
 use crate::ids::CallId;
 
 /// An error as REST answers it (RFC 9457).
@@ -53,7 +53,7 @@ impl From<Refusal> for Problem {
         Self {
             r#type: type_of(refusal.code.slug()),
             title: refusal.code.title().to_owned(),
-            status: refusal.code.status().as_u16(),
+            status: status(refusal.code).as_u16(),
             detail: refusal.detail.into_owned(),
             code: refusal.code,
             call_id: refusal.call_id,
@@ -65,7 +65,7 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let code = self.code;
         let wait = self.retry_after.or_else(|| code.retryable().then_some(USUAL_WAIT));
-        let mut response = (code.status(), Json(Problem::from(self))).into_response();
+        let mut response = (status(code), Json(Problem::from(self))).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if code == ErrorCode::Unauthorized {
@@ -75,6 +75,36 @@ impl IntoResponse for Refusal {
             headers.insert(header::RETRY_AFTER, whole_seconds(wait).into());
         }
         response
+    }
+}
+
+/// The HTTP status that goes with a code.
+pub(crate) const fn status(code: ErrorCode) -> StatusCode {
+    match code {
+        ErrorCode::BadRequest | ErrorCode::UnknownEvent => StatusCode::BAD_REQUEST,
+        ErrorCode::Unauthorized => StatusCode::UNAUTHORIZED,
+        ErrorCode::Forbidden | ErrorCode::CallLocked | ErrorCode::Removed => StatusCode::FORBIDDEN,
+        ErrorCode::NotFound => StatusCode::NOT_FOUND,
+        ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ErrorCode::NotInCall | ErrorCode::Conflict | ErrorCode::CallEnded | ErrorCode::CallExists => {
+            StatusCode::CONFLICT
+        }
+        ErrorCode::IdempotencyMismatch
+        | ErrorCode::Unsupported
+        | ErrorCode::LimitExceeded
+        | ErrorCode::TooManyMembers
+        | ErrorCode::TooManyParticipants
+        | ErrorCode::TooManyProducers
+        | ErrorCode::TooManyConsumers
+        | ErrorCode::TooManySockets => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorCode::MetadataTooLarge | ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        ErrorCode::Unavailable | ErrorCode::NodeOverloaded | ErrorCode::NodeDraining => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
@@ -92,7 +122,7 @@ const USUAL_WAIT: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::carriers::http::problem::*;
 
     #[test]
     fn every_code_has_a_type_of_the_same_name_in_the_document() {

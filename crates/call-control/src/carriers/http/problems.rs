@@ -16,7 +16,8 @@ use utoipa::{
 use uuid::Uuid;
 
 use crate::{
-    error::{ErrorCode, Problem, Refusal},
+    carriers::http::{Problem, status},
+    error::{ErrorCode, Refusal},
     ids::CallId,
 };
 
@@ -209,7 +210,7 @@ problems! {
 fn describe(problems: &[(ErrorCode, &str)]) -> BTreeMap<String, RefOr<Response>> {
     let mut by_status: BTreeMap<String, Vec<_>> = BTreeMap::new();
     for (code, meaning) in problems {
-        by_status.entry(code.status().as_str().to_owned()).or_default().push((*code, meaning.trim()));
+        by_status.entry(status(*code).as_str().to_owned()).or_default().push((*code, meaning.trim()));
     }
     by_status.into_iter().map(|(status, problems)| (status, RefOr::T(response(&problems)))).collect()
 }

@@ -1,0 +1,38 @@
+use crate::error::{ErrorCode, Refusal};
+
+/// Why the machine refuses a command. A refused command changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    #[error("the call has ended")]
+    Ended,
+    #[error("this user is not in the call")]
+    NotInCall,
+    #[error("this user has no such leg in the call")]
+    UnknownLeg,
+    #[error("the call is locked")]
+    Locked,
+    #[error("a moderator removed this user from the call")]
+    Removed,
+    #[error("the call has as many participants as it may")]
+    Full,
+    #[error("this user has as many devices in the call as they may")]
+    TooManyLegs,
+    #[error("metadata has more than {limit} bytes")]
+    MetadataTooLarge { limit: usize },
+}
+
+impl From<CallError> for Refusal {
+    fn from(error: CallError) -> Self {
+        let code = match error {
+            CallError::Ended => ErrorCode::CallEnded,
+            CallError::NotInCall => ErrorCode::NotInCall,
+            CallError::UnknownLeg => ErrorCode::NotFound,
+            CallError::Locked => ErrorCode::CallLocked,
+            CallError::Removed => ErrorCode::Removed,
+            CallError::TooManyLegs => ErrorCode::LimitExceeded,
+            CallError::Full => ErrorCode::TooManyParticipants,
+            CallError::MetadataTooLarge { .. } => ErrorCode::MetadataTooLarge,
+        };
+        Self::new(code, error.to_string())
+    }
+}

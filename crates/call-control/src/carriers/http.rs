@@ -1,0 +1,31 @@
+//! What REST and the WebSocket's handshake have in common of HTTP: where a request comes from, its token, and how
+//! it is refused.
+
+mod client;
+mod problem;
+pub(crate) mod problems;
+
+use axum::http::{HeaderMap, header};
+
+pub use client::{client_address, note_client_address};
+pub(crate) use problem::status;
+pub use problem::{Problem, ProblemType};
+
+use crate::error::{ErrorCode, Refusal};
+
+/// The token of a request.
+///
+/// # Errors
+/// `unauthorized` when there is none.
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
+    let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = header.and_then(|value| value.split_once(' '));
+    let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    token
+        .map(|(_, token)| token.trim())
+        .ok_or_else(|| Refusal::new(ErrorCode::Unauthorized, "a bearer token is needed"))
+}
+
+pub(crate) async fn method_not_allowed() -> Refusal {
+    Refusal::new(ErrorCode::MethodNotAllowed, "this path does not know the method")
+}
