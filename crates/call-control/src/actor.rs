@@ -6,7 +6,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    call::Person,
     error::{ErrorCode, Refusal},
     ids::UserId,
 };
@@ -29,6 +28,13 @@ pub enum Who {
     Service,
     /// The server itself: a timer, a lost connection, a restart.
     Server,
+}
+
+/// A user as others in the call see them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    pub id: UserId,
+    pub name: String,
 }
 
 /// What kind of actor it was, as it is stored and sent.

@@ -18,8 +18,7 @@ use jwks::Jwks;
 use service::ServiceToken;
 
 use crate::{
-    actor::{Actor, Who},
-    call::Person,
+    actor::{Actor, Person, Who},
     error::{ErrorCode, Refusal},
     ids::UserId,
 };

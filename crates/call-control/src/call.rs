@@ -21,7 +21,6 @@ mod error;
 mod leg;
 mod metadata;
 mod moderation;
-mod person;
 mod producer;
 mod record;
 mod source;
@@ -41,7 +40,6 @@ pub use error::CallError;
 pub use leg::{Attachment, Leg, LegReason, LegState, Loss, ResumeHash};
 pub use metadata::{InvalidMetadata, Metadata};
 pub use moderation::{Admission, Moderation, Permissions, Standing, StandingChange};
-pub use person::Person;
 pub use producer::{DataProducerView, MediaChange, ProducerRef, ProducerView};
 pub use record::{CallRecord, CorruptRecord, LegRecord, LegView};
 pub use source::{AppData, Source};
@@ -50,7 +48,7 @@ pub use status::{CallStatus, CallType, EndReason, Ending};
 pub use view::CallView;
 
 use crate::{
-    actor::Actor,
+    actor::{Actor, Person},
     ids::{CallId, GroupId, LegId, UserId},
 };
 

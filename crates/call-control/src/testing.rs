@@ -6,8 +6,7 @@ pub(crate) mod proxy;
 mod world;
 
 use crate::{
-    actor::{Actor, Who},
-    call::Person,
+    actor::{Actor, Person, Who},
     store::Store,
 };
 

@@ -1,4 +1,5 @@
-use super::{Ending, LegReason, MediaChange, Metadata, Person, ProducerRef, ResumeHash, StandingChange};
+use super::{Ending, LegReason, MediaChange, Metadata, ProducerRef, ResumeHash, StandingChange};
+use crate::actor::Person;
 use crate::ids::{DeviceId, LegId, UserId};
 
 /// What can happen to a call.

@@ -2,11 +2,10 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::{
-    Attachment, CallRecord, Ending, LegReason, LegRecord, MediaChange, Permissions, Person, ProducerRef,
-    Stamp,
+    Attachment, CallRecord, Ending, LegReason, LegRecord, MediaChange, Permissions, ProducerRef, Stamp,
 };
 use crate::{
-    actor::Actor,
+    actor::{Actor, Person},
     audit::{Action, AuditEntry},
     ids::{CallId, LegId, UserId},
 };

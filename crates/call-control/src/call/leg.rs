@@ -2,7 +2,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{LegRecord, Person, Rules, after};
+use super::{LegRecord, Rules, after};
+use crate::actor::Person;
 use crate::ids::{CallId, DeviceId, LegId};
 
 /// One device's stay in a call.

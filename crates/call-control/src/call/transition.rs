@@ -6,11 +6,10 @@ use chrono::{DateTime, Utc};
 
 use super::{
     Admission, Attachment, Call, CallError, Changes, Effect, Ending, Event, Leg, LegReason, LegState, Loss,
-    MediaChange, Metadata, Outcome, Over, Person, ProducerRef, RecordedEvent, ResumeHash, StandingChange,
-    State, Via,
+    MediaChange, Metadata, Outcome, Over, ProducerRef, RecordedEvent, ResumeHash, StandingChange, State, Via,
 };
 use crate::{
-    actor::Actor,
+    actor::{Actor, Person},
     ids::{DeviceId, LegId, UserId},
 };
 

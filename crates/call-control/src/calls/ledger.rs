@@ -183,8 +183,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        actor::Actor,
-        call::{Call, CallType, Effect, Metadata, Origin, Person, Rules},
+        actor::{Actor, Person},
+        call::{Call, CallType, Effect, Metadata, Origin, Rules},
         clock::now,
         ids::{CallId, GroupId, LegId, UserId},
         testing::TestStore,

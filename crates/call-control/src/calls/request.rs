@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 
 use super::{access::Entry, receipts::Once};
 use crate::{
-    actor::Actor,
-    call::{CallType, CallView, Command, Metadata, Person, ProducerRef},
+    actor::{Actor, Person},
+    call::{CallType, CallView, Command, Metadata, ProducerRef},
     error::Refusal,
     hub::SocketId,
     ids::{GroupId, LegId},

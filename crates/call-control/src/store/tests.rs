@@ -7,10 +7,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    actor::Actor,
-    call::{
-        Call, CallStatus, CallType, Changes, Command, Effect, Ending, Metadata, Origin, Person, Rules, Via,
-    },
+    actor::{Actor, Person},
+    call::{Call, CallStatus, CallType, Changes, Command, Effect, Ending, Metadata, Origin, Rules, Via},
     clock::now,
     ids::{CallId, GroupId, LegId, UserId},
     testing::{by, on_both_engines},

@@ -12,9 +12,9 @@ use tokio::sync::mpsc;
 use super::TestStore;
 use crate::{
     Control, ControlConfig,
-    actor::Actor,
+    actor::{Actor, Person},
     auth::{AuthConfig, SignIn},
-    call::{CallType, CallView, Metadata, Person, Rules},
+    call::{CallType, CallView, Metadata, Rules},
     calls::{Created, NewCall},
     clock::now,
     error::Refusal,

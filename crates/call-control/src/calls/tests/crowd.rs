@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::call::Person;
+use crate::actor::Person;
 
 /// Runs `act` for every person at the same time.
 async fn all_at_once<W>(people: &[Person], act: impl Fn(Person) -> W)

@@ -7,8 +7,8 @@ use switchyard_media_worker::media::{Direction, ProducerId};
 
 use super::*;
 use crate::{
-    actor::Actor,
-    call::{MediaChange, Person, ProducerRef},
+    actor::{Actor, Person},
+    call::{MediaChange, ProducerRef},
     ids::LegId,
     testing::{
         TestStore, on_both_engines_with_outages,

@@ -1,7 +1,8 @@
 //! Creates that are repeated.
 
 use crate::{
-    call::{CallType, EndReason, Metadata, Person},
+    actor::Person,
+    call::{CallType, EndReason, Metadata},
     calls::{Created, NewCall, Once},
     error::{ErrorCode, Refusal},
     ids::{CallId, GroupId},

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::all;
 use crate::{
-    call::{EndReason, LegReason, Person, Rules},
+    actor::Person,
+    call::{EndReason, LegReason, Rules},
     error::{ErrorCode, Refusal},
     hub::SocketId,
     ids::CallId,

@@ -34,8 +34,8 @@ use uuid::Uuid;
 use super::{cors, openapi, router};
 use crate::{
     ControlConfig,
+    actor::Person,
     auth::{AuthConfig, SignIn},
-    call::Person,
     carriers::http::note_client_address,
     clock::now,
     ids::UserId,

@@ -13,8 +13,9 @@ use super::socketio_client::Client;
 use super::websocket_client::PlainClient;
 use crate::{
     Control, ControlConfig,
+    actor::Person,
     auth::{AuthConfig, SignIn},
-    call::{CallType, Metadata, Person, Rules},
+    call::{CallType, Metadata, Rules},
     calls::{Created, NewCall},
     carriers::{
         WebSocketCarrier,
