@@ -20,7 +20,7 @@ use crate::clock::now;
 use crate::error::{ErrorCode, Refusal};
 use crate::hub::{Audience, Outlet, SocketId};
 use crate::ids::{CallId, LegId};
-use crate::wire::command::{Command, MediaCommand, Signal};
+use crate::wire::command::{ClientCommand, MediaCommand, Signal};
 use crate::wire::event::{CallSignal, ServerEvent};
 use crate::wire::reply::{
     Ack, Done, NewTransport, OfCall, Reply, RouterCapabilities, Snapshot, TokenAccepted,
@@ -120,14 +120,16 @@ impl Session {
     }
 
     async fn try_answer(&mut self, event: &str, payload: &str, now: DateTime<Utc>) -> Result<Reply, Refusal> {
-        let command = Command::parse(event, payload)?;
-        if self.admission.expires_at() <= now && !matches!(command, Command::Leave(_) | Command::Refresh(_)) {
+        let command = ClientCommand::parse(event, payload)?;
+        if self.admission.expires_at() <= now
+            && !matches!(command, ClientCommand::Leave(_) | ClientCommand::Refresh(_))
+        {
             return Err(AuthError::Expired.into());
         }
         if self.control.is_signed_out(&self.admission.identity) {
             return Err(AuthError::Revoked.into());
         }
-        if !matches!(command, Command::Leave(_)) {
+        if !matches!(command, ClientCommand::Leave(_)) {
             self.control.limiter.count_user(self.admission.identity.user_id)?;
         }
         self.take_turn(&command, Instant::now())?;
@@ -135,10 +137,10 @@ impl Session {
     }
 
     /// What costs others something cannot be had without end.
-    fn take_turn(&mut self, command: &Command, now: Instant) -> Result<(), Refusal> {
-        let in_turn = if matches!(command, Command::Signal(_)) {
+    fn take_turn(&mut self, command: &ClientCommand, now: Instant) -> Result<(), Refusal> {
+        let in_turn = if matches!(command, ClientCommand::Signal(_)) {
             self.signals.take(now)
-        } else if matches!(command, Command::Media(MediaCommand::RequestKeyFrame(_))) {
+        } else if matches!(command, ClientCommand::Media(MediaCommand::RequestKeyFrame(_))) {
             self.key_frames.take(now)
         } else {
             true
@@ -150,10 +152,10 @@ impl Session {
         }
     }
 
-    async fn perform(&mut self, command: Command) -> Result<Reply, Refusal> {
+    async fn perform(&mut self, command: ClientCommand) -> Result<Reply, Refusal> {
         let (calls, actor) = (&self.control.calls, &self.actor());
         match command {
-            Command::Join(join) => {
+            ClientCommand::Join(join) => {
                 let joined = calls.attach(actor, self.socket, *join).await?;
                 // Whoever signed the user out meanwhile may not have found this leg.
                 if self.control.is_signed_out(&self.admission.identity) {
@@ -163,53 +165,53 @@ impl Session {
                 }
                 Ok(Reply::Joined(Box::new(joined)))
             }
-            Command::Leave(leave) => {
+            ClientCommand::Leave(leave) => {
                 calls.leave(actor, leave.call_id, Some(self.leg(leave.call_id)?)).await?;
                 Ok(Reply::Done(Done {}))
             }
-            Command::End(end) => {
+            ClientCommand::End(end) => {
                 let call = calls.end(actor, end.call_id, end.reason.unwrap_or_default()).await?;
                 Ok(Reply::Call(Box::new(OfCall { call })))
             }
-            Command::Signal(signal) => self.pass_on(signal),
-            Command::Sync(sync) => {
+            ClientCommand::Signal(signal) => self.pass_on(signal),
+            ClientCommand::Sync(sync) => {
                 let leg = self.leg(sync.call_id)?;
                 calls.sync(sync.call_id, leg, sync.since()).await.map(Reply::Synced)
             }
-            Command::Mute(mute) => {
+            ClientCommand::Mute(mute) => {
                 calls.mute(actor, mute.call_id, mute.producer_id, mute.force).await?;
                 Ok(Reply::Done(Done {}))
             }
-            Command::Remove(remove) => {
+            ClientCommand::Remove(remove) => {
                 calls.remove(actor, remove.call_id, remove.user_id).await?;
                 Ok(Reply::Done(Done {}))
             }
-            Command::Permit(permit) => {
+            ClientCommand::Permit(permit) => {
                 let (call, user) = (permit.call_id, permit.user_id);
                 calls.permit(actor, call, user, permit.change()).await?;
                 Ok(Reply::Done(Done {}))
             }
-            Command::Lock(lock) => {
+            ClientCommand::Lock(lock) => {
                 let call = calls.lock(actor, lock.call_id, lock.locked).await?;
                 Ok(Reply::Call(Box::new(OfCall { call })))
             }
-            Command::Refresh(refresh) => self.refresh(&refresh.token).await,
-            Command::RouterCapabilities(_) => {
+            ClientCommand::Refresh(refresh) => self.refresh(&refresh.token).await,
+            ClientCommand::RouterCapabilities(_) => {
                 let router_rtp_capabilities = router_rtp_capabilities();
                 Ok(Reply::RouterCapabilities(RouterCapabilities { router_rtp_capabilities }))
             }
-            Command::SetRtpCapabilities(set) => {
+            ClientCommand::SetRtpCapabilities(set) => {
                 let leg = self.leg(set.call_id)?;
                 calls.set_rtp_capabilities(set.call_id, leg, set.rtp_capabilities).await?;
                 Ok(Reply::Done(Done {}))
             }
-            Command::CreateTransport(create) => {
+            ClientCommand::CreateTransport(create) => {
                 let leg = self.leg(create.call_id)?;
                 let transport = calls.create_transport(create.call_id, leg, create.direction).await?;
                 Ok(Reply::Transport(Box::new(NewTransport(transport))))
             }
-            Command::Media(command) => self.media(command).await,
-            Command::ClientStats(_) => Ok(Reply::Done(Done {})),
+            ClientCommand::Media(command) => self.media(command).await,
+            ClientCommand::ClientStats(_) => Ok(Reply::Done(Done {})),
         }
     }
 

@@ -51,7 +51,7 @@ macro_rules! commands {
 commands! {
     /// One request of a client.
     #[derive(Debug)]
-    pub enum Command {
+    pub enum ClientCommand {
         "call:join": Join(Box<Join>) -> Joined,
         "call:leave": Leave(InCall) -> Done,
         "call:end": End(End) -> OfCall,
@@ -101,7 +101,7 @@ commands! {
     }
 }
 
-impl Command {
+impl ClientCommand {
     /// Reads one event; `payload` is its JSON argument.
     ///
     /// # Errors

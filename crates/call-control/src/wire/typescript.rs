@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use ts_rs::{Config, TS, TypeVisitor};
 
-use super::command::{Command, MediaCommand};
+use super::command::{ClientCommand, MediaCommand};
 use super::event::ServerEvent;
 use super::reply::AckError;
 use crate::wire::frame::{ACK, AUTH};
@@ -14,7 +14,7 @@ use crate::wire::frame::{ACK, AUTH};
 #[must_use]
 pub fn typescript() -> String {
     let mut module = Module::default();
-    Command::describe(&mut module);
+    ClientCommand::describe(&mut module);
     MediaCommand::describe(&mut module);
     ServerEvent::describe(&mut module);
     module.declare::<AckError>();

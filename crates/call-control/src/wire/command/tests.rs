@@ -60,7 +60,8 @@ fn every_event_becomes_its_command() {
     let parsed: Vec<String> = table()
         .iter()
         .map(|(name, payload)| {
-            let command = Command::parse(name, payload).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let command =
+                ClientCommand::parse(name, payload).unwrap_or_else(|error| panic!("{name}: {error}"));
             let shown = format!("{command:?}");
             let variant = shown.trim_start_matches("Media(").split(['(', ' ', ')']).next();
             format!("{name} -> {}", variant.unwrap_or_default())
@@ -76,15 +77,21 @@ fn a_payload_of_the_wrong_type_is_malformed_whatever_the_event() {
             if name == "media:client-stats" && !matches!(bad, "{" | "") {
                 continue;
             }
-            let error = Command::parse(name, bad).unwrap_err();
+            let error = ClientCommand::parse(name, bad).unwrap_err();
             assert!(matches!(error, CommandError::Malformed(_)), "{name} {bad}: {error}");
         }
         let fields: serde_json::Map<_, _> = serde_json::from_str(&payload).unwrap();
         let list = serde_json::to_string(&fields.values().collect::<Vec<_>>()).unwrap();
-        assert!(Command::parse(name, &list).is_err(), "{name}: a list of its fields is not the payload");
+        assert!(
+            ClientCommand::parse(name, &list).is_err(),
+            "{name}: a list of its fields is not the payload"
+        );
         let wrong_id = payload.replace(ID, "not-an-id");
         if wrong_id != payload {
-            assert!(matches!(Command::parse(name, &wrong_id), Err(CommandError::Malformed(_))), "{name}");
+            assert!(
+                matches!(ClientCommand::parse(name, &wrong_id), Err(CommandError::Malformed(_))),
+                "{name}"
+            );
         }
     }
 }
@@ -92,22 +99,23 @@ fn a_payload_of_the_wrong_type_is_malformed_whatever_the_event() {
 #[test]
 fn an_event_of_another_name_is_unknown() {
     for name in ["", "call:create", "media:", "CALL:JOIN", "disconnect", "media:produce "] {
-        assert!(matches!(Command::parse(name, "{}"), Err(CommandError::UnknownEvent)), "{name}");
+        assert!(matches!(ClientCommand::parse(name, "{}"), Err(CommandError::UnknownEvent)), "{name}");
     }
 }
 
 #[test]
 fn what_is_wrong_is_said_by_field_name() {
-    let refusal = Refusal::from(Command::parse("call:join", "{}").unwrap_err());
+    let refusal = Refusal::from(ClientCommand::parse("call:join", "{}").unwrap_err());
     assert_eq!(refusal.code, ErrorCode::BadRequest);
     assert!(refusal.detail.contains("callId"), "{}", refusal.detail);
 }
 
 #[test]
 fn one_id_and_a_list_of_one_mean_the_same_but_not_both_and_not_too_many() {
-    let consume = |ids: &str| Command::parse("media:consume", &format!(r#"{{"transportId":"{ID}",{ids}}}"#));
+    let consume =
+        |ids: &str| ClientCommand::parse("media:consume", &format!(r#"{{"transportId":"{ID}",{ids}}}"#));
     for ids in [format!(r#""producerId":"{ID}""#), format!(r#""producerIds":["{ID}"]"#)] {
-        let Ok(Command::Media(MediaCommand::Consume(consume))) = consume(&ids) else { panic!("{ids}") };
+        let Ok(ClientCommand::Media(MediaCommand::Consume(consume))) = consume(&ids) else { panic!("{ids}") };
         assert_eq!(consume.producer_ids.len(), 1);
         assert!(consume.paused);
     }
@@ -120,7 +128,7 @@ fn one_id_and_a_list_of_one_mean_the_same_but_not_both_and_not_too_many() {
 #[test]
 fn text_and_passed_on_json_are_bounded() {
     let signal = |kind: &str, payload: &str| {
-        Command::parse(
+        ClientCommand::parse(
             "call:signal",
             &format!(r#"{{"callId":"{ID}","type":"{kind}","payload":"{payload}"}}"#),
         )
@@ -133,14 +141,14 @@ fn text_and_passed_on_json_are_bounded() {
         r#"{{"transportId":"{ID}","sctpStreamParameters":{{"streamId":1}},"appData":"{}"}}"#,
         "x".repeat(1024)
     );
-    assert!(matches!(Command::parse("media:produce-data", &data), Err(CommandError::TooLarge { .. })));
+    assert!(matches!(ClientCommand::parse("media:produce-data", &data), Err(CommandError::TooLarge { .. })));
 }
 
 #[test]
 fn an_unknown_source_is_refused_and_other_app_data_ignored() {
     let produce = |source: &str| {
         let (_, payload) = table().into_iter().find(|(name, _)| *name == "media:produce").unwrap();
-        Command::parse("media:produce", &payload.replace("mic", source))
+        ClientCommand::parse("media:produce", &payload.replace("mic", source))
     };
     assert!(produce("screen-audio").is_ok());
     assert!(produce("telepathy").is_err());
