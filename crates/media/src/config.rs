@@ -1,9 +1,8 @@
 //! What the caller chooses: the SFU's configuration and the options of control calls.
 
 use crate::dtls::Certificate;
-use crate::id::ProducerId;
+use crate::id::{ProducerId, ShardId};
 use crate::ortc::{Layers, MediaKind, ProducerKind, RtpCapabilities, RtpParameters, SctpStreamParameters};
-use crate::relay::ShardId;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 

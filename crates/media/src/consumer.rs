@@ -7,17 +7,17 @@ mod segments;
 mod sent;
 mod template;
 
+use crate::arrival::{Arrival, EncodingLife, SenderClock};
 use crate::codec::Codec;
 use crate::id::{ConsumerId, ProducerId};
+use crate::keys::{ProducerKey, TransportKey};
 use crate::ortc::{Layers, MediaKind};
-use crate::producer::{Arrival, SenderClock};
-use crate::router::{ProducerKey, TransportKey};
 use crate::shed::Ration;
 use crate::srtp::SendStream;
 use layers::LayerSelection;
 use numbering::{Numbering, Slot};
 pub(crate) use plan::Plan;
-pub(crate) use segments::{Shift, Source};
+pub(crate) use segments::Shift;
 pub(crate) use sent::{Record, SentPackets};
 pub(crate) use template::Values;
 
@@ -57,7 +57,7 @@ enum Flow {
     Shed,
     /// For a packet to begin at: a key frame's first, or any of audio.
     Waiting,
-    Flowing(Source),
+    Flowing(EncodingLife),
 }
 
 /// What becomes of a packet offered to a consumer.
@@ -79,7 +79,7 @@ pub(crate) enum Offer {
 /// How a producer's packet becomes one of the consumer's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rewrite {
-    pub(crate) source: Source,
+    pub(crate) source: EncodingLife,
     pub(crate) shift: Shift,
     pub(crate) record: Record,
 }
@@ -200,7 +200,7 @@ impl Consumer {
     }
 
     /// What is being forwarded, if anything.
-    pub(crate) fn source(&self) -> Option<Source> {
+    pub(crate) fn source(&self) -> Option<EncodingLife> {
         match self.flow {
             Flow::Paused | Flow::Shed | Flow::Waiting => None,
             Flow::Flowing(source) => Some(source),
@@ -208,7 +208,7 @@ impl Consumer {
     }
 
     /// The media time being sent, and how it is derived from which source; `None` before the first packet.
-    pub(crate) fn media_time(&self) -> Option<(Source, Shift, u32)> {
+    pub(crate) fn media_time(&self) -> Option<(EncodingLife, Shift, u32)> {
         let segment = self.numbering.segments().current()?;
         Some((segment.source, segment.shift, self.numbering.last_timestamp()?))
     }
@@ -227,7 +227,7 @@ impl Consumer {
     pub(crate) fn offer(
         &mut self,
         arrival: &Arrival,
-        clock: impl Fn(Source) -> Option<SenderClock>,
+        clock: impl Fn(EncodingLife) -> Option<SenderClock>,
     ) -> Offer {
         match self.flow {
             Flow::Paused | Flow::Shed => Offer::Ignore,
@@ -284,11 +284,15 @@ impl Consumer {
     }
 
     /// Which packet has the slot of a number that was never sent.
-    pub(crate) fn never_sent(&self, sequence_number: u16) -> Option<(Source, u64)> {
+    pub(crate) fn never_sent(&self, sequence_number: u16) -> Option<(EncodingLife, u64)> {
         self.numbering.segments().unmap(self.numbering.extend(sequence_number)?)
     }
 
-    fn offer_start(&mut self, arrival: &Arrival, clock: impl Fn(Source) -> Option<SenderClock>) -> Offer {
+    fn offer_start(
+        &mut self,
+        arrival: &Arrival,
+        clock: impl Fn(EncodingLife) -> Option<SenderClock>,
+    ) -> Offer {
         if self.layers.target().is_some_and(|target| target != arrival.source.encoding) {
             return Offer::Ignore;
         }

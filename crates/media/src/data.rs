@@ -1,9 +1,8 @@
 //! Data channels: messages from one client to those who consume them.
 
 use crate::config::DataConsumerParameters;
-use crate::id::{DataConsumerId, DataProducerId};
-use crate::relay::ShardId;
-use crate::router::{DataConsumerKey, DataProducerKey, TransportKey};
+use crate::id::{DataConsumerId, DataProducerId, ShardId};
+use crate::keys::{DataConsumerKey, DataProducerKey, TransportKey};
 
 #[derive(Debug)]
 pub(crate) struct DataProducer {

@@ -4,7 +4,7 @@
 //! nothing due owns no memory and a packet to many transports is written to neighbouring places.
 
 use crate::counters::Counters;
-use crate::router::{ConsumerKey, RouterKey, TransportAddress};
+use crate::keys::{ConsumerKey, RouterKey, TransportAddress};
 use std::collections::VecDeque;
 
 /// The packets due to all transports of a worker.

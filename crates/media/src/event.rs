@@ -1,9 +1,9 @@
 //! What crosses the crate's doors: inputs, outputs, events and the errors of control calls.
 
 use crate::ice::{IceState, Tuple};
-use crate::id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, TransportId};
+use crate::id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, ShardId, TransportId};
 use crate::ortc::Layers;
-use crate::relay::{Relay, ShardId};
+use crate::relay::Relay;
 use bytes::Bytes;
 use serde::Serialize;
 use std::time::Instant;

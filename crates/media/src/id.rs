@@ -49,3 +49,7 @@ id!(
     /// A data channel going out to one transport.
     DataConsumerId
 );
+
+/// One SFU among those that share routers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ShardId(pub u16);

@@ -5,18 +5,23 @@
 //! packets and [`Sfu::poll_output`] for everything else. After each input (or each batch of datagrams) the shell
 //! seals what is due, then polls until [`Output::Timeout`], which says when to come back.
 
+mod arrival;
 mod batch;
 mod clock;
 mod codec;
 mod config;
 mod consumer;
+mod context;
 mod counters;
 mod data;
 mod dtls;
 mod due;
 mod event;
+mod format;
+mod history;
 mod ice;
 mod id;
+mod keys;
 mod nack;
 pub mod ortc;
 mod prefetch;
@@ -47,7 +52,8 @@ pub use event::{
     TransportStats,
 };
 pub use ice::{IceState, Protocol, Tuple};
+pub use id::ShardId;
 pub use id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, TransportId};
-pub use relay::{DataLoss, Relay, RelayClass, RelayedDataProducer, RelayedProducer, ShardId};
+pub use relay::{DataLoss, Relay, RelayClass, RelayedDataProducer, RelayedProducer};
 pub use sfu::Sfu;
 pub use shed::Shed;

@@ -1,8 +1,6 @@
 //! A track coming in: its encodings, told apart by SSRC and RID, and who gets it.
 
-mod arrival;
 mod encoding;
-mod history;
 mod intake;
 mod key_frames;
 mod origin;
@@ -10,16 +8,15 @@ mod reception;
 mod relays;
 mod stream;
 
+use crate::arrival::{Arrival, EncodingLife, SenderClock};
 use crate::codec::Codec;
-use crate::consumer::Source;
+use crate::format::{Format, Formats};
 use crate::id::ProducerId;
+use crate::keys::{ConsumerKey, TransportKey};
 use crate::ortc::{MediaKind, ProducerKind, RtpParameters};
 use crate::relay::ProducerState;
-use crate::router::{ConsumerKey, TransportKey};
 use crate::rtp::{Header, PayloadType, Rid, Ssrc};
-pub(crate) use arrival::{Arrival, Extent, SenderClock};
 pub(crate) use encoding::{Accepted, Encoding};
-pub(crate) use history::{Carried, Content, MAX_PAYLOAD, RETENTION, Stored};
 use intake::{Intake, next_life};
 pub(crate) use intake::{Media, RtxStream};
 pub(crate) use origin::{Origin, Upstream};
@@ -46,23 +43,6 @@ pub(crate) struct Producer {
     /// What consumers' parameters are derived from.
     pub(crate) consumable: RtpParameters,
     pub(crate) formats: Formats,
-}
-
-/// The payload types a producer announced, and what they are good for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Formats {
-    pub(crate) media: PayloadType,
-    pub(crate) rtx: Option<PayloadType>,
-    pub(crate) clock_rate: u32,
-    /// The codec's feedback has generic NACK.
-    pub(crate) nack: bool,
-}
-
-/// What a packet is to its producer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
-    Media,
-    Rtx,
 }
 
 impl Producer {
@@ -141,7 +121,7 @@ impl Producer {
                 encoding.rtx.replace(fresh).map(|old| old.ssrc)
             }
             Format::Media => {
-                let first = Source { encoding: index as u8, generation: 0 };
+                let first = EncodingLife { encoding: index as u8, generation: 0 };
                 let source = encoding.stream.as_ref().map_or(first, |old| next_life(old.source));
                 let (intake, stream) = Intake::new(self.codec, clock_rate, source, nack, header, now);
                 encoding.stream = Some(stream);
@@ -155,7 +135,7 @@ impl Producer {
         self.encodings.iter().any(|encoding| encoding.ssrc == Some(ssrc) || encoding.rtx_ssrc == Some(ssrc))
     }
 
-    pub(crate) fn stream(&self, source: Source) -> Option<&Stream> {
+    pub(crate) fn stream(&self, source: EncodingLife) -> Option<&Stream> {
         self.encodings.get(usize::from(source.encoding))?.stream.as_ref()
     }
 
@@ -182,7 +162,7 @@ impl Producer {
     }
 
     /// How a source's media time relates to its sender's wall clock, once that is known.
-    pub(crate) fn clock(&self, source: Source) -> Option<SenderClock> {
+    pub(crate) fn clock(&self, source: EncodingLife) -> Option<SenderClock> {
         let (of, clock) = self.encodings.get(usize::from(source.encoding))?.clock?;
         (of == source).then_some(clock)
     }

@@ -5,21 +5,18 @@
 //! (layers, key frames, packets that were lost between shards) goes the other way, merged. The messages are values: a
 //! shell carries them between threads by memory, and may carry them between hosts.
 
+use crate::arrival::{Arrival, Carried, Content, EncodingLife, SenderClock};
 use crate::codec::{Codec, Descriptor};
 use crate::config::DataConsumerParameters;
-use crate::consumer::Source;
-use crate::id::{DataProducerId, ProducerId, RouterId};
+use crate::format::Formats;
+use crate::history::Stored;
+use crate::id::{DataProducerId, ProducerId, RouterId, ShardId};
 use crate::ortc::{MediaKind, ProducerKind, RtpParameters};
-use crate::producer::{Arrival, Carried, Content, Formats, SenderClock, Stored};
 use crate::sctp::Payload;
 use crate::speaker::Activity;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// One SFU among those that share routers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ShardId(pub u16);
 
 /// A message from one shard of a router to another. Those between the same two shards must arrive in the order sent,
 /// but for media, which may overtake the rest or be overtaken.
@@ -72,7 +69,7 @@ pub(crate) enum ProducerMessage {
     /// Of this encoding.
     KeyFrame(u8),
     /// Packets that got lost between shards, by extended sequence number.
-    Missing(Source, Vec<u64>),
+    Missing(EncodingLife, Vec<u64>),
 }
 
 #[derive(Debug, Clone)]
@@ -116,7 +113,7 @@ pub(crate) struct ProducerState {
     /// Our wall clock minus the sending client's, in 2^-32 s.
     pub(crate) clock_offset: Option<i64>,
     /// What sender reports said.
-    pub(crate) clocks: Vec<(Source, SenderClock)>,
+    pub(crate) clocks: Vec<(EncodingLife, SenderClock)>,
 }
 
 /// Packets of one producer, with their payloads: written once, then read by every shard that wants them.
@@ -133,7 +130,7 @@ pub(crate) struct RelayBatch {
 /// One packet, whole in itself.
 #[derive(Debug, Clone)]
 pub(crate) struct RelayedPacket {
-    pub(crate) source: Source,
+    pub(crate) source: EncodingLife,
     pub(crate) sequence: u64,
     pub(crate) timestamp: u32,
     pub(crate) marker: bool,

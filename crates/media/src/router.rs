@@ -12,40 +12,22 @@ mod reports;
 mod shedding;
 mod upkeep;
 
-use crate::clock::Epoch;
-use crate::config::Config;
-use crate::consumer::{Consumer, Taken};
-use crate::counters::{Counters, Population};
+use crate::consumer::Consumer;
+use crate::context::{Context, Ended};
+use crate::counters::Population;
 use crate::data::{DataConsumer, DataProducer};
-use crate::due::DueList;
 use crate::event::{Event, TransportCloseReason};
-use crate::ice::Tuple;
-use crate::id::{ProducerId, RouterId};
+use crate::id::{ProducerId, RouterId, ShardId};
+use crate::keys::{ConsumerKey, DataConsumerKey, DataProducerKey, ProducerKey, RouterKey, TransportKey};
 use crate::producer::{Encoding, Origin, Producer, Stream};
-use crate::relay::{Message, ProducerMessage, Relay, ShardId};
-use crate::shed::Shed;
+use crate::relay::{Message, ProducerMessage};
 use crate::speaker::SpeakerDetector;
 use crate::timer::Timer;
 use crate::transport::{Side, Transport};
-use bytes::Bytes;
 pub(crate) use egress::Departure;
 pub(crate) use fan_out::Way;
-use rand::rngs::StdRng;
-use slotmap::{SlotMap, new_key_type};
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
-
-new_key_type! {
-    pub(crate) struct RouterKey;
-    pub(crate) struct TransportKey;
-    pub(crate) struct ProducerKey;
-    pub(crate) struct ConsumerKey;
-    pub(crate) struct DataProducerKey;
-    pub(crate) struct DataConsumerKey;
-}
-
-/// Where a transport is found.
-pub(crate) type TransportAddress = (RouterKey, TransportKey);
+use slotmap::SlotMap;
+use std::time::Duration;
 
 #[derive(Debug)]
 pub(crate) struct Router {
@@ -60,54 +42,6 @@ pub(crate) struct Router {
     data_consumers: SlotMap<DataConsumerKey, DataConsumer>,
     speakers: SpeakerDetector<ProducerId>,
     next_mapped_ssrc: u32,
-}
-
-/// What a router works with but does not own.
-#[derive(Debug)]
-pub(crate) struct Context<'a> {
-    pub(crate) now: Instant,
-    pub(crate) epoch: Epoch,
-    pub(crate) config: &'a Config,
-    pub(crate) rng: &'a mut StdRng,
-    pub(crate) outbox: &'a mut Outbox,
-    pub(crate) counters: &'a mut Counters,
-    /// What is left out at the moment.
-    pub(crate) shed: Shed,
-    /// The transport that is worked on.
-    pub(crate) current: &'a mut Option<TransportAddress>,
-}
-
-/// Effects on their way out.
-#[derive(Debug, Default)]
-pub(crate) struct Outbox {
-    pub(crate) transmits: VecDeque<(Tuple, Bytes)>,
-    pub(crate) events: VecDeque<(RouterId, Event)>,
-    /// Producers that took packets which their consumers may not have been offered.
-    pub(crate) fresh: VecDeque<(RouterKey, ProducerKey)>,
-    /// Media packets to seal.
-    pub(crate) due: DueList,
-    /// Of the packets offered to a consumer, those to be sent.
-    taken: Vec<Taken>,
-    /// Producers with packets for other shards, each once.
-    pub(crate) relay_due: Vec<(RouterKey, ProducerKey)>,
-    pub(crate) relays: VecDeque<(ShardId, Relay)>,
-    /// Transports whose timers may have moved.
-    pub(crate) touched: Vec<TransportAddress>,
-    /// What stopped leading to which transport.
-    pub(crate) forgotten_tuples: Vec<(Tuple, TransportAddress)>,
-    pub(crate) forgotten_usernames: Vec<String>,
-    /// Things that ended by themselves and whose ids are to be forgotten.
-    pub(crate) ended: Vec<Ended>,
-}
-
-/// Something that ended as a consequence, not by a control call of its own.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Ended {
-    Transport(crate::id::TransportId),
-    Producer(ProducerId),
-    Consumer(crate::id::ConsumerId),
-    DataProducer(crate::id::DataProducerId),
-    DataConsumer(crate::id::DataConsumerId),
 }
 
 impl Router {

@@ -5,15 +5,16 @@ mod control;
 use crate::batch::Batch;
 use crate::clock::Epoch;
 use crate::config::Config;
+use crate::context::{Context, Ended, Outbox};
 use crate::counters::{Counters, Population};
 use crate::event::{Input, Output, Sealed, TransportCloseReason};
 use crate::ice::{Tuple, local_username_fragment};
-use crate::id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, TransportId};
-use crate::relay::{Message, Relay, ShardId};
-use crate::router::{
-    ConsumerKey, Context, DataConsumerKey, DataProducerKey, Departure, Ended, Outbox, ProducerKey, Router,
-    RouterKey, TransportAddress, TransportKey, Way,
+use crate::id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, ShardId, TransportId};
+use crate::keys::{
+    ConsumerKey, DataConsumerKey, DataProducerKey, ProducerKey, RouterKey, TransportAddress, TransportKey,
 };
+use crate::relay::{Message, Relay};
+use crate::router::{Departure, Router, Way};
 use crate::rtp::{DatagramClass, classify};
 use crate::shed::Shed;
 use rand::SeedableRng;

@@ -1,8 +1,8 @@
 //! The numbers a consumer's packets go out with: one unbroken stream, whatever the sources do.
 
+use crate::arrival::{Arrival, EncodingLife, SenderClock};
 use crate::clock::{NtpTime, duration_ticks, ticks};
-use crate::consumer::segments::{Place, Segments, Shift, Source};
-use crate::producer::{Arrival, SenderClock};
+use crate::consumer::segments::{Place, Segments, Shift};
 use std::time::Instant;
 
 /// Maps what comes in from changing sources to one sequence of packets, timestamps and picture ids.
@@ -12,9 +12,9 @@ pub(crate) struct Numbering {
     clock_rate: u32,
     renumber_pictures: bool,
     /// The source forwarded and the newest packet seen of it.
-    newest: Option<(Source, u64)>,
+    newest: Option<(EncodingLife, u64)>,
     /// What was forwarded before, the latest last, up to which number exclusive: late packets have their slots.
-    previous: Vec<(Source, u64)>,
+    previous: Vec<(EncodingLife, u64)>,
     last: Option<Last>,
     /// What media time is aligned by, so that one switch's rounding is not the next one's start.
     anchor: Option<Anchor>,
@@ -147,7 +147,8 @@ impl Numbering {
 
     /// Packets of the sources before the last switches, still on their way, keep their slots.
     pub(crate) fn is_previous(&self, arrival: &Arrival) -> bool {
-        let is_late = |&(source, end): &(Source, u64)| source == arrival.source && arrival.sequence < end;
+        let is_late =
+            |&(source, end): &(EncodingLife, u64)| source == arrival.source && arrival.sequence < end;
         self.previous.iter().any(is_late)
     }
 
@@ -224,12 +225,12 @@ const MAX_SKEW_SECONDS: u32 = 2;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arrival::Extent;
     use crate::codec::{Codec, describe};
-    use crate::producer::Extent;
     use std::time::Duration;
 
-    const LOW: Source = Source { encoding: 0, generation: 0 };
-    const HIGH: Source = Source { encoding: 1, generation: 0 };
+    const LOW: EncodingLife = EncodingLife { encoding: 0, generation: 0 };
+    const HIGH: EncodingLife = EncodingLife { encoding: 1, generation: 0 };
 
     #[test]
     fn a_switch_runs_on_in_every_number() {
@@ -339,7 +340,7 @@ mod tests {
         }
     }
 
-    fn arrival(source: Source, sequence: u64, timestamp: u32, picture: u16, at: Instant) -> Arrival {
+    fn arrival(source: EncodingLife, sequence: u64, timestamp: u32, picture: u16, at: Instant) -> Arrival {
         let [high, low] = (0x8000 | picture).to_be_bytes();
         let vp8 = [0x90, 0xe0, high, low, picture as u8, 0, 0];
         Arrival {

@@ -1,9 +1,9 @@
 //! How a consumer's packets are rewritten, decided once at negotiation.
 
 use super::template::{Elements, HeaderTemplate};
+use crate::arrival::{Carried, Extent};
 use crate::codec::Codec;
 use crate::ortc::{HeaderExtensionUri, RtpParameters};
-use crate::producer::{Carried, Extent};
 use crate::rtp::{ExtensionForm, FixedHeader, Mid, PayloadType, Ssrc};
 
 #[derive(Debug)]

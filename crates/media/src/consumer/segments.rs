@@ -1,19 +1,13 @@
 //! How a consumer renumbers what it forwards: sequence numbers without gaps, timestamps and picture ids that run on.
 
+use crate::arrival::EncodingLife;
 use crate::consumer::sent::Record;
-
-/// Where a packet comes from: an encoding of the producer, and which life of it (see `Stream::generation`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Source {
-    pub(crate) encoding: u8,
-    pub(crate) generation: u8,
-}
 
 /// A stretch of one source whose packets are all renumbered alike. A dropped packet ends a segment and begins the
 /// next, one number lower, so that drops leave no gap while packets still on their way keep their slots.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Segment {
-    pub(crate) source: Source,
+    pub(crate) source: EncodingLife,
     pub(crate) shift: Shift,
     /// Extended incoming sequence numbers, `start` inclusive, `end` exclusive.
     start: u64,
@@ -81,7 +75,7 @@ impl Segments {
 
     /// Begins anew at incoming `start`, which goes out as `outgoing`. `end` closes the segment before: what its
     /// source sends from there on is not ours.
-    pub(crate) fn begin(&mut self, source: Source, start: u64, outgoing: u64, shift: Shift, end: u64) {
+    pub(crate) fn begin(&mut self, source: EncodingLife, start: u64, outgoing: u64, shift: Shift, end: u64) {
         let next = Segment { source, shift, start, end: u64::MAX, offset: start as i64 - outgoing as i64 };
         self.replace(next, end);
     }
@@ -98,7 +92,7 @@ impl Segments {
     }
 
     /// Where incoming `sequence` goes, if a number is kept for it.
-    pub(crate) fn map(&self, source: Source, sequence: u64) -> Option<Place> {
+    pub(crate) fn map(&self, source: EncodingLife, sequence: u64) -> Option<Place> {
         let (number, segment) = self.newest_first().find(|(_, segment)| {
             segment.source == source && (segment.start..segment.end).contains(&sequence)
         })?;
@@ -111,7 +105,7 @@ impl Segments {
     }
 
     /// The source and incoming number of outgoing `outgoing`.
-    pub(crate) fn unmap(&self, outgoing: u64) -> Option<(Source, u64)> {
+    pub(crate) fn unmap(&self, outgoing: u64) -> Option<(EncodingLife, u64)> {
         self.newest_first().find_map(|(_, segment)| {
             let sequence = outgoing.checked_add_signed(segment.offset)?;
             (segment.start..segment.end).contains(&sequence).then_some((segment.source, sequence))
@@ -152,8 +146,8 @@ const CAPACITY: usize = 64;
 mod tests {
     use super::*;
 
-    const LOW: Source = Source { encoding: 0, generation: 0 };
-    const HIGH: Source = Source { encoding: 1, generation: 0 };
+    const LOW: EncodingLife = EncodingLife { encoding: 0, generation: 0 };
+    const HIGH: EncodingLife = EncodingLife { encoding: 1, generation: 0 };
 
     #[test]
     fn drops_leave_no_gap_and_late_packets_keep_their_slot() {

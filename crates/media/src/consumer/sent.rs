@@ -1,8 +1,8 @@
 //! What a consumer sent, by its own sequence numbers: enough to send it again.
 
 use crate::consumer::segments::SegmentId;
+use crate::history::RETENTION;
 use crate::prefetch::prefetch;
-use crate::producer::RETENTION;
 use std::time::Instant;
 
 /// The last packets handed to the wire, [`Record`]s only; payloads stay in the producer's history. The ring grows until
@@ -83,7 +83,8 @@ const INITIAL_RECORDS: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::consumer::segments::{Segments, Shift, Source};
+    use crate::arrival::EncodingLife;
+    use crate::consumer::segments::{Segments, Shift};
     use std::time::Duration;
 
     #[test]
@@ -112,7 +113,7 @@ mod tests {
     }
 
     fn record(outgoing: u32) -> Record {
-        let source = Source { encoding: 0, generation: 0 };
+        let source = EncodingLife { encoding: 0, generation: 0 };
         let mut segments = Segments::default();
         segments.begin(source, 0, 0, Shift::default(), 0);
         let segment = segments.map(source, 0).unwrap().segment;

@@ -1,14 +1,13 @@
 //! One of a producer's encodings: announced by RID or SSRC, alive once packets came.
 
-use super::Format;
-use super::arrival::{Arrival, SenderClock};
-use super::history::{Content, Incoming};
 use super::intake::{Intake, Media, RtxStream};
 use super::key_frames::KeyFrameRequests;
 use super::stream::Stream;
+use crate::arrival::{Arrival, Content, EncodingLife, SenderClock};
 use crate::clock::NtpTime;
-use crate::consumer::Source;
 use crate::counters::Counters;
+use crate::format::Format;
+use crate::history::Incoming;
 use crate::ortc::MediaKind;
 use crate::relay::RelayedPacket;
 use crate::rtp::{Rid, Ssrc};
@@ -25,7 +24,7 @@ pub(crate) struct Encoding {
     pub(crate) rtx: Option<RtxStream>,
     pub(crate) key_frames: KeyFrameRequests,
     /// What its sender's report said of media time, and of which life of the stream.
-    pub(crate) clock: Option<(Source, SenderClock)>,
+    pub(crate) clock: Option<(EncodingLife, SenderClock)>,
 }
 
 /// What became of a relayed packet.

@@ -1,13 +1,12 @@
 //! One SSRC as it comes in: checked, numbered and described, and what is owed to its sender for it.
 
+use crate::arrival::{Arrival, Carried, Content, EncodingLife};
 use crate::clock::{NtpTime, duration_ticks};
 use crate::codec::{Codec, DependencyReader, Descriptor, describe};
-use crate::consumer::Source;
 use crate::counters::Counters;
+use crate::history::{Incoming, MAX_PAYLOAD};
 use crate::nack::NackGenerator;
 use crate::ortc::MediaKind;
-use crate::producer::arrival::Arrival;
-use crate::producer::history::{Carried, Content, Incoming, MAX_PAYLOAD};
 use crate::producer::reception::Reception;
 use crate::producer::stream::Stream;
 use crate::rtp::{Header, SequenceUnwrapper, Ssrc};
@@ -47,7 +46,7 @@ impl Intake {
     pub(crate) fn new(
         codec: Codec,
         clock_rate: u32,
-        source: Source,
+        source: EncodingLife,
         nack: bool,
         header: &Header,
         now: Instant,
@@ -223,8 +222,8 @@ impl RtxStream {
     }
 }
 
-pub(crate) fn next_life(source: Source) -> Source {
-    Source { generation: source.generation.wrapping_add(1), ..source }
+pub(crate) fn next_life(source: EncodingLife) -> EncodingLife {
+    EncodingLife { generation: source.generation.wrapping_add(1), ..source }
 }
 
 /// RFC 3550 A.1.

@@ -1,8 +1,8 @@
 //! Where a producer's packets come from: a client of this shard, or another shard of the router.
 
-use crate::consumer::Source;
-use crate::relay::ShardId;
-use crate::router::TransportKey;
+use crate::arrival::EncodingLife;
+use crate::id::ShardId;
+use crate::keys::TransportKey;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ pub(crate) struct Upstream {
     /// A bit for each encoding asked for; `None` before the first time.
     pub(crate) subscribed: Option<u8>,
     /// Packets asked for lately: consumers miss the same ones.
-    asked: VecDeque<(Source, u64, Instant)>,
+    asked: VecDeque<(EncodingLife, u64, Instant)>,
 }
 
 impl Upstream {
@@ -32,7 +32,7 @@ impl Upstream {
     }
 
     /// Whether a packet is to be asked for; then it is taken as asked for.
-    pub(crate) fn ask(&mut self, source: Source, sequence: u64, now: Instant) -> bool {
+    pub(crate) fn ask(&mut self, source: EncodingLife, sequence: u64, now: Instant) -> bool {
         while self.asked.front().is_some_and(|(.., at)| now.saturating_duration_since(*at) >= ASK_AGAIN) {
             self.asked.pop_front();
         }
@@ -58,7 +58,7 @@ mod tests {
     fn what_many_consumers_miss_is_asked_for_once_and_again_only_later() {
         let start = Instant::now();
         let mut upstream = Upstream::new(ShardId(1));
-        let source = Source { encoding: 0, generation: 0 };
+        let source = EncodingLife { encoding: 0, generation: 0 };
         assert!(upstream.ask(source, 7, start));
         assert!(!upstream.ask(source, 7, start + Duration::from_millis(99)));
         assert!(upstream.ask(source, 8, start + Duration::from_millis(99)));

@@ -1,8 +1,10 @@
 //! The other shards that want a producer's packets, and the batch on its way to them.
 
-use super::{Arrival, Content, Stored};
+use crate::arrival::{Arrival, Content};
+use crate::history::Stored;
+use crate::id::ShardId;
 use crate::ortc::MediaKind;
-use crate::relay::{RelayBatch, ShardId};
+use crate::relay::RelayBatch;
 use std::collections::VecDeque;
 use std::sync::Arc;
 

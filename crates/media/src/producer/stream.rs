@@ -1,16 +1,15 @@
 //! The packets of one encoding, as those see them who forward it.
 
-use crate::consumer::Source;
+use crate::arrival::{Arrival, Content, EncodingLife, Extent};
+use crate::history::{Incoming, PacketHistory};
 use crate::ortc::MediaKind;
-use crate::producer::arrival::{Arrival, Extent};
-use crate::producer::history::{Content, Incoming, PacketHistory};
 use std::time::{Duration, Instant};
 
 /// One life of an encoding: what came of it, numbered without end, wherever it comes from.
 #[derive(Debug)]
 pub(crate) struct Stream {
     /// Told apart from the encoding's other lives: rises when sequence or time begin anew.
-    pub(crate) source: Source,
+    pub(crate) source: EncodingLife,
     pub(crate) history: PacketHistory,
     newest: Newest,
 }
@@ -26,7 +25,13 @@ pub(crate) struct Newest {
 
 impl Stream {
     /// Begins with the packet whose extended sequence number and media time are given.
-    pub(crate) fn new(kind: MediaKind, source: Source, sequence: u64, timestamp: u32, now: Instant) -> Self {
+    pub(crate) fn new(
+        kind: MediaKind,
+        source: EncodingLife,
+        sequence: u64,
+        timestamp: u32,
+        now: Instant,
+    ) -> Self {
         let (packets, limit) = if kind == MediaKind::Video { VIDEO_HISTORY } else { AUDIO_HISTORY };
         Self {
             source,

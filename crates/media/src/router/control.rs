@@ -1,23 +1,26 @@
 //! Control of one router: each call validates first, then changes state.
 
-use super::{ConsumerKey, Context, DataConsumerKey, DataProducerKey, ProducerKey, Router, TransportKey};
+use super::Router;
 use crate::codec::Codec;
 use crate::config::{
     ConsumeOptions, ConsumerParameters, DataConsumerParameters, DataProduceOptions, Direction,
     ProduceOptions, TransportOptions,
 };
 use crate::consumer::{Consumer, Plan, Start};
+use crate::context::Context;
 use crate::data::{DataConsumer, DataOrigin, DataProducer};
 use crate::dtls::{DtlsRole, Fingerprint, HashAlgorithm, RtcDtls};
 use crate::event::ControlError;
+use crate::format::Formats;
 use crate::ice::Credentials;
 use crate::id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, TransportId};
+use crate::keys::{ConsumerKey, DataConsumerKey, DataProducerKey, ProducerKey, TransportKey};
+use crate::ortc;
 use crate::ortc::{
-    self, DtlsFingerprint, DtlsParameters, FingerprintAlgorithm, IceCandidate, IceParameters, IceProtocol,
-    Layers, OrtcError, ProducerKind, RtpParameters, SctpParameters, SctpStreamParameters,
-    TransportParameters,
+    DtlsFingerprint, DtlsParameters, FingerprintAlgorithm, IceCandidate, IceParameters, IceProtocol, Layers,
+    OrtcError, ProducerKind, RtpParameters, SctpParameters, SctpStreamParameters, TransportParameters,
 };
-use crate::producer::{Encoding, Formats, MAX_ENCODINGS, Offered, Origin, Producer};
+use crate::producer::{Encoding, MAX_ENCODINGS, Offered, Origin, Producer};
 use crate::relay::DataMessage;
 use crate::rtp::{Mid, PayloadType, Rid, Ssrc};
 use crate::sctp::{Delivery, Reliability, SctpOpenError};

@@ -1,8 +1,10 @@
 //! Data-channel messages from a data producer to its data consumers.
 
-use super::{Context, DataConsumerKey, DataProducerKey, Ended, Router, TransportKey};
+use super::Router;
+use crate::context::{Context, Ended};
 use crate::data::DataProducer;
 use crate::event::{DataConsumerCloseReason, Event};
+use crate::keys::{DataConsumerKey, DataProducerKey, TransportKey};
 use crate::relay::DataMessage;
 use crate::sctp::{Payload, SctpSendError};
 use crate::transport::DataReceived;

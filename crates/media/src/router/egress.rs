@@ -3,14 +3,17 @@
 mod evening;
 mod packet;
 
-use super::{Context, Router, TransportKey};
+use super::Router;
 use crate::batch::Batch;
 use crate::clock::NtpTime;
 use crate::consumer::{Consumer, Plan, Record, Taken};
+use crate::context::Context;
 use crate::counters::Counters;
 use crate::due::{Due, DueKind, DueQueue};
 use crate::event::Sealed;
-use crate::producer::{MAX_PAYLOAD, Producer};
+use crate::history::MAX_PAYLOAD;
+use crate::keys::TransportKey;
+use crate::producer::Producer;
 use crate::rtp::{FixedHeader, set_padding};
 use crate::srtp::Outbound;
 use crate::transport::{Side, Traffic, Transport};

@@ -5,14 +5,17 @@
 //! producers have something: then it is queued, so that what a client gets of all of them leaves together. Nothing else
 //! is offered to some consumers before all have what came first.
 
+use super::Router;
 use super::egress::{Departure, Exit};
-use super::{ConsumerKey, Context, Outbox, ProducerKey, Router, TransportKey};
+use crate::arrival::Arrival;
 use crate::consumer::{Consumer, Offer, Taken};
+use crate::context::{Context, Outbox};
 use crate::due::{Due, DueKind};
 use crate::event::{Event, Sealed};
 use crate::id::RouterId;
+use crate::keys::{ConsumerKey, ProducerKey, TransportKey};
 use crate::prefetch::prefetch;
-use crate::producer::{Arrival, Producer};
+use crate::producer::Producer;
 use crate::transport::Transport;
 use slotmap::SlotMap;
 use std::mem;

@@ -1,11 +1,14 @@
 //! RTCP coming in: what clients say about what they send and what they get.
 
-use super::{ConsumerKey, Context, Router, TransportKey};
+use super::Router;
 use crate::clock::{NtpTime, from_short_ntp};
 use crate::consumer::MAX_RETRANSMISSIONS;
+use crate::context::Context;
 use crate::due::{Due, DueKind};
-use crate::producer::Format;
-use crate::rtcp_io::{self, Feedback};
+use crate::format::Format;
+use crate::keys::{ConsumerKey, TransportKey};
+use crate::rtcp_io;
+use crate::rtcp_io::Feedback;
 use crate::rtp::Ssrc;
 use crate::transport::Side;
 use std::time::Duration;

@@ -1,7 +1,10 @@
 //! RTP coming in: to its producer's stream, and from there to everyone who consumes it.
 
-use super::{Context, ProducerKey, Router, TransportKey};
-use crate::producer::{Format, Media};
+use super::Router;
+use crate::context::Context;
+use crate::format::Format;
+use crate::keys::{ProducerKey, TransportKey};
+use crate::producer::Media;
 use crate::rtp::{AudioLevel, Header};
 use crate::timer::Timer;
 use crate::transport::{ReceivedExtensions, Route, Side, Transport};

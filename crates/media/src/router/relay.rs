@@ -1,10 +1,12 @@
 //! Producers shared with the router's other shards: told to them, heard of from them.
 
-use super::{ConsumerKey, Context, Outbox, ProducerKey, Router};
-use crate::consumer::Source;
-use crate::id::ProducerId;
-use crate::producer::{Accepted, Arrival, Encoding, Offered, Origin, Producer, Upstream};
-use crate::relay::{Message, ProducerMessage, ProducerState, Relay, RelayBatch, RelayedProducer, ShardId};
+use super::Router;
+use crate::arrival::{Arrival, EncodingLife};
+use crate::context::{Context, Outbox};
+use crate::id::{ProducerId, ShardId};
+use crate::keys::{ConsumerKey, ProducerKey};
+use crate::producer::{Accepted, Encoding, Offered, Origin, Producer, Upstream};
+use crate::relay::{Message, ProducerMessage, ProducerState, Relay, RelayBatch, RelayedProducer};
 use crate::speaker::Activity;
 use crate::transport::{Side, Transport};
 use std::sync::Arc;
@@ -247,7 +249,7 @@ impl Router {
         &mut self,
         to: ShardId,
         key: ProducerKey,
-        source: Source,
+        source: EncodingLife,
         sequences: &[u64],
         ctx: &mut Context<'_>,
     ) {

@@ -1,10 +1,12 @@
 //! Data producers shared with the router's other shards.
 
-use super::{Context, DataConsumerKey, DataProducerKey, Router};
+use super::Router;
+use crate::context::Context;
 use crate::data::{DataOrigin, DataProducer};
 use crate::event::DataConsumerCloseReason;
-use crate::id::DataProducerId;
-use crate::relay::{DataMessage, Message, RelayedDataProducer, ShardId};
+use crate::id::{DataProducerId, ShardId};
+use crate::keys::{DataConsumerKey, DataProducerKey};
+use crate::relay::{DataMessage, Message, RelayedDataProducer};
 
 impl Router {
     /// What another shard needs to have data consumers for a data producer of this one.

@@ -1,11 +1,14 @@
 //! RTCP going out by the clock: transport-wide feedback, receiver reports and sender reports.
 
-use super::{Context, Router, TransportKey};
+use super::Router;
 use crate::clock::duration_ticks;
 use crate::consumer::Consumer;
+use crate::context::Context;
 use crate::event::Event;
+use crate::keys::TransportKey;
 use crate::producer::{Encoding, Newest, Origin, Producer};
-use crate::rtcp_io::{self, RtcpPacket};
+use crate::rtcp_io;
+use crate::rtcp_io::RtcpPacket;
 use crate::timer::Timer;
 use crate::transport::{REPORT_INTERVAL, Side};
 use rtcp::extended_report::{DLRRReport, DLRRReportBlock};

@@ -1,7 +1,9 @@
 //! Video held to its share while there is too much to do.
 
-use super::{ConsumerKey, Context, Router};
+use super::Router;
+use crate::context::Context;
 use crate::event::Event;
+use crate::keys::ConsumerKey;
 
 impl Router {
     /// Brings all consumers in line with what is to be left out.

@@ -1,12 +1,15 @@
 //! What a transport does as time passes: timers, repairs, key-frame requests, and what its connection brings.
 
-use super::{Context, Router, TransportKey};
+use super::Router;
+use crate::context::Context;
 use crate::event::Event;
 use crate::ice::Tuple;
+use crate::keys::TransportKey;
 use crate::nack::Outlook;
 use crate::ortc::MediaKind;
 use crate::producer::Encoding;
-use crate::rtcp_io::{self, RtcpPacket};
+use crate::rtcp_io;
+use crate::rtcp_io::RtcpPacket;
 use crate::timer::Timer;
 use crate::transport::{Happened, Side};
 use std::time::Duration;

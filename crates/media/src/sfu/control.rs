@@ -5,11 +5,13 @@ use crate::config::{
     ConsumeOptions, ConsumerParameters, DataConsumerParameters, DataProduceOptions, ProduceOptions,
     TransportOptions,
 };
+use crate::context::Context;
 use crate::event::{ControlError, TransportStats};
-use crate::id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, TransportId};
+use crate::id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, ShardId, TransportId};
+use crate::keys::{RouterKey, TransportAddress, TransportKey};
 use crate::ortc::{DtlsParameters, IceParameters, Layers, ProducerKind, TransportParameters};
-use crate::relay::{RelayedDataProducer, RelayedProducer, ShardId};
-use crate::router::{Context, Router, RouterKey, TransportAddress, TransportKey};
+use crate::relay::{RelayedDataProducer, RelayedProducer};
+use crate::router::Router;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Instant;

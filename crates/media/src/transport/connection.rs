@@ -1,11 +1,12 @@
 //! The handshake of a transport and what runs over it that is not RTP.
 
 use super::{Srtp, Transport};
+use crate::context::Context;
 use crate::dtls::{DtlsEvent, DtlsFailure, DtlsRole, Fingerprint};
 use crate::event::{ControlError, DtlsState, Event, TransportCloseReason};
 use crate::ice::{Changes, Credentials, Tuple};
-use crate::router::Context;
-use crate::rtcp_io::{self, RtcpPacket};
+use crate::rtcp_io;
+use crate::rtcp_io::RtcpPacket;
 use crate::sctp::{Payload, SctpEvent};
 use crate::srtp::{Inbound, KeyingMaterial, Outbound, Profile};
 use crate::timer::Timer;

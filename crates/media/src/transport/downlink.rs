@@ -2,8 +2,8 @@
 
 use crate::consumer::Plan;
 use crate::due::DueQueue;
+use crate::keys::ConsumerKey;
 use crate::ortc::ConsumerIdentity;
-use crate::router::ConsumerKey;
 use crate::rtp::Ssrc;
 use rustc_hash::FxHashMap;
 use std::time::{Duration, Instant};

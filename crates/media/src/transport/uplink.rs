@@ -1,9 +1,10 @@
 //! From the client: the producers on a transport and how its packets are told apart.
 
+use crate::arrival::Carried;
 use crate::clock::NtpTime;
+use crate::format::Format;
+use crate::keys::ProducerKey;
 use crate::ortc::{HeaderExtensionUri, RtpParameters};
-use crate::producer::{Carried, Format};
-use crate::router::ProducerKey;
 use crate::rtp::{Header, Mid, Rid, Ssrc, TransportSequence};
 use crate::transport_cc::Recorder;
 use rustc_hash::FxHashMap;

@@ -1,8 +1,10 @@
 //! A stored packet as one consumer gets it: its header, and what of its payload is renumbered.
 
+use crate::arrival::Content;
 use crate::codec::patch;
 use crate::consumer::{Plan, Rewrite, Values};
-use crate::producer::{Content, Producer, Stored};
+use crate::history::Stored;
+use crate::producer::Producer;
 use crate::rtp::{FixedHeader, HeaderWriter, TransportSequence};
 
 /// A stored packet on its way to one consumer.

@@ -2,13 +2,11 @@
 
 use crate::clock::{NtpTime, ticks};
 use crate::codec::Descriptor;
-use crate::consumer::Source;
-use crate::producer::history::{Carried, Content};
 use std::time::Instant;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Arrival {
-    pub(crate) source: Source,
+    pub(crate) source: EncodingLife,
     /// Extended sequence number within the source.
     pub(crate) sequence: u64,
     pub(crate) timestamp: u32,
@@ -27,8 +25,34 @@ pub(crate) struct Extent {
     pub(crate) carried: Carried,
 }
 
+/// Where a packet comes from: an encoding of the producer, and which life of it (see `Stream::generation`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EncodingLife {
+    pub(crate) encoding: u8,
+    pub(crate) generation: u8,
+}
+
+/// Header extension values that travel from producer to consumers unchanged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Carried {
+    /// RFC 6464 value.
+    pub(crate) audio_level: Option<u8>,
+    /// 3GPP TS 26.114 coordination of video orientation.
+    pub(crate) video_orientation: Option<u8>,
+    /// Minimum and maximum playout delay, 12 bits each.
+    pub(crate) playout_delay: Option<[u8; 3]>,
+}
+
+/// What is sent again and again of a stored packet.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Content<'a> {
+    pub(crate) payload: &'a [u8],
+    /// Value of the dependency descriptor extension; empty if there was none.
+    pub(crate) dependency: &'a [u8],
+}
+
 impl Extent {
-    pub(super) fn new(content: Content<'_>, carried: Carried) -> Self {
+    pub(crate) fn new(content: Content<'_>, carried: Carried) -> Self {
         let Content { payload, dependency } = content;
         Self { payload: payload.len() as u16, dependency: dependency.len() as u16, carried }
     }

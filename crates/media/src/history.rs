@@ -1,5 +1,6 @@
 //! The packets of one incoming stream, stored once for everyone who forwards or repeats them.
 
+use crate::arrival::{Carried, Content};
 use crate::codec::Descriptor;
 use std::time::{Duration, Instant};
 
@@ -27,25 +28,6 @@ pub(crate) struct Stored {
     position: u64,
     /// Bytes of the dependency descriptor, which lies before the payload, and of the payload.
     lengths: [u16; 2],
-}
-
-/// What is sent again and again of a stored packet.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Content<'a> {
-    pub(crate) payload: &'a [u8],
-    /// Value of the dependency descriptor extension; empty if there was none.
-    pub(crate) dependency: &'a [u8],
-}
-
-/// Header extension values that travel from producer to consumers unchanged.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Carried {
-    /// RFC 6464 value.
-    pub(crate) audio_level: Option<u8>,
-    /// 3GPP TS 26.114 coordination of video orientation.
-    pub(crate) video_orientation: Option<u8>,
-    /// Minimum and maximum playout delay, 12 bits each.
-    pub(crate) playout_delay: Option<[u8; 3]>,
 }
 
 impl PacketHistory {
