@@ -16,18 +16,18 @@ pub struct Config {
     pub certificate: Certificate,
     /// This instance's name among those that share routers.
     pub shard: ShardId,
-    /// What a sender without transport-wide congestion control may send, in bit/s, told by REMB.
+    /// Bitrate limit, in bit/s, announced by REMB to a sender without transport-wide congestion control.
     pub remb_cap: u64,
-    /// How many packets of media and its control a client may send on a transport in a second; a second's worth may
-    /// come at once. Feedback that asks for much counts as many. What is beyond is dropped before it is decrypted, and
-    /// counted.
+    /// RTP and RTCP packets that a client may send per second on one transport; a burst may hold one second's
+    /// worth. RTCP feedback that requests much work counts as several packets. Packets beyond the limit are
+    /// counted and dropped before decryption.
     pub max_packet_rate: u32,
     /// Whether packets are padded at all, see [`TransportOptions::padding`].
     pub padding: bool,
 }
 
 impl Config {
-    /// Nothing is limited but by REMB.
+    /// The defaults: bitrate limited by REMB only, no limit on the packet rate, padding allowed.
     pub fn new(shard: ShardId, candidates: Vec<SocketAddr>, certificate: Certificate) -> Self {
         Self {
             candidates,
@@ -53,8 +53,8 @@ pub enum Direction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TransportOptions {
     pub direction: Direction,
-    /// Packets to the client may be padded by a few bytes (RFC 3550 §5.1), so that many leave at the price of one.
-    /// `false` for a client that takes padding for media.
+    /// Packets to the client may be padded by a few bytes (RFC 3550 §5.1), so that one system call can send
+    /// many. `false` for a client that mistakes padding for media.
     pub padding: bool,
 }
 
@@ -70,7 +70,7 @@ pub struct ConsumeOptions {
     pub producer: ProducerId,
     pub rtp_capabilities: RtpCapabilities,
     pub paused: bool,
-    /// `None` asks for the highest layers there are.
+    /// `None`: the highest available layers.
     pub preferred_layers: Option<Layers>,
 }
 
@@ -99,5 +99,5 @@ pub struct DataConsumerParameters {
     pub protocol: String,
 }
 
-/// Above what three simulcast layers and a screen need, below what would flood a home uplink.
+/// Bit/s: more than three simulcast layers and a screen need, less than would flood a home uplink.
 const DEFAULT_REMB_CAP: u64 = 5_000_000;

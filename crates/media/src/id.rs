@@ -1,4 +1,5 @@
-//! Names of the things an SFU holds, as the outside knows them. The caller chooses them: random, so unguessable.
+//! Public ids of an SFU's objects. The caller chooses them; they must be random, so that they cannot be
+//! guessed.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -34,18 +35,18 @@ id!(
     TransportId
 );
 id!(
-    /// A track coming in.
+    /// A track received from a client.
     ProducerId
 );
 id!(
-    /// A track going out to one transport.
+    /// A track sent to one transport.
     ConsumerId
 );
 id!(
-    /// A data channel coming in.
+    /// A data channel received from a client.
     DataProducerId
 );
 id!(
-    /// A data channel going out to one transport.
+    /// A data channel sent to one transport.
     DataConsumerId
 );

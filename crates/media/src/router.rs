@@ -1,4 +1,5 @@
-//! One call's media on one worker: who sends, who receives, and the way of a packet from one to the other.
+//! One call's media on one worker: its transports, producers and consumers, and the path of packets between
+//! them.
 
 mod control;
 mod data_flow;
@@ -44,7 +45,7 @@ new_key_type! {
     pub(crate) struct DataConsumerKey;
 }
 
-/// Where a transport is found.
+/// The keys that lead to a transport.
 pub(crate) type TransportAddress = (RouterKey, TransportKey);
 
 #[derive(Debug)]
@@ -62,7 +63,7 @@ pub(crate) struct Router {
     next_mapped_ssrc: u32,
 }
 
-/// What a router works with but does not own.
+/// What a router uses but does not own.
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
     pub(crate) now: Instant,
@@ -71,36 +72,36 @@ pub(crate) struct Context<'a> {
     pub(crate) rng: &'a mut StdRng,
     pub(crate) outbox: &'a mut Outbox,
     pub(crate) counters: &'a mut Counters,
-    /// What is left out at the moment.
+    /// How much video is left out because of overload.
     pub(crate) shed: Shed,
-    /// The transport that is worked on.
+    /// The transport being handled, see [`crate::Sfu::bury`].
     pub(crate) current: &'a mut Option<TransportAddress>,
 }
 
-/// Effects on their way out.
+/// Effects of handling an input, to be carried out by the SFU or the shell.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     pub(crate) transmits: VecDeque<(Tuple, Bytes)>,
     pub(crate) events: VecDeque<(RouterId, Event)>,
-    /// Producers that took packets which their consumers may not have been offered.
+    /// Producers with packets that may not have been offered to all consumers.
     pub(crate) fresh: VecDeque<(RouterKey, ProducerKey)>,
     /// Media packets to seal.
     pub(crate) due: DueList,
-    /// Of the packets offered to a consumer, those to be sent.
+    /// The packets that the current consumer accepted.
     taken: Vec<Taken>,
     /// Producers with packets for other shards, each once.
     pub(crate) relay_due: Vec<(RouterKey, ProducerKey)>,
     pub(crate) relays: VecDeque<(ShardId, Relay)>,
-    /// Transports whose timers may have moved.
+    /// Transports whose timers may have changed.
     pub(crate) touched: Vec<TransportAddress>,
-    /// What stopped leading to which transport.
+    /// Tuples that no longer lead to their transports.
     pub(crate) forgotten_tuples: Vec<(Tuple, TransportAddress)>,
     pub(crate) forgotten_usernames: Vec<String>,
-    /// Things that ended by themselves and whose ids are to be forgotten.
+    /// Objects that were removed and whose ids must be forgotten.
     pub(crate) ended: Vec<Ended>,
 }
 
-/// Something that ended as a consequence, not by a control call of its own.
+/// The public id of a removed object.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Ended {
     Transport(crate::id::TransportId),
@@ -140,12 +141,13 @@ impl Router {
             streams.map(|stream: &Stream| stream.history.stored_bytes()).sum::<usize>();
     }
 
-    /// The transport that a producer's packets come from, if it is of this shard.
+    /// The transport that receives a producer's packets; `None` if another shard relays them.
     pub(crate) fn transport_of(&self, producer: ProducerKey) -> Option<TransportKey> {
         self.producers.get(producer)?.transport()
     }
 
-    /// Removes a transport and everything on it. With a `reason` its owner is told; without, the owner asked for it.
+    /// Removes a transport and everything on it. With a `reason` the router's owner gets an event; without
+    /// one, the owner requested the removal.
     pub(crate) fn remove_transport(
         &mut self,
         key: TransportKey,
@@ -171,7 +173,7 @@ impl Router {
         }
     }
 
-    /// Removes a transport because its owner asked for it, with a goodbye to the client.
+    /// Removes a transport at its owner's request, and closes the DTLS association with its client.
     pub(crate) fn close_transport(&mut self, key: TransportKey, ctx: &mut Context<'_>) {
         if let Some(transport) = self.transports.get_mut(key) {
             transport.close(ctx);
@@ -179,7 +181,7 @@ impl Router {
         self.remove_transport(key, None, ctx);
     }
 
-    /// Removes a producer and its consumers; the producer's owner asked for it.
+    /// Removes a producer and its consumers, at the request of the producer's owner.
     pub(crate) fn remove_producer(&mut self, key: ProducerKey, ctx: &mut Context<'_>) -> Option<Producer> {
         let producer = self.producers.remove(key)?;
         ctx.outbox.ended.push(Ended::Producer(producer.id));
@@ -197,7 +199,7 @@ impl Router {
         Some(producer)
     }
 
-    /// Removes a consumer; its owner asked for it.
+    /// Removes a consumer, at its owner's request.
     pub(crate) fn remove_consumer(&mut self, key: ConsumerKey, ctx: &mut Context<'_>) -> Option<Consumer> {
         let consumer = self.consumers.remove(key)?;
         ctx.outbox.ended.push(Ended::Consumer(consumer.id));
@@ -226,7 +228,8 @@ impl Router {
         ctx.outbox.events.push_back((self.id, event));
     }
 
-    /// Asks the producer's client for a key frame of one encoding, as soon as that may be.
+    /// Requests a key frame of one encoding from the producer's client, as soon as the minimum interval
+    /// allows.
     fn wish_key_frame(&mut self, key: ProducerKey, encoding: u8, ctx: &mut Context<'_>) {
         let Some(producer) = self.producers.get_mut(key) else { return };
         let Some(Encoding { key_frames, stream, .. }) = producer.encodings.get_mut(usize::from(encoding))
@@ -238,7 +241,7 @@ impl Router {
             Origin::Transport(transport) => *transport,
             Origin::Relay(upstream) => {
                 key_frames.wish();
-                // Whoever still waits wishes again at the next packet, so no timer is needed.
+                // A consumer that still waits repeats its wish at the next packet, so no timer is needed.
                 if key_frames.poll(ctx.now, Duration::ZERO) {
                     let (id, shard) = (producer.id, upstream.shard);
                     self.tell(shard, id, ProducerMessage::KeyFrame(encoding), ctx);
@@ -253,7 +256,7 @@ impl Router {
         ctx.outbox.touched.push((self.key, transport_key));
     }
 
-    /// Forgets a producer's voice; the home shard is told.
+    /// Forgets a producer's speech activity and notifies the home shard.
     pub(crate) fn end_voice(&mut self, producer: ProducerId, ctx: &mut Context<'_>) {
         let change = self.speakers.remove(producer);
         if !self.is_home(ctx) {
@@ -272,5 +275,5 @@ impl Router {
     }
 }
 
-/// Where ORTC's mapped SSRCs begin; they name encodings inside a router and never reach the wire.
+/// The first of ORTC's mapped SSRCs. They name encodings inside a router and are never sent to clients.
 const FIRST_MAPPED_SSRC: u32 = 100_000_000;

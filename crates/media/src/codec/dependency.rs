@@ -84,7 +84,7 @@ impl DependencyFrame {
         self.dtis.count
     }
 
-    /// How the frame relates to a decode target; not present in one that the structure lacks.
+    /// How the frame relates to a decode target; `NotPresent` for a target that the structure lacks.
     pub(crate) fn dti(&self, decode_target: u8) -> Dti {
         self.dtis.of(decode_target)
     }

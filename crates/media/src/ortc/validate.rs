@@ -1,4 +1,4 @@
-//! Bounds on what a client may describe. The contract itself is in the types; this keeps a sound but hostile
+//! Limits on a client's descriptions. The types define the format; these limits keep a valid but hostile
 //! description from costing more than an honest one.
 
 use super::{

@@ -1,4 +1,5 @@
-//! One SSRC as it comes in: checked, numbered and described, and what is owed to its sender for it.
+//! Receives one SSRC: packets are checked, numbered and described; reports and NACKs to the sender are
+//! prepared.
 
 use crate::clock::{NtpTime, duration_ticks};
 use crate::codec::{Codec, DependencyReader, Descriptor, describe};
@@ -14,7 +15,7 @@ use crate::rtp::{Header, SequenceUnwrapper, Ssrc};
 use rtcp::reception_report::ReceptionReport;
 use std::time::{Duration, Instant};
 
-/// Takes in what one SSRC brings, and knows what its sender is owed in reports and repairs.
+/// Receives the packets of one SSRC, and keeps the state for reports and NACKs to its sender.
 #[derive(Debug)]
 pub(crate) struct Intake {
     pub(crate) ssrc: Ssrc,
@@ -26,11 +27,11 @@ pub(crate) struct Intake {
     dependency: DependencyReader,
     /// After an implausible sequence number: the one that would confirm a restart (RFC 3550 A.1).
     restart_at: Option<u16>,
-    /// How long after its NACK the last retransmission came.
+    /// The time from NACK to arrival of the last retransmission.
     repair_delay: Option<Duration>,
 }
 
-/// The media of one packet, freed of its RTX wrapping and padding.
+/// The media of one packet, without RTX encapsulation and padding.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Media<'a> {
     pub(crate) header: Header,
@@ -43,7 +44,7 @@ pub(crate) struct Media<'a> {
 }
 
 impl Intake {
-    /// Begins, and with it the stream, with the first packet's header.
+    /// Creates the intake and its stream from the first packet's header.
     pub(crate) fn new(
         codec: Codec,
         clock_rate: u32,
@@ -68,7 +69,7 @@ impl Intake {
         (intake, Stream::new(codec.kind(), source, sequence, header.timestamp, now))
     }
 
-    /// A measure of the round trip for senders that give no better one.
+    /// Takes the time of the last repair: a round-trip estimate for senders without a better one.
     pub(crate) fn take_repair_delay(&mut self) -> Option<Duration> {
         self.repair_delay.take()
     }
@@ -77,7 +78,7 @@ impl Intake {
         self.clock_rate
     }
 
-    /// False if it comes too soon after the last one; then it changes nothing.
+    /// `false` if the report comes too soon after the last one and is ignored.
     pub(crate) fn sender_report(&mut self, ntp: NtpTime, now: Instant) -> bool {
         self.reception.sender_report(ntp, now)
     }
@@ -86,7 +87,7 @@ impl Intake {
         self.reception.report(now)
     }
 
-    /// Takes a packet in: numbered, checked, described and stored. `None` if nobody is to see it (counted).
+    /// Numbers, checks, describes and stores a packet. `None` if the packet is dropped (counted).
     pub(crate) fn receive(
         &mut self,
         stream: &mut Stream,
@@ -124,7 +125,8 @@ impl Intake {
         Some(stream.store(packet, self.content(media), now))
     }
 
-    /// The extended sequence number. A jump too far to be loss is believed only when the next packet follows it.
+    /// The extended sequence number. A jump too far to be loss is accepted only when the next packet
+    /// continues it (RFC 3550 A.1).
     fn number(
         &mut self,
         stream: &mut Stream,
@@ -150,7 +152,8 @@ impl Intake {
         self.unwrapper.highest()
     }
 
-    /// Media time that leaves arrival time behind means that the sender began anew.
+    /// A timestamp that differs too much from arrival time means that the sender restarted: a new source
+    /// begins.
     fn note_time(
         &mut self,
         stream: &mut Stream,
@@ -187,14 +190,14 @@ impl Intake {
         descriptor
     }
 
-    /// What is kept of a packet. Receivers want dependency descriptors of AV1 alone.
+    /// The bytes to store of a packet. Dependency descriptors are forwarded for AV1 only.
     fn content<'a>(&self, media: &Media<'a>) -> Content<'a> {
         let dependency = media.dependency.filter(|_| self.codec == Codec::Av1).unwrap_or_default();
         Content { payload: media.payload, dependency }
     }
 }
 
-/// Retransmissions come as a stream of their own, which is owed reports too.
+/// The SSRC of the retransmissions (RFC 4588), which needs receiver reports too.
 #[derive(Debug)]
 pub(crate) struct RtxStream {
     pub(crate) ssrc: Ssrc,
@@ -230,5 +233,6 @@ pub(crate) fn next_life(source: Source) -> Source {
 /// RFC 3550 A.1.
 const MAX_DROPOUT: i16 = 3_000;
 const MAX_MISORDER: i16 = 1_000;
-/// Muted senders may stop their clock for a while, capture hiccups take seconds; a new clock is off by anything.
+/// Muted senders may stop their clock for a while, and capture may stall for seconds; the offset of a new
+/// clock is arbitrary.
 const MAX_TIME_JUMP_SECONDS: u32 = 10;
