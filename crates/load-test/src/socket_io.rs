@@ -127,7 +127,7 @@ async fn serve(mut wire: Wire, mut requests: mpsc::Receiver<Request>, events: mp
                         // The caller may have stopped waiting.
                         pending.remove(&id).map(|reply| reply.send(data));
                     }
-                    // The queue of events is full or closed: the peer does not read any more, so disconnect.
+                    // The queue of events is full or closed: the peer has stopped reading, so disconnect.
                     Ok(Packet::Event(event)) => if events.try_send(event).is_err() { return },
                     Ok(Packet::Open | Packet::Ping | Packet::Connected | Packet::Ignored) => {}
                     Ok(Packet::Refused(_) | Packet::Closed) | Err(_) => return,

@@ -1,4 +1,4 @@
-//! What the caller chooses: the SFU's configuration and the options of control calls.
+//! The SFU's configuration and the options of control calls.
 
 use crate::dtls::Certificate;
 use crate::id::ProducerId;
@@ -14,7 +14,7 @@ pub struct Config {
     pub candidates: Vec<SocketAddr>,
     /// The DTLS identity that all transports share.
     pub certificate: Certificate,
-    /// This instance's name among those that share routers.
+    /// This instance's number among the SFUs that share routers.
     pub shard: ShardId,
     /// Bitrate limit, in bit/s, announced by REMB to a sender without transport-wide congestion control.
     pub remb_cap: u64,
@@ -40,7 +40,7 @@ impl Config {
     }
 }
 
-/// Which way media flows on a transport, as its client sees it.
+/// The direction of media on a transport, from the client's view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
@@ -74,7 +74,7 @@ pub struct ConsumeOptions {
     pub preferred_layers: Option<Layers>,
 }
 
-/// What the receiving client needs to know of a new consumer.
+/// The parameters of a new consumer, for the receiving client.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConsumerParameters {
     pub kind: MediaKind,
@@ -91,7 +91,7 @@ pub struct DataProduceOptions {
     pub protocol: String,
 }
 
-/// What the receiving client needs to know of a new data consumer.
+/// The parameters of a new data consumer, for the receiving client.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DataConsumerParameters {
     pub sctp_stream_parameters: SctpStreamParameters,

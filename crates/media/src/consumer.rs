@@ -42,14 +42,14 @@ pub(crate) struct Consumer {
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) media: SendStream,
-    /// With the next sequence number; boxed, because few packets are sent again.
+    /// The RTX stream and its next sequence number; boxed, because few packets are retransmitted.
     pub(crate) rtx: Option<Box<(SendStream, u16)>>,
     pub(crate) packets: u32,
     /// Payload octets.
     pub(crate) octets: u32,
 }
 
-/// Where the consumer's stream stands.
+/// The state of the consumer's stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
     Paused,
@@ -60,7 +60,7 @@ enum Flow {
     Flowing(Source),
 }
 
-/// What becomes of a packet offered to a consumer.
+/// The decision about a packet offered to a consumer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Offer {
     Ignore,
@@ -89,7 +89,7 @@ pub(crate) struct Rewrite {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Taken {
     pub(crate) rewrite: Rewrite,
-    /// As it will go out, without padding and before sealing, in bytes.
+    /// Bytes of the outgoing packet, without padding and before sealing.
     pub(crate) size: u16,
 }
 
@@ -339,7 +339,7 @@ fn fill(slot: Slot) -> Offer {
     }
 }
 
-/// How a consumer begins.
+/// The initial state of a consumer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Start {
     pub(crate) paused: bool,

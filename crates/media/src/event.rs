@@ -20,7 +20,7 @@ pub enum Input<'a> {
     Timeout,
 }
 
-/// What the SFU asks of the shell, apart from media packets (see [`crate::Sfu::seal_due`]).
+/// What the shell must do for the SFU, apart from sending media packets (see [`crate::Sfu::seal_due`]).
 #[derive(Debug)]
 pub enum Output {
     /// Send this datagram.
@@ -48,7 +48,7 @@ pub enum Event {
         ice: IceState,
         dtls: DtlsState,
     },
-    /// The transport is gone, and with it everything on it.
+    /// The transport was removed, with everything on it.
     TransportClosed {
         transport: TransportId,
         reason: TransportCloseReason,

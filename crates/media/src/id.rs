@@ -27,7 +27,7 @@ macro_rules! id {
 }
 
 id!(
-    /// One call's media; the call record knows it as `webrtcRoomId`.
+    /// One call's media; `webrtcRoomId` in the call record.
     RouterId
 );
 id!(

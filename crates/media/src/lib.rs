@@ -3,8 +3,8 @@
 //!
 //! Input is passed by control calls and [`Sfu::handle_input`]. Output is taken from [`Sfu::seal_due`] for
 //! media packets and from [`Sfu::poll_output`] for everything else. After each input (or each batch of
-//! datagrams) the shell seals what is due, then polls until [`Output::Timeout`], which says when to come
-//! back.
+//! datagrams) the shell seals what is due, then polls until [`Output::Timeout`], which says when to call
+//! next.
 
 mod batch;
 mod clock;

@@ -32,7 +32,7 @@ struct Missing {
 #[must_use]
 pub(crate) enum Outlook {
     Repairable,
-    /// Packets were given up since the last poll: decoding can go on only from a key frame.
+    /// Packets were given up since the last poll: decoding can continue only from a key frame.
     KeyFrameNeeded,
 }
 

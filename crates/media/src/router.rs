@@ -94,7 +94,7 @@ pub(crate) struct Outbox {
     pub(crate) relays: VecDeque<(ShardId, Relay)>,
     /// Transports whose timers may have changed.
     pub(crate) touched: Vec<TransportAddress>,
-    /// Tuples that no longer lead to their transports.
+    /// Tuples whose mapping to a transport must be removed.
     pub(crate) forgotten_tuples: Vec<(Tuple, TransportAddress)>,
     pub(crate) forgotten_usernames: Vec<String>,
     /// Objects that were removed and whose ids must be forgotten.

@@ -26,7 +26,7 @@ pub(crate) fn workload() -> Result<()> {
     Ok(())
 }
 
-/// `callgrind` is told to count inside the function of this name.
+/// `callgrind` counts inside the function of this name.
 #[inline(never)]
 fn measured(call: &mut InProcessCall, bursts: &mut [Burst]) {
     call.forward(bursts, INTERVAL);

@@ -245,7 +245,7 @@ mod tests {
         let first = arrival(LOW, 1_000, 50_000, 7, start);
         numbering.start(&first, None, None);
         assert_eq!(outgoing(numbering.take(&first)), Some(500));
-        // One second later by both clocks, the high layer starts at quite other numbers.
+        // One second later by both clocks, the high layer starts with very different numbers.
         let low = SenderClock { ntp: NtpTime(10 << 32), timestamp: 50_000, rate: 90_000 };
         let high = SenderClock { ntp: NtpTime(11 << 32), timestamp: 4_000_000_000, rate: 90_000 };
         let key = arrival(HIGH, 9_000, 4_000_000_000, 300, start + Duration::from_millis(1_040));

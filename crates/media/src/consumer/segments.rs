@@ -130,7 +130,7 @@ impl Segments {
         current.chain(past)
     }
 
-    /// Ends the current segment at `end` and goes on with `next`.
+    /// Ends the current segment at `end` and makes `next` the current one.
     fn replace(&mut self, next: Segment, end: u64) {
         let Some(mut ended) = self.current.replace(next) else { return };
         ended.end = end.max(ended.start);

@@ -17,18 +17,18 @@ pub(crate) struct SentPackets {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Record {
-    /// Low 32 bits of the extended sequence number it went out with.
+    /// Low 32 bits of the outgoing extended sequence number.
     pub(crate) outgoing: u32,
-    /// Low 32 bits of the extended sequence number it came in with.
+    /// Low 32 bits of the incoming extended sequence number.
     pub(crate) incoming: u32,
-    /// When it was last sent, in 2^-18 s: abs-send-time with a wider range.
+    /// Time of the last sending in units of 2^-18 s, as in abs-send-time but with 32 bits.
     pub(crate) sent: u32,
     /// Transport-wide sequence number at the first sending.
     pub(crate) transport_sequence: u16,
     pub(crate) segment: SegmentId,
     /// The marker is set for this consumer, even if the producer did not set it.
     pub(crate) ends_picture: bool,
-    /// Bytes of padding that it was sealed with.
+    /// Bytes of padding that the packet was sealed with.
     pub(crate) padding: u8,
     pub(crate) retransmissions: u8,
 }

@@ -57,5 +57,5 @@ impl Profile {
     }
 }
 
-/// What the library puts into its ClientHello; no WebRTC server looks at it.
+/// The server name in the library's ClientHello; WebRTC peers ignore it.
 const SERVER_NAME: &str = "webrtc";

@@ -22,7 +22,7 @@ pub(crate) struct IceLite {
 /// The result of handling a datagram that was not dropped.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Handled {
-    /// To be sent back on the tuple that the datagram came on.
+    /// The reply to send on the tuple of the datagram.
     pub reply: Option<Bytes>,
     pub outcome: Outcome,
     pub changes: Changes,
@@ -38,7 +38,7 @@ pub(crate) enum Outcome {
     Rejected(Rejection),
 }
 
-/// What a datagram or the passing of time changed.
+/// The changes made by a datagram or a timeout.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
     /// [`IceLite::state`] changed.
@@ -128,7 +128,7 @@ impl IceLite {
         self.accepted(username_fragment).is_some()
     }
 
-    /// Where to send; `None` while there is no consent to send anywhere.
+    /// The tuple to send on; `None` while there is no consent to send (RFC 7675).
     pub(crate) fn selected(&self) -> Option<&Tuple> {
         match &self.selection {
             Selection::Provisional(tuple) | Selection::Nominated(tuple) => Some(tuple),
@@ -229,7 +229,7 @@ impl ValidTuple {
 enum Selection {
     /// No check has been valid yet.
     Never,
-    /// In use because it is valid, not because the client chose it.
+    /// In use because the tuple is valid, though the client has not nominated it.
     Provisional(Tuple),
     Nominated(Tuple),
     /// No tuple has a valid check within its lifetime.

@@ -86,7 +86,7 @@ pub(super) struct Request {
     covered: usize,
 }
 
-/// What an authenticated check asks for.
+/// The contents of an authenticated check.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Check {
     pub(super) use_candidate: bool,
@@ -130,7 +130,7 @@ impl Request {
             .map_err(|_| IceError::BadIntegrity)
     }
 
-    /// What the request asks for. Only meaningful after [`Self::authenticate`].
+    /// The contents of the request. Only meaningful after [`Self::authenticate`].
     pub(super) fn check(&self) -> Result<Check, Rejection> {
         let unknown: Vec<u16> = self
             .covered()

@@ -102,8 +102,8 @@ pub fn producer_mapping(
     Ok(RtpMapping { codecs, encodings })
 }
 
-/// What consumers of this producer are derived from: the router's payload types and extension ids, the producer's own
-/// codec parameters (so that `sprop-stereo` and the like survive) and mapped SSRCs.
+/// The parameters from which consumers of this producer are derived: the router's payload types and extension
+/// ids, the producer's own codec parameters (so that `sprop-stereo` and the like survive) and mapped SSRCs.
 pub fn consumable_parameters(
     kind: MediaKind,
     rtp_parameters: &RtpParameters,

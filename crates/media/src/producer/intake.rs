@@ -39,7 +39,7 @@ pub(crate) struct Media<'a> {
     /// Value of the dependency descriptor extension.
     pub(crate) dependency: Option<&'a [u8]>,
     pub(crate) carried: Carried,
-    /// It came as a retransmission (RFC 4588).
+    /// The packet was received as a retransmission (RFC 4588).
     pub(crate) recovered: bool,
 }
 

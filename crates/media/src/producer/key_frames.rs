@@ -16,7 +16,7 @@ impl KeyFrameRequests {
         self.awaited = true;
     }
 
-    /// The first packet of a key frame arrived: nobody waits any longer.
+    /// The first packet of a key frame arrived: no consumer waits for one.
     pub(crate) fn satisfied(&mut self) {
         self.awaited = false;
     }

@@ -70,7 +70,7 @@ impl Header {
         }
     }
 
-    /// Where the payload of a decrypted packet lies, without RTP padding. Empty for a padding-only packet;
+    /// The range of a decrypted packet's payload, without RTP padding. Empty for a padding-only packet;
     /// `None` if the padding count is zero or larger than the payload (RFC 3550 §5.1).
     pub(crate) fn payload_range(&self, plaintext_packet: &[u8]) -> Option<Range<usize>> {
         let body = plaintext_packet.get(self.len..)?;

@@ -97,7 +97,7 @@ impl Outbound {
     /// Seals a retransmission under the index that it was first sent with.
     ///
     /// **The caller guarantees that header and payload are byte for byte those sealed before.** A different
-    /// plaintext under the same nonce reveals key material (RFC 7714 §10.1); a retransmission that differs
+    /// plaintext under the same nonce gives the peer's keys away; a retransmission that differs
     /// (RFC 4588, or a changed header extension) needs a sequence number of its own.
     pub(crate) fn reseal_identical(
         &self,

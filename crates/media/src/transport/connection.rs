@@ -150,7 +150,7 @@ impl Transport {
         }
     }
 
-    /// Removes username fragments that ICE does not accept any more.
+    /// Removes username fragments that the ICE agent has stopped accepting.
     fn retire_usernames(&mut self, ctx: &mut Context<'_>) {
         let retired = self.usernames.extract_if(.., |username| !self.ice.accepts(username));
         ctx.outbox.forgotten_usernames.extend(retired);

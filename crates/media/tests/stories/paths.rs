@@ -1,4 +1,4 @@
-//! Addresses change, networks restart, IP versions differ; media goes on.
+//! Addresses change, networks restart, IP versions differ; media continues.
 
 use crate::world::playback::Picture;
 use crate::world::track::Track;

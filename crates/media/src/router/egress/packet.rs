@@ -21,7 +21,7 @@ pub(super) struct Header<'a> {
 }
 
 impl<'a> Packet<'a> {
-    /// The packet to rewrite; `None` if it is not stored any more.
+    /// The packet to rewrite; `None` if the history has dropped it.
     pub(super) fn find(rewrite: &'a Rewrite, producer: &'a Producer) -> Option<Self> {
         let stream = producer.stream(rewrite.source).filter(|stream| stream.source == rewrite.source)?;
         let (stored, content) = stream.history.get(stream.extend(rewrite.record.incoming))?;
