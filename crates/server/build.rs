@@ -1,4 +1,5 @@
-//! The page is embedded if it has been built; Cargo has to look again when it appears or changes.
+//! The demo page is embedded if it has been built. Cargo must rebuild this crate when the page appears or
+//! changes.
 
 fn main() {
     println!("cargo::rerun-if-changed=../../web-demo/dist");

@@ -1,4 +1,4 @@
-//! The program on Linux: what there is to measure, and in which order.
+//! The program on Linux: makes the selected tables in order.
 
 mod bare;
 mod call;
@@ -62,7 +62,7 @@ fn measure(options: &Options) -> Result<()> {
 }
 
 fn print(table: &Table) {
-    // With nobody to read it, the file still tells.
+    // A closed output is no error: the JSON file still has the table.
     let _ = write!(std::io::stdout(), "{table}");
 }
 

@@ -1,11 +1,12 @@
-//! Measures what forwarding costs: the whole path and its parts, beside what they cannot cost less than on the same
-//! machine in the same run. Figures are printed and written, never judged: what a machine can do is not this
-//! program's business.
+//! Measures the cost of forwarding: the whole path and its parts, next to their floors, measured on the same
+//! machine in the same run. The program prints and writes figures and does not judge them, because they
+//! depend on the machine.
 
 #[cfg(target_os = "linux")]
 mod linux;
 
-/// The server's, so that its memory is told and not another allocator's. The test that counts allocations has its own.
+/// The same allocator as the server's, so that the memory table shows the server's memory. The test that
+/// counts allocations has its own allocator.
 #[cfg(all(target_os = "linux", not(test)))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -1,4 +1,4 @@
-//! The REST part of a call's life: people, a group of them, a call in it.
+//! The REST requests of a run: users, a group of them, a call in the group.
 
 use crate::cli::Options;
 use anyhow::{Context, Result, anyhow, bail};
@@ -18,7 +18,7 @@ pub(crate) struct Api {
     service_token: Option<String>,
 }
 
-/// Somebody signed in.
+/// A signed-in user.
 #[derive(Debug, Clone)]
 pub(crate) struct User {
     pub(crate) id: String,
@@ -48,7 +48,7 @@ impl Api {
         })
     }
 
-    /// Fails with advice when nothing answers.
+    /// Fails with advice if no server answers.
     pub(crate) async fn check_alive(&self) -> Result<()> {
         let health = self.client.get(self.base.join("/health/live")?).send().await;
         let advice = || format!("no Switchyard server answers at {}; `make run` starts one", self.base);
@@ -75,7 +75,7 @@ impl Api {
         call(self.client.get(self.base.join("/rtp-capabilities")?)).await
     }
 
-    /// A group with `owner` and `others` in it.
+    /// Creates a group with the members `owner` and `others`.
     pub(crate) async fn create_group(&self, name: &str, owner: &User, others: &[User]) -> Result<String> {
         let group = match &self.service_token {
             Some(service) => {
@@ -121,7 +121,7 @@ impl Api {
         call(self.request(Method::PATCH, &format!("/calls/{call_id}/end"), &owner.token)?).await.map(drop)
     }
 
-    /// Deletes the group, which ends its running call, so that a run leaves nothing behind.
+    /// Deletes the group, which ends its running call, so that a run leaves no data on the server.
     pub(crate) async fn delete_group(&self, group: &str, owner: &User) -> Result<()> {
         let token = self.service_token.as_ref().unwrap_or(&owner.token);
         call(self.request(Method::DELETE, &format!("/groups/{group}"), token)?).await.map(drop)
@@ -136,7 +136,8 @@ impl Api {
     }
 }
 
-/// The body of a successful answer (null if it has none), or the problem as an error.
+/// Sends a request. Returns the body of a successful answer (null if it has none), or the problem as an
+/// error.
 async fn call(request: RequestBuilder) -> Result<Value> {
     let response = request.send().await?;
     let (status, path) = (response.status(), response.url().path().to_owned());
@@ -154,7 +155,8 @@ async fn call(request: RequestBuilder) -> Result<Value> {
     }
 }
 
-/// Load is what rate limits are made to refuse.
+/// Advice on which server setting to raise: limits are meant to refuse load, so a load test needs higher
+/// ones.
 pub(crate) fn setting_to_raise(status: u16, code: &str) -> &'static str {
     match (status, code) {
         (429, _) | (_, "rate_limited") => {
@@ -168,7 +170,8 @@ pub(crate) fn setting_to_raise(status: u16, code: &str) -> &'static str {
 }
 
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// Peers sign in together and never ask again; a connection left open would be memory of the server's for nothing.
+/// Idle HTTP connections kept. Peers send no requests after sign-in, and idle connections would use the
+/// server's memory.
 const IDLE_CONNECTIONS: usize = 16;
 /// Longer than any run.
 const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3_600);

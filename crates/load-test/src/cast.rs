@@ -1,4 +1,4 @@
-//! The people of a run: signed in, in one group, with a call to join.
+//! The users of a run: signed in, in one group, with a call to join.
 
 use crate::api::{Api, User};
 use anyhow::{Context, Result};
@@ -13,7 +13,7 @@ pub(crate) struct Cast {
 }
 
 impl Cast {
-    /// A group of one, and its call.
+    /// Creates a group with one member, and its call.
     pub(crate) async fn gather(api: Api) -> Result<Self> {
         let owner = api.sign_in("Load test host").await?;
         let group = api.create_group("Load test", &owner, &[]).await?;
@@ -28,7 +28,7 @@ impl Cast {
         Ok(cast)
     }
 
-    /// Signs that many more people in and makes them members.
+    /// Signs in `count` more users and adds them to the group.
     pub(crate) async fn recruit(&mut self, count: usize) -> Result<Vec<User>> {
         let (api, owner, group) = (&self.api, &self.owner, &self.group);
         let recruit = |number| async move {
@@ -42,17 +42,17 @@ impl Cast {
         users.context("making members")
     }
 
-    /// Leaves nothing behind on the server.
+    /// Deletes the group, so that no data is left on the server.
     pub(crate) async fn dismiss(self) -> Result<()> {
         self.api.delete_group(&self.group, &self.owner).await
     }
 }
 
-/// The first `count` people of any run.
+/// Signs in the first `count` users, the same in every run.
 pub(crate) async fn sign_in(api: &Api, count: usize) -> Result<Vec<User>> {
     let sign_in = |number| async move { api.sign_in(&format!("Load test {number}")).await };
     stream::iter(1..=count).map(sign_in).buffered(CONCURRENT_REQUESTS).try_collect().await
 }
 
-/// At a time.
+/// Requests at the same time.
 const CONCURRENT_REQUESTS: usize = 16;

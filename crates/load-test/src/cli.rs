@@ -1,4 +1,4 @@
-//! The command line: what load to put on which server.
+//! The command line: which load for which server.
 
 use crate::codec::VideoCodec;
 use crate::ramp::Rate;
@@ -11,36 +11,38 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Drives a running Switchyard server with headless peers and reports what it cost and how it felt.
+/// Loads a running Switchyard server with headless peers. Reports the server's costs and the quality that
+/// peers see.
 #[derive(Debug, Clone, Parser)]
 #[command(version)]
 pub(crate) struct Options {
-    /// Without a command, a scenario with media.
+    /// Without a command, runs a scenario with media.
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
-    /// Who takes part, and what they do.
+    /// Which peers take part, and what each sends and receives.
     #[arg(long, value_enum, default_value = "webinar")]
     pub(crate) scenario: Scenario,
     /// Members of a meeting or audio room; receivers of the other scenarios [default: 200 in a webinar, 12 in a
     /// meeting, 50 in an audio room, 50 with churn, 20 behind a lossy uplink].
     #[arg(long)]
     pub(crate) peers: Option<usize>,
-    /// Peers that only send, where not everybody does.
+    /// Peers that only send, in scenarios in which not every peer sends.
     #[arg(long, default_value_t = 1)]
     pub(crate) publishers: usize,
     /// Videos that each member of a meeting watches at most.
     #[arg(long, default_value_t = 9)]
     pub(crate) watch: usize,
-    /// Peers that come, and as many that go, while churn is measured, such as 5/s.
+    /// Rate at which peers join, and as many leave, while churn is measured, such as 5/s.
     #[arg(long, default_value = "5/s")]
     pub(crate) churn_rate: Rate,
     /// Share of their own packets that publishers behind a lossy uplink lose, 0 to 1.
     #[arg(long, default_value_t = 0.05)]
     pub(crate) loss: f64,
-    /// Seconds of measuring, once all peers are connected.
+    /// Seconds to measure, after all peers are connected.
     #[arg(long, default_value_t = 20)]
     pub(crate) seconds: u64,
-    /// Peers that join in a second, such as 10/s [default: as fast as the server lets them; 50/s with --find-limit].
+    /// Rate at which peers join, such as 10/s [default: as fast as the server allows; 50/s with
+    /// --find-limit].
     #[arg(long)]
     pub(crate) ramp: Option<Rate>,
     #[command(flatten)]
@@ -59,16 +61,17 @@ pub(crate) struct Options {
 
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Command {
-    /// Call control alone: creates, joins, telling many sockets, and what a waiting socket costs.
+    /// Call control alone: creating and joining calls, announcing a call to many sockets, and memory per idle
+    /// socket.
     Control(ControlOptions),
 }
 
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct ControlOptions {
-    /// Calls to create and join, each in a group of its own.
+    /// Calls to create and join, each in its own group.
     #[arg(long, default_value_t = 500)]
     pub(crate) groups: usize,
-    /// Sockets that wait and are told of a call.
+    /// Idle sockets to which calls are announced.
     #[arg(long, default_value_t = 500)]
     pub(crate) sockets: usize,
 }
@@ -82,33 +85,33 @@ pub(crate) struct LimitOptions {
     /// Peers added between two measurements.
     #[arg(long, default_value_t = 50)]
     pub(crate) step: usize,
-    /// Seconds of measuring at each step.
+    /// Seconds to measure at each step.
     #[arg(long, default_value_t = 5)]
     pub(crate) hold: u64,
-    /// Where to stop if the server does not.
+    /// Stop at this number of peers, even if the limit is not found.
     #[arg(long, default_value_t = 5_000)]
     pub(crate) max_peers: usize,
 }
 
-/// The shape of each publisher's media.
+/// The properties of each publisher's media.
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "Media")]
 pub(crate) struct VideoArguments {
     #[arg(long, value_enum, default_value = "vp8")]
     pub(crate) codec: VideoCodec,
-    /// Bits per second of RTP payload: encoded frames, filled up with bytes that decoders ignore.
+    /// Bits per second of RTP payload: encoded frames, padded with bytes that decoders ignore.
     #[arg(long, default_value_t = 1_500_000)]
     pub(crate) video_bitrate: u64,
     /// Bytes of RTP payload per video packet.
     #[arg(long, default_value_t = 1_150)]
     pub(crate) packet_size: usize,
-    /// Frames per second; a frame's packets leave together.
+    /// Frames per second; a frame's packets are sent together.
     #[arg(long, default_value_t = 30)]
     pub(crate) fps: u32,
-    /// Milliseconds that frames and audio packets leave late, at most.
+    /// Maximum random delay of frames and audio packets, in milliseconds.
     #[arg(long, default_value_t = 2)]
     pub(crate) jitter_ms: u64,
-    /// Repeats jitter, losses and identifiers.
+    /// Random seed: the same seed gives the same jitter, losses and identifiers.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
 }
@@ -116,10 +119,12 @@ pub(crate) struct VideoArguments {
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "Receiving")]
 pub(crate) struct ReceivingArguments {
-    /// Receivers offer no transport-wide congestion control, so they get no such numbers and send no such feedback.
+    /// Receivers do not offer transport-wide congestion control: they get no transport-wide sequence numbers
+    /// and send no such feedback.
     #[arg(long)]
     pub(crate) no_transport_cc: bool,
-    /// Milliseconds between two transport-wide feedbacks; libwebrtc begins with 100 and keeps between 50 and 250.
+    /// Interval of transport-wide feedback in milliseconds; libwebrtc starts with 100 and stays between 50
+    /// and 250.
     #[arg(long, default_value_t = 100)]
     pub(crate) feedback_ms: u64,
     /// Share of received packets whose authentication is checked, 0.001 to 1.
@@ -130,10 +135,10 @@ pub(crate) struct ReceivingArguments {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Load generator")]
 pub(crate) struct GeneratorArguments {
-    /// Processes that peers are spread over.
+    /// Number of processes among which peers are divided.
     #[arg(long, default_value_t = 1)]
     pub(crate) processes: usize,
-    /// Threads that drive transports, in each process [default: one for each core that the generator has].
+    /// Threads per process that drive transports [default: one per core of the generator].
     #[arg(long)]
     pub(crate) threads: Option<usize>,
     /// While measuring, keep the server on one core of this machine and the generator on the others.
@@ -146,19 +151,20 @@ pub(crate) struct GeneratorArguments {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct ServerArguments {
-    /// The server.
+    /// Base URL of the server.
     #[arg(long, default_value = "http://127.0.0.1:3000")]
     pub(crate) url: Url,
-    /// Allow a server that is not on this machine: make sure that its owner agrees.
+    /// Allow a server on another machine. Make sure that its owner agrees.
     #[arg(long)]
     pub(crate) allow_remote: bool,
-    /// The server's process, for its CPU and memory; found by its listening port if not given.
+    /// Process id of the server, to measure its CPU time and memory; found by its listening port if not
+    /// given.
     #[arg(long)]
     pub(crate) server_pid: Option<u32>,
-    /// The server's JWT_SECRET, to sign tokens with when it has no dev sign-in.
+    /// The server's JWT_SECRET, to sign tokens if the server has no sign-in by name.
     #[arg(long, env = "LOAD_TEST_TOKEN_SECRET", hide_env_values = true)]
     pub(crate) token_secret: Option<String>,
-    /// The server's SERVICE_TOKEN, to make the group with when users may not.
+    /// The server's SERVICE_TOKEN, to create the group if users may not.
     #[arg(long, env = "LOAD_TEST_SERVICE_TOKEN", hide_env_values = true)]
     pub(crate) service_token: Option<String>,
 }
@@ -169,13 +175,13 @@ pub(crate) struct OutputArguments {
     /// Print the report as JSON.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Write the report as a page that needs no other file.
+    /// Write the report as a self-contained HTML page.
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
 }
 
 impl Options {
-    /// Refuses what cannot be measured, and load on machines that nobody said yes for.
+    /// Refuses options that cannot be measured, and remote servers without --allow-remote.
     pub(crate) fn check(&self) -> Result<()> {
         ensure!(self.peers() > 0, "--peers must be at least 1");
         ensure!(self.publishers > 0, "--publishers must be at least 1");
@@ -214,7 +220,7 @@ impl Options {
         Duration::from_millis(self.receiving.feedback_ms)
     }
 
-    /// What the publisher with this number sends.
+    /// The media of the publisher with this number.
     pub(crate) fn send_options(&self, number: u64) -> SendOptions {
         let VideoArguments { codec, video_bitrate: bitrate, packet_size, fps, jitter_ms, seed } = self.video;
         SendOptions {

@@ -1,4 +1,4 @@
-//! The encoded media that publishers loop (`clips/generate.py` makes it).
+//! The encoded media that publishers send in a loop (created by `clips/generate.py`).
 
 use crate::codec::VideoCodec;
 
@@ -31,7 +31,7 @@ impl Clip {
         (self.frames.get(index).copied().unwrap_or_default(), index == 0)
     }
 
-    /// Goes on from the key frame.
+    /// Continues with the key frame.
     pub(crate) fn restart(&mut self) {
         self.next = 0;
     }

@@ -1,7 +1,8 @@
-//! RTP payload formats: encoded frames into packets, filled up to a bit rate with bytes that decoders ignore.
+//! RTP payload formats: encoded frames are split into packets, and padded to a bit rate with bytes that
+//! decoders ignore.
 //!
-//! The clips are small, so a frame is filled to the size that the bit rate allows. The filling lies where the codec
-//! has room for bytes without meaning, and ends with the frame's [`Stamp`]:
+//! The clips are small, so a frame is padded to the size that the bit rate allows. The padding is placed
+//! where the codec allows meaningless bytes, and ends with the frame's [`Stamp`]:
 //!
 //! | codec | the room |
 //! |---|---|
@@ -21,7 +22,7 @@ use crate::stamp::Stamp;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-/// What publishers send as video.
+/// The codecs of publishers' video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum VideoCodec {
     Vp8,
@@ -30,7 +31,7 @@ pub(crate) enum VideoCodec {
     Av1,
 }
 
-/// The payloads of one frame in a buffer that is used again and again.
+/// The payloads of one frame, in a reused buffer.
 #[derive(Debug, Default)]
 pub(crate) struct Payloads {
     bytes: Vec<u8>,
@@ -42,20 +43,20 @@ pub(crate) struct Payloads {
 pub(crate) struct Frame<'a> {
     pub(crate) encoded: &'a [u8],
     pub(crate) is_key: bool,
-    /// Packets that the bit rate allows; more are made if the frame is larger.
+    /// The number of packets that the bit rate allows; a larger frame takes more.
     pub(crate) packets: usize,
     pub(crate) stamp: Stamp,
 }
 
-/// Cuts frames of one stream.
+/// Splits the frames of one stream into packets.
 #[derive(Debug)]
 pub(crate) struct Packetizer {
     codec: VideoCodec,
     /// Bytes of every payload, except where a frame's NAL units or OBUs end.
     packet_size: usize,
-    /// Counts frames, modulo 2^15.
+    /// Frame number modulo 2^15.
     picture_id: u16,
-    /// The filled frame.
+    /// The padded frame.
     scratch: Vec<u8>,
 }
 
@@ -141,7 +142,7 @@ impl VideoCodec {
         [media, rtx]
     }
 
-    /// Finds the stamp in the last payload of a frame.
+    /// Reads the stamp from the last payload of a frame.
     pub(crate) fn stamp(self, payload: &[u8]) -> Option<Stamp> {
         let behind = match self {
             Self::Vp8 => 0,
@@ -152,7 +153,7 @@ impl VideoCodec {
         stamp_before(payload, behind)
     }
 
-    /// By the MIME type that signaling gives.
+    /// The codec with this MIME type, as signaling names it.
     pub(crate) fn from_mime_type(mime_type: &str) -> Option<Self> {
         let (_, name) = mime_type.split_once('/')?;
         Self::from_str(name, true).ok()
@@ -208,7 +209,7 @@ pub(crate) mod tests {
         payloads.iter().map(<[u8]>::to_vec).collect()
     }
 
-    /// Noise in the clip's framing of the codec.
+    /// A frame of random bytes, in the codec's framing as in the clips.
     fn frame_of(codec: VideoCodec, length: usize) -> Vec<u8> {
         let body: Vec<u8> = (0..length).map(|index| (index * 31 % 251) as u8).collect();
         match codec {

@@ -1,4 +1,4 @@
-//! The scenario without media: what call control takes per second, how fast it tells, what a waiting socket costs.
+//! The scenario without media: requests per second, the time to announce a call, and memory per idle socket.
 
 use crate::api::{Api, User};
 use crate::cast::sign_in;
@@ -20,11 +20,11 @@ pub(crate) struct ControlReport {
     creates: Rate,
     joins: Rate,
     sockets: usize,
-    /// From asking for a call until each member's socket was told of it.
+    /// From the request to create a call until each member's socket received the announcement.
     told_ms: Option<Spread>,
-    /// From the first socket that was told until each was.
+    /// From the first socket's announcement until each socket's.
     fan_out_ms: Option<Spread>,
-    /// Resident memory that each waiting socket added to the server; absent if its process cannot be seen.
+    /// Resident memory of the server per idle socket, in KiB; absent if the server's process is not visible.
     idle_socket_kib: Option<f64>,
 }
 
@@ -34,7 +34,7 @@ struct Rate {
     latency_ms: Option<Spread>,
 }
 
-/// Measures, and leaves nothing behind on the server.
+/// Runs the measurements, and deletes everything that it created on the server.
 pub(crate) async fn run(options: &Options, sizes: &ControlOptions) -> Result<ControlReport> {
     ensure!(sizes.groups > 0 && sizes.sockets > 0, "--groups and --sockets must be at least 1");
     let api = Api::new(options)?;
@@ -68,7 +68,7 @@ pub(crate) async fn run(options: &Options, sizes: &ControlOptions) -> Result<Con
     })
 }
 
-/// One call in each of many groups, and somebody to join each.
+/// Creates one call in each of many groups, and joins each with another user.
 async fn records(api: &Api, users: &[User], groups: usize) -> Result<(Rate, Rate)> {
     let pair = |index: usize| (&users[index % users.len()], &users[(index + 1) % users.len()]);
     let make = |index| async move {
@@ -98,7 +98,7 @@ async fn records(api: &Api, users: &[User], groups: usize) -> Result<(Rate, Rate
     Ok((creates, joins))
 }
 
-/// Does it to all items, some at a time.
+/// Calls `act` for all items, up to [`CONCURRENT`] at the same time, and measures the rate.
 async fn paced<I, T, F>(items: impl Iterator<Item = I>, act: impl Fn(I) -> F) -> Result<(Vec<T>, Rate)>
 where
     F: Future<Output = Result<(T, Duration)>>,
@@ -118,8 +118,8 @@ async fn listen(options: &Options, members: &[User]) -> Result<Vec<SocketIo>> {
     stream::iter(members).map(connect).buffered(CONCURRENT).try_collect().await
 }
 
-/// Starts calls in the group, one after another, and times when each socket hears of it: since it was asked for, and
-/// since the first socket heard.
+/// Creates calls in the group, one after another, and measures when each socket receives the announcement:
+/// since the request, and since the first socket's.
 async fn announce(
     api: &Api,
     owner: &User,
@@ -170,7 +170,7 @@ fn tail(spread: Option<&Spread>) -> String {
     })
 }
 
-/// Requests under way at a time.
+/// Requests at the same time.
 const CONCURRENT: usize = 16;
 const ANNOUNCEMENTS: usize = 20;
 const SETTLE: Duration = Duration::from_secs(1);

@@ -1,7 +1,7 @@
-//! The peers that one process runs: engines for their media, a task each for their signaling.
+//! The peers in one process: engines for their media, and one task per peer for signaling.
 //!
-//! A crew takes orders and gives notes, both plain data, so that it runs in this process or at the other end of a
-//! child's standard input and output ([`crate::crews`]).
+//! A crew receives orders and sends notes. Both are plain data, so a crew can run in this process, or in a
+//! child process connected by its standard input and output ([`crate::crews`]).
 
 use crate::cli::Options;
 use crate::engine::{Engine, LinkId};
@@ -21,27 +21,27 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-/// What a crew has to know before its first order.
+/// The configuration of a crew, sent before the first order.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Briefing {
     pub(crate) call_id: String,
     pub(crate) rtp_capabilities: Value,
-    /// Threads that drive transports, each on the core it names if it names one.
+    /// One entry per engine thread: the core to pin it to, if any.
     pub(crate) engines: Vec<Option<usize>>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Order {
     Admit(PeerSpec),
-    /// One peer leaves, by its number.
+    /// The peer with this number leaves.
     Dismiss(u64),
-    /// Everybody leaves.
+    /// All peers leave.
     Stop,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct PeerSpec {
-    /// Unlike any other of the run.
+    /// Unique in the run.
     pub(crate) number: u64,
     pub(crate) token: String,
     pub(crate) publishes: bool,
@@ -50,16 +50,16 @@ pub(crate) struct PeerSpec {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Note {
-    /// This long after a peer asked to join.
+    /// The time between a peer's request to join and a milestone.
     Reached {
         milestone: Milestone,
         micros: u64,
     },
-    /// A peer ended before it was told to, and why.
+    /// A peer ended without an order; the reason.
     Failed(String),
     Left,
     Counted(Tally),
-    /// Nobody is left, and everything is told.
+    /// All peers have left and all notes are sent.
     Done,
 }
 
@@ -67,9 +67,9 @@ pub(crate) enum Note {
 pub(crate) enum Milestone {
     /// `call:join` was answered.
     Joined,
-    /// Its transports are up.
+    /// The peer's transports are connected.
     Connected,
-    /// The first media packet came.
+    /// The first media packet arrived.
     FirstPacket,
 }
 
@@ -81,7 +81,7 @@ pub(crate) struct CrewContext {
     pub(crate) rtp_capabilities: Value,
     /// Videos that each peer watches at most; `None`: all.
     pub(crate) watch: Option<usize>,
-    /// Bounds how many join at a time.
+    /// Limits how many peers join at the same time.
     pub(crate) joining: Semaphore,
     engines: Vec<Engine>,
     peers: AtomicU64,
@@ -89,7 +89,7 @@ pub(crate) struct CrewContext {
     notes: mpsc::Sender<Note>,
 }
 
-/// Carries out orders until told to stop, or until nobody gives any.
+/// Carries out orders until [`Order::Stop`] or until the sender of orders is dropped.
 pub(crate) async fn run(
     options: Options,
     briefing: Briefing,
@@ -119,11 +119,11 @@ pub(crate) async fn run(
     }
     stops.clear();
     let _ = timeout(STOP_TIMEOUT, async { while peers.join_next().await.is_some() {} }).await;
-    // The engines tell what they counted last when the second turns.
+    // The engines send their last counts at the start of the next second.
     sleep(Duration::from_millis(1_100)).await;
     drop(context);
     let _ = timeout(STOP_TIMEOUT, forwarding).await;
-    // A collector that is gone needs no end.
+    // An error means that the collector is gone.
     let _ = notes.send(Note::Done).await;
     Ok(())
 }
@@ -164,7 +164,7 @@ impl CrewContext {
         })
     }
 
-    /// The engines take turns.
+    /// The engine for the next peer: each in turn.
     pub(crate) fn next_engine(&self) -> &Engine {
         let turn = self.peers.fetch_add(1, Ordering::Relaxed);
         &self.engines[turn as usize % self.engines.len()]
@@ -179,7 +179,7 @@ impl CrewContext {
     }
 
     pub(crate) async fn note(&self, note: Note) {
-        // Once nobody listens, the run is over.
+        // An error means that the run is over.
         let _ = self.notes.send(note).await;
     }
 }

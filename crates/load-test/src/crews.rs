@@ -15,7 +15,7 @@ pub(crate) struct Crews {
 }
 
 impl Crews {
-    /// One briefing for each crew.
+    /// Starts one crew per briefing.
     pub(crate) async fn start(options: &Options, briefings: Vec<Briefing>) -> Result<Self> {
         let (told, notes) = mpsc::channel(QUEUE);
         let mut crews = Self { orders: Vec::new(), notes, children: Vec::new() };
@@ -46,12 +46,12 @@ impl Crews {
 
     pub(crate) async fn stop(&self) {
         for orders in &self.orders {
-            // A crew that is gone has stopped.
+            // An error means that the crew has stopped already.
             let _ = orders.send(Order::Stop).await;
         }
     }
 
-    /// Processes that generate load.
+    /// Ids of the processes that generate load.
     pub(crate) fn pids(&self) -> Vec<u32> {
         let children = self.children.iter().filter_map(Child::id);
         children.chain(std::iter::once(std::process::id())).collect()
@@ -63,7 +63,8 @@ impl Crews {
     }
 }
 
-/// The other end of a child: orders come on standard input, notes go to standard output, a line each.
+/// Runs in the child process: reads orders from standard input and writes notes to standard output, one per
+/// line.
 pub(crate) async fn serve_parent(options: Options) -> Result<()> {
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let first = lines.next_line().await?.context("no briefing came")?;
@@ -121,7 +122,7 @@ async fn write_orders(mut input: ChildStdin, mut orders: mpsc::Receiver<Order>) 
     }
 }
 
-/// Ends with a note that it ended, also when the child dies.
+/// Forwards a child's notes. Sends [`Note::Done`] at the end, also if the child dies.
 async fn read_notes(output: impl AsyncRead + Unpin, notes: mpsc::Sender<Note>) {
     let mut lines = BufReader::new(output).lines();
     while let Ok(Some(line)) = lines.next_line().await {
@@ -130,7 +131,7 @@ async fn read_notes(output: impl AsyncRead + Unpin, notes: mpsc::Sender<Note>) {
             break;
         }
     }
-    // A collector that is gone needs no end.
+    // An error means that the collector is gone.
     let _ = notes.send(Note::Done).await;
 }
 

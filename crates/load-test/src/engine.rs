@@ -1,7 +1,8 @@
 //! One thread that drives many transports: epoll over their sockets, batched reads, and one queue of deadlines.
 //!
-//! Nothing is allocated, locked or woken per packet. Receiving sockets do not coalesce (no UDP_GRO), as browsers' do
-//! not, and arrivals are the kernel's receive times, so a busy generator does not look like a slow server.
+//! Nothing is allocated, locked or woken per packet. Like browsers' sockets, receiving sockets do not
+//! coalesce datagrams (no UDP_GRO). Arrival times are the kernel's receive timestamps, so delays in a busy
+//! generator are not attributed to the server.
 
 mod inbox;
 mod link;
@@ -38,15 +39,15 @@ pub(crate) struct Engine {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct LinkId(u64);
 
-/// What becomes of a new transport.
+/// Notifications about a new transport.
 pub(crate) struct Opened {
-    /// Media can flow.
+    /// Sent when the transport is connected.
     pub(crate) connected: oneshot::Receiver<()>,
-    /// The first media packet came.
+    /// Sent when the first media packet arrives, with its time.
     pub(crate) first_packet: oneshot::Receiver<Instant>,
 }
 
-/// What it needs to begin with.
+/// The parameters of a new transport.
 pub(crate) struct NewLink {
     pub(crate) options: TransportOptions,
     pub(crate) remote: SocketAddr,
@@ -75,7 +76,7 @@ enum Command {
 }
 
 impl Engine {
-    /// Starts the thread, on its own core if one is named; it hands over what it counted every second.
+    /// Starts the thread, pinned to a core if one is given. Every second it sends its counts.
     pub(crate) fn start(
         core: Option<usize>,
         identity: Identity,
@@ -112,7 +113,7 @@ impl Engine {
         self.command(Command::Unlisten { id, consumer })
     }
 
-    /// Says goodbye and forgets the transport.
+    /// Sends close_notify and removes the transport.
     pub(crate) async fn close(&self, id: LinkId) -> Result<()> {
         let (closed, done) = oneshot::channel();
         self.command(Command::Close { id, closed })?;
@@ -142,7 +143,7 @@ struct Running {
     deadlines: BTreeSet<(Instant, LinkId)>,
     inbox: Inbox,
     tally: Tally,
-    /// The second since 1970 that runs.
+    /// The current second since 1970.
     second: u64,
 }
 
@@ -170,7 +171,7 @@ impl Running {
 
     fn run(&mut self) {
         let mut events = [EpollEvent::empty(); MAX_EVENTS];
-        // The waker holds one handle here; when it is the only one, nobody can command any more.
+        // This thread holds one reference to the waker. If it is the only one, all handles are dropped.
         while Arc::strong_count(&self.waker) > 1 {
             let ready = self.epoll.wait(&mut events, self.wait_for()).unwrap_or(0);
             for event in &events[..ready] {
@@ -184,7 +185,7 @@ impl Running {
         }
     }
 
-    /// Until the next deadline, rounded up to the milliseconds that epoll counts in.
+    /// The time until the next deadline, rounded up to epoll's milliseconds.
     fn wait_for(&self) -> EpollTimeout {
         let next = self.deadlines.first().map(|(at, _)| at.saturating_duration_since(Instant::now()));
         let wait = next.map_or(LONGEST_WAIT, |wait| wait.min(LONGEST_WAIT));
@@ -193,7 +194,7 @@ impl Running {
     }
 
     fn obey(&mut self) {
-        // Whatever was written, every command is taken.
+        // The value does not matter: all commands are received anyway.
         let _ = self.waker.read();
         while let Ok(command) = self.commands.try_recv() {
             match command {
@@ -207,14 +208,14 @@ impl Running {
                         link.close(&mut self.tally);
                         self.deadlines.remove(&(link.due, id));
                     }
-                    // Whoever asked may be gone.
+                    // The receiver may be gone.
                     let _ = closed.send(());
                 }
             }
         }
     }
 
-    /// A failure leaves `connected` unanswered, which tells.
+    /// On failure, `connected` is dropped, which notifies the receiver.
     fn open(
         &mut self,
         id: LinkId,
@@ -232,7 +233,7 @@ impl Running {
 
     fn receive(&mut self, id: LinkId) {
         let Some(link) = self.links.get_mut(&id) else { return };
-        // A refused port is a lost datagram: ICE and DTLS say when to give up.
+        // An error such as a refused port counts as a lost datagram: ICE and DTLS have their own timeouts.
         let Ok(datagrams) = self.inbox.receive(link.socket()) else { return };
         let (now, now_ns) = (Instant::now(), wall_ns());
         let mut lag_ns = None;
@@ -272,7 +273,7 @@ impl Running {
         }
     }
 
-    /// Once a second: what is settled goes into the tally, and the tally to whoever collects.
+    /// Once a second: adds settled packets to the tally and sends the tally to the collector.
     fn turn_second(&mut self) {
         let second = wall_ns() / NS_PER_SECOND;
         if second == self.second {
@@ -282,7 +283,7 @@ impl Running {
         for link in self.links.values_mut() {
             link.settle(second, &mut self.tally);
         }
-        // A collector that is gone, or a second behind a hundred others, has no use for it.
+        // The tally is dropped if the collector is gone or its queue is full.
         let _ = self.tallies.try_send(std::mem::take(&mut self.tally));
     }
 }
@@ -290,7 +291,7 @@ impl Running {
 fn pin_this_thread(core: usize) {
     let mut cores = CpuSet::new();
     if cores.set(core).is_ok() {
-        // Unpinned it measures too, only less repeatably.
+        // An unpinned engine works too, but its results are less repeatable.
         let _ = sched_setaffinity(Pid::from_raw(0), &cores);
     }
 }

@@ -1,4 +1,5 @@
-//! The report as one page that needs no other file and no network: figures, charts over time, the whole table.
+//! The report as one HTML page that needs no other file and no network: key figures, charts over time, the
+//! whole table.
 
 mod chart;
 
@@ -38,7 +39,7 @@ fn subtitle(report: &Report) -> String {
     )
 }
 
-/// A number that people quote.
+/// A key figure.
 struct Figure {
     name: &'static str,
     value: String,
@@ -135,7 +136,7 @@ fn charts(report: &Report) -> Vec<Chart> {
     ]
 }
 
-/// Text as HTML, in elements and in attributes.
+/// Escapes text for HTML elements and attributes.
 fn escape(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut escaped, character| {
         match character {

@@ -3,7 +3,8 @@
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Microseconds with three significant digits, up to a minute; absent until something is recorded.
+/// A histogram in microseconds with three significant digits, up to one minute; `None` until a value is
+/// recorded.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Latency(Option<Histogram<u64>>);
 
@@ -22,7 +23,7 @@ impl Latency {
         self.0.as_ref().map_or(0, Histogram::len)
     }
 
-    /// 0 of nothing.
+    /// 0 if nothing was recorded.
     pub(crate) fn quantile_ms(&self, quantile: f64) -> f64 {
         self.0.as_ref().map_or(0.0, |histogram| histogram.value_at_quantile(quantile) as f64 / 1_000.0)
     }

@@ -1,4 +1,4 @@
-//! Everything that crews told, in one place.
+//! Collects the notes of all crews.
 
 use crate::crew::{Milestone, Note};
 use crate::tally::Tally;

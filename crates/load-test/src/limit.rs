@@ -1,4 +1,4 @@
-//! Finding how many peers a server carries: more and more, until the first point that is not good.
+//! Finds how many peers a server can serve: adds peers until the first measured point that is not good.
 
 use crate::tally::Summary;
 use serde::Serialize;
@@ -7,14 +7,14 @@ use serde::Serialize;
 #[derive(Debug, Default, Clone, Serialize)]
 pub(crate) struct Limit {
     pub(crate) points: Vec<Point>,
-    /// Why it went no further.
+    /// Why the search ended.
     pub(crate) ended: Option<End>,
 }
 
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Point {
     pub(crate) peers: usize,
-    /// 0 to 1.
+    /// Share of delivered packets, 0 to 1.
     pub(crate) delivered: f64,
     pub(crate) latency_p99_ms: f64,
     pub(crate) received_per_second: f64,
@@ -29,12 +29,12 @@ pub(crate) enum End {
     TooSlow,
     /// Peers failed to join.
     Refused,
-    /// --max-peers were good.
+    /// --max-peers was reached, and all points were good.
     MaxPeers,
 }
 
 impl Limit {
-    /// Notes a point; `true` if it was good and there may be a next one.
+    /// Adds a point; `true` if it was good, so that the search can continue.
     pub(crate) fn note(&mut self, point: Point, failed: usize) -> bool {
         self.ended = if point.delivered < LEAST_DELIVERED {
             Some(End::TooFewDelivered)
@@ -63,7 +63,7 @@ impl Limit {
 }
 
 impl Point {
-    /// Nothing expected means nothing delivered.
+    /// If no packets were expected, the delivered share is 0.
     pub(crate) fn new(peers: usize, summary: &Summary, seconds: u64) -> Self {
         Self {
             peers,

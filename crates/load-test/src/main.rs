@@ -1,12 +1,13 @@
-//! Headless peers against a running server, over its real signaling and real DTLS-SRTP, and the report.
+//! Headless peers that load a running server, over its real signaling and real DTLS-SRTP, and the report.
 //!
-//! It knows the server only from outside: REST, Socket.IO, UDP, and procfs for what the process costs. A [`run`] makes
-//! people and a call through [`api`], admits peers to crews ([`crew`], in this process or in children), and measures
-//! whole seconds. A peer's signaling is a task ([`peer`]); its media is a [`sender`] and a [`receiver`] on transports
-//! of `switchyard-peer`, thousands of which one [`engine`] thread drives. Both ends note what they did by the second
-//! ([`tally`]), and [`summary`] makes the report of it.
+//! The load test sees the server only from outside: by REST, Socket.IO and UDP, and by procfs for its CPU
+//! time and memory. A [`run`] creates users and a call through [`api`], adds peers to crews ([`crew`], in
+//! this process or in child processes), and measures whole seconds. A peer's signaling is a task ([`peer`]);
+//! its media is a [`sender`] and a [`receiver`] on transports of `switchyard-peer`, thousands of which one
+//! [`engine`] thread drives. Both ends count their packets per second ([`tally`]), and [`summary`] makes the
+//! report from the counts.
 //!
-//! Engines wait with epoll, so this needs Linux.
+//! Engines use epoll, so this needs Linux.
 
 mod api;
 mod cast;
@@ -55,14 +56,14 @@ fn main() -> ExitCode {
     match start(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // With nobody to read it, the exit code still tells.
+            // If standard error is closed, the exit code still shows the failure.
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Threads inherit the cores of the one that starts them, so the cores come first.
+/// Sets the cores first, because threads inherit them from the thread that starts them.
 fn start(options: &Options) -> Result<()> {
     options.check()?;
     let is_crew = options.generator.crew;

@@ -1,4 +1,4 @@
-//! What a receiver still waits for, and when it asks for it (RFC 4585 §6.2.1).
+//! The packets that a receiver misses, and when to request them (RFC 4585 §6.2.1).
 
 use rtcp::transport_feedbacks::transport_layer_nack::{NackPair, TransportLayerNack};
 use std::collections::BTreeMap;
@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 #[derive(Debug, Default)]
 pub(crate) struct Missing {
-    /// By index, the next time to ask and how often it was asked for.
+    /// By index: when to request the packet next, and how often it was requested.
     packets: BTreeMap<u64, (Instant, u8)>,
     key_frame_wanted: bool,
 }
 
 impl Missing {
-    /// The `count` packets before `index` were skipped. If that is too much to repair, everything is given up, and
-    /// only a key frame helps.
+    /// Notes that the `count` packets before `index` are missing. If too many are missing, all are given up
+    /// and a key frame is needed.
     pub(crate) fn skipped(&mut self, index: u64, count: u64, now: Instant) {
         if self.packets.len() as u64 + count > MAX_MISSING {
             self.packets.clear();
@@ -25,22 +25,22 @@ impl Missing {
         }
     }
 
-    /// `true` once after everything was given up.
+    /// `true` once after all missing packets were given up.
     pub(crate) fn take_key_frame_wish(&mut self) -> bool {
         std::mem::take(&mut self.key_frame_wanted)
     }
 
-    /// It came.
+    /// The packet arrived.
     pub(crate) fn found(&mut self, index: u64) {
         self.packets.remove(&index);
     }
 
-    /// Nothing is missing, and no key frame.
+    /// No packet is missing and no key frame is needed.
     pub(crate) fn is_empty(&self) -> bool {
         self.packets.is_empty() && !self.key_frame_wanted
     }
 
-    /// Asks for what is due, and how many packets that are.
+    /// The NACK that is due, and the number of packets it requests.
     pub(crate) fn poll(&mut self, media_ssrc: u32, now: Instant) -> Option<(TransportLayerNack, u64)> {
         let due = self.packets.iter_mut().filter(|(_, (at, _))| *at <= now);
         let mut sequences = Vec::new();
@@ -63,9 +63,9 @@ impl Missing {
     }
 }
 
-/// A receiver sends no media, so any number serves.
+/// A receiver sends no media, so any SSRC will do.
 pub(crate) const RECEIVER_SSRC: u32 = 1;
-/// libwebrtc's limits for lists and tries, and a round trip that is common.
+/// libwebrtc's limits for missing packets and for requests per packet, and a typical round trip.
 const MAX_MISSING: u64 = 1_000;
 const MAX_TRIES: u8 = 10;
 const RETRY: Duration = Duration::from_millis(100);

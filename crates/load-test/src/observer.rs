@@ -1,4 +1,5 @@
-//! What the server and the generator cost, sampled at the start of every second of the wall clock.
+//! CPU time and memory of the server and the generator, sampled at the start of every second of the wall
+//! clock.
 
 use crate::server_process::{Process, Thread};
 use serde::Serialize;
@@ -21,20 +22,20 @@ struct Sample {
     peers: usize,
 }
 
-/// What the server used over some seconds.
+/// The server's resource use over some seconds.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ServerUse {
     pub(crate) pid: u32,
     pub(crate) cores: f64,
     pub(crate) resident_mib: f64,
-    /// The busiest first.
+    /// Threads, the busiest first.
     pub(crate) threads: Vec<ThreadUse>,
 }
 
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ThreadUse {
     pub(crate) name: String,
-    /// Share of one core.
+    /// Used share of one core, 0 to 1.
     pub(crate) busy: f64,
 }
 
@@ -66,7 +67,7 @@ impl Observer {
         self.samples.get(&second).map_or(0, |sample| sample.peers)
     }
 
-    /// Between the starts of two seconds; `None` if the server was not seen at both.
+    /// The server's use between the starts of two seconds; `None` if there is no sample at one of them.
     pub(crate) fn server(&self, from: u64, to: u64) -> Option<ServerUse> {
         let (before, after) = (self.samples.get(&from)?, self.samples.get(&to)?);
         let mut threads: Vec<ThreadUse> = after
@@ -88,7 +89,7 @@ impl Observer {
         })
     }
 
-    /// Cores that the generator used.
+    /// Number of cores that the generator used.
     pub(crate) fn generator(&self, from: u64, to: u64) -> Option<f64> {
         let (before, after) = (self.samples.get(&from)?.generators?, self.samples.get(&to)?.generators?);
         Some(after.saturating_sub(before).as_secs_f64() / (to - from) as f64)

@@ -8,14 +8,14 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
-/// One track going out.
+/// One outgoing track.
 #[derive(Debug)]
 pub(crate) struct OutStream {
     pub(crate) media: Media,
     ssrc: u32,
     sequence: u16,
     first_timestamp: u32,
-    /// When media tick 0 is, in nanoseconds of the wall clock.
+    /// The wall-clock time of media tick 0, in nanoseconds since 1970.
     pub(crate) origin_ns: u64,
     packets: u32,
     octets: u32,
@@ -28,7 +28,7 @@ pub(crate) enum Media {
     Video(VideoCodec),
 }
 
-/// A retransmission stream and what it can send again.
+/// A retransmission stream and the packets that it can resend.
 #[derive(Debug)]
 struct Rtx {
     ssrc: u32,
@@ -45,13 +45,13 @@ struct Kept {
     payload: Vec<u8>,
 }
 
-/// What a packet is, beside its numbering.
+/// The content of a packet, without its numbering.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Outgoing<'a> {
     pub(crate) payload: &'a [u8],
     pub(crate) marker: bool,
     pub(crate) ticks: u32,
-    /// Of the transport (transport-wide congestion control).
+    /// Transport-wide sequence number (for congestion control).
     pub(crate) transport_sequence: u16,
     pub(crate) now_ns: u64,
 }
@@ -90,7 +90,7 @@ impl OutStream {
         packet.extend_from_slice(outgoing.payload);
     }
 
-    /// Writes a sent packet once more; `false` if it is kept no longer, or was never sent.
+    /// Writes a sent packet again, for retransmission; `false` if it is not in the history.
     pub(crate) fn write_again(
         &mut self,
         sequence: u16,
@@ -142,7 +142,7 @@ impl OutStream {
         write_header(packet, kind, numbers, used);
     }
 
-    /// A sender report and the CNAME that ties a publisher's streams together (RFC 3550 §6.4.1 and §6.5).
+    /// A sender report, and the CNAME that a publisher's streams share (RFC 3550 §6.4.1 and §6.5).
     pub(crate) fn report(&self, now_ns: u64, cname: &str) -> Vec<u8> {
         let ntp = ntp(now_ns);
         let elapsed_ns = u128::from(now_ns.saturating_sub(self.origin_ns));
@@ -192,7 +192,7 @@ impl OutStream {
         self.ssrc
     }
 
-    /// The second since 1970 in which media tick `ticks` is.
+    /// The second since 1970 that contains media tick `ticks`.
     pub(crate) fn second(&self, ticks: u32) -> u64 {
         capture_ns(self.origin_ns, ticks, self.media.clock_rate()) / 1_000_000_000
     }
@@ -241,13 +241,13 @@ pub(crate) fn ntp(unix_ns: u64) -> u64 {
     (seconds << 32) | (((unix_ns % 1_000_000_000) << 32) / 1_000_000_000)
 }
 
-/// 6.18 fixed point seconds, 24 bits.
+/// Seconds as 24-bit 6.18 fixed point.
 fn abs_send_time(unix_ns: u64) -> [u8; 3] {
     let [.., a, b, c] = ((ntp(unix_ns) >> 14) as u32).to_be_bytes();
     [a, b, c]
 }
 
-/// Ids differ between browsers and sessions; these are as good as any.
+/// Header extension ids. They differ between browsers and sessions; the choice does not matter.
 const MID_ID: u8 = 4;
 const ABS_SEND_TIME_ID: u8 = 2;
 const TRANSPORT_CC_ID: u8 = 3;
@@ -255,7 +255,7 @@ const AUDIO_LEVEL_ID: u8 = 1;
 const RTX_PAYLOAD_TYPE: u8 = 97;
 /// Voice at -30 dBov (RFC 6464).
 const VOICE_LEVEL: u8 = 0x80 | 30;
-/// More than a second of video.
+/// Packets kept for retransmission: more than a second of video.
 const HISTORY: usize = 256;
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! When frames are captured and when they leave: captures are regular, leaving is late by a seeded jitter.
+//! The times at which frames are captured and sent: captures are regular, sending is delayed by a seeded
+//! jitter.
 
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -7,12 +8,12 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(crate) struct Pace {
     started: Instant,
-    /// Per second.
+    /// Frames per second.
     rate: u32,
     clock_rate: u32,
     frame: u64,
     jitter: Duration,
-    /// When the next frame leaves.
+    /// When to send the next frame.
     due: Instant,
 }
 
@@ -25,20 +26,20 @@ impl Pace {
         self.due
     }
 
-    /// Leaves out what was due before `now`.
+    /// Skips frames that were due before `now`.
     pub(crate) fn skip_to(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.started).as_nanos() as u64;
         self.frame = self.frame.max((elapsed * u64::from(self.rate)).div_ceil(1_000_000_000));
         self.due = self.due.max(self.capture(self.frame));
     }
 
-    /// The media ticks and the time of the due frame's capture; the next one becomes due.
+    /// Returns the media ticks and the capture time of the due frame, and advances to the next frame.
     pub(crate) fn advance(&mut self, random: &mut StdRng) -> (u32, Instant) {
         let ticks = (self.frame * u64::from(self.clock_rate) / u64::from(self.rate)) as u32;
         let captured = self.capture(self.frame);
         self.frame += 1;
         let late = self.jitter.mul_f64(random.random());
-        // A frame never overtakes the one before.
+        // A frame never overtakes the previous one.
         self.due = (self.capture(self.frame) + late).max(self.due);
         (ticks, captured)
     }

@@ -1,5 +1,5 @@
-//! The life of one peer: connect, join, media until told to stop, leave. Only its signaling runs here; its media is an
-//! engine's business.
+//! The life of one peer: connect, join, media until it is stopped, leave. Only signaling runs here; an engine
+//! handles the media.
 
 use crate::crew::{CrewContext, Milestone, Note, PeerSpec};
 use crate::engine::{Engine, LinkId, NewLink, Opened, Role};
@@ -15,7 +15,7 @@ use switchyard_peer::{IceCandidate, TransportOptions};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// Runs until told to stop, and tells how it went.
+/// Runs a peer until it is stopped, and reports the result.
 pub(crate) async fn live(context: Arc<CrewContext>, spec: PeerSpec, stop: oneshot::Receiver<()>) {
     let note = match run(&context, &spec, stop).await {
         Ok(()) => Note::Left,
@@ -34,7 +34,7 @@ async fn run(context: &CrewContext, spec: &PeerSpec, mut stop: oneshot::Receiver
     };
     let lived = tokio::select! {
         result = peer.stay() => result,
-        // A crew that is gone means the same.
+        // A dropped sender also stops the peer.
         _ = stop => Ok(()),
     };
     peer.leave().await;
@@ -45,7 +45,7 @@ struct Peer<'a> {
     context: &'a CrewContext,
     engine: &'a Engine,
     signaling: Signaling,
-    /// When it asked to join.
+    /// When the peer requested to join.
     asked: Instant,
     links: Vec<LinkId>,
     receiving: Option<Receiving>,
@@ -54,7 +54,7 @@ struct Peer<'a> {
 struct Receiving {
     link: LinkId,
     transport: String,
-    /// Producers consumed, as one may be both in the join's answer and announced.
+    /// Consumed producers. Needed because a producer may be both in the join's answer and announced later.
     consumed: Vec<Watched>,
     first_packet: Option<oneshot::Receiver<Instant>>,
 }
@@ -154,7 +154,7 @@ impl<'a> Peer<'a> {
         Ok((link, opened))
     }
 
-    /// Reacts to others' media for ever; an error when signaling breaks.
+    /// Handles events about other peers' media; returns only if signaling fails.
     async fn stay(&mut self) -> Result<()> {
         loop {
             let first_packet = self.receiving.as_mut().and_then(|receiving| receiving.first_packet.take());
@@ -174,7 +174,7 @@ impl<'a> Peer<'a> {
                 },
                 None => self.signaling.next_event().await?,
             };
-            // Others join in crowds, and one request can name many of them.
+            // Many peers may join at once: one request can consume several producers.
             let mut events = vec![event];
             events.extend(std::iter::from_fn(|| self.signaling.poll_event()));
             self.heed(events).await?;
@@ -212,7 +212,7 @@ impl<'a> Peer<'a> {
         Ok(())
     }
 
-    /// Accounts for the consumers from here on, and lets them flow.
+    /// Starts counting the consumers' packets, and resumes the consumers.
     async fn follow(&mut self, consumers: &[Consumer], producers: &[Producer]) -> Result<()> {
         let Some(receiving) = &mut self.receiving else { return Ok(()) };
         for consumer in consumers {
@@ -227,7 +227,7 @@ impl<'a> Peer<'a> {
         self.signaling.resume_consumers(consumers).await
     }
 
-    /// Politely, but not for long.
+    /// Leaves the call, with a time limit for each step.
     async fn leave(self) {
         for link in &self.links {
             let _ = timeout(LEAVE_TIMEOUT, self.engine.close(*link)).await;
@@ -240,7 +240,8 @@ impl<'a> Peer<'a> {
     }
 }
 
-/// `local` prefers the server's loopback candidate, so that no traffic leaves this machine.
+/// Chooses a UDP candidate. `local` prefers the server's loopback candidate, so that no traffic leaves this
+/// machine.
 fn choose(candidates: &[IceCandidate], local: bool) -> Option<SocketAddr> {
     let udp = || candidates.iter().filter(|candidate| candidate.protocol == "udp");
     let preferred = udp().find(|candidate| local && candidate.ip.is_loopback()).or_else(|| udp().next());
@@ -249,7 +250,7 @@ fn choose(candidates: &[IceCandidate], local: bool) -> Option<SocketAddr> {
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Ids that `media:consume` takes.
+/// The number of ids that `media:consume` accepts.
 const MAX_CONSUMED_AT_ONCE: usize = 200;
 
 #[cfg(test)]

@@ -5,19 +5,19 @@ use anyhow::{Context, Result, ensure};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
-/// The server's threads on one core; dropping it gives them back what they had.
+/// The server's threads, pinned to one core. Dropping this value restores their previous cores.
 pub(crate) struct Pinned {
     threads: Vec<(Pid, CpuSet)>,
 }
 
 impl Pinned {
-    /// Moves every thread of the process to `core`; threads that it starts later follow.
+    /// Pins every thread of the process to `core`; threads started later inherit the core.
     pub(crate) fn new(process: Process, core: usize) -> Result<Self> {
         let one = set_of(&[core])?;
         let mut pinned = Self { threads: Vec::new() };
         for thread in process.threads() {
             let pid = Pid::from_raw(thread.id.cast_signed());
-            // A thread that ended meanwhile needs no core.
+            // The thread may have ended meanwhile.
             let Ok(before) = sched_getaffinity(pid) else { continue };
             sched_setaffinity(pid, &one).context("pinning the server (the same user may)")?;
             pinned.threads.push((pid, before));
@@ -30,7 +30,7 @@ impl Pinned {
 impl Drop for Pinned {
     fn drop(&mut self) {
         for (pid, before) in &self.threads {
-            // Whoever is gone keeps nothing.
+            // The thread may have ended.
             let _ = sched_setaffinity(*pid, before);
         }
     }
@@ -42,7 +42,8 @@ pub(crate) fn own_cores() -> Vec<usize> {
     (0..CpuSet::count()).filter(|core| own.is_set(*core).unwrap_or(false)).collect()
 }
 
-/// Restricts this process, before it starts threads, to all but its first core, and names that one for the server.
+/// Restricts this process to all cores but its first, which is returned for the server. Call this before
+/// starting threads.
 pub(crate) fn leave_first_core() -> Result<usize> {
     let cores = own_cores();
     let (first, others) = cores.split_first().context("no core to run on")?;

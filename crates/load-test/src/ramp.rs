@@ -1,17 +1,17 @@
-//! Rates of peers, and what is due by them.
+//! Rates at which peers join.
 
 use anyhow::{Context, Result, ensure};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// So many per second.
+/// A number of peers per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rate(f64);
 
 impl Rate {
     pub(crate) const STEADY: Self = Self(50.0);
 
-    /// When the next one after `done` is due.
+    /// When the peer after the first `done` ones is due, since the start.
     pub(crate) fn next(self, done: usize) -> Duration {
         Duration::from_secs_f64(done as f64 / self.0)
     }

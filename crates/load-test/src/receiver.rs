@@ -1,4 +1,4 @@
-//! A peer that receives: accounts for every packet, and answers with the feedback that a browser sends.
+//! A peer that receives: counts every packet, and sends the feedback that a browser sends.
 
 use crate::codec::{VideoCodec, opus};
 use crate::nack::{Missing, RECEIVER_SSRC};
@@ -18,23 +18,23 @@ use std::time::{Duration, Instant};
 
 pub(crate) struct Receiver {
     streams: HashMap<u32, InStream>,
-    /// The media stream of each retransmission stream.
+    /// Maps the SSRC of each retransmission stream to its media stream's SSRC.
     repairs: HashMap<u32, u32>,
     transport_cc: Option<u8>,
     twcc: TwccRecorder,
     twcc_ssrc: u32,
     due: Due,
     feedback_interval: Duration,
-    /// Every how many packets one is opened that need not be.
+    /// One in this many packets is decrypted as a sample, of those that need not be.
     verify_every: u32,
     until_verified: u32,
 }
 
-/// When the next of each is sent.
+/// When each kind of feedback is due.
 struct Due {
     feedback: Instant,
     report: Instant,
-    /// While something is missing.
+    /// `None` while no packet is missing.
     nack: Option<Instant>,
 }
 
@@ -45,19 +45,19 @@ struct InStream {
     media: Media,
     window: Window,
     missing: Missing,
-    /// A frame of which the time is known, and its timestamp here.
+    /// The stamp of one frame and its RTP timestamp as received.
     base: Option<(Stamp, u32)>,
-    /// The first second that was listened to from its start.
+    /// The first second in which the consumer received from the start.
     listens_from: u64,
-    /// Packets of the latest seconds, which are not settled.
+    /// Packets of the latest seconds, which are not in the tally yet.
     unsettled: Unsettled,
     received: u64,
     last_sender_report: Option<(u32, Instant)>,
 }
 
-/// What the transport does for its receiver.
+/// Decryption by the transport, for its receiver.
 pub(crate) trait Opener {
-    /// Opens an SRTP packet in place; the plain packet's length.
+    /// Opens an SRTP packet in place and returns the plain packet's length.
     fn open(&mut self, datagram: &mut [u8]) -> Option<usize>;
 }
 
@@ -92,13 +92,13 @@ impl Receiver {
         self.streams.insert(encoding.ssrc, InStream::new(consumer, media));
     }
 
-    /// Forgets a consumer; what it got in seconds that are not over is not counted.
+    /// Removes a consumer. Its packets of unsettled seconds are not counted.
     pub(crate) fn unlisten(&mut self, consumer: &str) {
         self.streams.retain(|_, stream| stream.consumer != consumer);
         self.repairs.retain(|_, media| self.streams.contains_key(media));
     }
 
-    /// Takes an SRTP packet; `true` if it was media.
+    /// Handles an SRTP packet; `true` if it was media.
     pub(crate) fn receive(
         &mut self,
         datagram: &mut [u8],
@@ -118,7 +118,8 @@ impl Receiver {
         }
         let repaired = self.repairs.get(&header.ssrc).copied();
         let Some(stream) = self.streams.get_mut(&repaired.unwrap_or(header.ssrc)) else { return false };
-        // Headers are readable, so only what needs the payload has to be opened, and a sample of the rest.
+        // RTP headers are not encrypted, so only packets whose payload is needed are opened, and a sample of
+        // the others.
         self.until_verified = self.until_verified.saturating_sub(1);
         let must_open = repaired.is_some() || header.has_padding || stream.base.is_none();
         let mut payload = None;
@@ -133,7 +134,7 @@ impl Receiver {
         }
         let size = datagram.len() as u64;
         let is_media = match (payload, repaired) {
-            // Probing and padding.
+            // Probes and padding have no payload.
             (Some([]), _) => false,
             (Some([high, low, payload @ ..]), Some(_)) => {
                 let original = header.with_sequence(u16::from_be_bytes([*high, *low]));
@@ -141,14 +142,14 @@ impl Receiver {
             }
             (payload, _) => stream.take(&header, (payload, size), arrival_ns, now, tally),
         };
-        // A gap is asked for at once, as libwebrtc does.
+        // A gap is requested at once, as in libwebrtc.
         if self.due.nack.is_none() && !stream.missing.is_empty() {
             self.due.nack = Some(now);
         }
         is_media
     }
 
-    /// Notes when the server's sender reports came, which receiver reports answer.
+    /// Records when the server's sender reports arrived, for LSR and DLSR in receiver reports.
     pub(crate) fn heed(&mut self, packets: &[Box<dyn rtcp::Packet>], now: Instant) {
         for packet in packets {
             if let Some(report) = packet.as_any().downcast_ref::<SenderReport>()
@@ -164,7 +165,7 @@ impl Receiver {
         self.due.nack.map_or(due, |nack| nack.min(due))
     }
 
-    /// Hands the feedback that is due to `send`, as compound packets.
+    /// Passes the feedback that is due to `send`, as compound packets.
     pub(crate) fn feed_back(&mut self, now: Instant, tally: &mut Tally, mut send: impl FnMut(&[u8])) {
         if self.due.feedback <= now {
             let mut packet = Vec::new();
@@ -212,7 +213,7 @@ impl Receiver {
         }
     }
 
-    /// Moves the packets of seconds that are long over to the tally; `current` is the second that runs.
+    /// Moves the packets of settled seconds to the tally; `current` is the present second.
     pub(crate) fn settle(&mut self, current: u64, tally: &mut Tally) {
         for stream in self.streams.values_mut() {
             stream.settle(current, tally);
@@ -306,20 +307,20 @@ impl InStream {
             ssrc,
             last_sequence_number: self.window.extended_highest(),
             last_sender_report: answered.map_or(0, |(report, _)| report),
-            // In units of 1/65536 second.
+            // DLSR, in units of 1/65536 s.
             delay: (delay.as_micros() * 65_536 / 1_000_000) as u32,
             ..ReceptionReport::default()
         }
     }
 }
 
-/// Packets of the latest seconds of capture. What belongs to a second that was overtaken by a whole round is forgotten:
-/// it comes too late to count.
+/// Packets of the latest seconds of capture. Packets of a second whose place has been reused arrive too late
+/// and are not counted.
 #[derive(Debug, Default)]
 struct Unsettled([(u64, u64); Self::SECONDS]);
 
 impl Unsettled {
-    /// More than the seconds that can be open at a time.
+    /// More than the number of seconds that can be unsettled at the same time.
     const SECONDS: usize = 4;
 
     fn count(&mut self, second: u64) {
@@ -337,12 +338,12 @@ impl Unsettled {
 }
 
 const NS_PER_SECOND: u64 = 1_000_000_000;
-/// A second is settled one second after it is over. What comes later than that is of no use to anybody.
+/// A second is settled one second after it is over. Packets that arrive later are useless to a receiver.
 const SETTLE_SECONDS: u64 = 2;
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-/// Between two looks at what is missing, as in libwebrtc.
+/// Interval between checks for missing packets, as in libwebrtc.
 const NACK_INTERVAL: Duration = Duration::from_millis(20);
-/// In one receiver report (RFC 3550 §6.4.2).
+/// Report blocks per receiver report (RFC 3550 §6.4.2).
 const MAX_REPORTS: usize = 31;
 
 #[cfg(test)]
@@ -365,13 +366,14 @@ mod tests {
     #[test]
     fn a_listener_answers_for_whole_seconds_and_counts_each_packet_once() {
         let mut room = Room::new();
-        // Frames of seconds 10 to 13, ten in each; the first one opens the account for the next whole second.
+        // Frames of seconds 10 to 13, ten per second. After the first frame, counting starts with the next
+        // whole second.
         for frame in 0..40_u32 {
             room.publish(frame);
         }
         let all: Vec<Vec<u8>> = room.sent.clone();
         for (frame, packet) in all.iter().enumerate() {
-            // Two of the frames of second 12 are lost, and one of second 11 comes twice.
+            // Two frames of second 12 are lost, and one of second 11 arrives twice.
             if frame != 25 && frame != 26 {
                 room.deliver(packet);
             }
@@ -445,7 +447,7 @@ mod tests {
             Self { stream, receiver, tally: Tally::default(), sent: Vec::new(), now }
         }
 
-        /// One frame of one packet, ten a second.
+        /// Publishes a frame of one packet; there are ten frames per second.
         fn publish(&mut self, frame: u32) {
             let ticks = frame * 9_000;
             let stamp = Stamp { origin_ns: self.stream.origin_ns, ticks, delay_ns: 0 };
@@ -457,7 +459,7 @@ mod tests {
             self.sent.push(packet);
         }
 
-        /// Three milliseconds after its capture.
+        /// Delivers a packet three milliseconds after its capture.
         fn deliver(&mut self, packet: &[u8]) {
             let header = Header::parse(packet).unwrap();
             let first = Header::parse(&self.sent[0]).unwrap();

@@ -12,7 +12,7 @@ use std::time::Duration;
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) scenario: Scenario,
-    /// What publishers sent, in words.
+    /// A description of the publishers' media.
     pub(crate) media_sent: String,
     pub(crate) pinned: bool,
     pub(crate) peers: PeerReport,
@@ -20,7 +20,7 @@ pub(crate) struct Report {
     pub(crate) window_start: Option<u64>,
     pub(crate) window_seconds: u64,
     pub(crate) media: MediaReport,
-    /// Absent if the server's process cannot be seen from here.
+    /// Absent if the server's process is not visible from this machine.
     pub(crate) server: Option<ServerReport>,
     pub(crate) generator: GeneratorReport,
     pub(crate) limit: Option<Limit>,
@@ -34,10 +34,11 @@ pub(crate) struct PeerReport {
     /// Joins and leaves over the whole run.
     pub(crate) joined: usize,
     pub(crate) left: usize,
-    /// Peers that failed, and why the first of them did.
+    /// The number of failed peers, and the first failure's reason.
     pub(crate) failed: usize,
     pub(crate) first_failure: Option<String>,
-    /// From asking to join until: the answer, the transports being up, the first media packet.
+    /// Times from the request to join until the answer, until the transports are connected, and until the
+    /// first media packet.
     pub(crate) join_ms: Option<Spread>,
     pub(crate) connect_ms: Option<Spread>,
     pub(crate) first_packet_ms: Option<Spread>,
@@ -49,12 +50,14 @@ pub(crate) struct MediaReport {
     pub(crate) sent_per_second: f64,
     pub(crate) received_per_second: f64,
     pub(crate) received_mbps: f64,
-    /// Received by those who listened all the time, of what publishers meant them to get; 0 to 1.
+    /// Share of the publishers' packets received by consumers, for the seconds in which these received all
+    /// the time; 0 to 1.
     pub(crate) delivered: Option<f64>,
     pub(crate) delivered_audio: Option<f64>,
     pub(crate) delivered_video: Option<f64>,
     pub(crate) missing: u64,
-    /// From a frame's first packet leaving the publisher until its last one reached the receiver's socket.
+    /// From sending a frame's first packet at the publisher until its last packet arrived at the receiver's
+    /// socket.
     pub(crate) latency_ms: Option<Spread>,
     /// Over the whole run.
     pub(crate) counts: Counts,
@@ -64,26 +67,26 @@ pub(crate) struct MediaReport {
 pub(crate) struct ServerReport {
     #[serde(flatten)]
     pub(crate) used: ServerUse,
-    /// All of the process's CPU time in the window, divided by the packets that receivers got in it.
+    /// The process's CPU time in the window divided by the packets that receivers got in it, in microseconds.
     pub(crate) cpu_us_per_forwarded_packet: Option<f64>,
-    /// Before the first peer came.
+    /// Resident memory before the first peer joined, in MiB.
     pub(crate) resident_before_mib: Option<f64>,
 }
 
-/// Near its limit, a generator measures itself.
+/// The generator's own load: near its limit, results show the generator and not the server.
 #[derive(Debug, Serialize)]
 pub(crate) struct GeneratorReport {
-    /// Used, and those it may use.
+    /// The numbers of cores used and of cores available.
     pub(crate) cores: Option<f64>,
     pub(crate) of_cores: usize,
-    /// From a datagram's arrival until it was read. Latencies do not contain it.
+    /// From a datagram's arrival until it was read. Latencies do not include this time.
     pub(crate) lag_ms: Option<Spread>,
 }
 
 /// A second of the run.
 #[derive(Debug, Default, Clone, Serialize)]
 pub(crate) struct Moment {
-    /// Since the first.
+    /// Seconds since the first one.
     pub(crate) second: u64,
     pub(crate) peers: usize,
     pub(crate) received_per_second: f64,
@@ -95,7 +98,7 @@ pub(crate) struct Moment {
     pub(crate) generator_cores: Option<f64>,
 }
 
-/// Where a set of durations lies, in milliseconds.
+/// The distribution of a set of durations, in milliseconds.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Spread {
     pub(crate) p50: f64,
@@ -105,7 +108,7 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    /// `None` of nothing.
+    /// `None` if there are no durations.
     pub(crate) fn of(durations: &[Duration]) -> Option<Self> {
         let mut histogram = Histogram::<u64>::new_with_max(LONGEST_US, 3).ok()?;
         for duration in durations {
@@ -131,7 +134,7 @@ impl fmt::Display for Report {
 }
 
 impl Report {
-    /// The table: what it is, and how much.
+    /// The rows of the table: label and value.
     pub(crate) fn rows(&self) -> Vec<(&'static str, String)> {
         let mut rows = self.peer_rows();
         rows.extend(self.media_rows());
@@ -268,11 +271,11 @@ fn pair(first: u64, second: u64) -> String {
     format!("{first} / {second}")
 }
 
-/// An hour; nothing here waits longer.
+/// One hour: longer than any wait here.
 const LONGEST_US: u64 = 3_600_000_000;
-/// A share of its cores.
+/// Share of the generator's cores from which it counts as overloaded.
 const BUSY_GENERATOR: f64 = 0.85;
-/// Threads below it say nothing.
+/// Threads with a smaller share of a core are not listed.
 const LEAST_BUSY: f64 = 0.005;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! RTP headers (RFC 3550 §5.1) with one-byte extensions (RFC 8285 §4.2), read and written in place.
 
-/// What a receiver reads of a packet before it is opened: SRTP leaves headers readable.
+/// The values that a receiver reads before decryption: SRTP does not encrypt RTP headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) marker: bool,
@@ -9,7 +9,7 @@ pub(crate) struct Header {
     pub(crate) timestamp: u32,
     pub(crate) ssrc: u32,
     pub(crate) has_padding: bool,
-    /// Of everything before the payload.
+    /// Length in bytes of everything before the payload.
     pub(crate) len: usize,
     extensions: Option<Extensions>,
 }
@@ -44,7 +44,7 @@ impl Header {
         })
     }
 
-    /// As if it had this sequence number: a retransmission is accounted for under the original's.
+    /// The header with another sequence number: a retransmission is counted under the original's number.
     pub(crate) fn with_sequence(self, sequence: u16) -> Self {
         Self { sequence, ..self }
     }

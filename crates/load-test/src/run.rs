@@ -1,4 +1,4 @@
-//! A run from start to end: people and a call, peers in their crews, a window of measuring, the report.
+//! A run from start to end: creates users and a call, starts peers in crews, measures, and makes the report.
 
 use crate::api::Api;
 use crate::cast::Cast;
@@ -22,7 +22,8 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 use tokio::time::sleep_until;
 
-/// Sets the call up, measures it, and leaves nothing behind on the server. `server_core` is the one to pin it to.
+/// Creates the call, measures it, and deletes everything on the server. `server_core` is the core to pin the
+/// server to.
 pub(crate) async fn run(options: &Options, server_core: Option<usize>) -> Result<Report> {
     let api = Api::new(options)?;
     api.check_alive().await?;
@@ -70,12 +71,12 @@ pub(crate) struct Run<'a> {
     pub(crate) observer: Observer,
     pub(crate) ledger: Ledger,
     pub(crate) resident_before: Option<f64>,
-    /// Peers so far.
+    /// The number of peers started so far.
     numbers: u64,
-    /// Those who are not only publishers, the longest present first, with their tokens.
+    /// Peers that receive, with their tokens; the earliest joined first.
     audience: VecDeque<(u64, String)>,
     next_tick: Instant,
-    /// Until peers leave.
+    /// `true` until peers leave.
     is_observing: bool,
     progress: ProgressBar,
 }
@@ -123,7 +124,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Lets that many more in, at the rate of the ramp, and waits until each gets media or has failed.
+    /// Starts `count` more peers at the rate of the ramp, and waits until each has received media or failed.
     async fn admit_audience(&mut self, count: usize) -> Result<()> {
         self.progress.set_message("making members");
         let users = self.cast.recruit(count).await?;
@@ -137,13 +138,15 @@ impl Run<'_> {
             self.admit(number, user.token, self.options.scenario.part()).await?;
         }
         let expected = self.audience.len();
-        // The first member of a meeting has nobody to hear until the second one sends.
+        // Waits for all at the end: the first member of a meeting receives nothing until the second one
+        // sends.
         self.wait(SETUP_TIMEOUT, |ledger| ledger.first_packets.len() + ledger.failures.len() >= expected)
             .await;
         Ok(())
     }
 
-    /// A crowd that joins at once says little about how many can stay.
+    /// The join rate. The search for the limit needs a moderate default, because a burst of joins can fail
+    /// although the server could serve the peers.
     fn ramp(&self) -> Option<Rate> {
         let careful = self.options.limit.find_limit.then_some(Rate::STEADY);
         self.options.ramp.or(careful)
@@ -154,9 +157,9 @@ impl Run<'_> {
         self.crews.admit(PeerSpec { number, token, publishes, receives }).await
     }
 
-    /// Measures whole seconds of the wall clock, and waits until they are settled.
+    /// Measures whole seconds of the wall clock, waits until they are settled, and returns them.
     async fn measure(&mut self, seconds: u64) -> Result<Range<u64>> {
-        // A consumer counts from the first second that it listened through.
+        // A consumer counts only from its first complete second on.
         self.wait(WARM_UP, |_| false).await;
         let from = wall_ns() / NS_PER_SECOND + 1;
         let window = from..from + seconds;
@@ -169,7 +172,7 @@ impl Run<'_> {
         Ok(window)
     }
 
-    /// The longest present leaves and somebody comes, again and again until a second begins.
+    /// At this rate, replaces the earliest joined peer by a new one, until second `end` begins.
     async fn churn(&mut self, rate: Rate, end: u64) -> Result<()> {
         let started = Instant::now();
         for turn in 0.. {
@@ -214,7 +217,7 @@ impl Run<'_> {
         self.wait_until(Instant::now() + patience, goal).await;
     }
 
-    /// Takes notes, and samples every second, until the goal is reached or the time is.
+    /// Handles notes and samples every second, until the goal or the time is reached.
     async fn wait_until(&mut self, until: Instant, goal: impl Fn(&Ledger) -> bool) {
         while !goal(&self.ledger) {
             tokio::select! {
@@ -234,7 +237,7 @@ impl Run<'_> {
         if self.is_observing {
             self.observer.sample(second, present);
         }
-        // The latest second that is complete.
+        // The latest second whose counts are complete.
         let latest = second.saturating_sub(SETTLED + 1);
         let summary = ledger.tally.over(latest..latest + 1);
         if summary.arrived > 0 {
@@ -255,7 +258,7 @@ impl Run<'_> {
     }
 }
 
-/// For each crew, the cores of its engines. Pinned, every engine has a core of its own as long as there are enough.
+/// For each crew, the cores of its engines. If pinned, each engine has its own core while there are enough.
 fn engines(options: &Options) -> Vec<Vec<Option<usize>>> {
     let cores = own_cores();
     let processes = options.generator.processes;
@@ -274,9 +277,9 @@ fn progress_bar() -> ProgressBar {
 }
 
 const NS_PER_SECOND: u64 = 1_000_000_000;
-/// For publishers to connect, and for everybody to get media.
+/// Time limit for publishers to connect, and for all peers to receive media.
 const SETUP_TIMEOUT: Duration = Duration::from_secs(60);
 const STOP_TIMEOUT: Duration = Duration::from_secs(25);
 const WARM_UP: Duration = Duration::from_secs(2);
-/// Seconds until everything that peers counted has been told.
+/// Seconds until all counts of a second have been collected.
 const SETTLED: u64 = 4;

@@ -1,4 +1,4 @@
-//! Who takes part in a run, and what they do.
+//! Which peers take part in a run, and what each sends and receives.
 
 use crate::cli::Options;
 use crate::ramp::Rate;
@@ -8,19 +8,20 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Scenario {
-    /// Publishers send audio and video to many who only receive.
+    /// Publishers send audio and video to many peers that only receive.
     Webinar,
-    /// Everybody sends audio and video and hears all, and watches some.
+    /// Every peer sends audio and video, receives all audio, and watches some videos.
     Meeting,
-    /// Everybody sends and hears audio.
+    /// Every peer sends and receives audio.
     AudioRoom,
-    /// A webinar whose audience comes and goes all the time.
+    /// A webinar whose audience joins and leaves all the time.
     Churn,
-    /// A webinar whose publishers lose some of their own packets and send again what the server asks for.
+    /// A webinar whose publishers lose some of their own packets and retransmit those that the server
+    /// requests.
     LossyUplink,
 }
 
-/// What one peer does.
+/// What one peer sends and receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Part {
     pub(crate) publishes: bool,
@@ -38,7 +39,7 @@ impl Scenario {
         }
     }
 
-    /// Peers that only send, beside the others.
+    /// The number of peers that only send.
     pub(crate) fn publishers(self, options: &Options) -> usize {
         match self {
             Self::Webinar | Self::Churn | Self::LossyUplink => options.publishers,
@@ -46,7 +47,7 @@ impl Scenario {
         }
     }
 
-    /// What the others do.
+    /// The part of all other peers.
     pub(crate) fn part(self) -> Part {
         match self {
             Self::Webinar | Self::Churn | Self::LossyUplink => Part { publishes: false, receives: true },
@@ -68,12 +69,12 @@ impl Scenario {
         self != Self::AudioRoom
     }
 
-    /// Videos that each peer watches at most; `None`: everything there is.
+    /// Videos that each peer watches at most; `None`: all videos.
     pub(crate) fn watch(self, options: &Options) -> Option<usize> {
         (self == Self::Meeting).then_some(options.watch)
     }
 
-    /// How many come and go while it is measured.
+    /// The rate at which peers join and leave during the measurement.
     pub(crate) fn churn_rate(self, options: &Options) -> Option<Rate> {
         (self == Self::Churn).then_some(options.churn_rate)
     }

@@ -1,5 +1,5 @@
-//! A peer that sends: clips as Opus and video with real timing, sender reports, key frames and retransmissions when
-//! asked, and losses of its own if it has a lossy uplink.
+//! A peer that sends: clips as Opus and video with real timing, sender reports, key frames and
+//! retransmissions on request, and simulated loss on a lossy uplink.
 
 use crate::clip::Clip;
 use crate::codec::{Frame, Packetizer, Payloads, VideoCodec, opus};
@@ -14,12 +14,12 @@ use rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
 use std::time::{Duration, Instant, SystemTime};
 
-/// What a publisher sends.
+/// The media of a publisher.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SendOptions {
     pub(crate) video: Option<VideoOptions>,
     pub(crate) jitter: Duration,
-    /// The share of its datagrams that its uplink loses.
+    /// The share of datagrams lost on the uplink, 0 to 1.
     pub(crate) loss: f64,
     pub(crate) seed: u64,
 }
@@ -63,7 +63,7 @@ struct VideoTrack {
     budget: Budget,
 }
 
-/// Bytes that the bit rate allows and no packet has used.
+/// Bytes that the bit rate allows and that no packet has used.
 #[derive(Debug)]
 struct Budget {
     bytes: i64,
@@ -71,7 +71,7 @@ struct Budget {
     packet_size: i64,
 }
 
-/// Where a sender's packets go, and what is noted of them.
+/// Sends a sender's packets and counts them.
 pub(crate) trait Wire {
     /// Seals and sends the RTP packet in the buffer.
     fn rtp(&mut self, packet: &mut Vec<u8>);
@@ -82,7 +82,7 @@ pub(crate) trait Wire {
 impl Sender {
     pub(crate) fn new(options: &SendOptions, now: Instant) -> Self {
         let mut random = StdRng::seed_from_u64(options.seed);
-        // Publishers that start together would otherwise send their frames together.
+        // A random phase, so that publishers that start together do not send their frames together.
         let mut phase = |interval: Duration| interval.mul_f64(random.random());
         let (audio_starts, video_starts) = (now + phase(OPUS_INTERVAL), now + phase(FRAME_PHASE));
         let origin_ns = |starts: Instant| wall_ns() + (starts - now).as_nanos() as u64;
@@ -121,7 +121,7 @@ impl Sender {
         std::iter::once(&self.audio.stream).chain(self.video.as_ref().map(|video| &video.stream))
     }
 
-    /// Names the producers that the server made of [`Self::streams`].
+    /// Sets the ids of the producers that the server created for [`Self::streams`].
     pub(crate) fn name_producers(&mut self, producers: Vec<String>) {
         let mut producers = producers.into_iter();
         self.audio.producer = producers.next().unwrap_or_default();
@@ -130,7 +130,7 @@ impl Sender {
         }
     }
 
-    /// Media flows from here on.
+    /// Starts sending media.
     pub(crate) fn begin(&mut self, now: Instant) {
         self.audio.pace.skip_to(now);
         if let Some(video) = &mut self.video {
@@ -160,7 +160,7 @@ impl Sender {
         }
     }
 
-    /// Does what the server asks for.
+    /// Handles the server's requests for key frames and retransmissions.
     pub(crate) fn heed(&mut self, packets: &[Box<dyn rtcp::Packet>], wire: &mut impl Wire) {
         for packet in packets {
             let packet = packet.as_any();
@@ -231,7 +231,7 @@ impl Sender {
         self.video = Some(track);
     }
 
-    /// Sends the packet, unless the uplink loses it.
+    /// Sends the packet, unless the simulated uplink loses it.
     fn send(&mut self, wire: &mut impl Wire) {
         self.transport_sequence = self.transport_sequence.wrapping_add(1);
         if self.loss > 0.0 && self.random.random_bool(self.loss) {
@@ -248,19 +248,19 @@ impl Budget {
         Self { bytes: 0, per_frame, packet_size: options.packet_size as i64 }
     }
 
-    /// Whole packets that the next frame may have, at least one.
+    /// The number of whole packets for the next frame, at least one.
     fn packets(&mut self) -> usize {
         self.bytes += self.per_frame;
         (self.bytes / self.packet_size).max(1) as usize
     }
 
-    /// A frame larger than its share is paid for by those after it.
+    /// Charges a frame. If it is larger than its share, the next frames get less.
     fn spend(&mut self, bytes: usize) {
         self.bytes -= bytes as i64;
     }
 }
 
-/// What a publisher meant to send counts, also if its uplink loses it.
+/// Counts sent packets, including those that the simulated uplink loses.
 fn note_sent(tally: &mut Tally, stream: &OutStream, producer: &str, ticks: u32, packets: u64) {
     let second = stream.second(ticks);
     tally.flow(second, producer, stream.media.kind()).sent += packets;
@@ -278,11 +278,11 @@ pub(crate) fn wall_ns() -> u64 {
 
 const OPUS_RATE: u32 = 50;
 const OPUS_INTERVAL: Duration = Duration::from_millis(20);
-/// 48 kbit/s.
+/// Bytes: 48 kbit/s in packets of 20 ms.
 const OPUS_PAYLOAD: usize = 120;
 /// An interval of 30 frames a second.
 const FRAME_PHASE: Duration = Duration::from_millis(33);
-/// Early, so that receivers can align the streams.
+/// The first report is early, so that receivers can synchronize the streams.
 const FIRST_REPORT: Duration = Duration::from_millis(100);
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 

@@ -1,4 +1,4 @@
-//! What the server costs its machine, read from procfs: the outside view, as an operator has it.
+//! CPU time and memory of the server's process, read from procfs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// The process that listens on a TCP port of this machine; `None` if it cannot be seen.
+    /// The process that listens on a TCP port of this machine; `None` if it is not visible.
     pub(crate) fn listening_on(port: u16) -> Option<Self> {
         let tables =
             ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| fs::read_to_string(path).unwrap_or_default());
@@ -26,7 +26,8 @@ impl Process {
         pids.into_iter().find(holds).map(|pid| Self { pid })
     }
 
-    /// CPU time of the threads that live, to the nanosecond where the kernel keeps it, else to the clock tick.
+    /// The existing threads and their CPU times: in nanoseconds if the kernel provides them, else in clock
+    /// ticks.
     pub(crate) fn threads(self) -> Vec<Thread> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.pid)).into_iter().flatten().flatten();
         tasks.filter_map(|task| Thread::read(&task.path())).collect()
@@ -82,7 +83,7 @@ fn parse_schedstat(schedstat: &str) -> Option<Duration> {
     schedstat.split_ascii_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
-/// Fields 14 and 15 of proc_pid_stat(5), counted after the name, which may hold anything.
+/// Fields 14 and 15 of proc_pid_stat(5), counted from the end of the name, which may contain any character.
 fn parse_cpu_time(stat: &str) -> Option<Duration> {
     let (_, after_name) = stat.rsplit_once(')')?;
     let mut fields = after_name.split_ascii_whitespace().skip(11);

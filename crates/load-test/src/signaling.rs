@@ -1,4 +1,4 @@
-//! What a peer says to the server: the socket events of joining, sending and receiving, typed.
+//! A peer's signaling: typed socket requests and events for joining, sending and receiving.
 
 use crate::socket_io::{Event, SocketIo};
 use anyhow::{Context, Result};
@@ -15,8 +15,8 @@ pub(crate) struct Signaling {
     call_id: String,
 }
 
-/// What a peer wants from [`Signaling::join`] in the same round trip: a transport for each direction, and consumers of
-/// everything.
+/// What a peer requests with [`Signaling::join`] in the same round trip: a transport for each direction, and
+/// consumers of all producers.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct MediaWish {
     pub(crate) send: bool,
@@ -28,7 +28,7 @@ pub(crate) struct MediaWish {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Joined {
     pub(crate) transports: Transports,
-    /// What others send already.
+    /// The producers that exist already.
     #[serde(default)]
     pub(crate) producers: Vec<Producer>,
     #[serde(default)]
@@ -49,11 +49,11 @@ pub(crate) enum Kind {
     Video,
 }
 
-/// What a peer is told of others' media.
+/// An event about other peers' media.
 #[derive(Debug)]
 pub(crate) enum MediaEvent {
     Produced(Producer),
-    /// A consumer is gone, by its id.
+    /// The consumer with this id was closed.
     ConsumerClosed(String),
 }
 
@@ -122,7 +122,7 @@ impl Signaling {
         self.socket.request("media:connect-transport", request).await.map(drop)
     }
 
-    /// The id of the new producer.
+    /// Creates a producer and returns its id.
     pub(crate) async fn produce(
         &self,
         transport: &str,
@@ -140,7 +140,7 @@ impl Signaling {
         Ok(self.request::<Produced>("media:produce", request).await?.id)
     }
 
-    /// Paused consumers of these producers, less those that are gone by now.
+    /// Creates paused consumers of these producers. Producers that are closed already are left out.
     pub(crate) async fn consume(&self, transport: &str, producers: &[String]) -> Result<Vec<Consumer>> {
         #[derive(Deserialize)]
         struct Consumed {
@@ -162,7 +162,7 @@ impl Signaling {
         self.socket.request("call:leave", json!({ "callId": self.call_id })).await.map(drop)
     }
 
-    /// Waits for news of others' media; an error once the socket is closed.
+    /// Waits for an event about other peers' media; an error once the socket is closed.
     pub(crate) async fn next_event(&mut self) -> Result<MediaEvent> {
         loop {
             let event = self.socket.events.recv().await.context("the server closed the signaling socket")?;
@@ -172,7 +172,7 @@ impl Signaling {
         }
     }
 
-    /// News that has come already.
+    /// The next event, if one has arrived already.
     pub(crate) fn poll_event(&mut self) -> Option<MediaEvent> {
         std::iter::from_fn(|| self.socket.events.try_recv().ok()).find_map(media_event)
     }
@@ -194,7 +194,7 @@ fn media_event(event: Event) -> Option<MediaEvent> {
 }
 
 impl RtpParameters {
-    /// The id that a header extension has in these packets.
+    /// The negotiated id of a header extension.
     pub(crate) fn extension(&self, uri: &str) -> Option<u8> {
         self.header_extensions.iter().find(|extension| extension.uri == uri).map(|extension| extension.id)
     }

@@ -1,5 +1,5 @@
-//! A Socket.IO 5 client over a WebSocket (Engine.IO 4), as far as load needs it: one namespace, text frames,
-//! requests with acknowledgements, events.
+//! A Socket.IO 5 client over a WebSocket (Engine.IO 4), as far as the load test needs it: one namespace, text
+//! frames, requests with acknowledgements, events.
 
 use crate::api::setting_to_raise;
 use anyhow::{Context, Result, anyhow, bail};
@@ -21,7 +21,7 @@ pub(crate) struct SocketIo {
     pub(crate) events: mpsc::Receiver<Event>,
 }
 
-/// Something the server told unasked.
+/// An event from the server.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Event {
     pub(crate) name: String,
@@ -35,8 +35,8 @@ struct Request {
 }
 
 impl SocketIo {
-    /// Opens a WebSocket to the server at `base` and enters `namespace` with `auth`. Of what the server tells unasked,
-    /// only `wanted` events are read: in a crowd, most of what anybody hears is that others come and go.
+    /// Opens a WebSocket to the server at `base` and enters `namespace` with `auth`. Only `wanted` events are
+    /// parsed: in a large call, most events report that others join and leave.
     pub(crate) async fn connect(
         base: &Url,
         namespace: &'static str,
@@ -77,7 +77,7 @@ impl SocketIo {
     }
 }
 
-/// The two protocols' framing on one WebSocket.
+/// The framing of Engine.IO and Socket.IO on one WebSocket.
 struct Wire {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     namespace: &'static str,
@@ -101,7 +101,7 @@ impl Wire {
         Ok(self.stream.send(Message::text(text)).await?)
     }
 
-    /// The next packet; pings are answered on the way.
+    /// Returns the next packet; answers pings meanwhile.
     async fn receive(&mut self) -> Result<Packet> {
         loop {
             let message = self.stream.next().await.context("the server closed the socket")??;
@@ -115,7 +115,7 @@ impl Wire {
     }
 }
 
-/// Carries requests, acknowledgements and events until either side leaves.
+/// Transports requests, acknowledgements and events until either side closes.
 async fn serve(mut wire: Wire, mut requests: mpsc::Receiver<Request>, events: mpsc::Sender<Event>) {
     let mut pending: HashMap<u64, oneshot::Sender<Value>> = HashMap::new();
     for next_id in 0.. {
@@ -124,10 +124,10 @@ async fn serve(mut wire: Wire, mut requests: mpsc::Receiver<Request>, events: mp
                 request = requests.recv() => break request,
                 packet = wire.receive() => match packet {
                     Ok(Packet::Ack { id, data }) => {
-                        // A caller that gave up needs no answer.
+                        // The caller may have stopped waiting.
                         pending.remove(&id).map(|reply| reply.send(data));
                     }
-                    // A peer that does not read its events is as good as gone.
+                    // The queue of events is full or closed: the peer has stopped reading, so disconnect.
                     Ok(Packet::Event(event)) => if events.try_send(event).is_err() { return },
                     Ok(Packet::Open | Packet::Ping | Packet::Connected | Packet::Ignored) => {}
                     Ok(Packet::Refused(_) | Packet::Closed) | Err(_) => return,
@@ -141,7 +141,7 @@ async fn serve(mut wire: Wire, mut requests: mpsc::Receiver<Request>, events: mp
             return;
         }
     }
-    // Nobody is left to tell if the goodbye fails.
+    // An error while disconnecting does not matter.
     let _ = wire.send(format!("41{},", wire.namespace)).await;
     let _ = wire.stream.close(None).await;
 }
@@ -158,7 +158,7 @@ enum Packet {
     },
     Event(Event),
     Closed,
-    /// Of another namespace, or nothing that is wanted.
+    /// A packet of another namespace, or an event that is not wanted.
     Ignored,
 }
 
@@ -202,9 +202,9 @@ fn parse(frame: &str, namespace: &str, wanted: &[&str]) -> Packet {
     }
 }
 
-/// For a server under load; a healthy one answers within milliseconds.
+/// Generous, for a server under load; normally a server answers within milliseconds.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(20);
-/// Events waiting for a peer that is busy with media.
+/// Events queued for a peer that is busy.
 const EVENT_QUEUE: usize = 4_096;
 
 #[cfg(test)]

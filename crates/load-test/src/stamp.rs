@@ -1,20 +1,20 @@
-//! When a frame was captured and sent, written behind the frame where its decoder does not look.
+//! The capture and send time of a frame, written behind the frame in bytes that its decoder ignores.
 //!
 //! An SFU rewrites sequence numbers, timestamps and header extensions, so the send time travels in the payload: in the
-//! last packet of every video frame and in every audio packet. Frames stay decodable; see [`crate::codec`] for where
-//! each codec allows bytes that mean nothing to it.
+//! last packet of every video frame and in every audio packet. Frames stay decodable; see [`crate::codec`]
+//! for where each codec allows meaningless bytes.
 //!
-//! An SFU keeps the differences of timestamps. One stamp of a stream therefore tells when any other of its packets was
-//! captured, to the nanosecond that the sender computed.
+//! An SFU keeps the differences between timestamps. So one stamp of a stream gives the capture time of all
+//! its packets, as exactly as the sender computed it.
 
 /// The clock is this machine's wall clock, in nanoseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    /// When media tick 0 of this stream was.
+    /// The wall-clock time of media tick 0 of this stream.
     pub(crate) origin_ns: u64,
     /// Media clock ticks from the origin to this frame's capture.
     pub(crate) ticks: u32,
-    /// From the capture until the frame's first packet was handed to the kernel.
+    /// Nanoseconds from the capture until the frame's first packet was passed to the kernel.
     pub(crate) delay_ns: u32,
 }
 
@@ -25,7 +25,7 @@ impl Stamp {
         capture_ns(self.origin_ns, self.ticks, clock_rate) + u64::from(self.delay_ns)
     }
 
-    /// Seven bits a byte under a set top bit: no zero, so no start code of H.264 appears in it.
+    /// Seven bits per byte, with the top bit set: without zero bytes, no H.264 start code can appear.
     pub(crate) fn encode(&self) -> [u8; Self::LEN] {
         let bits =
             u128::from(self.origin_ns) << 64 | u128::from(self.ticks) << 32 | u128::from(self.delay_ns);
@@ -38,7 +38,7 @@ impl Stamp {
         encoded
     }
 
-    /// `None` of anything that [`Self::encode`] did not make.
+    /// `None` for anything that [`Self::encode`] did not create.
     pub(crate) fn decode(encoded: &[u8]) -> Option<Self> {
         let (value, check) = encoded.split_at_checked(VALUE_LEN)?;
         let mut bits = 0_u128;
@@ -51,12 +51,12 @@ impl Stamp {
     }
 }
 
-/// When tick `ticks` of a stream's clock is.
+/// The wall-clock time of tick `ticks` of a stream, in nanoseconds since 1970.
 pub(crate) fn capture_ns(origin_ns: u64, ticks: u32, clock_rate: u32) -> u64 {
     origin_ns + u64::from(ticks) * 1_000_000_000 / u64::from(clock_rate)
 }
 
-/// Two bytes of seven bits that noise has right once in 16 384 times.
+/// Two bytes of seven bits: random bytes have the right checksum once in 16 384 times.
 fn checksum(bits: u128) -> [u8; 2] {
     let folded = (bits ^ (bits >> 64)) as u64;
     let mixed = folded.wrapping_mul(0x9e37_79b9_7f4a_7c15);

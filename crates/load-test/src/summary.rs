@@ -1,4 +1,4 @@
-//! From what a run noted to its report.
+//! Makes the report from a run's counts.
 
 use crate::cli::{Options, VideoArguments};
 use crate::codec::VideoCodec;
@@ -9,7 +9,7 @@ use crate::report::{GeneratorReport, MediaReport, Moment, PeerReport, Report, Se
 use crate::run::Run;
 use std::ops::Range;
 
-/// The report about the seconds of `window`.
+/// The report for the seconds of `window`.
 pub(crate) fn report(run: &Run<'_>, window: Range<u64>, limit: Option<Limit>) -> Report {
     let seconds = window.end - window.start;
     let summary = run.ledger.tally.over(window.clone());
@@ -64,7 +64,7 @@ fn peers(run: &Run<'_>) -> PeerReport {
     }
 }
 
-/// Every second from the first that something arrived in to the last that everything was counted of.
+/// Every second from the first with arrivals to the last with complete counts.
 fn timeline(run: &Run<'_>) -> Vec<Moment> {
     let (Some(first), Some(last)) = (first_second(run), run.observer.seconds().max()) else {
         return Vec::new();
@@ -88,7 +88,7 @@ fn timeline(run: &Run<'_>) -> Vec<Moment> {
     observed.map(moment).collect()
 }
 
-/// The first second of which something arrived.
+/// The first second with arrivals.
 fn first_second(run: &Run<'_>) -> Option<u64> {
     run.ledger.tally.seconds.iter().find(|(_, second)| second.arrived > 0).map(|(at, _)| *at)
 }

@@ -1,8 +1,10 @@
-//! What was sent and received, second by second of capture time, mergeable over threads and processes.
+//! Counts of packets sent and received per second of capture time. Counts of threads and processes can be
+//! merged.
 //!
 //! A packet belongs to the second in which its frame was captured, which both ends know exactly (see [`crate::stamp`]).
-//! A consumer is held to account for a second if it listened from its start to its end; what it should have received
-//! is then what the publisher sent in that second, so nothing that a server leaves out or renumbers goes unnoticed.
+//! A consumer is counted for a second if it received from its start to its end. Then it should have received
+//! all packets that the publisher sent in that second, so packets that a server drops or renumbers are
+//! noticed.
 
 use crate::latency::Latency;
 use crate::signaling::Kind;
@@ -11,19 +13,19 @@ use std::collections::{BTreeMap, HashMap};
 
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Tally {
-    /// By seconds since 1970.
+    /// Keys are seconds since 1970.
     pub(crate) seconds: BTreeMap<u64, Second>,
     pub(crate) counts: Counts,
 }
 
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Second {
-    /// By producer.
+    /// Keys are producer ids.
     pub(crate) flows: HashMap<String, Flow>,
     pub(crate) latency: Latency,
-    /// From a datagram's arrival until the generator read it; the first of each batch.
+    /// From a datagram's arrival until the generator read it, for the first datagram of each batch.
     pub(crate) lag: Latency,
-    /// Media packets that arrived, whoever listened how long, and their bytes as UDP payload.
+    /// All media packets that arrived, also in incomplete seconds, and their bytes of UDP payload.
     pub(crate) arrived: u64,
     pub(crate) arrived_bytes: u64,
     /// Packets that publishers sent.
@@ -35,25 +37,25 @@ pub(crate) struct Second {
 pub(crate) struct Flow {
     pub(crate) kind: Kind,
     pub(crate) sent: u64,
-    /// By all listeners together, each packet once.
+    /// Packets received by all listeners together; each listener counts a packet once.
     pub(crate) received: u64,
     pub(crate) listeners: u64,
 }
 
-/// Over the whole run.
+/// Counts over the whole run.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Counts {
     pub(crate) key_frames_requested: u64,
     /// Packets that publishers dropped on purpose.
     pub(crate) dropped: u64,
-    /// Packets that publishers sent again because the server missed them.
+    /// Packets that publishers retransmitted at the server's request.
     pub(crate) retransmitted: u64,
-    /// Packets that receivers asked for, and that came after one that was sent later.
+    /// `nacked`: packets that receivers requested. `recovered`: missing packets that arrived late.
     pub(crate) nacked: u64,
     pub(crate) recovered: u64,
-    /// Received packets that did not authenticate or parse.
+    /// Received packets that failed authentication or parsing.
     pub(crate) rejected: u64,
-    /// Datagrams that this machine's kernel did not take from the peers.
+    /// Datagrams that this machine's kernel refused to send.
     pub(crate) unsent: u64,
     /// Received packets whose authentication was checked.
     pub(crate) verified: u64,
@@ -72,7 +74,7 @@ impl Tally {
         flows.entry(producer.to_owned()).or_insert(Flow::new(kind))
     }
 
-    /// Everything of the seconds in `range` as one.
+    /// The summary of the seconds in `range`.
     pub(crate) fn over(&self, range: std::ops::Range<u64>) -> Summary {
         let mut sum = Summary::default();
         for (_, second) in self.seconds.range(range) {
@@ -123,7 +125,7 @@ impl Counts {
     }
 }
 
-/// Some seconds together.
+/// The counts of several seconds together.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Summary {
     pub(crate) audio: Delivery,
@@ -135,7 +137,7 @@ pub(crate) struct Summary {
     pub(crate) lag: Latency,
 }
 
-/// Packets that listeners should have got, and got.
+/// Packets that listeners should have received, and that they received.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Delivery {
     pub(crate) expected: u64,
@@ -149,7 +151,7 @@ impl Flow {
 }
 
 impl Summary {
-    /// Of audio and video together.
+    /// The delivery of audio and video together.
     pub(crate) fn delivery(&self) -> Delivery {
         Delivery {
             expected: self.audio.expected + self.video.expected,
@@ -159,7 +161,7 @@ impl Summary {
 }
 
 impl Delivery {
-    /// The share of packets that came, 0 to 1; `None` if none was expected.
+    /// The share of expected packets that arrived, 0 to 1; `None` if none was expected.
     pub(crate) fn share(self) -> Option<f64> {
         (self.expected > 0).then(|| self.received as f64 / self.expected as f64)
     }
@@ -199,7 +201,7 @@ mod tests {
             tally
         };
         let mut all = crew(1);
-        // As it comes from another process.
+        // Serialized and parsed, as a tally from another process.
         all.merge(serde_json::from_str(&serde_json::to_string(&crew(9)).unwrap()).unwrap());
         let latency = all.over(0..2).latency;
         assert_eq!(latency.count(), 200);

@@ -1,7 +1,7 @@
-//! Transport-wide arrival times as feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1), the way libwebrtc
-//! sends them: every packet of the transport since the last report, in one list.
+//! Transport-wide feedback with arrival times (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1), as
+//! libwebrtc sends it: one list of all packets of the transport since the last report.
 
-/// Arrivals that were not reported yet.
+/// Arrivals that are not reported yet.
 #[derive(Debug, Default)]
 pub(crate) struct TwccRecorder {
     /// Unwrapped transport sequence number and arrival; in order of number once reported.
@@ -21,7 +21,7 @@ impl TwccRecorder {
         }
     }
 
-    /// Appends a feedback packet about everything recorded since the last one; nothing if nothing was.
+    /// Appends a feedback packet about all arrivals since the last one; nothing if there are none.
     pub(crate) fn report(&mut self, sender_ssrc: u32, media_ssrc: u32, packet: &mut Vec<u8>) {
         self.arrivals.sort_unstable();
         self.arrivals.dedup_by_key(|(index, _)| *index);
@@ -93,7 +93,7 @@ impl TwccRecorder {
     }
 }
 
-/// Packs two-bit statuses: equal ones as run lengths, others as vectors of seven (§3.1.3 and §3.1.4).
+/// Encodes two-bit statuses: equal ones as run lengths, others as vectors of seven (§3.1.3 and §3.1.4).
 #[derive(Default)]
 struct Statuses {
     chunks: Vec<u16>,
@@ -146,7 +146,7 @@ const MAX_RUN: usize = 0x1fff;
 const UNIT_NS: u64 = 250_000;
 const REFERENCE_UNIT_NS: u64 = 64_000_000;
 const UNITS_PER_REFERENCE: u64 = REFERENCE_UNIT_NS / UNIT_NS;
-/// So many statuses that a report stays in one datagram.
+/// The number of statuses for which a report fits one datagram.
 const MAX_ARRIVALS: usize = 400;
 
 #[cfg(test)]
@@ -166,7 +166,7 @@ mod tests {
             expected[usize::from(sequence.wrapping_sub(65_533_u16))] =
                 SymbolTypeTcc::PacketReceivedSmallDelta;
         }
-        // Too far from the one before, and before it.
+        // Too long after the previous arrival, or before it: needs a large delta.
         expected[5] = SymbolTypeTcc::PacketReceivedLargeDelta;
         expected[12] = SymbolTypeTcc::PacketReceivedLargeDelta;
         assert_eq!(symbols(&report)[..13], expected);

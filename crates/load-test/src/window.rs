@@ -1,4 +1,4 @@
-//! Which packets of a stream came: each is counted once, however often it comes.
+//! Records which packets of a stream arrived, so that each is counted once, however often it arrives.
 
 /// The last [`WINDOW`] sequence numbers of one stream.
 #[derive(Debug, Clone)]
@@ -9,11 +9,11 @@ pub(crate) struct Window {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arrival {
-    /// The next one or one beyond a gap; `missing` packets were skipped before it.
+    /// Newer than all before; `missing` packets were skipped before it.
     Ahead { index: u64, missing: u64 },
-    /// One that was skipped before.
+    /// A packet that was skipped before.
     Late { index: u64 },
-    /// Came before, or is too old to tell.
+    /// The packet arrived before, or is too old to know.
     Repeat,
 }
 
@@ -24,13 +24,13 @@ impl Window {
 
     pub(crate) fn insert(&mut self, sequence: u16) -> Arrival {
         let Some(highest) = self.highest else {
-            // Far enough from zero that packets overtaken by the first one have an index too.
+            // Starts at 2^16, so that packets overtaken by the first one have an index too.
             let index = u64::from(sequence) + (1 << 16);
             self.mark(index);
             self.highest = Some(index);
             return Arrival::Ahead { index, missing: 0 };
         };
-        // The nearest index (RFC 3711 §3.3.1 does the same).
+        // The nearest index, as in RFC 3711 §3.3.1.
         let distance = i64::from(sequence.wrapping_sub(highest as u16).cast_signed());
         let index = highest.saturating_add_signed(distance);
         if index > highest {
@@ -69,7 +69,7 @@ fn slot(index: u64) -> usize {
     (index % WINDOW / 64) as usize
 }
 
-/// Several seconds of any stream here.
+/// Packets: several seconds of any stream here.
 const WINDOW: u64 = 2_048;
 
 #[cfg(test)]

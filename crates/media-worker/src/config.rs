@@ -1,4 +1,4 @@
-//! Where media listens and what clients are told about it.
+//! The addresses on which media is received, and those announced to clients.
 
 use crate::error::StartError;
 use nix::ifaddrs::getifaddrs;
@@ -13,49 +13,52 @@ pub struct MediaConfig {
     pub bind: Vec<IpAddr>,
     /// UDP port of the first worker; worker `i` listens on `port + i`. 0 takes any free ports.
     pub port: u16,
-    /// Worker threads; one per core is right, as nothing else on the packets' way is threaded.
+    /// Worker threads. One per core is best: no other thread handles packets.
     pub workers: usize,
-    /// The share of the workers' time, 0 to 1, beyond which no new router and nobody new is admitted.
+    /// The share of the workers' time, 0 to 1, above which new routers and new participants are refused.
     pub max_load: f64,
-    /// How many packets a client may send on a transport in a second; see [`switchyard_media::Config::max_packet_rate`].
+    /// Packets that a client may send per second on one transport; see
+    /// [`switchyard_media::Config::max_packet_rate`].
     pub max_packet_rate: u32,
-    /// Addresses that clients are told instead of the bound ones, when a NAT maps them port for port.
+    /// Addresses announced to clients instead of the bound ones, for a NAT that keeps port numbers.
     pub announced: Vec<IpAddr>,
     pub sending: Sending,
 }
 
-/// How packets are made to leave together.
+/// How packets are combined into fewer send calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sending {
-    /// How long media may wait for more of its kind, at most [`Self::MAX_COALESCE`]: fewer sends, at that much more
-    /// delay.
+    /// How long media may wait for more media to be sent with it, at most [`Self::MAX_COALESCE`]. A longer
+    /// time saves send calls and adds as much delay.
     pub coalesce: Duration,
-    /// Packets that differ a little may be padded; see [`switchyard_media::Config::padding`].
+    /// Packets that differ a little in size may be padded; see [`switchyard_media::Config::padding`].
     pub padding: bool,
 }
 
 impl Sending {
-    /// More would be heard and seen.
+    /// The longest time to coalesce: more delay would be noticed in a conversation.
     pub const MAX_COALESCE: Duration = Duration::from_millis(1);
 }
 
 impl Default for Sending {
-    /// At once, and padded.
+    /// Media is sent at once, and padded.
     fn default() -> Self {
         Self { coalesce: Duration::ZERO, padding: true }
     }
 }
 
-/// An address to bind, and whether it was asked for by name.
+/// An address to bind, and whether the configuration names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BindAddress {
     pub(crate) ip: IpAddr,
-    /// A named address must bind; one found on an interface may have gone, or not be ready (IPv6 duplicate detection).
+    /// Binding a named address must succeed. An address found on an interface may be gone already, or not
+    /// ready yet (IPv6 duplicate address detection).
     pub(crate) required: bool,
 }
 
 impl MediaConfig {
-    /// Replies must leave from the address their request came to, so each address gets its own socket.
+    /// One entry per address, because each address gets its own socket: a reply must be sent from the address
+    /// that the request was sent to.
     pub(crate) fn bind_addresses(&self) -> Result<Vec<BindAddress>, StartError> {
         let mut addresses: Vec<BindAddress> = Vec::new();
         let mut add = |address: BindAddress| {
@@ -81,7 +84,7 @@ impl MediaConfig {
         self.port.checked_add(worker).ok_or_else(|| self.port_range())
     }
 
-    /// There are not as many ports as workers.
+    /// The error that the port numbers do not suffice for all workers.
     pub(crate) fn port_range(&self) -> StartError {
         StartError::PortRange { port: self.port, workers: self.workers }
     }

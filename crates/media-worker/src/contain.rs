@@ -1,10 +1,10 @@
-//! Panic containment: a transport whose handling panics dies alone.
+//! Panic containment: a panic removes only the transport that was being handled.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 use switchyard_media::{Counters, Population, Sfu};
 
-/// The SFU, entered only through a guard that turns a panic into the loss of the transport being worked on.
+/// The SFU behind a guard: a panic inside it removes only the transport that was being handled.
 pub(crate) struct Contained {
     sfu: Sfu,
     /// Panics caught.
@@ -16,8 +16,8 @@ impl Contained {
         Self { sfu, faults: 0 }
     }
 
-    /// `None` when `work` panicked. The SFU promises to be usable after `bury`; a panic in `bury` itself breaks that
-    /// promise and ends the worker.
+    /// `None` when `work` panicked. The SFU stays usable after `bury`; a panic in `bury` itself ends the
+    /// worker.
     pub(crate) fn enter<T>(&mut self, now: Instant, work: impl FnOnce(&mut Sfu) -> T) -> Option<T> {
         let result = catch_unwind(AssertUnwindSafe(|| work(&mut self.sfu)));
         if result.is_err() {

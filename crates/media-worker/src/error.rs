@@ -30,13 +30,13 @@ pub enum StartError {
 /// Why a media operation was not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MediaError {
-    /// The SFU refused it; nothing changed.
+    /// The SFU refused the operation; nothing changed.
     #[error(transparent)]
     Control(#[from] ControlError),
-    /// The worker ended, or the operation failed inside it: what it was for cannot be relied on.
+    /// The worker ended, or the operation panicked in it: the state of the operation's object is unknown.
     #[error("the media worker did not answer")]
     WorkerGone,
-    /// The workers are as busy as they may be, or a command queue is full; the same operation may succeed later.
+    /// All workers are at their load limit, or a command queue is full. The same operation may succeed later.
     #[error("the media workers have too much to do")]
     Overloaded,
 }

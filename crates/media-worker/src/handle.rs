@@ -1,4 +1,4 @@
-//! Starting the workers, placing routers on them, and ending them.
+//! Starts the workers, places routers on them, and stops them.
 
 use crate::config::{MediaConfig, Sending};
 use crate::counters::Counters;
@@ -18,14 +18,14 @@ use switchyard_media::{Certificate, Config, Epoch, Event, Sfu, ShardId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-/// All media of this process. Dropping the last handle, its routers' included, ends the workers.
+/// All media of this process. The workers stop when the last handle to it and to its routers is dropped.
 #[derive(Clone)]
 pub struct Media {
     workers: Workers,
     max_load: f64,
 }
 
-/// All workers; a worker's number is its place here.
+/// All workers, indexed by worker number.
 pub(crate) type Workers = Arc<[WorkerHandle]>;
 
 pub(crate) struct WorkerHandle {
@@ -35,7 +35,7 @@ pub(crate) struct WorkerHandle {
 }
 
 impl Media {
-    /// Binds all sockets and starts all workers, or leaves nothing behind.
+    /// Binds all sockets and starts all workers. If one of these fails, everything is undone.
     pub async fn start(config: MediaConfig) -> Result<Self, StartError> {
         let numbers = 0..u16::try_from(config.workers).map_err(|_| config.port_range())?;
         if numbers.is_empty() {
@@ -52,22 +52,23 @@ impl Media {
         Ok(Self { workers: workers.into(), max_load: config.max_load })
     }
 
-    /// Opens a router, at first on the worker with the least to do. Its events must be read: while they are not, newer
-    /// states replace older ones; a router whose events pile up all the same, or whose receiver is dropped, is closed.
+    /// Opens a router, with its first shard on the worker with the least load. The events must be read. While
+    /// they are not, newer states replace older ones; if too many events still pile up, or the receiver is
+    /// dropped, the router is closed.
     pub async fn create_router(&self) -> Result<(Router, mpsc::Receiver<Event>), MediaError> {
         let (events, receiver) = mpsc::channel(EVENT_QUEUE);
         let router = Router::open(self.workers.clone(), events).await?;
         Ok((router, receiver))
     }
 
-    /// To be asked before anybody new is let in, so that those who are there keep what they have:
-    /// [`MediaError::Overloaded`] when every worker is as busy as it may be.
+    /// Call this before admitting a new participant, to protect the present ones: [`MediaError::Overloaded`]
+    /// when every worker is at its load limit.
     pub fn admit(&self) -> Result<(), MediaError> {
         let has_room = |worker: &WorkerHandle| worker.load.busy() <= self.max_load;
         if self.workers.iter().any(has_room) { Ok(()) } else { Err(MediaError::Overloaded) }
     }
 
-    /// The counters of each worker that still runs.
+    /// The counters of each running worker.
     pub async fn counters(&self) -> Vec<Counters> {
         let mut counters = Vec::with_capacity(self.workers.len());
         for worker in self.workers.iter() {
@@ -82,11 +83,11 @@ impl Media {
         counters
     }
 
-    /// Closes all routers and sockets and ends the threads; waits a bounded time for them.
+    /// Closes all routers and sockets and stops the threads. Waits at most 5 s for each worker.
     pub async fn shutdown(&self) {
         for worker in self.workers.iter() {
             let stopped = timeout(SHUTDOWN, async {
-                // A worker that ended by itself is what is wanted.
+                // An error means that the worker has ended already, which is the goal.
                 let _ = worker.commands.send(Command::Stop).await;
                 worker.commands.closed().await;
             });
@@ -176,17 +177,17 @@ fn bind_sockets(config: &MediaConfig, port: u16) -> Result<Vec<UdpSocket>, Start
     if sockets.is_empty() { Err(StartError::NoAddress) } else { Ok(sockets) }
 }
 
-/// NTP times in sender reports derive from this; a clock before 1970 is only wrong, not fatal.
+/// The base of NTP times in sender reports. A wall clock before 1970 gives wrong times, but is no error.
 fn epoch() -> Epoch {
     let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Epoch { at: Instant::now(), unix }
 }
 
-/// Per worker. A command takes microseconds, so a full queue means a second's worth of work or more.
+/// Commands per worker. A command takes microseconds, so a full queue is about a second of work or more.
 const COMMAND_QUEUE: usize = 4_096;
-/// Per router, beyond which states supersede each other.
+/// Events per router; beyond them, newer states replace older ones.
 const EVENT_QUEUE: usize = 256;
-/// For all routers to be closed and the sockets with them.
+/// Time limit for a worker to close its routers and sockets.
 const SHUTDOWN: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
@@ -231,7 +232,7 @@ mod tests {
         let client = client(candidate);
         let sizes = [0, 1, 2, 3, 4, 11, 12, 13, 19, 20, 28, 100, 1_200, 1_500, 9_000, 65_507];
         for size in sizes {
-            // Each of the first bytes by which STUN, DTLS, RTP and nothing at all are told apart (RFC 7983).
+            // First bytes at the limits of the ranges for STUN, DTLS, RTP and no protocol (RFC 7983).
             for first in [0, 1, 20, 22, 63, 64, 79, 128, 191, 255] {
                 let mut garbage = vec![first; size];
                 garbage
@@ -341,7 +342,7 @@ mod tests {
         }
     }
 
-    /// Alive on each worker, once all that was asked of it before is done.
+    /// The number of transports on each worker, after all earlier commands were carried out.
     async fn transports(media: &Media) -> Vec<usize> {
         media.counters().await.iter().map(|counters| counters.population.transports).collect()
     }
@@ -361,7 +362,7 @@ mod tests {
         client
     }
 
-    /// A connected socket takes replies only from where it sent to.
+    /// A connected socket receives replies only from the address it sends to.
     fn answers_stun(server: SocketAddr, ice: &IceParameters) -> bool {
         let client = client(server);
         let provider = rtc_crypto::default_provider().unwrap();

@@ -1,5 +1,5 @@
-//! What the kernel dropped before we could read it, from procfs: the count that SO_RXQ_OVFL would carry, without
-//! parsing a control message per datagram.
+//! Reads from procfs how many datagrams the kernel dropped before we read them: the same count as
+//! SO_RXQ_OVFL, without parsing a control message per datagram.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -14,7 +14,7 @@ fn drops_in(table: &str, sockets: &[SocketAddr]) -> u64 {
     let drops = |line: &str| {
         let mut fields = line.split_ascii_whitespace();
         let local = parse_address(fields.nth(1)?)?;
-        // The last column, in the kernel's udp4_format_sock and udp6_format_sock alike.
+        // The drops are the last column, both in the kernel's udp4_format_sock and in udp6_format_sock.
         sockets.contains(&local).then(|| fields.next_back()?.parse::<u64>().ok())?
     };
     table.lines().skip(1).filter_map(drops).sum()

@@ -1,8 +1,8 @@
-//! The shell around the pure SFU: worker threads with their sockets and clock, and the async handles that
-//! call-control holds.
+//! The shell around the pure SFU: worker threads with their sockets and clocks, and the async handles that
+//! call-control uses.
 //!
 //! [`Media`] starts the workers and places routers; a [`Router`] is one call's media and forwards each operation to
-//! the worker that owns it. It knows packets, queues and time; it never knows people.
+//! the worker that owns it. This crate handles packets, queues and time. It knows nothing about participants.
 
 mod config;
 mod contain;

@@ -1,25 +1,27 @@
-//! How busy a worker is: measured by itself, read by whoever places transports and admits calls.
+//! A worker's load: measured by the worker, read by placement and admission.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// What a worker tells of its load, and what is on its way to it.
+/// The load that a worker published, and the transports being created on it.
 #[derive(Debug)]
 pub(crate) struct Load {
     origin: Instant,
-    /// Transports alive.
+    /// The number of transports.
     transports: AtomicUsize,
     /// Transports being created.
     reserved: AtomicUsize,
-    /// Of the last window, in thousandths of the worker's time.
+    /// Busy time in the last window, in thousandths of the worker's time.
     busy: AtomicU32,
-    /// The most messages (datagrams, commands, relays) that waited for one turn of the last window.
+    /// The largest number of messages (datagrams, commands, relays) that waited for one turn in the last
+    /// window.
     queue_depth: AtomicU32,
     /// When the last window ended, in milliseconds since the origin.
     measured_at: AtomicU64,
 }
 
-/// A transport on its way to a worker; counted until it is dropped, which is to be after the worker counts it itself.
+/// Counts a transport that is being created, until the reservation is dropped. Drop it after the worker has
+/// counted the transport itself.
 pub(crate) struct Reservation<'a>(&'a Load);
 
 impl Load {
@@ -43,7 +45,8 @@ impl Load {
         self.transports.load(Ordering::Relaxed) + self.reserved.load(Ordering::Relaxed)
     }
 
-    /// The share of time that the worker was not waiting, 0 to 1. A worker that has told nothing for a while sleeps.
+    /// The share of time that the worker was not waiting, 0 to 1. 0 if the worker has not published for a
+    /// while, because then it sleeps.
     pub(crate) fn busy(&self) -> f64 {
         self.recent(&self.busy) / 1_000.0
     }
@@ -65,7 +68,7 @@ impl Drop for Reservation<'_> {
     }
 }
 
-/// The worker's own side: sums up one window after another.
+/// The worker's side: measures one window after another.
 #[derive(Debug)]
 pub(crate) struct Meter {
     window_start: Instant,
@@ -83,12 +86,12 @@ impl Meter {
         self.idle += time;
     }
 
-    /// Notes how much one turn found waiting.
+    /// Notes how many messages waited at the start of a turn.
     pub(crate) fn found(&mut self, messages: usize) {
         self.queue_depth = self.queue_depth.max(messages);
     }
 
-    /// Publishes the load once a window has passed; then the share of time that was busy, 0 to 1.
+    /// At the end of a window, publishes the load and returns the share of time that was busy, 0 to 1.
     pub(crate) fn publish(&mut self, now: Instant, transports: usize, load: &Load) -> Option<f64> {
         load.transports.store(transports, Ordering::Relaxed);
         let window = now.saturating_duration_since(self.window_start);
@@ -105,9 +108,9 @@ impl Meter {
     }
 }
 
-/// Several video frames long, short enough to place the next join by.
+/// Covers several video frames, and is short enough that placement sees the effect of the last join.
 const WINDOW: Duration = Duration::from_millis(250);
-/// Nothing is measured while a worker sleeps.
+/// A load older than this counts as 0: a sleeping worker measures nothing.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

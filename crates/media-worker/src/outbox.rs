@@ -1,29 +1,29 @@
-//! Events on their way to a router's owner: never blocking the worker, never losing a state change.
+//! Queues events for a router's owner without blocking the worker and without losing a state change.
 
 use std::collections::VecDeque;
 use switchyard_media::Event;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 
-/// The owner's queue, and behind it what did not fit.
+/// The owner's queue, and a backlog of events that did not fit.
 ///
-/// While the owner is slow, events that tell how things are (levels, speaker, layers, transport state) replace their
-/// predecessor of the same subject, so that only closings pile up. An owner that lets [`BACKLOG`] pile up is taken
-/// for gone.
+/// In the backlog, an event that reports a state (levels, speaker, layers, transport state) replaces the
+/// older one of the same subject, so that only closings pile up. If the backlog reaches [`BACKLOG`] events,
+/// the owner is considered gone.
 pub(crate) struct Outbox {
     queue: Sender<Event>,
     backlog: VecDeque<Event>,
 }
 
-/// What became of an event.
+/// The result of posting an event.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Posted {
     Queued,
-    /// It waits behind the owner's queue.
+    /// The event was added to the backlog.
     Waiting,
-    /// It waits there, in place of an older event of the same subject.
+    /// The event replaced an older one of the same subject in the backlog.
     Superseded,
-    /// Nobody reads: the router has no owner any more.
+    /// The owner is gone: it dropped the queue or let the backlog become full.
     Abandoned,
 }
 
@@ -46,7 +46,7 @@ impl Outbox {
         }
     }
 
-    /// Moves waiting events to the owner's queue as far as it has room.
+    /// Moves events from the backlog to the owner's queue, as far as it has room.
     pub(crate) fn flush(&mut self) -> Flushed {
         while let Some(event) = self.backlog.pop_front() {
             match self.queue.try_send(event) {
@@ -82,7 +82,7 @@ pub(crate) enum Flushed {
     Abandoned,
 }
 
-/// Whether `newer` tells all that `older` told.
+/// Whether `newer` makes `older` obsolete.
 fn is_superseded(older: &Event, newer: &Event) -> bool {
     match newer {
         Event::TransportState { transport, .. } => {
@@ -101,7 +101,7 @@ fn is_superseded(older: &Event, newer: &Event) -> bool {
     }
 }
 
-/// Waiting events per router: what ten leaving publishers with eight tracks each close in a call of 200.
+/// Events per router: as many as are closed when ten publishers with eight tracks each leave a call of 200.
 const BACKLOG: usize = 16_384;
 
 #[cfg(test)]

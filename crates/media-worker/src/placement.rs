@@ -1,29 +1,29 @@
-//! Which worker a transport is created on, and how ids tell it.
+//! Chooses the worker for a transport, and encodes the worker in ids.
 
 use crate::load::Load;
 use uuid::Uuid;
 
-/// A random id that names its worker: 106 bits are random, the last 16 are the worker's number.
+/// A random id that contains its worker's number: 106 bits are random, the last 16 are the worker's number.
 pub(crate) fn mint(worker: usize) -> Uuid {
     let mut bytes = Uuid::new_v4().into_bytes();
     bytes[14..].copy_from_slice(&(worker as u16).to_be_bytes());
     Uuid::from_bytes(bytes)
 }
 
-/// The worker that an id names. Ids come from clients too, so it may not exist.
+/// The worker number in an id. Clients send ids too, so a worker with this number may not exist.
 pub(crate) fn worker_of(id: Uuid) -> usize {
     let bytes = id.into_bytes();
     usize::from(u16::from_be_bytes([bytes[14], bytes[15]]))
 }
 
-/// How a worker stands, as placement sees it.
+/// A worker's state, as placement uses it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Standing {
     pub(crate) worker: usize,
     pub(crate) transports: usize,
-    /// 0 to 1.
+    /// The share of time that the worker is busy, 0 to 1.
     pub(crate) busy: f64,
-    /// It serves the call already.
+    /// The worker already has a shard of the call's router.
     pub(crate) near: bool,
 }
 
@@ -33,8 +33,9 @@ impl Standing {
     }
 }
 
-/// The worker for a call's next transport: one that serves the call already while it has room and is not far ahead of
-/// the others, so that small calls need no relay and large ones spread; else the one with the fewest transports.
+/// The worker for a call's next transport. A worker that already has a shard of the call is preferred while
+/// it has room and not many more transports than the others, so that small calls need no relay and large ones
+/// spread. Otherwise the worker with room and the fewest transports; if none has room, the least busy one.
 pub(crate) fn choose(standings: &[Standing]) -> Option<usize> {
     let with_room = || standings.iter().filter(|it| it.busy < ROOM_BELOW);
     let fewest = with_room().min_by_key(|it| it.transports);
@@ -46,9 +47,10 @@ pub(crate) fn choose(standings: &[Standing]) -> Option<usize> {
     Some(near.unwrap_or(fewest).worker)
 }
 
-/// Share of its time above which a worker has no room: what is left is for bursts.
+/// Share of busy time at which a worker has no room; the rest is reserved for bursts.
 const ROOM_BELOW: f64 = 0.7;
-/// Transports by which a worker may be ahead of the emptiest one before a call spreads: eight people's.
+/// How many more transports than the emptiest worker a call's worker may have before the call spreads: those
+/// of eight participants.
 const AHEAD: usize = 16;
 
 #[cfg(test)]

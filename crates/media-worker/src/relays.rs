@@ -1,4 +1,4 @@
-//! The queues by which workers tell each other what their shards of a router have to say.
+//! The queues for messages between workers, from one shard of a router to another.
 
 use crate::counters::ShellCounters;
 use std::collections::{HashSet, VecDeque};
@@ -18,32 +18,33 @@ pub(crate) struct Relays<M: Message = Relay> {
     queues: Arc<[RelayQueue<M>]>,
 }
 
-/// The way to one worker.
+/// The sending end of one worker's queue.
 #[derive(Clone)]
 pub(crate) struct RelayQueue<M: Message = Relay> {
-    /// Never full, as control must arrive: each of its kinds comes at a bounded pace, and data is bounded in bytes.
+    /// Unbounded, because control messages must arrive. Each kind of control message has a limited rate, and
+    /// data is limited in bytes.
     ordered: mpsc::UnboundedSender<Letter<M>>,
     media: mpsc::Sender<Letter<M>>,
     data: Arc<Data<M>>,
 }
 
-/// The receiving end.
+/// The receiving end of one worker's queue.
 pub(crate) struct RelayInbox<M: Message = Relay> {
     ordered: mpsc::UnboundedReceiver<Letter<M>>,
     media: mpsc::Receiver<Letter<M>>,
     data: Arc<Data<M>>,
-    /// Taken from the queues, for the turn to come.
+    /// Messages taken from the queues, for the next turn.
     waiting: VecDeque<Letter<M>>,
 }
 
-/// What is on its way of data-channel messages.
+/// The data-channel messages that are queued.
 struct Data<M: Message> {
     bytes: AtomicUsize,
-    /// Those that wait to be told, each once.
+    /// Losses whose report is queued, each once.
     losses: Mutex<HashSet<(ShardId, M::Loss)>>,
 }
 
-/// A message on its way.
+/// A queued message.
 #[derive(Debug)]
 pub(crate) struct Letter<M = Relay> {
     pub(crate) from: ShardId,
@@ -52,16 +53,16 @@ pub(crate) struct Letter<M = Relay> {
     pub(crate) message: M,
 }
 
-/// What a queue needs to know of a message.
+/// The properties of a message that a queue uses.
 pub(crate) trait Message: Sized + From<Self::Loss> {
     type Loss: Copy + Eq + Hash;
 
     fn class(&self) -> RelayClass;
-    /// Media packets that are lost with it.
+    /// The number of media packets in the message.
     fn packets(&self) -> usize;
-    /// What must be told if it is dropped.
+    /// The loss that must be reported if the message is dropped.
     fn loss(&self) -> Option<Self::Loss>;
-    /// The loss that it tells.
+    /// The loss that the message reports.
     fn told_loss(&self) -> Option<Self::Loss>;
 }
 
@@ -83,8 +84,8 @@ impl<M: Message> Relays<M> {
         self.own
     }
 
-    /// Queues a message without waiting. What finds no room is dropped and counted, video before audio; a worker that
-    /// has ended needs to be told nothing.
+    /// Queues a message without waiting. If there is no room, the message is dropped and counted, video
+    /// before audio. Messages to a worker that has ended are ignored.
     pub(crate) fn send(&self, now: Instant, to: ShardId, message: M, counters: &mut ShellCounters) {
         let Some(queue) = self.queues.get(usize::from(to.0)) else { return };
         let packets = message.packets() as u64;
@@ -131,7 +132,7 @@ impl<M: Message> RelayQueue<M> {
 }
 
 impl<M: Message> Data<M> {
-    /// Takes the room that a message needs; false if there is none.
+    /// Reserves room for a message of `bytes` bytes; `false` if there is none.
     fn reserve(&self, bytes: usize) -> bool {
         let taken = charge(bytes);
         let fits = self.bytes.fetch_add(taken, Ordering::Relaxed) + taken <= DATA_BYTES;
@@ -141,12 +142,13 @@ impl<M: Message> Data<M> {
         fits
     }
 
-    /// Notes a loss; false if it waits to be told already.
+    /// Records a loss; `false` if its report is queued already.
     fn lose(&self, from: ShardId, loss: M::Loss) -> bool {
         self.losses.lock().unwrap_or_else(PoisonError::into_inner).insert((from, loss))
     }
 
-    /// Lets go of what a message took up. A loss after this is told anew.
+    /// Releases the room of a message that was taken from the queue. After a loss report, the next loss is
+    /// reported again.
     fn release(&self, from: ShardId, message: &M) {
         if let RelayClass::Data(bytes) = message.class() {
             self.bytes.fetch_sub(charge(bytes), Ordering::Relaxed);
@@ -158,7 +160,7 @@ impl<M: Message> Data<M> {
 }
 
 impl<M: Message> RelayInbox<M> {
-    /// Ready when something waits.
+    /// Ready when a message is queued.
     pub(crate) fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
         // Each source is polled, so that each can wake the thread.
         let ordered = self.ordered.poll_recv(context).map(|message| self.waiting.extend(message));
@@ -166,7 +168,7 @@ impl<M: Message> RelayInbox<M> {
         if ordered.is_ready() || media.is_ready() { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// What waits, control before media, at most `limit` messages of each.
+    /// Takes queued messages, control before media, at most `limit` of each.
     pub(crate) fn take(&mut self, limit: usize) -> impl Iterator<Item = Letter<M>> + '_ {
         let ordered = std::iter::from_fn(|| self.ordered.try_recv().ok()).take(limit);
         self.waiting.extend(ordered);
@@ -200,18 +202,18 @@ impl Message for Relay {
     }
 }
 
-/// What a data message of so many bytes takes up: many small ones must not take more than a few large ones.
+/// The room that a data message takes. It includes an overhead, so that many small messages are limited too.
 fn charge(bytes: usize) -> usize {
     bytes + MESSAGE_BYTES
 }
 
-/// Batches to one worker; one is what a producer brought in a turn.
+/// Batches queued for one worker. A batch holds the packets that one producer received in one turn.
 const MEDIA_QUEUE: usize = 4_096;
-/// Room in the media queue that video leaves.
+/// Room in the media queue that video must leave free.
 const KEPT_FOR_AUDIO: usize = MEDIA_QUEUE / 4;
-/// Of data-channel messages on their way to one worker.
+/// Bytes of data-channel messages queued for one worker.
 const DATA_BYTES: usize = 8 << 20;
-/// A message's own size and its payload's allocation, roughly.
+/// Bytes of overhead per message: the message itself and its payload's allocation, roughly.
 const MESSAGE_BYTES: usize = 256;
 
 #[cfg(test)]
@@ -342,10 +344,10 @@ mod tests {
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     enum Told {
         Control(usize),
-        /// Of so many packets.
+        /// A message of this many packets.
         Audio(usize),
         Video(usize),
-        /// Of so many bytes.
+        /// A message of this many bytes.
         Data(usize),
         Lost,
         Feedback,

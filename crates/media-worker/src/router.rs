@@ -1,4 +1,4 @@
-//! One call's media, as call-control holds it.
+//! Call-control's handle to one call's media.
 
 use crate::error::MediaError;
 use crate::handle::{WorkerHandle, Workers};
@@ -16,9 +16,9 @@ use switchyard_media::{
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-/// A handle to a router. It has a shard on each worker that has any of its transports; which worker a transport or what
-/// is on it belongs to is told by its id, which is random otherwise and made here. Dropping the last clone closes the
-/// router.
+/// A handle to a router. The router has a shard on each worker that has one of its transports. The id of a
+/// transport, or of an object on it, is created here; it contains the worker's number and is random
+/// otherwise. Dropping the last clone closes the router.
 #[derive(Clone)]
 pub struct Router {
     placement: Arc<Placement>,
@@ -29,14 +29,14 @@ struct Placement {
     workers: Workers,
     /// The worker that ranks the call's speakers.
     home: ShardId,
-    /// The shards hold the queue open, so that it ends when the last of them has ended.
+    /// Only the shards keep the queue open, so that it ends with the last of them.
     events: mpsc::WeakSender<Event>,
-    /// A flag for each worker that has a shard.
+    /// One flag per worker: whether it has a shard of this router.
     open: Box<[AtomicBool]>,
 }
 
 impl Router {
-    /// Opens a router on the worker with the least to do.
+    /// Opens a router on the worker with the least load.
     pub(crate) async fn open(workers: Workers, events: mpsc::Sender<Event>) -> Result<Self, MediaError> {
         let open = workers.iter().map(|_| AtomicBool::new(false)).collect();
         let (id, home) = (RouterId(Uuid::new_v4()), ShardId(0));
@@ -45,7 +45,7 @@ impl Router {
         placement.home = ShardId(home as u16);
         placement.open_on(home)?;
         let router = Self { placement: Arc::new(placement) };
-        // The command before it is done when this one is.
+        // Commands run in order: when this one is done, the shard is open.
         router.with(home, |_, _| Ok(())).await?;
         Ok(router)
     }
@@ -54,7 +54,7 @@ impl Router {
         self.placement.id
     }
 
-    /// `direction` as the client sees it: it sends on a [`Direction::Send`] transport.
+    /// `direction` is the client's view: the client sends on a [`Direction::Send`] transport.
     pub async fn create_transport(
         &self,
         direction: Direction,
@@ -69,7 +69,7 @@ impl Router {
         Ok((id, parameters))
     }
 
-    /// Repeating it with the same parameters changes nothing; others are refused with
+    /// A repeated call with the same parameters changes nothing. One with other parameters is refused with
     /// [`ControlError::AlreadyConnected`].
     pub async fn connect_transport(
         &self,
@@ -79,7 +79,7 @@ impl Router {
         self.with(worker_of(id.0), move |sfu, now| sfu.connect_transport(now, id, &parameters)).await
     }
 
-    /// New credentials; the old ones stay valid until the first check with the new ones.
+    /// Creates new ICE credentials. The old ones stay valid until the first valid check with the new ones.
     pub async fn restart_ice(&self, id: TransportId) -> Result<IceParameters, MediaError> {
         self.with(worker_of(id.0), move |sfu, now| sfu.restart_ice(now, id)).await
     }
@@ -133,7 +133,7 @@ impl Router {
         self.with(worker_of(id.0), move |sfu, now| sfu.pause_consumer(now, id)).await
     }
 
-    /// Asks the producer for a key frame, from which forwarding goes on.
+    /// Requests a key frame from the producer; forwarding continues with it.
     pub async fn resume_consumer(&self, id: ConsumerId) -> Result<(), MediaError> {
         self.with(worker_of(id.0), move |sfu, now| sfu.resume_consumer(now, id)).await
     }
@@ -189,10 +189,10 @@ impl Router {
         self.with(worker_of(id.0), move |sfu, _| sfu.transport_stats(id)).await
     }
 
-    /// Closes the router and everything in it; nothing happens on a router that is closed.
+    /// Closes the router and everything in it. Closing a closed router does nothing.
     pub async fn close(&self) {
         for worker in self.placement.open_workers() {
-            // Without a worker there is nothing left to close.
+            // An error means that the worker has ended, so its shard is gone.
             let _ = worker.commands.send(Command::CloseRouter(self.id())).await;
         }
     }
@@ -207,7 +207,7 @@ impl Router {
         Ok(answer.await.map_err(|_| MediaError::WorkerGone)??)
     }
 
-    /// As [`Self::with`], but waits for room in the queue: a close that is lost would leak what it was to close.
+    /// As [`Self::with`], but waits for room in the queue: a lost close would leak the object.
     async fn close_with(
         &self,
         worker: usize,
@@ -231,7 +231,7 @@ impl Placement {
         placement::choose(&standings).ok_or(MediaError::WorkerGone)
     }
 
-    /// Makes sure that a worker has a shard, by a command that goes before any other about it.
+    /// Opens a shard on a worker that has none. The command is queued before any other command for the shard.
     fn open_on(&self, worker: usize) -> Result<(), MediaError> {
         if !self.open[worker].load(Ordering::Relaxed) {
             let events = self.events.upgrade().ok_or(MediaError::WorkerGone)?;
@@ -242,7 +242,8 @@ impl Placement {
         Ok(())
     }
 
-    /// The worker that an id names. One that names none is nobody's, which any worker can tell.
+    /// The worker with this number. If there is none, the home worker, which then reports that the id is
+    /// unknown.
     fn worker(&self, number: usize) -> &WorkerHandle {
         self.workers.get(number).unwrap_or(&self.workers[usize::from(self.home.0)])
     }
@@ -255,7 +256,7 @@ impl Placement {
 impl Drop for Placement {
     fn drop(&mut self) {
         for worker in self.open_workers() {
-            // With a full queue the shard lives on until its next event finds no owner.
+            // If the queue is full, the shard is closed when its next event finds no receiver.
             let _ = worker.commands.try_send(Command::CloseRouter(self.id));
         }
     }
@@ -266,7 +267,7 @@ fn control<T: Send + 'static>(
 ) -> (Command, oneshot::Receiver<Result<T, ControlError>>) {
     let (reply, answer) = oneshot::channel();
     let work = move |sfu: &mut Sfu, now: Instant| {
-        // A caller that no longer waits needs no answer.
+        // An error means that the caller has stopped waiting.
         let _ = reply.send(work(sfu, now));
     };
     (Command::Control(Box::new(work)), answer)

@@ -1,41 +1,43 @@
-//! When a worker leaves out video: when what comes in stands in its queues although it does all it can.
+//! Decides when a worker leaves out video: when it is saturated and a standing queue of input builds up.
 
 use std::time::{Duration, Instant};
 use switchyard_media::Shed;
 
-/// Decides once a window, from what the window's rounds found: a round lasts until all that was read has been sent, so
-/// that what comes meanwhile waits outside. Time is told, so that it can be simulated.
+/// Decides once per window from the queueing delay of the window's rounds. A round lasts until everything
+/// that was read has been sent; input that arrives meanwhile waits in the queues. The caller passes the time,
+/// so that tests can simulate it.
 #[derive(Debug)]
 pub(crate) struct Shedding {
     shed: Shed,
-    /// The longest that anything this round read had waited.
+    /// The longest time that any input read in this round had waited.
     round: Duration,
-    /// When the last round ended.
+    /// When the last round ended: everything read was sent.
     all_sent: Instant,
-    /// The least of all rounds that ended in the window: a burst passes, a standing queue is found by every round.
+    /// The smallest `round` of all rounds that ended in the window. A burst delays some rounds; a standing
+    /// queue delays every round.
     standing: Option<Duration>,
-    /// What that was at the end of the last window.
+    /// The value of `standing` at the end of the last window.
     stood: Duration,
-    /// Windows in a row whose queue stood.
+    /// Consecutive windows with a standing queue of at least [`LATE`].
     late_windows: u32,
-    /// What the kernel had dropped by the end of the last window, if that was saturated.
+    /// The kernel's drop count at the end of the last window, if that window was saturated.
     dropped: Option<u64>,
-    /// When the last window was too much, or the last step was taken.
+    /// When the last step was taken, in either direction.
     unrest: Instant,
-    /// Since when every window has had room to spare.
+    /// Start of the unbroken series of windows with room to spare.
     roomy: Option<Instant>,
-    /// How much rest it takes to step back: more after each step back that was too early.
+    /// How long windows must have had room before a step back. Doubled after a step back that was too early.
     patience: Duration,
-    /// The last step was one back.
+    /// The last step was a step back.
     stepped_back: bool,
 }
 
-/// What a window was like.
+/// The verdict on a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Window {
     Roomy,
     Full,
-    /// So many steps are to be taken.
+    /// Overload: leave out this many steps more.
     TooMuch(i8),
 }
 
@@ -60,25 +62,27 @@ impl Shedding {
         self.shed
     }
 
-    /// Notes how long something that was read had waited.
+    /// Notes how long an input had waited when it was read.
     pub(crate) fn found(&mut self, waited: Duration) {
         self.round = self.round.max(waited);
     }
 
-    /// All that was read has been sent. A round that read nothing found no queue.
+    /// Ends a round: everything that was read has been sent. A round that read nothing counts as no delay.
     pub(crate) fn end_round(&mut self, now: Instant) {
         let round = std::mem::take(&mut self.round);
         self.standing = Some(self.standing.map_or(round, |least| least.min(round)));
         self.all_sent = now;
     }
 
-    /// Decides at the end of a window of which the share `busy` was not idle; what is to be shed, if that changes.
-    /// `dropped` counts what the kernel dropped for want of room, and is asked only when it may matter.
+    /// Decides at the end of a window; returns the new shed if it changed. `busy` is the share of the window
+    /// that was not idle, 0 to 1. `dropped` returns how many datagrams the kernel has dropped because of full
+    /// receive buffers; it is called only for a saturated window.
     pub(crate) fn decide(&mut self, now: Instant, busy: f64, dropped: impl FnOnce() -> u64) -> Option<Shed> {
         let before = self.shed;
         match self.judge(now, busy, dropped) {
             Window::TooMuch(_) if std::mem::take(&mut self.stepped_back) => {
-                // The step before was enough, and its time had not come. It is to show again that it is enough.
+                // The step back was too early: the previous shed was needed. Return to it and see whether it
+                // is enough again.
                 self.patience = (self.patience * 2).min(MAX_PATIENCE);
                 self.late_windows = 0;
                 self.step(now, 1);
@@ -113,7 +117,7 @@ impl Shedding {
     fn judge(&mut self, now: Instant, busy: f64, dropped: impl FnOnce() -> u64) -> Window {
         let standing = match self.standing.take() {
             Some(standing) => standing,
-            // What comes next has waited since then, as no time was to spare.
+            // No round ended and no time was idle: the next input may have waited since the last round ended.
             None if busy >= SATURATED => now.saturating_duration_since(self.all_sent),
             None => Duration::ZERO,
         };
@@ -131,28 +135,29 @@ impl Shedding {
         } else if standing < LATE && busy < ROOMY {
             Window::Roomy
         } else {
-            // What is shed already may do: perhaps the queue empties.
+            // The present shed may be enough: wait whether the queue becomes shorter.
             Window::Full
         }
     }
 }
 
-/// A queue this long takes a third of the time that a conversation has one way (ITU-T G.114).
+/// A standing queue of this delay uses a third of the one-way delay that a conversation allows, 150 ms (ITU-T
+/// G.114).
 const LATE: Duration = Duration::from_millis(50);
-/// In one window a machine may have hiccups.
+/// One late window may be a hiccup of the machine.
 const LATE_WINDOWS: u32 = 2;
-/// Soon after a step back a hiccup is less likely than that it was too early.
+/// For this time after a step back, one late window suffices: probably the step was too early.
 const TRIAL: Duration = Duration::from_secs(2);
-/// Audible and visible to everybody.
+/// A delay that every participant notices.
 const VERY_LATE: Duration = Duration::from_millis(200);
 const BIG_STEP: i8 = 4;
-/// Share of the time beyond which there is none left.
+/// Share of busy time from which a worker counts as saturated.
 const SATURATED: f64 = 0.97;
-/// Share of the time below which a step's worth of video finds room.
+/// Share of busy time below which there is room for the video of one step.
 const ROOMY: f64 = 0.75;
-/// Four windows.
+/// Four windows of 250 ms.
 const MIN_PATIENCE: Duration = Duration::from_secs(1);
-/// How often it is tried in any case.
+/// After this long without a step, a step back is tried even if windows had no room.
 const MAX_PATIENCE: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
@@ -214,7 +219,7 @@ mod tests {
 
     #[test]
     fn too_much_is_shed_within_seconds_and_all_is_back_soon_after() {
-        // Where the sound alone nearly fills the worker, there is little time for what has piled up.
+        // At 8 times the possible work, audio alone nearly fills the worker, so the backlog shrinks slowly.
         let usual = [1.05, 1.3, 2.0, 4.0, 6.0].map(|demand| (demand, 4, 1_000));
         for (demand, seconds, most_behind) in usual.into_iter().chain([(8.0, 8, 1_100)]) {
             let mut worker = Simulated::new(demand);
@@ -261,29 +266,30 @@ mod tests {
     fn half_full_it_still_comes_back_in_time() {
         let mut worker = Simulated::new(3.0);
         worker.run(Duration::from_secs(3));
-        // More than the room that invites, yet not too much: tried every half minute.
+        // Windows are neither roomy nor late, so a step back is tried every 30 s.
         worker.demand = 0.85;
         worker.run(Duration::from_secs(600));
         assert_eq!(worker.shedding.shed(), Shed::NONE);
     }
 
-    /// A worker that gets so many times the work it can do, a tenth of it sound.
+    /// A simulated worker that gets `demand` times the work it can do. A tenth of the work is audio.
     struct Simulated {
         shedding: Shedding,
         now: Instant,
         demand: f64,
-        /// When what waits outside came, the oldest first, and when more comes.
+        /// Arrival times of queued input, the oldest first, and the time of the next arrival.
         outside: VecDeque<Instant>,
         next: Instant,
-        /// Work that was taken in and is not done.
+        /// Work that was read and not sent yet.
         unsent: Duration,
         flushes: u32,
         window: Instant,
         idle: Duration,
         changes: Vec<(Shed, Instant)>,
-        /// How long the oldest thing outside waited at the end of the window, at worst, since this was last cleared.
+        /// The longest time that the oldest queued input had waited at the end of a window, since the last
+        /// reset.
         worst: Duration,
-        /// Windows at whose end something had waited for too long.
+        /// The number of windows at whose end input had waited for [`LATE`] or longer.
         late: usize,
     }
 
@@ -306,7 +312,7 @@ mod tests {
             }
         }
 
-        /// The video of the lowest layers is an eighth of all.
+        /// The share of the worker's time that is needed. The lowest layers are an eighth of all video.
         fn load(&self) -> f64 {
             let steps = f64::from(self.shedding.shed().steps());
             let whole = (8.0 - steps).max(0.0) / 8.0;
@@ -324,7 +330,8 @@ mod tests {
             }
         }
 
-        /// As the worker does it: after some flushes what comes waits outside until all is sent.
+        /// One turn, as the worker does it: after some flushes, input stays in the queues until everything is
+        /// sent.
         fn turn(&mut self) {
             while self.next <= self.now {
                 self.outside.push_back(self.next);
@@ -359,7 +366,7 @@ mod tests {
             let load = self.load();
             if let Some(shed) = self.shedding.decide(self.now, busy, || 0) {
                 self.changes.push((shed, self.now));
-                // What is left out is not sent either of what was taken in already.
+                // Video that was read already is left out too.
                 self.unsent = self.unsent.mul_f64((self.load() / load).min(1.0));
             }
         }

@@ -1,4 +1,4 @@
-//! One UDP socket of a worker: batched receive, segmented send, and what the kernel can do of both.
+//! One UDP socket of a worker: batched receive and segmented send, as far as the kernel supports them.
 
 mod delivery;
 #[cfg(target_os = "linux")]
@@ -26,21 +26,23 @@ pub(crate) use kernel::ReceiveBuffer;
 pub(crate) use train::Clocks;
 
 pub(crate) struct Socket {
-    /// Only asked for readability: to be told of room in the send buffer would be a wake-up for every datagram sent.
+    /// Polled for readability only: polling for room in the send buffer would cause a wake-up for every
+    /// datagram sent.
     io: AsyncFd<UdpSocket>,
     out: UdpSocket,
     local: SocketAddr,
     offloads: Offloads,
 }
 
-/// What the kernel does with many datagrams in one message.
+/// The kernel's offloads for several datagrams in one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Offloads {
-    /// It cuts a message into datagrams (UDP_SEGMENT).
+    /// The kernel segments a message into datagrams (UDP_SEGMENT).
     segmentation: bool,
 }
 
-/// Opens a socket on exactly this address (IPv6 sockets take no IPv4) with buffers for a burst.
+/// Opens a socket on exactly this address (IPv6 sockets receive no IPv4), with buffers large enough for a
+/// burst.
 pub(crate) fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = RawSocket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
@@ -57,7 +59,7 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 impl Socket {
-    /// Hands a bound socket to the runtime it is called in.
+    /// Registers a bound socket with the current async runtime.
     #[expect(
         deprecated,
         reason = "it asks for the same descriptor always, which a socket of std has and owns"
@@ -77,12 +79,12 @@ impl Socket {
         self.io.poll_read_ready(context).map_ok(drop)
     }
 
-    /// Fills the buffer with one batch; 0 messages when nothing waits.
+    /// Fills the buffer with one batch and returns the number of messages, 0 if none is queued.
     pub(crate) fn receive(&self, buffer: &mut ReceiveBuffer) -> io::Result<usize> {
         let mut messages = 0;
         let outcome = self.io.try_io(Interest::READABLE, |socket| {
             messages = buffer.receive(socket)?;
-            // A batch with room to spare has emptied the socket, so the runtime may wait for the next datagram.
+            // A batch that is not full has emptied the socket, so the runtime can wait for the next datagram.
             if messages < ReceiveBuffer::MESSAGES { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
         });
         match outcome {
@@ -91,7 +93,7 @@ impl Socket {
         }
     }
 
-    /// Sends runs of datagrams; what the kernel does not take is dropped and counted.
+    /// Sends runs of datagrams. Datagrams that the kernel refuses are dropped and counted.
     pub(crate) fn send<'a>(
         &mut self,
         runs: impl Iterator<Item = Run<'a>> + Clone,
@@ -104,7 +106,7 @@ impl Socket {
 
 fn report_buffers(socket: &UdpSocket) -> io::Result<()> {
     let socket = socket2::SockRef::from(socket);
-    // Linux answers with twice what it grants, for its own bookkeeping (socket(7)).
+    // Linux returns twice the granted size, because it includes its own bookkeeping (socket(7)).
     let (receive, send) = (socket.recv_buffer_size()? / 2, socket.send_buffer_size()? / 2);
     if receive < SOCKET_BUFFER || send < SOCKET_BUFFER {
         let wanted = SOCKET_BUFFER;
@@ -118,7 +120,7 @@ fn report_buffers(socket: &UdpSocket) -> io::Result<()> {
     Ok(())
 }
 
-/// Bytes; some 30 ms of a gigabit.
+/// Bytes: about 30 ms at 1 Gbit/s.
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
 
 #[cfg(test)]
@@ -198,7 +200,8 @@ mod tests {
                 assert_eq!(train.remote, sender.local());
                 if cfg!(target_os = "linux") {
                     let at = train.at.unwrap();
-                    // The kernel's stamp and ours come from one clock, which may be set in between by some.
+                    // The kernel's timestamp and ours are from the same clock, which may be adjusted a little
+                    // in between.
                     let slack = Duration::from_millis(50);
                     assert!(before - slack <= at && at <= sent + slack);
                 }

@@ -1,10 +1,10 @@
-//! A worker: one thread that owns its sockets and its SFU, and turns the crank.
+//! A worker: one thread that owns its sockets and its SFU, and runs the event loop.
 //!
-//! A turn obeys commands, reads a bounded number of batches, tells the SFU when its time has come, polls control out,
-//! and seals and sends a batch of the media that is due. Reading before sealing lets one flush carry what several
-//! datagrams caused, without delaying any: whoever was not served yet when the rest of a frame comes gets all of it in
-//! one run. A turn that left something is followed by another at once, after the runtime had a chance to look at the
-//! sockets.
+//! A turn of the loop executes commands, reads a limited number of batches, handles an expired timeout of the
+//! SFU, sends control output, and seals and sends a batch of the media that is due. Because reading precedes
+//! sealing, one flush can send the results of several datagrams, without delaying any: when the rest of a
+//! frame arrives, each consumer that was not served yet gets the whole frame in one run. If a turn leaves
+//! work, the next turn follows at once, after the runtime has polled the sockets.
 
 use crate::contain::Contained;
 use crate::counters::{Counters, ShellCounters};
@@ -26,11 +26,11 @@ use switchyard_media::{
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Sleep, sleep_until};
 
-/// What the handles ask of a worker.
+/// A command from a handle to a worker.
 pub(crate) enum Command {
-    /// Does one thing to the SFU and answers by itself.
+    /// Runs a closure on the SFU; the closure sends the answer.
     Control(Work),
-    /// Opens this worker's shard of a router, unless it is open.
+    /// Opens this worker's shard of a router, if it is not open yet.
     OpenRouter {
         id: RouterId,
         home: ShardId,
@@ -52,27 +52,28 @@ pub(crate) struct Worker {
     /// Whether an outbox holds events that its owner's queue had no room for.
     outboxes_wait: bool,
     counters: ShellCounters,
-    /// When the SFU wants to be told the time.
+    /// When the SFU needs its next [`Input::Timeout`].
     deadline: Option<Instant>,
-    /// How long media may wait for more, and until when it now does.
+    /// How long media may wait to be sent with more media, and the end of the present wait.
     coalesce: Duration,
     hold: Option<Instant>,
-    /// Batches sent since media was last all sealed.
+    /// Batches sent since all due media was last sealed.
     flushes: u32,
     load: Arc<Load>,
     meter: Meter,
     shedding: Shedding,
-    /// To and from the other workers.
+    /// Messages to and from the other workers.
     relays: Relays,
     relayed: RelayInbox,
     inbox: Vec<Command>,
-    /// Dropped last: its closing tells the handles that the sockets are closed.
+    /// Must be the last field, so that it is dropped last: its closing shows the handles that the sockets are
+    /// closed.
     commands: mpsc::Receiver<Command>,
 }
 
-/// A worker's ends of what joins it to the rest of the process.
+/// A worker's ends of the queues and values that it shares with the rest of the process.
 pub(crate) struct Ends {
-    /// How long media may wait for more.
+    /// How long media may wait to be sent with more media.
     pub(crate) coalesce: Duration,
     pub(crate) load: Arc<Load>,
     pub(crate) relays: Relays,
@@ -80,14 +81,14 @@ pub(crate) struct Ends {
     pub(crate) commands: mpsc::Receiver<Command>,
 }
 
-/// How a turn ended.
+/// The result of a turn.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Turn {
-    /// Everything at hand is done.
+    /// All available work is done.
     Idle,
-    /// Media waits for more.
+    /// Media is held, to be sent with more media.
     Holding,
-    /// A bound was reached: there may be more at hand.
+    /// A limit was reached: there may be more work.
     Busy,
     Stopped,
 }
@@ -120,7 +121,8 @@ impl Worker {
         }
     }
 
-    /// Turns until asked to stop or until no handle is left; then closes all routers, so that peers are told.
+    /// Runs turns until [`Command::Stop`] or until no handle is left. Then closes all routers, which notifies
+    /// the peers.
     pub(crate) async fn run(mut self) {
         let mut timer = Box::pin(sleep_until(Instant::now().into()));
         let mut turn = Turn::Busy;
@@ -129,7 +131,8 @@ impl Worker {
             match turn {
                 Turn::Busy => tokio::task::yield_now().await,
                 Turn::Holding => {
-                    // The runtime's own timers are coarser than the time to hold. Control waits as long at most.
+                    // The runtime's timers are too coarse for this wait. Control waits too, but no longer
+                    // than media.
                     let until = self.hold.unwrap_or(since);
                     std::thread::sleep(until.saturating_duration_since(since));
                     self.meter.waited(since.elapsed());
@@ -148,7 +151,7 @@ impl Worker {
         self.poll_out(now);
     }
 
-    /// Until a command or a datagram comes, or the time to do something.
+    /// Waits for a command, a datagram, a relay message or the next deadline.
     async fn wait(&mut self, mut timer: Pin<&mut Sleep>) {
         self.flush_outboxes();
         let retry = self.outboxes_wait.then(|| Instant::now() + OUTBOX_RETRY);
@@ -189,7 +192,8 @@ impl Worker {
         }
         let relays = self.relayed.len();
         let before = self.counters.datagrams_received;
-        // What comes while too much is unsent waits outside, where its age shows and its number is bounded.
+        // While too much is unsent, input stays in the queues, where its age is measured and its amount is
+        // limited.
         let takes_in = self.flushes < FLUSHES_WITH_INPUT;
         let read = if takes_in { self.ingest() } else { Turn::Idle };
         let datagrams = self.counters.datagrams_received - before;
@@ -202,7 +206,8 @@ impl Worker {
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             self.core.enter(now, |sfu| sfu.handle_input(Input::Timeout, now));
         }
-        // Control leaves first: media must not overtake the DTLS flight that makes it readable.
+        // Control output is sent first: media must not overtake the DTLS flight without which it cannot be
+        // decrypted.
         self.poll_out(now);
         let egress = match self.hold {
             Some(until) if until > now => Turn::Holding,
@@ -218,7 +223,8 @@ impl Worker {
         if [turn, read, heard, egress].contains(&Turn::Busy) { Turn::Busy } else { egress }
     }
 
-    /// Leaves out more or less video, at the end of a window of which the share `busy` was not idle.
+    /// Adjusts how much video is left out, at the end of a window. `busy` is the share of it that was not
+    /// idle, 0 to 1.
     fn relieve(&mut self, now: Instant, busy: f64) {
         let before = self.shedding.shed();
         let sockets = &self.sockets;
@@ -249,7 +255,7 @@ impl Worker {
                 Command::OpenRouter { id, home, events } => self.open_router(now, id, home, events),
                 Command::CloseRouter(id) => self.close_router(now, id),
                 Command::Count(reply) => {
-                    // A caller that no longer waits needs no answer.
+                    // An error means that the caller has stopped waiting.
                     let _ = reply.send(self.count());
                 }
                 Command::Stop => return Turn::Stopped,
@@ -273,7 +279,7 @@ impl Worker {
         }
     }
 
-    /// Takes what the other workers' shards tell.
+    /// Handles messages from the other workers' shards.
     fn hear_others(&mut self, now: Instant) -> Turn {
         let Self { relayed, core, shedding, .. } = self;
         let mut heard = 0;
@@ -300,7 +306,7 @@ impl Worker {
 
     fn seal_and_send(&mut self, now: Instant) -> Turn {
         let sealed = self.core.enter(now, |sfu| sfu.seal_due(now, &mut self.batch));
-        // After a panic the batch may end in a packet that is not sealed.
+        // After a panic, the batch may end with a packet that is not sealed.
         if sealed.is_some() {
             send(&mut self.sockets, self.batch.runs(), &mut self.counters);
         }
@@ -335,7 +341,7 @@ impl Worker {
     }
 
     fn post(&mut self, now: Instant, router: RouterId, event: Event) {
-        // Events of a router that its owner has closed interest nobody.
+        // The owner has closed this router: its events are ignored.
         let Some(outbox) = self.outboxes.get_mut(&router) else { return };
         match outbox.post(event) {
             Posted::Queued => {}
@@ -371,7 +377,7 @@ impl Worker {
     }
 }
 
-/// Hands one batch to the SFU; `false` when nothing is left to read.
+/// Passes one batch to the SFU; `false` if the socket is empty.
 fn ingest_batch(
     socket: &Socket,
     received: &mut ReceiveBuffer,
@@ -400,7 +406,7 @@ fn ingest_batch(
     messages == ReceiveBuffer::MESSAGES
 }
 
-/// Replies leave from the address their request came to, so the socket follows from the tuple.
+/// Sends runs, each through the socket bound to its tuple's local address.
 fn send<'a>(
     sockets: &mut [Socket],
     mut runs: impl Iterator<Item = Run<'a>> + Clone,
@@ -418,20 +424,22 @@ fn send<'a>(
     }
 }
 
-/// Keeps packets flowing while a burst of joins comes in.
+/// Limited so that packets are forwarded during a burst of joins.
 const COMMANDS_PER_TURN: usize = 64;
-/// Of up to 32 messages each: enough to drain a burst, few enough that sealing is never late by more than about 1 ms.
+/// Batches of up to 32 messages, per socket: enough to drain a burst, and few enough to delay sealing by at
+/// most about 1 ms.
 const BATCHES_PER_TURN: usize = 8;
-/// About as long as the rest of a frame takes to come after its first packet: a flush takes some 150 us.
+/// About the time in which the rest of a frame arrives after its first packet: a flush takes about 150 µs.
 const FLUSHES_WITH_INPUT: u32 = 8;
-/// Sealed bytes per flush: some eighty full packets. Enough to keep sealing and sending apart, which is cheaper than
-/// taking turns, and well within a core's L2 cache.
+/// Sealed bytes per flush: about eighty full packets. Sealing many packets before sending them is cheaper
+/// than alternating, and this many fit well into a core's L2 cache.
 const BATCH_BYTES: usize = 100 * 1024;
-/// Of control and of media each; a batch of media is what a producer brought in a turn of its worker.
+/// Messages of control and of media each. A media message holds the packets that one producer received in one
+/// turn.
 const RELAYS_PER_TURN: usize = 256;
-/// How soon a slow owner's events are offered again.
+/// How soon events are offered again to a slow owner.
 const OUTBOX_RETRY: Duration = Duration::from_millis(20);
-/// Keeps a fault that comes back at every poll from taking the core.
+/// A pause after a panic, so that a fault that recurs at every poll does not use up the core.
 const FAULT_PAUSE: Duration = Duration::from_millis(10);
 
 #[cfg(test)]

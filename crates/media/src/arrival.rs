@@ -1,4 +1,4 @@
-//! One received packet as those see it who forward it: what is decided once, whoever gets it.
+//! One received packet as forwarding sees it: what is computed once for all consumers.
 
 use crate::clock::{NtpTime, ticks};
 use crate::codec::Descriptor;
@@ -10,29 +10,29 @@ pub(crate) struct Arrival {
     /// Extended sequence number within the source.
     pub(crate) sequence: u64,
     pub(crate) timestamp: u32,
-    /// `None` for a probe without media: it has a number but is not forwarded.
+    /// `None` for a padding-only probe: it has a sequence number but is not forwarded.
     pub(crate) media: Option<Descriptor>,
     pub(crate) extent: Extent,
     pub(crate) at: Instant,
 }
 
-/// What the length of a packet derives from, whoever gets it.
+/// The values that determine the length of a forwarded packet.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Extent {
-    /// Bytes of the payload, and of the dependency descriptor where that is forwarded.
+    /// Bytes of the payload, and of the dependency descriptor if it is forwarded (else 0).
     pub(crate) payload: u16,
     pub(crate) dependency: u16,
     pub(crate) carried: Carried,
 }
 
-/// Where a packet comes from: an encoding of the producer, and which life of it (see `Stream::generation`).
+/// Where a packet comes from: an encoding of the producer, and a generation number that rises at each restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct EncodingLife {
     pub(crate) encoding: u8,
     pub(crate) generation: u8,
 }
 
-/// Header extension values that travel from producer to consumers unchanged.
+/// Header extension values that are forwarded unchanged from producer to consumers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Carried {
     /// RFC 6464 value.
@@ -43,7 +43,7 @@ pub(crate) struct Carried {
     pub(crate) playout_delay: Option<[u8; 3]>,
 }
 
-/// What is sent again and again of a stored packet.
+/// The bytes of a stored packet that are sent to every consumer.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Content<'a> {
     pub(crate) payload: &'a [u8],
@@ -63,12 +63,12 @@ impl Arrival {
         (self.source, self.sequence) == (other.source, other.sequence)
     }
 
-    /// A decoder can begin here.
+    /// Whether a decoder can start with this packet.
     pub(crate) fn is_key_frame(&self) -> bool {
         self.media.is_some_and(|media| media.keyframe)
     }
 
-    /// What numbers the pictures: the codec's own id, or the dependency descriptor's frame number.
+    /// The picture number: the codec's own picture id, or the dependency descriptor's frame number.
     pub(crate) fn picture_id(&self) -> Option<u16> {
         let media = self.media?;
         media.picture.map(|picture| picture.value).or(media.frame_number)
@@ -79,7 +79,7 @@ impl Arrival {
     }
 }
 
-/// A sender report's promise: this media time is that wall-clock time of the sender.
+/// From a sender report: RTP timestamp `timestamp` was sampled at the sender's wall-clock time `ntp`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SenderClock {
     pub(crate) ntp: NtpTime,
@@ -94,7 +94,7 @@ impl SenderClock {
         self.ntp.offset((i128::from(since << 16) * (1 << 16) / i128::from(self.rate)) as i64)
     }
 
-    /// The media time at the sender's wall-clock time `ntp`.
+    /// The RTP timestamp at the sender's wall-clock time `ntp`.
     pub(crate) fn timestamp_at(&self, ntp: NtpTime) -> u32 {
         self.timestamp.wrapping_add(ticks(ntp.since(self.ntp), self.rate) as u32)
     }

@@ -9,7 +9,7 @@ pub struct Batch {
     bytes: Box<[u8]>,
     used: usize,
     runs: Vec<RunSpan>,
-    /// Whom the next packets go to, once [`Self::address`] told.
+    /// Destination of the next packets, set by [`Self::address`].
     tuple: Option<Tuple>,
 }
 
@@ -23,7 +23,7 @@ pub struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// How many packets it is.
+    /// The number of packets in the run.
     pub fn packets(&self) -> usize {
         self.bytes.len().div_ceil(self.segment_size.max(1))
     }
@@ -35,7 +35,7 @@ struct RunSpan {
     segment_size: usize,
     segments: usize,
     range: Range<usize>,
-    /// A shorter packet, or one to somebody else, ends the run.
+    /// No packet can be added: the last packet is shorter, or the next packet has another destination.
     closed: bool,
 }
 
@@ -72,8 +72,8 @@ impl Batch {
         self.bytes.get_mut(self.used..self.used + MAX_PACKET)
     }
 
-    /// Whether a run of so many packets finds room without being cut in two by the end of the batch, or would be cut
-    /// in an empty one, too. The last run that there may be ends with its first packet ([`Self::room`]).
+    /// Whether a run of this many packets fits whole. Also true if an empty batch could not hold the run
+    /// whole either. The last possible run takes only one packet, see [`Self::room`].
     pub(crate) fn has_room_for(&self, packets: usize) -> bool {
         let wanted = (packets * MAX_PACKET).min(self.bytes.len());
         self.runs.len() + packets.min(2) <= MAX_RUNS && self.used + wanted <= self.bytes.len()
@@ -87,7 +87,8 @@ impl Batch {
         }
     }
 
-    /// Takes the `len` bytes written at the start of [`Self::room`] as one packet to whom [`Self::address`] told.
+    /// Appends the `len` bytes written at the start of [`Self::room`] as one packet to the current
+    /// destination.
     pub(crate) fn commit(&mut self, len: usize) {
         let Some(tuple) = self.tuple else { return };
         let start = self.used;
@@ -119,13 +120,13 @@ impl RunSpan {
     }
 }
 
-/// Largest datagram sealed: an Ethernet frame's worth, with room for rewritten extensions and the tag.
+/// Bytes of the largest sealed datagram: an Ethernet frame's worth, plus rewritten extensions and the tag.
 pub(crate) const MAX_PACKET: usize = 1600;
 /// The kernel's UDP_MAX_SEGMENTS before Linux 6.9.
 pub(crate) const MAX_SEGMENTS: usize = 64;
-/// A UDP_SEGMENT send is one IP datagram before it is cut.
+/// Bytes: to the kernel, a UDP_SEGMENT send is one IP datagram (at most 65,535 bytes) until it is segmented.
 pub(crate) const MAX_RUN_BYTES: usize = 65_000;
-/// As many as one system call sends. Sealing more before it gains nothing and lets the first ones wait.
+/// The number of runs that one system call sends. More runs would gain nothing and delay the first ones.
 const MAX_RUNS: usize = 64;
 
 #[cfg(test)]

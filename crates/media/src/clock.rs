@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// What the wall clock said at one instant; wall-clock times derive from it, so that the crate reads no clock.
+/// The wall-clock time of one instant. All wall-clock times are derived from it, so that the crate reads no
+/// clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Epoch {
     pub at: Instant,
@@ -27,7 +28,7 @@ impl NtpTime {
         Self((since_1900.as_secs() << 32) | fraction)
     }
 
-    /// The middle 32 bits: what LSR, LRR and delays count in (1/65536 s).
+    /// The middle 32 bits, in units of 1/65536 s, as in LSR, LRR and delays (RFC 3550 §6.4.1, RFC 3611 §4.5).
     pub(crate) fn middle(self) -> u32 {
         (self.0 >> 16) as u32
     }

@@ -1,6 +1,6 @@
-//! What forwarding must know of a media payload, read from untrusted bytes without decoding them: where frames
-//! and decoding can start, which layer a packet belongs to, and which ids must stay continuous for a receiver.
-//! [`describe`] reads, [`patch`] rewrites in place; neither allocates.
+//! What forwarding needs to know about a media payload, read from untrusted bytes without decoding: where
+//! frames and decoding can start, which layer a packet belongs to, and which ids must stay continuous for a
+//! receiver. [`describe`] reads, [`patch`] rewrites in place; neither allocates.
 
 mod av1;
 mod bits;
@@ -56,7 +56,7 @@ impl Codec {
 
 /// One packet's payload as forwarding sees it. A frame is one spatial layer's part of a picture.
 ///
-/// The default is what a packet without payload says: nothing.
+/// The default describes a packet without payload: every flag is false, every id absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Descriptor {
     /// A decoder that has seen nothing can begin with this very packet. Set on one packet per key picture: the
@@ -76,7 +76,7 @@ pub(crate) struct Descriptor {
     /// below it. VP8: the layer sync bit. VP9: the switching up point, as browsers set it. AV1, H264: from the
     /// decode target indications. Always set with `keyframe`.
     pub(crate) switching_up: bool,
-    /// The frame may depend on earlier pictures (VP9: the P bit; else every frame that is not a keyframe's).
+    /// The frame may depend on earlier pictures (VP9: the P bit; other codecs: every frame but keyframes).
     pub(crate) inter_picture_predicted: bool,
     /// The frame depends on the spatial layer below in the same picture (VP9: the D bit; else false).
     pub(crate) inter_layer_predicted: bool,
@@ -116,7 +116,7 @@ pub(crate) fn describe(
     }
 }
 
-/// Puts other ids into a VP8 or VP9 payload, in the width it has; ids that the payload lacks stay absent.
+/// Overwrites the ids in a VP8 or VP9 payload, keeping their widths; ids that the payload lacks stay absent.
 /// `descriptor` must be what [`describe`] read from this payload or from a copy of it.
 pub(crate) fn patch(payload: &mut [u8], descriptor: &Descriptor, picture_id: u16, tl0_pic_idx: u8) {
     if let Some(PictureId { bits, .. }) = descriptor.picture {

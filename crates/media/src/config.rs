@@ -1,4 +1,4 @@
-//! What the caller chooses: the SFU's configuration and the options of control calls.
+//! The SFU's configuration and the options of control calls.
 
 use crate::dtls::Certificate;
 use crate::id::{ProducerId, ShardId};
@@ -13,20 +13,20 @@ pub struct Config {
     pub candidates: Vec<SocketAddr>,
     /// The DTLS identity that all transports share.
     pub certificate: Certificate,
-    /// This instance's name among those that share routers.
+    /// This instance's number among the SFUs that share routers.
     pub shard: ShardId,
-    /// What a sender without transport-wide congestion control may send, in bit/s, told by REMB.
+    /// Bitrate limit, in bit/s, announced by REMB to a sender without transport-wide congestion control.
     pub remb_cap: u64,
-    /// How many packets of media and its control a client may send on a transport in a second; a second's worth may
-    /// come at once. Feedback that asks for much counts as many. What is beyond is dropped before it is decrypted, and
-    /// counted.
+    /// RTP and RTCP packets that a client may send per second on one transport; a burst may hold one second's
+    /// worth. RTCP feedback that requests much work counts as several packets. Packets beyond the limit are
+    /// counted and dropped before decryption.
     pub max_packet_rate: u32,
     /// Whether packets are padded at all, see [`TransportOptions::padding`].
     pub padding: bool,
 }
 
 impl Config {
-    /// Nothing is limited but by REMB.
+    /// The defaults: bitrate limited by REMB only, no limit on the packet rate, padding allowed.
     pub fn new(shard: ShardId, candidates: Vec<SocketAddr>, certificate: Certificate) -> Self {
         Self {
             candidates,
@@ -39,7 +39,7 @@ impl Config {
     }
 }
 
-/// Which way media flows on a transport, as its client sees it.
+/// The direction of media on a transport, from the client's view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
@@ -52,8 +52,8 @@ pub enum Direction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TransportOptions {
     pub direction: Direction,
-    /// Packets to the client may be padded by a few bytes (RFC 3550 §5.1), so that many leave at the price of one.
-    /// `false` for a client that takes padding for media.
+    /// Packets to the client may be padded by a few bytes (RFC 3550 §5.1), so that one system call can send
+    /// many. `false` for a client that mistakes padding for media.
     pub padding: bool,
 }
 
@@ -69,11 +69,11 @@ pub struct ConsumeOptions {
     pub producer: ProducerId,
     pub rtp_capabilities: RtpCapabilities,
     pub paused: bool,
-    /// `None` asks for the highest layers there are.
+    /// `None`: the highest available layers.
     pub preferred_layers: Option<Layers>,
 }
 
-/// What the receiving client needs to know of a new consumer.
+/// The parameters of a new consumer, for the receiving client.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConsumerParameters {
     pub kind: MediaKind,
@@ -90,7 +90,7 @@ pub struct DataProduceOptions {
     pub protocol: String,
 }
 
-/// What the receiving client needs to know of a new data consumer.
+/// The parameters of a new data consumer, for the receiving client.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DataConsumerParameters {
     pub sctp_stream_parameters: SctpStreamParameters,
@@ -98,5 +98,5 @@ pub struct DataConsumerParameters {
     pub protocol: String,
 }
 
-/// Above what three simulcast layers and a screen need, below what would flood a home uplink.
+/// Bit/s: more than three simulcast layers and a screen need, less than would flood a home uplink.
 const DEFAULT_REMB_CAP: u64 = 5_000_000;

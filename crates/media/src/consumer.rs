@@ -1,4 +1,4 @@
-//! A track going out to one transport: which packets of its producer it gets, and as what.
+//! A track sent to one transport: which of its producer's packets are forwarded, and how they are rewritten.
 
 mod layers;
 mod numbering;
@@ -25,7 +25,7 @@ pub(crate) use template::Values;
 pub(crate) struct Consumer {
     pub(crate) id: ConsumerId,
     pub(crate) producer: ProducerKey,
-    /// The producer as the outside knows it.
+    /// The producer's public id.
     pub(crate) producer_id: ProducerId,
     pub(crate) transport: TransportKey,
     pub(crate) plan: Plan,
@@ -42,33 +42,34 @@ pub(crate) struct Consumer {
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) media: SendStream,
-    /// With the next sequence number; boxed, because few packets are sent again.
+    /// The RTX stream and its next sequence number; boxed, because few packets are retransmitted.
     pub(crate) rtx: Option<Box<(SendStream, u16)>>,
     pub(crate) packets: u32,
     /// Payload octets.
     pub(crate) octets: u32,
 }
 
-/// Where the consumer's stream stands.
+/// The state of the consumer's stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
     Paused,
-    /// Left out, because there is too much to do.
+    /// Not forwarded, because the worker is overloaded.
     Shed,
-    /// For a packet to begin at: a key frame's first, or any of audio.
+    /// Waits for a packet to start with: the first packet of a key frame, or any audio packet.
     Waiting,
     Flowing(EncodingLife),
 }
 
-/// What becomes of a packet offered to a consumer.
+/// The decision about a packet offered to a consumer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Offer {
     Ignore,
-    /// It is wanted: to be taken, and sent.
+    /// To be forwarded: pass the packet to [`Consumer::take`] and send it.
     Take {
         ends_picture: bool,
     },
-    /// Its slot was kept but it is not wanted: send padding with this extended sequence number in its place.
+    /// Not to be forwarded, but a sequence number was reserved: send padding with this extended sequence
+    /// number.
     Fill {
         outgoing: u64,
     },
@@ -76,7 +77,7 @@ pub(crate) enum Offer {
     NeedKeyFrame,
 }
 
-/// How a producer's packet becomes one of the consumer's.
+/// How a producer's packet is rewritten for the consumer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rewrite {
     pub(crate) source: EncodingLife,
@@ -88,12 +89,12 @@ pub(crate) struct Rewrite {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Taken {
     pub(crate) rewrite: Rewrite,
-    /// As it will go out, without padding and before sealing, in bytes.
+    /// Bytes of the outgoing packet, without padding and before sealing.
     pub(crate) size: u16,
 }
 
 impl Consumer {
-    /// `initial` is the first outgoing sequence number, below 2^15.
+    /// The initial sequence numbers in `start` are cut to 15 bits, as [`Numbering::new`] explains.
     pub(crate) fn new(
         id: ConsumerId,
         (producer, producer_id): (ProducerKey, ProducerId),
@@ -124,7 +125,7 @@ impl Consumer {
         }
     }
 
-    /// Begins to fetch what [`Self::offer`] will need that lies elsewhere.
+    /// Prefetches the record that [`Self::take`] will write, which is stored outside the consumer.
     pub(crate) fn prefetch(&self) {
         self.sent.prefetch(self.numbering.next_outgoing() as u32);
     }
@@ -133,22 +134,23 @@ impl Consumer {
         self.flow = Flow::Paused;
     }
 
-    /// Starts or goes on at the next packet that can be begun at.
+    /// Starts or resumes with the next key frame, or for audio with the next packet.
     pub(crate) fn resume(&mut self) {
         if self.flow == Flow::Paused {
             self.flow = Flow::Waiting;
         }
     }
 
-    /// Goes on only where a receiver that missed something can: at the next packet that can be begun at.
+    /// Interrupts forwarding until the next key frame (audio: the next packet), because the receiver missed
+    /// packets.
     pub(crate) fn start_over(&mut self) {
         if let Flow::Flowing(_) = self.flow {
             self.flow = Flow::Waiting;
         }
     }
 
-    /// Holds video to its share. Sound always has all there is, and a pause outlasts any ration: it is to be told
-    /// again on [`Self::resume`].
+    /// Limits video to `ration`; audio is never limited. A paused consumer ignores whether it is shed, so
+    /// call this again after [`Self::resume`].
     pub(crate) fn ration(&mut self, ration: Ration) {
         if !self.video {
             return;
@@ -169,12 +171,12 @@ impl Consumer {
         self.layers.prefer(layers);
     }
 
-    /// Told which encodings are being sent, a bit each.
+    /// Chooses the target encoding. `active` has a bit for each encoding being sent.
     pub(crate) fn retarget(&mut self, active: u8) {
         self.layers.retarget(active);
     }
 
-    /// The encoding whose key frame the consumer cannot go on without, if any.
+    /// The encoding from which the consumer needs a key frame, if any.
     pub(crate) fn awaited_encoding(&self) -> Option<u8> {
         let target = self.layers.target();
         match self.flow {
@@ -187,19 +189,19 @@ impl Consumer {
         }
     }
 
-    /// A bit for each encoding whose packets may be of use.
+    /// A bit for each encoding whose packets the consumer may forward.
     pub(crate) fn wanted_encodings(&self) -> u8 {
         let bit = |encoding: u8| 1u8.wrapping_shl(u32::from(encoding));
         match (self.flow, self.layers.target()) {
             (Flow::Paused | Flow::Shed, _) => 0,
-            // Whichever comes first.
+            // No target is chosen: the first encoding to arrive will do.
             (Flow::Waiting, None) => u8::MAX,
             (Flow::Waiting, Some(target)) => bit(target),
             (Flow::Flowing(source), target) => bit(source.encoding) | target.map_or(0, bit),
         }
     }
 
-    /// What is being forwarded, if anything.
+    /// The source being forwarded, if any.
     pub(crate) fn source(&self) -> Option<EncodingLife> {
         match self.flow {
             Flow::Paused | Flow::Shed | Flow::Waiting => None,
@@ -207,7 +209,8 @@ impl Consumer {
         }
     }
 
-    /// The media time being sent, and how it is derived from which source; `None` before the first packet.
+    /// The source being sent, the shift that maps its timestamps to outgoing ones, and the last outgoing
+    /// timestamp; `None` before the first packet.
     pub(crate) fn media_time(&self) -> Option<(EncodingLife, Shift, u32)> {
         let segment = self.numbering.segments().current()?;
         Some((segment.source, segment.shift, self.numbering.last_timestamp()?))
@@ -222,8 +225,8 @@ impl Consumer {
         (std::mem::replace(&mut self.reported, current) != current).then_some(current)
     }
 
-    /// Decides about one packet of the producer. `clock` tells how a source's media time relates to its sender's
-    /// wall clock.
+    /// Decides whether to forward one packet of the producer. `clock` returns the relation between a source's
+    /// RTP timestamps and its sender's wall clock.
     pub(crate) fn offer(
         &mut self,
         arrival: &Arrival,
@@ -245,13 +248,13 @@ impl Consumer {
         }
     }
 
-    /// The slot's record, to be sealed or sent again.
+    /// The record of an outgoing packet, for sealing or retransmission.
     pub(crate) fn record(&mut self, outgoing: u32) -> Option<&mut Record> {
         self.sent.get_mut(outgoing)
     }
 
-    /// Takes a packet that [`Self::offer`] wants, unless its place is forgotten. What is told of it is written where it
-    /// will be read: each copy on the way would be waited for.
+    /// Numbers a packet that [`Self::offer`] accepted, unless its segment is forgotten. The result is written
+    /// directly to `taken`, where the caller reads it: intermediate copies would cost time.
     pub(crate) fn take(&mut self, arrival: &Arrival, ends_picture: bool, taken: &mut Vec<Taken>) {
         let Slot::Taken(place) = self.numbering.take(arrival) else { return };
         let record = Record {
@@ -269,7 +272,8 @@ impl Consumer {
         taken.push(Taken { rewrite, size: self.plan.packet_len(&arrival.extent) });
     }
 
-    /// How the packet in a slot was rewritten; `None` once that is forgotten.
+    /// How the packet with this outgoing number was rewritten; `None` once its record or segment is
+    /// forgotten.
     pub(crate) fn rewrite(&mut self, outgoing: u32) -> Option<Rewrite> {
         let record = *self.sent.get_mut(outgoing)?;
         let segment = self.numbering.segments().get(record.segment)?;
@@ -277,13 +281,13 @@ impl Consumer {
         segment.carries(&record).then_some(rewrite)
     }
 
-    /// The record of a packet a receiver misses.
+    /// The record of a packet that a receiver reports missing (NACK).
     pub(crate) fn missing(&mut self, sequence_number: u16) -> Option<&mut Record> {
         let outgoing = self.numbering.extend(sequence_number)?;
         self.sent.get_mut(outgoing as u32)
     }
 
-    /// Which packet has the slot of a number that was never sent.
+    /// The incoming packet for which this outgoing number is reserved; the number itself was never sent.
     pub(crate) fn never_sent(&self, sequence_number: u16) -> Option<(EncodingLife, u64)> {
         self.numbering.segments().unmap(self.numbering.extend(sequence_number)?)
     }
@@ -316,14 +320,14 @@ impl Consumer {
                 Offer::Take { ends_picture: self.layers.ends_picture(media) }
             }
             media => {
-                // Where the lowest spatial layer goes, the whole picture goes.
+                // A picture without its lowest spatial layer cannot be decoded: the whole picture is dropped.
                 let whole_picture = media.is_some_and(|media| media.spatial == 0);
                 fill(self.numbering.leave_out(arrival, whole_picture))
             }
         }
     }
 
-    /// A packet of a source before the last switches.
+    /// A late packet of a source that was forwarded before the last switches.
     fn offer_late(&mut self, arrival: &Arrival) -> Offer {
         match &arrival.media {
             Some(_) => Offer::Take { ends_picture: false },
@@ -339,7 +343,7 @@ fn fill(slot: Slot) -> Offer {
     }
 }
 
-/// How a consumer begins.
+/// The initial state of a consumer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Start {
     pub(crate) paused: bool,
@@ -349,9 +353,9 @@ pub(crate) struct Start {
     pub(crate) rtx_sequence: u16,
 }
 
-/// At most, some two seconds of video at 5 Mbit/s.
+/// Limit, in packets: about two seconds of video at 5 Mbit/s.
 const VIDEO_RECORDS: usize = 1024;
-/// At most, some two seconds of audio.
+/// Limit, in packets: about two seconds of audio.
 const AUDIO_RECORDS: usize = 128;
 
 /// Retransmissions of one packet after which a receiver has to ask for a key frame.

@@ -1,4 +1,4 @@
-//! What control and packets work with beside the router: the time, the settings, and where effects are put.
+//! What control calls and packets use beside the router: the time, the settings, and the outbox for effects.
 
 use crate::clock::Epoch;
 use crate::config::Config;
@@ -16,7 +16,7 @@ use rand::rngs::StdRng;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-/// What a router works with but does not own.
+/// What a router uses but does not own.
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
     pub(crate) now: Instant,
@@ -25,36 +25,36 @@ pub(crate) struct Context<'a> {
     pub(crate) rng: &'a mut StdRng,
     pub(crate) outbox: &'a mut Outbox,
     pub(crate) counters: &'a mut Counters,
-    /// What is left out at the moment.
+    /// How much video is left out because of overload.
     pub(crate) shed: Shed,
-    /// The transport that is worked on.
+    /// The transport being handled, see [`crate::Sfu::bury`].
     pub(crate) current: &'a mut Option<TransportAddress>,
 }
 
-/// Effects on their way out.
+/// Effects of handling an input, to be carried out by the SFU or the shell.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     pub(crate) transmits: VecDeque<(Tuple, Bytes)>,
     pub(crate) events: VecDeque<(RouterId, Event)>,
-    /// Producers that took packets which their consumers may not have been offered.
+    /// Producers with packets that may not have been offered to all consumers.
     pub(crate) fresh: VecDeque<(RouterKey, ProducerKey)>,
     /// Media packets to seal.
     pub(crate) due: DueList,
-    /// Of the packets offered to a consumer, those to be sent.
+    /// The packets that the current consumer accepted.
     pub(crate) taken: Vec<Taken>,
     /// Producers with packets for other shards, each once.
     pub(crate) relay_due: Vec<(RouterKey, ProducerKey)>,
     pub(crate) relays: VecDeque<(ShardId, Relay)>,
-    /// Transports whose timers may have moved.
+    /// Transports whose timers may have changed.
     pub(crate) touched: Vec<TransportAddress>,
-    /// What stopped leading to which transport.
+    /// Tuples whose mapping to a transport must be removed.
     pub(crate) forgotten_tuples: Vec<(Tuple, TransportAddress)>,
     pub(crate) forgotten_usernames: Vec<String>,
-    /// Things that ended by themselves and whose ids are to be forgotten.
+    /// Objects that were removed and whose ids must be forgotten.
     pub(crate) ended: Vec<Ended>,
 }
 
-/// Something that ended as a consequence, not by a control call of its own.
+/// The public id of a removed object.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Ended {
     Transport(TransportId),

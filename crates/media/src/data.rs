@@ -1,4 +1,4 @@
-//! Data channels: messages from one client to those who consume them.
+//! Data channels: messages from one client's data producer to its data consumers.
 
 use crate::config::DataConsumerParameters;
 use crate::id::{DataConsumerId, DataProducerId, ShardId};
@@ -9,9 +9,9 @@ pub(crate) struct DataProducer {
     pub(crate) id: DataProducerId,
     pub(crate) origin: DataOrigin,
     pub(crate) consumers: Vec<DataConsumerKey>,
-    /// The other shards that want its messages.
+    /// Other shards subscribed to the producer's messages.
     pub(crate) relays: Vec<ShardId>,
-    /// How consumers' streams are to behave, but for the stream id.
+    /// Parameters of the data consumers' streams, except the stream id.
     pub(crate) offer: DataConsumerParameters,
 }
 
@@ -29,7 +29,7 @@ impl DataProducer {
         Self { id, origin, consumers: Vec::new(), relays: Vec::new(), offer }
     }
 
-    /// The stream its messages come by, if it is on this transport.
+    /// The SCTP stream on which the producer's messages arrive, if it is on this transport.
     pub(crate) fn stream_on(&self, transport: TransportKey) -> Option<u16> {
         match self.origin {
             DataOrigin::Stream(on, stream) if on == transport => Some(stream),
@@ -45,6 +45,6 @@ pub(crate) struct DataConsumer {
     pub(crate) transport: TransportKey,
     /// The SCTP stream on the receiving transport.
     pub(crate) stream: u16,
-    /// Nothing may be lost: a reader that does not keep up is closed instead.
+    /// No message may be lost: if the receiver does not keep up, its data consumer is closed.
     pub(crate) reliable: bool,
 }

@@ -24,8 +24,8 @@ pub(crate) trait Dtls: Send {
     /// Datagrams that came earlier are handled as if they came now.
     fn start(&mut self, now: Instant, role: DtlsRole, remote: Vec<Fingerprint>) -> Result<(), DtlsError>;
 
-    /// An error means that this datagram was dropped and should be counted; what it did to the association, if
-    /// anything, is told by an event.
+    /// An error means that this datagram was dropped and should be counted; any effect on the association is
+    /// reported by an event.
     fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) -> Result<(), DtlsError>;
 
     fn handle_timeout(&mut self, now: Instant);
@@ -39,7 +39,7 @@ pub(crate) trait Dtls: Send {
     /// Sends application data as one record.
     fn write(&mut self, now: Instant, data: &[u8]) -> Result<(), DtlsError>;
 
-    /// Ends the association with close_notify; nothing but that datagram comes out of it any more.
+    /// Ends the association with close_notify, which is the last datagram it sends.
     fn close(&mut self, now: Instant);
 }
 
@@ -54,7 +54,7 @@ pub(crate) enum DtlsEvent {
     /// The handshake is complete and the peer's certificate is the announced one.
     Connected {
         profile: Profile,
-        /// Client write key, server write key, client salt, server salt, end to end (RFC 5764 §4.2).
+        /// Client write key, server write key, client salt, server salt, concatenated (RFC 5764 §4.2).
         keying_material: SecretVec,
         /// Whether we are the DTLS client, so that the client's keys are the ones to send with.
         is_client: bool,
@@ -62,7 +62,7 @@ pub(crate) enum DtlsEvent {
     ApplicationData(Bytes),
     /// The peer ended a connected association.
     Closed,
-    /// The handshake came to nothing.
+    /// The handshake failed.
     Failed(DtlsFailure),
 }
 

@@ -1,4 +1,4 @@
-//! What is to be sealed in this turn: a queue of index entries for each transport.
+//! The packets to seal in this turn: for each transport, a queue of index entries.
 //!
 //! The entries of all queues lie in one vector, in the order in which they were queued, so that a transport with
 //! nothing due owns no memory and a packet to many transports is written to neighbouring places.
@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 /// The packets due to all transports of a worker.
 #[derive(Debug, Default)]
 pub(crate) struct DueList {
-    /// Those of a transport are chained, each to the place of the next; cleared once no transport has any left.
+    /// Each entry holds the place of its transport's next entry. Cleared once no transport has entries.
     entries: Vec<(Due, u32)>,
     /// Transports with entries, each once.
     transports: VecDeque<TransportAddress>,
@@ -30,7 +30,8 @@ pub(crate) struct Due {
     pub(crate) consumer: ConsumerKey,
     /// Low 32 bits of its outgoing extended sequence number.
     pub(crate) outgoing: u32,
-    /// Of the plaintext packet without padding, in bytes; 0 if the packet is not to be evened with others.
+    /// Bytes of the plaintext packet without padding; 0 if the packet must not be padded to another one's
+    /// size.
     pub(crate) size: u16,
     pub(crate) kind: DueKind,
 }
@@ -43,12 +44,12 @@ pub(crate) enum DueKind {
     Media,
     /// A retransmission.
     Again,
-    /// Padding in place of a packet that is not wanted.
+    /// Padding in place of a packet that is not forwarded.
     Fill,
 }
 
 impl DueList {
-    /// Queues a packet to the transport that has this queue; a full queue takes none.
+    /// Queues a packet to the transport that owns this queue. A full queue drops the packet (counted).
     pub(crate) fn push(
         &mut self,
         queue: &mut DueQueue,
@@ -79,7 +80,7 @@ impl DueList {
         Some(due)
     }
 
-    /// What is in a queue, in order.
+    /// The entries of a queue, in order.
     pub(crate) fn queued(&self, queue: &DueQueue) -> impl Iterator<Item = &Due> {
         let mut place = queue.first;
         (0..queue.len).map_while(move |_| {
@@ -94,7 +95,7 @@ impl DueList {
         self.transports.front().copied()
     }
 
-    /// Goes on to the transport after it, whose queue is empty now.
+    /// Removes the first transport, whose queue must be empty.
     pub(crate) fn next_transport(&mut self) {
         self.transports.pop_front();
         if self.transports.is_empty() {
@@ -121,7 +122,7 @@ impl DueQueue {
     }
 }
 
-/// Per transport: a batch of packets from every producer a client watches, and retransmissions beside.
+/// Packets per transport: a batch from every producer the client consumes, plus retransmissions.
 const MAX_DUE: u32 = 4096;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What crosses the crate's doors: inputs, outputs, events and the errors of control calls.
+//! The crate's inputs, outputs, events and the errors of control calls.
 
 use crate::ice::{IceState, Tuple};
 use crate::id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, ShardId, TransportId};
@@ -8,27 +8,28 @@ use bytes::Bytes;
 use serde::Serialize;
 use std::time::Instant;
 
-/// What the shell tells the SFU beside control calls.
+/// What the shell passes to the SFU, apart from control calls.
 #[derive(Debug)]
 pub enum Input<'a> {
-    /// A UDP payload (or one RFC 4571 frame) as it arrived, and when, which is not after `now`; decrypted in place.
+    /// A UDP payload (or one RFC 4571 frame), decrypted in place. `at` is its arrival time, not later than
+    /// `now`.
     Datagram { tuple: Tuple, bytes: &'a mut [u8], at: Instant },
-    /// What another shard told this one.
+    /// A message from another shard.
     Relay { from: ShardId, relay: Relay },
-    /// The time asked for by [`Output::Timeout`] has come.
+    /// The time requested by [`Output::Timeout`] has been reached.
     Timeout,
 }
 
-/// What the SFU asks of the shell, apart from media packets (see [`crate::Sfu::seal_due`]).
+/// What the shell must do for the SFU, apart from sending media packets (see [`crate::Sfu::seal_due`]).
 #[derive(Debug)]
 pub enum Output {
     /// Send this datagram.
     Transmit { tuple: Tuple, bytes: Bytes },
-    /// Tell another shard.
+    /// Send this message to another shard.
     Relay { to: ShardId, relay: Relay },
-    /// Tell the owner of this router.
+    /// Report this event to the owner of the router.
     Event(RouterId, Event),
-    /// Nothing more to do before this time (`None`: before the next input).
+    /// There is nothing to do until this time (`None`: until the next input).
     Timeout(Option<Instant>),
 }
 
@@ -39,7 +40,7 @@ pub enum Sealed {
     More,
 }
 
-/// What happened in a router, for whoever runs the call.
+/// Something that happened in a router, reported to the router's owner.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     TransportState {
@@ -47,7 +48,7 @@ pub enum Event {
         ice: IceState,
         dtls: DtlsState,
     },
-    /// The transport is gone, and with it everything on it.
+    /// The transport was removed, with everything on it.
     TransportClosed {
         transport: TransportId,
         reason: TransportCloseReason,
@@ -83,7 +84,7 @@ pub enum Event {
     },
 }
 
-/// Where the DTLS handshake of a transport stands.
+/// State of a transport's DTLS handshake, named as in the W3C's RTCDtlsTransportState.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DtlsState {
@@ -94,17 +95,17 @@ pub enum DtlsState {
     Closed,
 }
 
-/// Why a transport ended by itself.
+/// Why a transport was closed without a control call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TransportCloseReason {
     /// The peer closed its DTLS association.
     DtlsClosed,
-    /// Working on it panicked; it was removed so that the others live on.
+    /// A panic while handling the transport; it was removed so that the other transports continue.
     Fault,
 }
 
-/// Why a data consumer ended by itself.
+/// Why a data consumer was closed without a control call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DataConsumerCloseReason {
@@ -112,7 +113,7 @@ pub enum DataConsumerCloseReason {
     ProducerClosed,
     /// The receiving client closed it.
     ReceiverClosed,
-    /// A reliable channel whose reader does not keep up: messages would have been lost.
+    /// The receiver of a reliable channel does not keep up: messages would have been lost.
     Overflow,
 }
 
@@ -147,7 +148,7 @@ pub enum ControlError {
     LimitExceeded(&'static str),
 }
 
-/// A snapshot of one transport for its owner's eyes.
+/// A snapshot of one transport's state and traffic.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TransportStats {

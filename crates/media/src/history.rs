@@ -1,23 +1,23 @@
-//! The packets of one incoming stream, stored once for everyone who forwards or repeats them.
+//! The packets of one incoming stream, stored once for all consumers and retransmissions.
 
 use crate::arrival::{Carried, Content};
 use crate::codec::Descriptor;
 use std::time::{Duration, Instant};
 
-/// Recent packets by extended sequence number. Payloads lie in one ring of bytes that grows until it holds
-/// [`RETENTION`]; a packet is gone once the ring has written over it.
+/// Recent packets by extended sequence number. Payloads lie in one ring of bytes that grows until it covers
+/// [`RETENTION`]; a packet is lost once its bytes are overwritten.
 #[derive(Debug)]
 pub(crate) struct PacketHistory {
     slots: Box<[Option<Stored>]>,
     bytes: Vec<u8>,
-    /// Bytes written in the ring's life: where the next payload goes, modulo the ring's size.
+    /// Total bytes written; modulo the ring's size, the position of the next payload.
     head: u64,
-    /// When the ring last began anew at its start.
+    /// When writing last wrapped around to the ring's start.
     lap: Instant,
     limit: usize,
 }
 
-/// One packet as it came in, without its fixed header and extensions.
+/// One received packet, without its fixed header and extensions.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stored {
     pub(crate) sequence: u64,
@@ -31,7 +31,7 @@ pub(crate) struct Stored {
 }
 
 impl PacketHistory {
-    /// Room for `packets` of together at most `limit` bytes, both powers of two.
+    /// Room for `packets` packets with at most `limit` bytes in total; both are powers of two.
     pub(crate) fn new(packets: usize, limit: usize, now: Instant) -> Self {
         let slots = vec![None; packets.next_power_of_two()].into_boxed_slice();
         Self { slots, bytes: vec![0; INITIAL_BYTES.min(limit)], head: 0, lap: now, limit }
@@ -41,7 +41,7 @@ impl PacketHistory {
         self.slot(sequence).is_some_and(|stored| stored.sequence == sequence)
     }
 
-    /// True when something newer already took the packet's place.
+    /// True when a newer packet has taken the packet's place.
     pub(crate) fn is_past(&self, sequence: u64) -> bool {
         self.slot(sequence).is_some_and(|stored| stored.sequence > sequence)
     }
@@ -55,7 +55,8 @@ impl PacketHistory {
         (!overwritten).then_some((stored, Content { payload, dependency }))
     }
 
-    /// Stores a content of together at most [`MAX_PAYLOAD`] bytes, writing over the oldest.
+    /// Stores a packet, overwriting the oldest; payload and descriptor are at most [`MAX_PAYLOAD`] bytes
+    /// together.
     pub(crate) fn store(&mut self, packet: Incoming, content: Content<'_>, now: Instant) {
         let Content { payload, dependency } = content;
         let length = dependency.len() + payload.len();
@@ -81,7 +82,7 @@ impl PacketHistory {
         self.bytes.len()
     }
 
-    /// Where `length` contiguous bytes can be written, after growing the ring if it turns over too fast.
+    /// The position for `length` contiguous bytes. Grows the ring if it wraps around within [`RETENTION`].
     fn make_room(&mut self, length: usize, now: Instant) -> u64 {
         let size = self.bytes.len() as u64;
         let offset = self.head % size;
@@ -112,7 +113,7 @@ impl PacketHistory {
         }
     }
 
-    /// Where in the ring a position is; the ring's size is a power of two.
+    /// The index in the ring of a position; the ring's size is a power of two.
     fn place(&self, position: u64) -> usize {
         position as usize & (self.bytes.len() - 1)
     }
@@ -132,7 +133,7 @@ impl Stored {
     }
 }
 
-/// What is stored of a packet beside its payload.
+/// The values stored for a packet beside its payload.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Incoming {
     pub(crate) sequence: u64,
@@ -145,7 +146,7 @@ pub(crate) struct Incoming {
 /// Longer than any round trip worth repairing over.
 pub(crate) const RETENTION: Duration = Duration::from_secs(1);
 const INITIAL_BYTES: usize = 16 * 1024;
-/// What fits an outgoing packet beside its header, extensions, original sequence number and tag.
+/// Bytes that fit an outgoing packet beside its header, extensions, original sequence number and tag.
 pub(crate) const MAX_PAYLOAD: usize = 1460;
 
 #[cfg(test)]

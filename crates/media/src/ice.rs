@@ -1,5 +1,6 @@
-//! ICE-lite (RFC 8445 §2.5): we never send checks, we answer them, and remember which tuples proved to be the
-//! client's. [`IceLite`] is one transport's agent; [`local_username_fragment`] tells whose a check is.
+//! ICE-lite (RFC 8445 §2.5): we never send checks, we answer them, and remember which tuples were validated
+//! as the client's. [`IceLite`] is one transport's agent; [`local_username_fragment`] shows which agent a
+//! check is for.
 
 mod agent;
 mod credentials;
@@ -37,7 +38,7 @@ impl Tuple {
     }
 }
 
-/// How far ICE is, named as in the W3C's RTCIceTransportState.
+/// State of ICE, named as in the W3C's RTCIceTransportState.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IceState {

@@ -1,4 +1,5 @@
-//! Names of the things an SFU holds, as the outside knows them. The caller chooses them: random, so unguessable.
+//! Public ids of an SFU's objects. The caller chooses them; they must be random, so that they cannot be
+//! guessed.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -26,7 +27,7 @@ macro_rules! id {
 }
 
 id!(
-    /// One call's media; the call record knows it as `webrtcRoomId`.
+    /// One call's media; `webrtcRoomId` in the call record.
     RouterId
 );
 id!(
@@ -34,22 +35,22 @@ id!(
     TransportId
 );
 id!(
-    /// A track coming in.
+    /// A track received from a client.
     ProducerId
 );
 id!(
-    /// A track going out to one transport.
+    /// A track sent to one transport.
     ConsumerId
 );
 id!(
-    /// A data channel coming in.
+    /// A data channel received from a client.
     DataProducerId
 );
 id!(
-    /// A data channel going out to one transport.
+    /// A data channel sent to one transport.
     DataConsumerId
 );
 
-/// One SFU among those that share routers.
+/// The number of one SFU among those that share routers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ShardId(pub u16);

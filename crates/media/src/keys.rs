@@ -11,5 +11,5 @@ new_key_type! {
     pub(crate) struct DataConsumerKey;
 }
 
-/// Where a transport is found.
+/// The keys that lead to a transport.
 pub(crate) type TransportAddress = (RouterKey, TransportKey);

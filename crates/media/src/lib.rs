@@ -1,9 +1,10 @@
-//! The SFU as pure state machines: it is told the time and handed datagrams, and returns what to send and
-//! what happened as values. It never opens a socket, spawns a thread, reads a clock or draws entropy.
+//! The SFU as pure state machines: its inputs are the time and datagrams, its outputs are values that say
+//! what to send and what happened. It never opens a socket, spawns a thread, reads a clock or draws entropy.
 //!
-//! The door in is [`Sfu::handle_input`] beside the control calls, the doors out are [`Sfu::seal_due`] for media
-//! packets and [`Sfu::poll_output`] for everything else. After each input (or each batch of datagrams) the shell
-//! seals what is due, then polls until [`Output::Timeout`], which says when to come back.
+//! Input is passed by control calls and [`Sfu::handle_input`]. Output is taken from [`Sfu::seal_due`] for
+//! media packets and from [`Sfu::poll_output`] for everything else. After each input (or each batch of
+//! datagrams) the shell seals what is due, then polls until [`Output::Timeout`], which says when to call
+//! next.
 
 mod arrival;
 mod batch;

@@ -1,20 +1,20 @@
-//! Asking a sender for packets that did not arrive (generic NACK, RFC 4585 §6.2.1).
+//! Requests retransmission of packets that did not arrive (generic NACK, RFC 4585 §6.2.1).
 
 use rtcp::transport_feedbacks::transport_layer_nack::NackPair;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// What one incoming stream lacks, and when to ask for it.
+/// The missing packets of one incoming stream, and when to request each.
 ///
-/// A gap is asked about at once: packets that one batch brings in the wrong order are all noted before
-/// [`poll`](Self::poll) is called, and a needless retransmission costs less than a late picture. Each missing
-/// packet is asked for again every round trip, ten times; then only a key frame helps.
+/// A gap is requested at once: all packets of one batch are noted before [`poll`](Self::poll) is called, so
+/// reordering inside a batch causes no request, and a needless retransmission costs less than a late picture.
+/// Each missing packet is requested once per round trip, at most ten times; then only a key frame helps.
 #[derive(Debug, Default)]
 pub(crate) struct NackGenerator {
     highest: Option<u64>,
     /// By sequence number, each once.
     missing: VecDeque<Missing>,
-    /// Not later than the first of the missing packets is due.
+    /// When to poll next; not later than the earliest `due` of the missing packets.
     due: Option<Instant>,
     gave_up: bool,
 }
@@ -27,20 +27,20 @@ struct Missing {
     due: Instant,
 }
 
-/// Whether the stream can be repaired by what has been asked for.
+/// Whether the requested packets can repair the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Outlook {
     Repairable,
-    /// Packets were given up since the last poll: decoding can go on only from a key frame.
+    /// Packets were given up since the last poll: decoding can continue only from a key frame.
     KeyFrameNeeded,
 }
 
 impl NackGenerator {
-    /// Notes a packet by its extended sequence number, whether it came first-hand or as a retransmission.
+    /// Notes a received packet by its extended sequence number, original or retransmission.
     ///
-    /// Returns how long after its NACK a packet arrived that was asked for exactly once: a measure of the round
-    /// trip, if it came as a retransmission and not merely late.
+    /// If the packet was requested exactly once, returns the time since that NACK. This measures the round
+    /// trip, if the packet came as a retransmission and was not just late.
     pub(crate) fn received(&mut self, sequence: u64, now: Instant) -> Option<Duration> {
         let highest = *self.highest.get_or_insert(sequence);
         if sequence > highest {
@@ -59,7 +59,7 @@ impl NackGenerator {
         self.missing.drain(..expired);
     }
 
-    /// Adds to `nacks` what is to be asked for, up to [`MAX_PAIRS`] in all. `rtt` is taken for 100 ms if unknown.
+    /// Appends the requests due to `nacks`, up to [`MAX_PAIRS`] in total. Without `rtt`, 100 ms is assumed.
     pub(crate) fn poll(&mut self, now: Instant, rtt: Option<Duration>, nacks: &mut Vec<NackPair>) -> Outlook {
         if self.due.is_some_and(|due| due <= now) {
             self.give_up(now);
@@ -104,7 +104,7 @@ impl NackGenerator {
     }
 }
 
-/// Adds a sequence number to the pairs, which must come in order; `false` if there is no more room.
+/// Adds a sequence number to the pairs; numbers must be added in order. `false` if there is no room.
 fn push(nacks: &mut Vec<NackPair>, sequence: u16) -> bool {
     if let Some(pair) = nacks.last_mut()
         && let distance @ 1..=16 = sequence.wrapping_sub(pair.packet_id)
@@ -121,12 +121,13 @@ fn push(nacks: &mut Vec<NackPair>, sequence: u16) -> bool {
 
 /// Used until a round trip has been measured.
 const DEFAULT_RTT: Duration = Duration::from_millis(100);
-/// Retransmissions wait behind what is already queued, so very short round trips mean little.
+/// A retransmission waits behind the sender's queue, so a very short round trip would underestimate its
+/// delay.
 const MIN_RETRY: Duration = Duration::from_millis(40);
 const MAX_TRIES: u8 = 10;
-/// About two seconds of 5 Mbit/s; nothing that old is still in a sender's history.
+/// Packets: about two seconds at 5 Mbit/s. A sender's history does not go back further.
 const MAX_MISSING: u64 = 1000;
-/// As many as fit one packet of 1000 bytes.
+/// The number of pairs that fit one packet of 1000 bytes.
 const MAX_PAIRS: usize = 250;
 
 #[cfg(test)]

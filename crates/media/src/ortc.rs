@@ -1,12 +1,13 @@
-//! The ORTC layer: the JSON that clients and server exchange about media, and the arithmetic that turns what one
-//! client sends into what another one receives.
+//! The ORTC layer: the JSON that clients and server exchange about media, and the derivation of a consumer's
+//! parameters from a producer's.
 //!
-//! The types follow mediasoup-client's contract. They are tolerant on the way in (unknown fields are ignored,
-//! `null` means missing, unknown codecs and extensions are kept) and strict on the way out (an optional field is
-//! left out, never `null`). Nothing here is random: SSRCs and mids are the caller's to choose.
+//! The types follow mediasoup-client's contract. Input is read tolerantly: unknown fields are ignored, `null`
+//! means missing, unknown codecs and extensions are kept. Output is strict: an optional field is left out,
+//! never `null`. Nothing here is random: the caller chooses SSRCs and MIDs.
 //!
 //! A producer's parameters go through [`producer_mapping`] and [`consumable_parameters`] once, and each consumer's
-//! are derived from the result by [`consumer_parameters`]. [`router_rtp_capabilities`] is what all of it starts from.
+//! are derived from the result by [`consumer_parameters`]. [`router_rtp_capabilities`] is the starting point
+//! of both.
 
 mod codec;
 mod consumer;
@@ -54,10 +55,10 @@ pub enum OrtcError {
     /// The description breaks the contract or a bound; sending it again cannot help.
     #[error("invalid parameters: {0}")]
     Invalid(String),
-    /// The description is sound but asks for something this server does not do.
+    /// The description is valid but requires something that this server does not support.
     #[error("unsupported: {0}")]
     Unsupported(String),
-    /// The receiver has no decoder for what the producer sends.
+    /// The receiver cannot decode the producer's codec.
     #[error("the receiver cannot decode this producer")]
     CannotConsume,
 }

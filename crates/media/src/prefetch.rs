@@ -1,6 +1,6 @@
-//! Asking for memory before it is needed.
+//! Loads memory into the processor's caches before it is needed.
 
-/// Begins to fetch a value into the caches, where the processor can be asked to.
+/// Starts loading a value into the caches, on processors that support it.
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "a hint: it changes nothing and faults at no address")]
 pub(crate) fn prefetch<T>(value: &T) {

@@ -1,4 +1,4 @@
-//! A track coming in: its encodings, told apart by SSRC and RID, and who gets it.
+//! A track received from a client: its encodings, identified by SSRC and RID, and its consumers.
 
 mod encoding;
 mod intake;
@@ -34,13 +34,13 @@ pub(crate) struct Producer {
     pub(crate) paused: bool,
     pub(crate) encodings: Vec<Encoding>,
     pub(crate) consumers: Vec<ConsumerKey>,
-    /// Packets that the consumers have not all been offered.
+    /// Packets that have not been offered to all consumers.
     pub(crate) fresh: Vec<Arrival>,
-    /// How many of the consumers, the first, were offered them.
+    /// The number of consumers, from the start of `consumers`, to which `fresh` was offered.
     pub(crate) offered: usize,
-    /// The other shards that want its packets.
+    /// Other shards subscribed to the producer's packets.
     pub(crate) relays: Relays,
-    /// What consumers' parameters are derived from.
+    /// The parameters from which consumers' parameters are derived.
     pub(crate) consumable: RtpParameters,
     pub(crate) formats: Formats,
 }
@@ -64,7 +64,7 @@ impl Producer {
         }
     }
 
-    /// The transport its packets come from, if it is of this shard.
+    /// The transport that receives the producer's packets; `None` if another shard relays them.
     pub(crate) fn transport(&self) -> Option<TransportKey> {
         match self.origin {
             Origin::Transport(transport) => Some(transport),
@@ -98,14 +98,15 @@ impl Producer {
         by_rid.or_else(|| self.encodings.iter().position(announced))
     }
 
-    /// The only encoding, if it has no RID. A packet that does not name the producer is told by nothing else, so it
-    /// is taken for this one's only if no SSRC was announced.
+    /// The index of the only encoding, if it has no RID. A packet that is not `named` (its MID does not name
+    /// the producer) matches only if no SSRC was announced.
     pub(crate) fn only_encoding(&self, format: Format, named: bool) -> Option<usize> {
         let [only] = &self.encodings[..] else { return None };
         (only.rid.is_none() && (named || only.announced(format).is_none())).then_some(0)
     }
 
-    /// Gives an encoding the SSRC of this packet. One it had before began anew elsewhere: its SSRC is returned.
+    /// Assigns this packet's SSRC to an encoding. Returns the SSRC it had before, if any: the stream
+    /// restarted.
     pub(crate) fn latch(
         &mut self,
         index: usize,
@@ -139,7 +140,7 @@ impl Producer {
         self.encodings.get(usize::from(source.encoding))?.stream.as_ref()
     }
 
-    /// The packets of the same source that came before this one but follow it.
+    /// Packets of the same source that arrived before this packet but have higher sequence numbers.
     pub(crate) fn arrived_after(&self, arrival: &Arrival) -> impl Iterator<Item = Arrival> {
         let stream = self.stream(arrival.source).filter(|stream| stream.source == arrival.source);
         stream.into_iter().flat_map(|stream| stream.arrived_after(arrival))
@@ -149,7 +150,7 @@ impl Producer {
         self.encodings.iter().filter_map(|encoding| encoding.stream.as_ref())
     }
 
-    /// Takes over what the shard that receives a relayed producer tells of it.
+    /// Adopts the state that the producer's own shard sent.
     pub(crate) fn adopt(&mut self, state: ProducerState) {
         let Origin::Relay(upstream) = &mut self.origin else { return };
         (upstream.active, upstream.clock_offset) = (state.active, state.clock_offset);
@@ -161,14 +162,14 @@ impl Producer {
         }
     }
 
-    /// How a source's media time relates to its sender's wall clock, once that is known.
+    /// The relation between a source's RTP timestamps and its sender's wall clock, once known.
     pub(crate) fn clock(&self, source: EncodingLife) -> Option<SenderClock> {
         let (of, clock) = self.encodings.get(usize::from(source.encoding))?.clock?;
         (of == source).then_some(clock)
     }
 
-    /// A bit for each encoding that is being sent. An only one counts even while it is silent, as a screen is on
-    /// which nothing moves: there is nothing to replace it by, and its sender still answers key-frame requests.
+    /// A bit for each encoding being sent. A single encoding counts even without packets, as for a still
+    /// screen: no other encoding can replace it, and its sender still answers key-frame requests.
     pub(crate) fn active(&self, now: Instant) -> u8 {
         if let Origin::Relay(upstream) = &self.origin {
             return upstream.active;
@@ -182,7 +183,7 @@ impl Producer {
     }
 }
 
-/// A producer's parameters, read.
+/// A producer's parsed parameters.
 #[derive(Debug)]
 pub(crate) struct Offered {
     pub(crate) codec: Codec,

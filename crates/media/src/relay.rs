@@ -1,9 +1,10 @@
-//! What the shards of one router tell each other, so that a call can use more than one SFU.
+//! The messages between the shards of one router, so that a call can use more than one SFU.
 //!
-//! The shard that a producer's client is connected to receives its packets and relays them, one shared batch for all,
-//! to the shards that have consumers for it; these keep, renumber and seal for their own clients. What consumers want
-//! (layers, key frames, packets that were lost between shards) goes the other way, merged. The messages are values: a
-//! shell carries them between threads by memory, and may carry them between hosts.
+//! A producer's own shard (to which its client is connected) receives its packets and relays them to the
+//! shards that have consumers for it, in one batch shared by all. Each of these shards stores, renumbers and
+//! seals the packets for its own clients. The merged requests of consumers (layers, key frames, packets lost
+//! between shards) travel in the other direction. The messages are values: a shell passes them between
+//! threads in memory, and could pass them between hosts.
 
 use crate::arrival::{Arrival, Carried, Content, EncodingLife, SenderClock};
 use crate::codec::{Codec, Descriptor};
@@ -18,30 +19,30 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A message from one shard of a router to another. Those between the same two shards must arrive in the order sent,
-/// but for media, which may overtake the rest or be overtaken.
+/// A message from one shard of a router to another. Messages between the same two shards must arrive in the
+/// order sent, except media, whose order to other messages may change.
 #[derive(Debug, Clone)]
 pub struct Relay {
     pub router: RouterId,
     pub(crate) message: Message,
 }
 
-/// What a queue may do with a message that it has no room for.
+/// How a full queue treats a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RelayClass {
-    /// Never to be lost.
+    /// Must not be dropped.
     Control,
-    /// To be kept longer than video.
+    /// Media packets of audio: dropped after video.
     Audio,
     Video,
-    /// A data-channel message of so many bytes; if it is dropped, its [`Relay::loss`] must be told.
+    /// A data-channel message of this many bytes. If it is dropped, its [`Relay::loss`] must be sent instead.
     Data(usize),
-    /// Feedback that comes again if it is still of interest.
+    /// Feedback that is repeated if it is still needed.
     Feedback,
 }
 
-/// Data that did not get to another shard: whoever there was promised all of it has to be told, once for any number
-/// of messages.
+/// Data-channel messages that did not reach another shard. It must be notified, once for any number of
+/// messages, because reliable data consumers there have to be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DataLoss {
     router: RouterId,
@@ -52,7 +53,7 @@ pub struct DataLoss {
 pub(crate) enum Message {
     Producer(ProducerId, ProducerMessage),
     DataProducer(DataProducerId, DataMessage),
-    /// How everybody on a shard speaks, for the home shard to rank.
+    /// The speech activity of a shard's producers, which the home shard ranks.
     Voices(Vec<(ProducerId, Activity)>),
     VoiceEnded(ProducerId),
 }
@@ -60,29 +61,29 @@ pub(crate) enum Message {
 #[derive(Debug, Clone)]
 pub(crate) enum ProducerMessage {
     Packets(Arc<RelayBatch>),
-    /// How it is; replaces what was told before.
+    /// The producer's state; replaces the previous state.
     State(ProducerState),
     Closed,
-    /// These encodings (a bit each) are wanted; replaces what was wanted before.
+    /// Subscribes to these encodings (a bit each); replaces the previous subscription.
     Subscribe(u8),
     Unsubscribe,
-    /// Of this encoding.
+    /// A request for a key frame of this encoding.
     KeyFrame(u8),
-    /// Packets that got lost between shards, by extended sequence number.
+    /// A request for packets lost between shards, by extended sequence number.
     Missing(EncodingLife, Vec<u64>),
 }
 
 #[derive(Debug, Clone)]
 pub(crate) enum DataMessage {
     Payload(Payload),
-    /// Payloads were dropped on the way.
+    /// Payloads were dropped between the shards.
     Lost,
     Closed,
     Subscribe,
     Unsubscribe,
 }
 
-/// All that another shard needs in order to have consumers for a producer.
+/// The description of a producer that another shard needs to create consumers for it.
 #[derive(Debug, Clone)]
 pub struct RelayedProducer {
     pub(crate) id: ProducerId,
@@ -96,7 +97,7 @@ pub struct RelayedProducer {
     pub(crate) state: ProducerState,
 }
 
-/// As [`RelayedProducer`], for data.
+/// As [`RelayedProducer`], for a data producer.
 #[derive(Debug, Clone)]
 pub struct RelayedDataProducer {
     pub(crate) id: DataProducerId,
@@ -104,15 +105,15 @@ pub struct RelayedDataProducer {
     pub(crate) offer: DataConsumerParameters,
 }
 
-/// What changes about a producer.
+/// The part of a producer's description that can change.
 #[derive(Debug, Clone)]
 pub(crate) struct ProducerState {
     pub(crate) paused: bool,
-    /// A bit for each encoding that is being sent.
+    /// A bit for each encoding being sent.
     pub(crate) active: u8,
     /// Our wall clock minus the sending client's, in 2^-32 s.
     pub(crate) clock_offset: Option<i64>,
-    /// What sender reports said.
+    /// The clocks from sender reports, per source.
     pub(crate) clocks: Vec<(EncodingLife, SenderClock)>,
 }
 
@@ -120,21 +121,22 @@ pub(crate) struct ProducerState {
 #[derive(Debug)]
 pub(crate) struct RelayBatch {
     kind: MediaKind,
-    /// A bit for each encoding of which there are packets that came in order, and of which others.
+    /// `fresh` has a bit for each encoding with packets that arrived in order, `late` for each with other
+    /// packets.
     pub(crate) fresh: u8,
     pub(crate) late: u8,
     packets: Vec<RelayedPacket>,
     bytes: Vec<u8>,
 }
 
-/// One packet, whole in itself.
+/// One packet with everything needed to forward it.
 #[derive(Debug, Clone)]
 pub(crate) struct RelayedPacket {
     pub(crate) source: EncodingLife,
     pub(crate) sequence: u64,
     pub(crate) timestamp: u32,
     pub(crate) marker: bool,
-    /// `None` for a probe without media.
+    /// `None` for a padding-only probe.
     pub(crate) media: Option<Descriptor>,
     pub(crate) carried: Carried,
     pub(crate) at: Instant,
@@ -159,7 +161,7 @@ impl Relay {
         }
     }
 
-    /// Media packets that are lost with the message.
+    /// The number of media packets in the message.
     pub fn packets(&self) -> usize {
         match &self.message {
             Message::Producer(_, ProducerMessage::Packets(batch)) => batch.packets.len(),
@@ -170,13 +172,13 @@ impl Relay {
         }
     }
 
-    /// What must be told if this message is dropped.
+    /// The loss that must be reported if this message is dropped.
     pub fn loss(&self) -> Option<DataLoss> {
         let Message::DataProducer(producer, DataMessage::Payload(_)) = self.message else { return None };
         Some(DataLoss { router: self.router, producer })
     }
 
-    /// The loss that this message tells.
+    /// The loss that this message reports.
     pub fn told_loss(&self) -> Option<DataLoss> {
         let Message::DataProducer(producer, DataMessage::Lost) = self.message else { return None };
         Some(DataLoss { router: self.router, producer })

@@ -1,4 +1,5 @@
-//! One call's media on one worker: who sends, who receives, and the way of a packet from one to the other.
+//! One call's media on one worker: its transports, producers and consumers, and the path of packets between
+//! them.
 
 mod control;
 mod data_flow;
@@ -74,12 +75,13 @@ impl Router {
             streams.map(|stream: &Stream| stream.history.stored_bytes()).sum::<usize>();
     }
 
-    /// The transport that a producer's packets come from, if it is of this shard.
+    /// The transport that receives a producer's packets; `None` if another shard relays them.
     pub(crate) fn transport_of(&self, producer: ProducerKey) -> Option<TransportKey> {
         self.producers.get(producer)?.transport()
     }
 
-    /// Removes a transport and everything on it. With a `reason` its owner is told; without, the owner asked for it.
+    /// Removes a transport and everything on it. With a `reason` the router's owner gets an event; without
+    /// one, the owner requested the removal.
     pub(crate) fn remove_transport(
         &mut self,
         key: TransportKey,
@@ -105,7 +107,7 @@ impl Router {
         }
     }
 
-    /// Removes a transport because its owner asked for it, with a goodbye to the client.
+    /// Removes a transport at its owner's request, and closes the DTLS association with its client.
     pub(crate) fn close_transport(&mut self, key: TransportKey, ctx: &mut Context<'_>) {
         if let Some(transport) = self.transports.get_mut(key) {
             transport.close(ctx);
@@ -113,7 +115,7 @@ impl Router {
         self.remove_transport(key, None, ctx);
     }
 
-    /// Removes a producer and its consumers; the producer's owner asked for it.
+    /// Removes a producer and its consumers, at the request of the producer's owner.
     pub(crate) fn remove_producer(&mut self, key: ProducerKey, ctx: &mut Context<'_>) -> Option<Producer> {
         let producer = self.producers.remove(key)?;
         ctx.outbox.ended.push(Ended::Producer(producer.id));
@@ -131,7 +133,7 @@ impl Router {
         Some(producer)
     }
 
-    /// Removes a consumer; its owner asked for it.
+    /// Removes a consumer, at its owner's request.
     pub(crate) fn remove_consumer(&mut self, key: ConsumerKey, ctx: &mut Context<'_>) -> Option<Consumer> {
         let consumer = self.consumers.remove(key)?;
         ctx.outbox.ended.push(Ended::Consumer(consumer.id));
@@ -160,7 +162,8 @@ impl Router {
         ctx.outbox.events.push_back((self.id, event));
     }
 
-    /// Asks the producer's client for a key frame of one encoding, as soon as that may be.
+    /// Requests a key frame of one encoding from the producer's client, as soon as the minimum interval
+    /// allows.
     fn wish_key_frame(&mut self, key: ProducerKey, encoding: u8, ctx: &mut Context<'_>) {
         let Some(producer) = self.producers.get_mut(key) else { return };
         let Some(Encoding { key_frames, stream, .. }) = producer.encodings.get_mut(usize::from(encoding))
@@ -172,7 +175,7 @@ impl Router {
             Origin::Transport(transport) => *transport,
             Origin::Relay(upstream) => {
                 key_frames.wish();
-                // Whoever still waits wishes again at the next packet, so no timer is needed.
+                // A consumer that still waits repeats its wish at the next packet, so no timer is needed.
                 if key_frames.poll(ctx.now, Duration::ZERO) {
                     let (id, shard) = (producer.id, upstream.shard);
                     self.tell(shard, id, ProducerMessage::KeyFrame(encoding), ctx);
@@ -187,7 +190,7 @@ impl Router {
         ctx.outbox.touched.push((self.key, transport_key));
     }
 
-    /// Forgets a producer's voice; the home shard is told.
+    /// Forgets a producer's speech activity and notifies the home shard.
     pub(crate) fn end_voice(&mut self, producer: ProducerId, ctx: &mut Context<'_>) {
         let change = self.speakers.remove(producer);
         if !self.is_home(ctx) {
@@ -206,5 +209,5 @@ impl Router {
     }
 }
 
-/// Where ORTC's mapped SSRCs begin; they name encodings inside a router and never reach the wire.
+/// The first of ORTC's mapped SSRCs. They name encodings inside a router and are never sent to clients.
 const FIRST_MAPPED_SSRC: u32 = 100_000_000;

@@ -1,4 +1,4 @@
-//! RTCP between bytes and meaning, on webrtc-rs's packet types.
+//! Parses and writes RTCP, using webrtc-rs's packet types.
 
 use crate::clock::NtpTime;
 use bytes::Bytes;
@@ -12,10 +12,10 @@ use rtcp::sender_report::SenderReport;
 use rtcp::source_description::{SdesType, SourceDescription, SourceDescriptionChunk, SourceDescriptionItem};
 use rtcp::transport_feedbacks::transport_layer_nack::{NackPair, TransportLayerNack};
 
-/// A packet to be sent, part of a compound.
+/// An RTCP packet to be sent as part of a compound packet.
 pub(crate) type RtcpPacket = Box<dyn Packet>;
 
-/// What a client's RTCP says that somebody acts on.
+/// The contents of a client's RTCP that the SFU handles.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Feedback {
     SenderReport {
@@ -32,7 +32,7 @@ pub(crate) enum Feedback {
     KeyFrameRequest {
         ssrc: u32,
     },
-    /// The sender asks for its delay back (RFC 3611 §4.4).
+    /// Receiver reference time: the sender requests a DLRR block in reply (RFC 3611 §4.4).
     ReferenceTime {
         sender: u32,
         ntp: NtpTime,
@@ -45,7 +45,7 @@ pub(crate) enum Feedback {
 }
 
 impl Feedback {
-    /// How many things it has somebody look up.
+    /// The number of items that must be looked up to handle this feedback.
     pub(crate) fn wishes(&self) -> usize {
         match self {
             Self::Nack { missing, .. } => missing.len(),
@@ -76,7 +76,7 @@ pub(crate) fn parse(compound: &[u8]) -> Option<Vec<Feedback>> {
     Some(feedback)
 }
 
-/// Sender report with its SDES CNAME, which receivers synchronise by.
+/// A sender report with the SDES CNAME by which receivers synchronise streams.
 pub(crate) fn sender_report(report: SenderReport, cname: &str) -> [RtcpPacket; 2] {
     let item = SourceDescriptionItem {
         sdes_type: SdesType::SdesCname,
@@ -111,7 +111,7 @@ pub(crate) fn nack(sender_ssrc: u32, media_ssrc: u32, nacks: Vec<NackPair>) -> R
     Box::new(TransportLayerNack { sender_ssrc, media_ssrc, nacks })
 }
 
-/// The packets in datagrams that fit any path. Each stands behind others in a compound only if there is room.
+/// Serialized packets, joined into compounds of at most [`MAX_COMPOUND`] bytes, which fit any path.
 pub(crate) fn compounds(packets: &[RtcpPacket]) -> Vec<Vec<u8>> {
     let mut compounds: Vec<Vec<u8>> = Vec::new();
     for packet in packets {
@@ -160,7 +160,7 @@ fn understand_extended(report: &ExtendedReport, feedback: &mut Vec<Feedback>) {
     }
 }
 
-/// Congestion feedback comes ten times a second and more; nobody acts on it, so it is not worth parsing.
+/// Transport-wide feedback arrives ten times a second or more and is not used, so it is not parsed.
 fn is_transport_wide_feedback(packet: &[u8]) -> bool {
     matches!(packet, [first, TRANSPORT_FEEDBACK, ..] if first & 0x1f == TRANSPORT_WIDE)
 }
@@ -169,7 +169,7 @@ const TRANSPORT_FEEDBACK: u8 = 205;
 const TRANSPORT_WIDE: u8 = 15;
 /// The count field has five bits.
 const MAX_REPORTS: usize = 31;
-/// Below the IPv6 minimum MTU with headers, index and tag.
+/// Bytes: with headers, SRTCP index and tag, a packet stays below the IPv6 minimum MTU.
 const MAX_COMPOUND: usize = 1_150;
 
 #[cfg(test)]

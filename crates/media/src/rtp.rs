@@ -1,5 +1,6 @@
-//! RTP as an SFU sees it (RFC 3550, RFC 8285): views over packets that borrow, writers into lent buffers,
-//! and the small types of what headers carry. Nothing here allocates, keeps state about peers, or trusts a byte.
+//! RTP as an SFU sees it (RFC 3550, RFC 8285): borrowing views of packets, writers into the caller's buffers,
+//! and small types for header values. Nothing here allocates or keeps state about peers, and all input is
+//! untrusted.
 
 mod extension;
 mod header;
@@ -15,7 +16,7 @@ pub(crate) use header_writer::{ExtensionForm, FixedHeader, HeaderWriter, set_pad
 pub(crate) use identifier::{Mid, Rid};
 pub(crate) use unwrap::SequenceUnwrapper;
 
-/// An RTP payload type, 0..=127: what a session calls one codec and its parameters (RFC 3550 §5.1).
+/// An RTP payload type, 0..=127: a session's number for one codec with its parameters (RFC 3550 §5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct PayloadType(pub(crate) u8);
 
@@ -46,7 +47,7 @@ pub(crate) enum DatagramClass {
     Unknown,
 }
 
-/// Tells the protocols of one port apart by the first bytes alone; the parsers judge the rest.
+/// Distinguishes the protocols of one port by the first bytes only; the parsers validate the rest.
 pub(crate) fn classify(datagram: &[u8]) -> DatagramClass {
     match datagram {
         [0..=3, ..] => DatagramClass::Stun,

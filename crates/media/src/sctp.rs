@@ -1,5 +1,5 @@
-//! SCTP for data channels (RFC 8831), carried in DTLS application data: the client begins the association, streams
-//! are negotiated by signaling rather than by DCEP.
+//! SCTP for data channels (RFC 8831), carried in DTLS application data: the client initiates the association,
+//! and streams are negotiated by signaling, not by DCEP (RFC 8832).
 
 mod association;
 mod guard;
@@ -13,10 +13,12 @@ use bytes::Bytes;
 /// The largest message sent or received, in bytes; what `sctpParameters.maxMessageSize` announces.
 pub(crate) const MAX_MESSAGE_SIZE: usize = 262_144;
 
-/// How many streams there are each way, so that ids are `0..STREAMS`; what `sctpParameters` announces as OS and MIS.
+/// Number of streams in each direction, so that ids are `0..STREAMS`; announced in `sctpParameters` as OS and
+/// MIS.
 pub(crate) const STREAMS: u16 = 1024;
 
-/// A data channel message; the kind survives forwarding, and either may be empty (RFC 8831 §6.6).
+/// A data channel message. Its kind (text or binary) is kept in forwarding; both kinds may be empty (RFC 8831
+/// §6.6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Payload {
     Text(Bytes),
@@ -37,15 +39,15 @@ pub(crate) enum SctpEvent {
     Connected,
     /// A message on a stream that is open here.
     Message { stream: u16, payload: Payload },
-    /// The peer closed its side of a stream that was open here, and with it ours.
+    /// The peer closed a stream that was open here, in both directions.
     StreamClosed { stream: u16 },
     /// A whole message was dropped; to be counted.
     Dropped(DropReason),
-    /// The association ended, by the peer or by an error. Nothing comes after this.
+    /// The association ended, by the peer or by an error. This is the last event.
     Closed,
 }
 
-/// Why a message that arrived was dropped.
+/// Why a received message was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DropReason {
     /// DCEP (RFC 8832): an OPEN is acknowledged, but opens nothing.

@@ -1,4 +1,4 @@
-//! All routers of one worker, and which of them a datagram is for.
+//! All routers of one worker, and the demultiplexing of datagrams to them.
 
 mod control;
 
@@ -33,23 +33,25 @@ pub struct Sfu {
     routers: SlotMap<RouterKey, Router>,
     demux: Demux,
     names: Names,
-    /// Transports to come back to. An entry that is not its transport's `scheduled` time is stale.
+    /// Transports with timers, by the time to handle them. An entry other than its transport's `scheduled`
+    /// time is stale.
     wakeups: BinaryHeap<Reverse<(Instant, RouterKey, TransportKey)>>,
     outbox: Outbox,
     counters: Counters,
     shed: Shed,
-    /// What is being worked on, for [`Self::bury`].
+    /// The transport being handled, for [`Self::bury`].
     current: Option<TransportAddress>,
 }
 
-/// Which transport a datagram is for. Both maps are keyed by what strangers choose, hence by the standard hasher.
+/// Finds the transport of a datagram. Strangers choose the keys of both maps, so these use the standard
+/// hasher, which resists collision attacks.
 #[derive(Debug, Default)]
 struct Demux {
     by_username: HashMap<String, TransportAddress>,
     by_tuple: HashMap<Tuple, TransportAddress>,
 }
 
-/// Where things are that the outside knows by name.
+/// The keys of objects by public id.
 #[derive(Debug, Default)]
 struct Names {
     routers: HashMap<RouterId, RouterKey>,
@@ -61,7 +63,7 @@ struct Names {
 }
 
 impl Sfu {
-    /// `seed` must come from the system's entropy: ICE passwords derive from it.
+    /// `seed` must come from the system's entropy: ICE passwords are derived from it.
     pub fn new(config: Config, seed: [u8; 32], epoch: Epoch) -> Self {
         Self {
             config,
@@ -78,7 +80,7 @@ impl Sfu {
         }
     }
 
-    /// Tells the SFU what came or that time has passed. `now` must never go back.
+    /// Handles an input or the passing of time. `now` must never decrease.
     pub fn handle_input(&mut self, input: Input<'_>, now: Instant) {
         match input {
             Input::Datagram { tuple, bytes, at } => self.receive(tuple.canonical(), bytes, at, now),
@@ -92,7 +94,7 @@ impl Sfu {
         let mut departure = Departure { batch, now: self.epoch.ntp(now) };
         loop {
             if self.outbox.fresh.len() > 1 {
-                // What a transport gets of several producers is to leave together.
+                // Queue first: packets of several producers for one transport should be sent together.
                 self.queue_fresh(now);
             }
             if self.seal_queued(now, &mut departure) == Sealed::More {
@@ -107,7 +109,7 @@ impl Sfu {
         }
     }
 
-    /// What else there is to do, one thing at a time, until [`Output::Timeout`].
+    /// Returns the other outputs, one per call, until [`Output::Timeout`].
     pub fn poll_output(&mut self) -> Output {
         if let Some((tuple, bytes)) = self.outbox.transmits.pop_front() {
             return Output::Transmit { tuple, bytes };
@@ -126,7 +128,7 @@ impl Sfu {
         Output::Timeout(self.wakeups.peek().map(|Reverse((at, ..))| *at))
     }
 
-    /// Leaves out that much of the video going out, of what is consumed later, too.
+    /// Sets how much outgoing video is left out, for present and future consumers.
     pub fn shed(&mut self, shed: Shed, now: Instant) {
         if std::mem::replace(&mut self.shed, shed) != shed {
             let routers: Vec<RouterKey> = self.routers.keys().collect();
@@ -136,8 +138,8 @@ impl Sfu {
         }
     }
 
-    /// Removes the transport that was being worked on when a call panicked: it may be half-changed, the others are
-    /// whole.
+    /// Removes the transport that was being handled when a call panicked: its state may be inconsistent, the
+    /// others' is not.
     pub fn bury(&mut self, now: Instant) {
         let Some((router_key, transport_key)) = self.current.take() else { return };
         self.counters.transports_buried += 1;
@@ -154,12 +156,12 @@ impl Sfu {
         &self.counters
     }
 
-    /// How many transports are alive.
+    /// The number of transports.
     pub fn transports(&self) -> usize {
         self.names.transports.len()
     }
 
-    /// What is alive.
+    /// The number of existing objects.
     pub fn population(&self) -> Population {
         let mut population = Population::default();
         self.routers.values().for_each(|router| router.count(&mut population));
@@ -167,7 +169,7 @@ impl Sfu {
         population
     }
 
-    /// Seals what is queued.
+    /// Seals queued packets.
     fn seal_queued(&mut self, now: Instant, departure: &mut Departure<'_>) -> Sealed {
         while let Some((router_key, transport_key)) = self.outbox.due.transport() {
             self.current = Some((router_key, transport_key));
@@ -185,14 +187,15 @@ impl Sfu {
         Sealed::Done
     }
 
-    /// Offers all packets that came to everyone who was not offered them, and queues what is taken.
+    /// Offers all fresh packets to the consumers that were not offered them yet, and queues the accepted
+    /// ones.
     fn queue_fresh(&mut self, now: Instant) {
         while !self.outbox.fresh.is_empty() {
             self.fan_out_next(Way::Queued, now);
         }
     }
 
-    /// Offers the packets of the first producer that has any to those who were not offered them.
+    /// Offers the fresh packets of the next producer to the consumers that were not offered them yet.
     fn fan_out_next(&mut self, way: Way<'_, '_>, now: Instant) -> Sealed {
         let Some((router_key, producer)) = self.outbox.fresh.pop_front() else { return Sealed::Done };
         let publisher = self.routers.get(router_key).and_then(|router| router.transport_of(producer));
@@ -278,7 +281,7 @@ impl Sfu {
         }
     }
 
-    /// A valid check makes its tuple lead to the transport; another transport's old claim to it is void.
+    /// If a tuple is valid, routes it to the transport, even if it led to another transport before.
     fn note_tuple(&mut self, tuple: Tuple, router_key: RouterKey, transport_key: TransportKey) {
         let transport = self.routers.get(router_key).and_then(|router| router.transports.get(transport_key));
         if transport.is_some_and(|transport| transport.ice.is_valid_tuple(tuple)) {
@@ -286,7 +289,8 @@ impl Sfu {
         }
     }
 
-    /// Bounded by what was waiting: a timer that is set again to the present waits for the next call.
+    /// Handles due timers, at most as many as were waiting: a timer that is set to `now` again waits for the
+    /// next call.
     fn wake(&mut self, now: Instant) {
         for _ in 0..self.wakeups.len() {
             let Some(&Reverse((at, router_key, transport_key))) = self.wakeups.peek() else { break };
@@ -308,7 +312,7 @@ impl Sfu {
         self.current = None;
     }
 
-    /// Brings the maps and the wake-ups in line with what routers did.
+    /// Updates the maps and the wake-ups after routers changed something.
     fn settle(&mut self) {
         for (tuple, address) in self.outbox.forgotten_tuples.drain(..) {
             if self.demux.by_tuple.get(&tuple) == Some(&address) {

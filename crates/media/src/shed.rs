@@ -1,13 +1,13 @@
-//! What a worker that has too much to do leaves out: video, never sound.
+//! What an overloaded worker leaves out: video, never audio.
 
 use crate::id::ConsumerId;
 
-/// How much of the video going out is left out, in steps: first one consumer after another is held to the lowest
-/// layers, which a stream without layers does not feel, then one after another gets nothing.
+/// How much outgoing video is left out, in steps. First one eighth of the consumers after another is limited
+/// to the lowest layers (no change for a stream without layers), then one eighth after another gets no video.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shed(u8);
 
-/// What a consumer of video gets.
+/// What a consumer of video receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Ration {
     Nothing,
@@ -21,17 +21,18 @@ impl Shed {
     /// No video is sent.
     pub const ALL: Self = Self(2 * RANKS);
 
-    /// So many steps further, or back, within the bounds.
+    /// Moved by `steps` (negative: less is left out), within [`Self::NONE`] and [`Self::ALL`].
     pub fn moved(self, steps: i8) -> Self {
         Self(self.0.saturating_add_signed(steps).min(Self::ALL.0))
     }
 
-    /// How many steps it is from [`Self::NONE`].
+    /// The number of steps from [`Self::NONE`], 0..=16.
     pub fn steps(self) -> u8 {
         self.0
     }
 
-    /// The same for a consumer whenever it is asked. Ids are random, so that it hits everybody alike.
+    /// Always the same for one consumer. Consumer ids are random, so every consumer is equally likely to be
+    /// limited.
     pub(crate) fn ration(self, consumer: ConsumerId) -> Ration {
         let rank = consumer.0.as_bytes()[0] % RANKS;
         if self.0 > RANKS + rank {
@@ -44,7 +45,7 @@ impl Shed {
     }
 }
 
-/// Each step is an eighth of the consumers: about what the load signal can tell apart.
+/// Each step affects an eighth of the consumers, about the resolution of the load signal.
 const RANKS: u8 = 8;
 
 #[cfg(test)]

@@ -1,16 +1,16 @@
-//! Who is speaking, told from the audio levels that senders put on their packets (RFC 6464).
+//! Active speaker detection from the audio levels in RTP header extensions (RFC 6464).
 //!
 //! The dominant speaker is found as Volfin and Cohen propose ("Dominant speaker identification for multipoint
-//! videoconferencing", 2012): by comparing speech activity over more than one time scale, so that neither a cough
-//! nor a loud room takes the stage. Their likelihoods over three scales are here counts of active frames over two:
-//! the last fifth of a second says who speaks, the last 1.28 seconds who has the floor.
+//! videoconferencing", 2012): by comparing speech activity over more than one time scale, so that neither a
+//! cough nor a loud room becomes the dominant speaker. Their likelihoods over three scales are here counts of
+//! active frames over two: the last 200 ms show who speaks, the last 1.28 seconds who has the floor.
 
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-/// Follows the voices of one call. `K` names a producer.
+/// Tracks the speech activity of one call's producers. `K` is a producer's key.
 #[derive(Debug)]
 pub(crate) struct SpeakerDetector<K> {
     voices: FxHashMap<K, Voice>,
@@ -19,7 +19,7 @@ pub(crate) struct SpeakerDetector<K> {
     origin: Option<Instant>,
     decided_at: Option<Instant>,
     reported_at: Option<Instant>,
-    /// The last report named somebody.
+    /// The last report of levels was not empty.
     audible: bool,
 }
 
@@ -34,13 +34,14 @@ impl<K: Copy + Eq + Hash> SpeakerDetector<K> {
         }
     }
 
-    /// Notes how a producer speaks whose packets are heard elsewhere.
+    /// Records the activity of a producer whose packets another shard receives.
     pub(crate) fn told(&mut self, producer: K, activity: Activity, now: Instant) {
         let frame = self.frame(now);
         self.voices.insert(producer, Voice::Far(activity, frame));
     }
 
-    /// How everybody speaks who is heard here, for [`Self::told`], at most every 200 ms; `None` when all are silent.
+    /// The activity of all producers that are not silent, to pass to [`Self::told`] on the home shard, at
+    /// most every 200 ms; `None` when all are silent.
     pub(crate) fn activities(&mut self, now: Instant) -> Option<Vec<(K, Activity)>> {
         if !is_due(&mut self.reported_at, now) {
             return None;
@@ -51,7 +52,8 @@ impl<K: Copy + Eq + Hash> SpeakerDetector<K> {
         (!speaking.is_empty()).then_some(speaking)
     }
 
-    /// Forgets a producer. Returns the new dominant speaker, which is none until the next decision, if it was this.
+    /// Forgets a producer. If it was the dominant speaker, returns `Some(None)`: there is none until the next
+    /// decision.
     pub(crate) fn remove(&mut self, producer: K) -> Option<Option<K>> {
         self.voices.remove(&producer);
         if self.dominant != Some(producer) {
@@ -61,8 +63,8 @@ impl<K: Copy + Eq + Hash> SpeakerDetector<K> {
         Some(None)
     }
 
-    /// Decides anew, at most every 200 ms. Returns the dominant speaker if it changed. Whoever spoke last stays
-    /// dominant in silence.
+    /// Decides again, at most every 200 ms. Returns the dominant speaker if it changed. In silence the last
+    /// speaker stays dominant.
     pub(crate) fn tick(&mut self, now: Instant) -> Option<Option<K>> {
         if !is_due(&mut self.decided_at, now) {
             return None;
@@ -79,8 +81,8 @@ impl<K: Copy + Eq + Hash> SpeakerDetector<K> {
         Some(self.dominant)
     }
 
-    /// Smoothed levels in dBov of the producers above −60, the loudest first, at most every 200 ms. Empty once
-    /// when all have fallen silent, and then `None`.
+    /// Smoothed levels in dBov of the producers above −60, the loudest first, at most every 200 ms. Empty
+    /// once when all became silent, then `None`.
     pub(crate) fn levels(&mut self, now: Instant) -> Option<Vec<(K, i8)>> {
         if !is_due(&mut self.reported_at, now) {
             return None;
@@ -115,11 +117,11 @@ impl<K> Default for SpeakerDetector<K> {
     }
 }
 
-/// How one producer speaks.
+/// The speech activity of one producer.
 #[derive(Debug)]
 enum Voice {
     Near(NearVoice),
-    /// As last told, and in which frame.
+    /// The activity last reported by another shard, and the frame in which it was received.
     Far(Activity, u64),
 }
 
@@ -128,15 +130,15 @@ enum Voice {
 struct NearVoice {
     /// Number of the newest frame.
     frame: u64,
-    /// A bit for each frame in which there was speech; the newest is the lowest.
+    /// A bit for each frame, set if it contained speech; the lowest bit is the newest frame.
     speech: u64,
     /// Smoothed level in dBov.
     level: f32,
-    /// What is taken for the room's noise, in dBov.
+    /// The estimated background noise, in dBov.
     noise: f32,
 }
 
-/// How a voice stands at one instant.
+/// A producer's speech activity at one instant.
 #[derive(Debug, Clone)]
 pub(crate) struct Activity {
     /// Frames of speech in the last 200 ms.
@@ -161,7 +163,8 @@ impl NearVoice {
         Self { frame, speech: 0, level: DIGITAL_SILENCE, noise: LOUDEST_NOISE }
     }
 
-    /// A packet stands for the frames since the one before, unless those are too many to be one packet's.
+    /// Records a packet's level for all frames since the last packet, unless these are too many for one
+    /// packet.
     fn hear(&mut self, level: f32, frame: u64) {
         let speaks = level > self.noise + SPEECH_OVER_NOISE;
         let passed = frame.saturating_sub(self.frame);
@@ -195,7 +198,8 @@ impl Activity {
         self.floor == 0 && self.level <= SILENCE
     }
 
-    /// It speaks more than the dominant speaker just now, and has had the floor clearly longer of late.
+    /// Whether this producer speaks more than the dominant speaker in the last 200 ms, and spoke clearly
+    /// longer in the last 1.28 s.
     fn takes_over(&self, dominant: Option<&Self>) -> bool {
         match dominant {
             None => self.floor >= ENOUGH_AT_FIRST,
@@ -212,7 +216,7 @@ fn shift(speech: u64, frames: u64) -> u64 {
     u32::try_from(frames).ok().and_then(|frames| speech.checked_shl(frames)).unwrap_or(0)
 }
 
-/// Whether an interval has passed since the last time this was true.
+/// Whether [`INTERVAL`] has passed since this last returned true.
 fn is_due(last: &mut Option<Instant>, now: Instant) -> bool {
     let due = last.is_none_or(|last| now.saturating_duration_since(last) >= INTERVAL);
     if due {
@@ -222,31 +226,31 @@ fn is_due(last: &mut Option<Instant>, now: Instant) -> bool {
 }
 
 const INTERVAL: Duration = Duration::from_millis(200);
-/// How much speech most codecs put into a packet.
+/// The duration of audio that most codecs put into a packet.
 const FRAME: Duration = Duration::from_millis(20);
 /// 100 ms: the longest packets in use, and jitter.
 const HELD_FRAMES: u64 = 5;
-/// 600 ms: three tellings, two of which may be lost.
+/// 600 ms: three reports, of which two may be lost.
 const TOLD_FRAMES: u64 = 30;
-/// The newest ten frames.
+/// Bit mask of the newest ten frames (200 ms).
 const VOICE_FRAMES: u64 = (1 << 10) - 1;
 
-/// Frames of speech in 1.28 s that make a speaker: 300 ms when nobody is, else 600 ms (a cough lasts up to 500)
-/// and 320 ms more than whoever is.
+/// Frames of speech within 1.28 s that are needed to become dominant: 300 ms if there is no dominant speaker,
+/// else 600 ms (a cough lasts up to 500 ms) and 320 ms more than the dominant speaker.
 const ENOUGH_AT_FIRST: u32 = 15;
 const ENOUGH: u32 = 30;
 const CLEARLY_MORE: u32 = 16;
 
-/// dBov and dB. Speech is 10 dB louder than the room, which is the quietest heard in about the last ten seconds but
-/// counts as neither quieter than −70 nor louder than −50: beyond −40 all is speech.
+/// In dBov and dB. Speech is 10 dB louder than the noise. The noise is the lowest level of about the last ten
+/// seconds, limited to −70..=−50 dBov, so any level above −40 dBov is speech.
 const SPEECH_OVER_NOISE: f32 = 10.0;
 const QUIETEST_NOISE: f32 = -70.0;
 const LOUDEST_NOISE: f32 = -50.0;
-/// Per packet; 2 dB a second.
+/// Rise of the noise estimate in dB per packet: 2 dB a second.
 const NOISE_RISE: f32 = 0.04;
 const SILENCE: f32 = -60.0;
 const DIGITAL_SILENCE: f32 = -127.0;
-/// Weight of the newest packet: half is forgotten after three.
+/// Weight of the newest packet's level: after three packets, half of an old level is forgotten.
 const SMOOTHING: f32 = 0.2;
 
 #[cfg(test)]
@@ -370,7 +374,7 @@ mod tests {
         assert!(call.reports.len() <= 1, "{:?}", call.reports);
     }
 
-    /// A call in which everybody sends packets all the time, and speech has pauses as speech does.
+    /// A call in which everybody sends packets all the time, and speech has natural pauses.
     struct Call {
         detector: SpeakerDetector<&'static str>,
         people: Vec<&'static str>,
@@ -410,7 +414,7 @@ mod tests {
                     let level = if speech { self.voice } else { self.noise } + self.rng.random_range(-5..=5);
                     self.detector.level(person, level.unsigned_abs() as u8, self.now);
                 }
-                // Many transports' timers ask in turn; the detector keeps its own pace.
+                // Many transports' timers call this in turn; the detector limits the rate itself.
                 changes.extend(self.detector.tick(self.now).flatten());
                 self.reports.extend(self.detector.levels(self.now));
                 self.now += self.packet;

@@ -1,7 +1,7 @@
 //! SRTP and SRTCP (RFC 3711, with AES-GCM by RFC 7714): one [`Inbound`] and one [`Outbound`] per transport.
 //!
 //! Packets are opened and sealed in the caller's buffer; nothing is allocated per packet. The caller has
-//! parsed the RTP header and says where it ends, so this module knows nothing of header extensions.
+//! parsed the RTP header and passes its length, so this module does not parse header extensions.
 //! Keys come from the DTLS handshake through [`KeyingMaterial`] and live as long as the transport: there is
 //! no key derivation rate, no MKI and no rekeying, as in every WebRTC implementation.
 

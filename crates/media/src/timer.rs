@@ -1,16 +1,16 @@
-//! A transport's reasons to be woken.
+//! The timers of a transport.
 
 use std::time::Instant;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Timer {
-    /// Consent runs out.
+    /// ICE consent expires.
     Ice,
-    /// A handshake flight is due again.
+    /// A DTLS handshake flight must be repeated.
     Dtls,
     /// An SCTP retransmission or heartbeat is due.
     Sctp,
-    /// Missing packets are to be asked for.
+    /// Missing packets must be requested.
     Nack,
     /// A key frame is still awaited.
     KeyFrame,
@@ -18,11 +18,11 @@ pub(crate) enum Timer {
     Feedback,
     /// RTCP reports are due.
     Report,
-    /// It is to be seen which encodings still come in.
+    /// The activity of encodings and speakers must be checked.
     Activity,
 }
 
-/// One deadline per reason.
+/// One deadline per timer.
 #[derive(Debug, Default)]
 pub(crate) struct Timers([Option<Instant>; ALL.len()]);
 
@@ -31,7 +31,7 @@ impl Timers {
         self.0[timer as usize] = at;
     }
 
-    /// Moves the deadline forward, never back.
+    /// Sets the deadline to `at` if that is earlier than the present deadline.
     pub(crate) fn advance(&mut self, timer: Timer, at: Instant) {
         let slot = &mut self.0[timer as usize];
         *slot = Some(slot.map_or(at, |set| set.min(at)));
@@ -41,7 +41,7 @@ impl Timers {
         self.0.iter().flatten().min().copied()
     }
 
-    /// Stops and names one timer whose time has come.
+    /// Stops one expired timer and returns it.
     pub(crate) fn expire(&mut self, now: Instant) -> Option<Timer> {
         let timer = ALL.into_iter().find(|&timer| self.0[timer as usize].is_some_and(|at| at <= now))?;
         self.0[timer as usize] = None;

@@ -28,19 +28,19 @@ pub(crate) struct Transport {
     pub(crate) id: TransportId,
     pub(crate) address: TransportAddress,
     pub(crate) ice: IceLite,
-    /// The username fragments that lead here, the newest last.
+    /// The local username fragments of this transport, the newest last.
     pub(crate) usernames: Vec<String>,
     dtls: Box<dyn Dtls>,
     dtls_state: DtlsState,
-    /// What [`Self::connect`] was told.
+    /// The parameters of [`Self::connect`].
     peer: Option<(DtlsRole, Vec<Fingerprint>)>,
     pub(crate) srtp: Option<Srtp>,
-    /// Only what is authentic spends it, so that nobody else can.
+    /// The client's packet budget. Only authenticated packets are charged, so nobody else can use it up.
     pub(crate) budget: Budget,
     pub(crate) sctp: Sctp,
     pub(crate) side: Side,
     pub(crate) timers: Timers,
-    /// When the SFU has been asked to come back to this transport.
+    /// The time of this transport's entry in the SFU's wake-ups.
     pub(crate) scheduled: Option<Instant>,
     pub(crate) traffic: Traffic,
     /// The SSRC that our own RTCP comes from (RFC 3550 §6.4.2, a receiver that sends nothing).
@@ -95,19 +95,19 @@ impl Transport {
         }
     }
 
-    /// There are keys to seal with and an address to send to.
+    /// Whether there are keys to seal with and a tuple to send to.
     pub(crate) fn can_send(&self) -> bool {
         self.srtp.is_some() && self.ice.selected().is_some()
     }
 
-    /// Begins to fetch what a packet to the client needs.
+    /// Prefetches the state needed to send a packet to the client.
     pub(crate) fn prefetch(&self) {
         prefetch(&self.side);
         prefetch(&self.srtp);
         prefetch(&self.ice);
     }
 
-    /// The last measured round-trip time to the client, or a guess.
+    /// The last measured round-trip time to the client, or [`DEFAULT_RTT`].
     pub(crate) fn rtt(&self) -> Duration {
         self.measured_rtt().unwrap_or(DEFAULT_RTT)
     }
@@ -120,7 +120,7 @@ impl Transport {
         *slot = Some(rtt.min(MAX_RTT));
     }
 
-    /// Takes a round trip that was measured by a repair, for want of a better one.
+    /// Uses a round trip measured by a retransmission, if there is no better measurement.
     pub(crate) fn guess_rtt(&mut self, rtt: Duration) {
         if self.measured_rtt().is_none() {
             self.set_rtt(rtt);
@@ -139,7 +139,8 @@ impl Transport {
         }
     }
 
-    /// Opens an SRTP packet in place that came `at` that time; the plaintext's length, header included.
+    /// Opens an SRTP packet that arrived at time `at`, in place. Returns the plaintext's length including the
+    /// header.
     pub(crate) fn open_rtp(
         &mut self,
         packet: &mut [u8],
@@ -184,7 +185,7 @@ impl Transport {
         }
     }
 
-    /// Gives up what is queued.
+    /// Drops all queued packets (counted).
     pub(crate) fn forget_due(&mut self, counters: &mut Counters) {
         if let Side::Downlink(downlink) = &mut self.side {
             counters.egress_undeliverable += downlink.due.len() as u64;
@@ -209,7 +210,7 @@ impl fmt::Debug for Transport {
     }
 }
 
-/// Until a report tells: a continent.
+/// Assumed until a report allows a measurement: a round trip across a continent.
 const DEFAULT_RTT: Duration = Duration::from_millis(100);
-/// Beyond this a measurement is broken, not slow.
+/// The largest round trip believed: a higher measurement is an error.
 const MAX_RTT: Duration = Duration::from_secs(5);

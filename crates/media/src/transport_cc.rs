@@ -1,39 +1,39 @@
-//! Telling a sender when each of its packets arrived, so that it can estimate its bandwidth
+//! Reports to a sender when each of its packets arrived, so that it can estimate its bandwidth
 //! (draft-holmer-rmcat-transport-wide-cc-extensions-01).
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// One transport's arrival times by transport-wide sequence number, and what of them is still to be reported.
+/// One transport's arrival times by transport-wide sequence number, and which of them are not reported yet.
 #[derive(Debug, Default)]
 pub(crate) struct Recorder {
-    /// When the first packet came.
+    /// When the first packet arrived.
     origin: Option<Instant>,
     /// Extended sequence number of the first of `arrivals`.
     first: u64,
-    /// `None` where nothing has come. The last one has.
+    /// `None` for a packet that has not arrived. The last entry is never `None`.
     arrivals: VecDeque<Option<Ticks>>,
-    /// Extended sequence number from which on arrivals are to be reported.
+    /// Extended sequence number of the first packet to report.
     next: u64,
     waiting: Option<Waiting>,
     last_feedback: Option<Instant>,
     feedback_count: u8,
 }
 
-/// Packets that came and are not reported.
+/// Packets that arrived and are not reported yet.
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
     packets: u32,
     since: Instant,
 }
 
-/// Time in units of 250 µs, counted from before anything arrived.
+/// Time in units of 250 µs, counted from a time before the first arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Ticks(u64);
 
 impl Recorder {
     /// Notes a packet. Duplicates and packets later than [`LATENESS`] are ignored; a jump of [`MAX_SPAN`] in
-    /// either direction begins the record anew.
+    /// either direction restarts the record.
     pub(crate) fn record(&mut self, sequence: u16, arrival: Instant) {
         let ticks = self.ticks(arrival);
         let highest = self.highest();
@@ -56,14 +56,15 @@ impl Recorder {
         }
     }
 
-    /// When feedback is due: 50 ms after the last one on a busy transport, else 100 ms.
+    /// When feedback is due: on a busy transport 50 ms, else 100 ms, after the first unreported arrival or
+    /// the last feedback, whichever is later.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let Waiting { packets, since } = self.waiting?;
         Some(since + if packets >= BUSY { SHORT_INTERVAL } else { LONG_INTERVAL })
     }
 
-    /// Appends one feedback packet of at most about [`MAX_LEN`] bytes, or returns `false` if all is reported. To be
-    /// called until it does. `media_ssrc` may be any of the sender's.
+    /// Appends one feedback packet of at most about [`MAX_LEN`] bytes, or returns `false` if everything is
+    /// reported. Call it until it returns `false`. `media_ssrc` may be any of the sender's.
     pub(crate) fn feedback(
         &mut self,
         now: Instant,
@@ -88,7 +89,7 @@ impl Recorder {
         true
     }
 
-    /// Where a packet's arrival is kept, unless it is too late.
+    /// The entry of a packet; `None` if the packet is too late.
     fn slot(&mut self, sequence: u64) -> Option<&mut Option<Ticks>> {
         let len = sequence.checked_sub(self.first)? + 1;
         if len > self.arrivals.len() as u64 {
@@ -98,7 +99,8 @@ impl Recorder {
         self.arrivals.get_mut((sequence - self.first) as usize)
     }
 
-    /// Reported packets are kept a while: when a late one comes between them, they are reported again with it.
+    /// Keeps reported packets for a while: if a late packet arrives between them, they are reported again
+    /// with it.
     fn forget(&mut self, now: Instant) {
         let Ticks(now) = self.ticks(now);
         let old = |Ticks(arrival): Ticks| arrival + LATENESS < now;
@@ -126,7 +128,7 @@ impl Recorder {
     }
 }
 
-/// The number nearest to `highest` that ends in `sequence`; the first ones leave room for earlier ones.
+/// The number nearest to `highest` that ends in `sequence`. The first number leaves room for earlier packets.
 fn extend(sequence: u16, highest: u64) -> u64 {
     let highest = highest.max(1 << 16);
     highest.saturating_add_signed(i64::from(sequence.wrapping_sub(highest as u16) as i16))
@@ -149,7 +151,7 @@ enum Symbol {
 }
 
 impl Report {
-    /// Takes as many arrivals as fit one packet. It ends with one that has arrived.
+    /// Takes as many arrivals as fit one packet. The last one taken has arrived.
     fn of(arrivals: impl Iterator<Item = Option<Ticks>>) -> Self {
         let mut report = Self { reference: 0, symbols: Vec::new(), deltas: Vec::new() };
         let mut reported = 0;
@@ -188,7 +190,7 @@ impl Report {
         }
     }
 
-    /// The most bytes the packet can take, unless it begins with a long loss, which takes few.
+    /// An upper bound of the packet's length in bytes. A long loss takes far less than is counted here.
     fn len(&self) -> usize {
         HEADER_LEN + 2 * (self.symbols.len() / 7 + 1) + self.deltas.len()
     }
@@ -233,17 +235,17 @@ fn vector_chunk(symbols: &[Symbol], one_bit: bool) -> u16 {
     symbols.iter().zip(shifts).fold(flags << 14, |chunk, (&symbol, shift)| chunk | (symbol as u16) << shift)
 }
 
-/// How many packets are kept; more come only if a sender is faster than 40 000 a second.
+/// How many packets are kept. More are needed only above 40 000 packets a second.
 const MAX_SPAN: u64 = 4096;
 /// In ticks: half a second.
 const LATENESS: u64 = 2_000;
-/// About four minutes that arrivals may lie before the first one.
+/// In ticks: arrivals may be up to about four minutes before the first one recorded.
 const HEAD_START: u64 = 1 << 20;
-/// Reference times count 64 ms.
+/// The unit of reference times is 64 ms.
 const TICKS_PER_REFERENCE: u64 = 256;
 const SHORT_INTERVAL: Duration = Duration::from_millis(50);
 const LONG_INTERVAL: Duration = Duration::from_millis(100);
-/// So many packets in 50 ms make about 640 a second: a sender of several Mbit/s, which needs to know soon.
+/// 32 packets in 50 ms are about 640 a second: a sender of several Mbit/s, which needs feedback soon.
 const BUSY: u32 = 32;
 
 /// Bytes. Leaves room for other reports in the same datagram.
@@ -403,7 +405,7 @@ mod tests {
             let mut reported = BTreeMap::new();
             let start: u16 = rng.random();
             for step in 0..3_000_u64 {
-                // The first and the last one frame the losses.
+                // The first and the last packet are never lost.
                 if step == 0 || step == 2_999 || rng.random_bool(1.0 - loss) {
                     let at = 250 * (4_000 + 2 * step + rng.random_range(0..jitter));
                     story.receive(start.wrapping_add(step as u16), at);
@@ -436,7 +438,7 @@ mod tests {
         now: Instant,
     }
 
-    /// A feedback packet as its receiver reads it, arrivals in µs.
+    /// A parsed feedback packet; arrivals are in µs.
     #[derive(Debug)]
     struct Read {
         base: u16,

@@ -17,7 +17,8 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The certificate and crypto of all peers of this process: making one per peer would only measure us.
+/// The certificate and crypto of all peers of this process: generating one per peer would cost the load
+/// generator time and show nothing about the server.
 #[derive(Clone)]
 pub struct Identity {
     pub(crate) crypto: Arc<dyn RTCCryptoProvider>,
@@ -81,7 +82,7 @@ impl DtlsClient {
         Ok(Self { endpoint })
     }
 
-    /// Takes a record; returns the keys when it completes the handshake.
+    /// Handles a datagram; returns the keys when it completes the handshake.
     pub(crate) fn handle(
         &mut self,
         record: &[u8],
@@ -139,9 +140,9 @@ fn fingerprint(crypto: &dyn RTCCryptoProvider, der: &[u8]) -> Result<String> {
     Ok(digest.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":"))
 }
 
-/// The endpoint tells associations apart by address; ours has one, which ICE may move.
+/// The endpoint distinguishes associations by address. There is only one here, whose address ICE may change.
 const PEER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1));
-/// What browsers offer too, as DTLS and as SRTP know it.
+/// The profiles that browsers offer, as types of the DTLS and of the SRTP library.
 static OFFERED_PROFILES: [(SrtpProtectionProfile, ProtectionProfile); 2] = [
     (SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm, ProtectionProfile::AeadAes128Gcm),
     (SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80, ProtectionProfile::Aes128CmHmacSha1_80),
@@ -157,7 +158,7 @@ mod tests {
     fn both_ends_of_a_handshake_can_read_each_others_media() {
         let (server, client) = (Identity::generate().unwrap(), Identity::generate().unwrap());
         let (client, server) = handshake(&client, &server, &server.dtls_parameters()).unwrap();
-        // Each exported as a client would: what the server calls its own keys are the client's.
+        // Both ends export keys from the client's view, so the server's must be swapped.
         let (mut client, mut server) = (client, server.swapped());
         let packet = [0x80, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 7, 42];
         let mut sealed = packet.to_vec();

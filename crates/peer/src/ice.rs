@@ -13,7 +13,7 @@ use rtc_stun::textattrs::TextAttribute;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Sends checks until one is answered, and then to keep the server's consent (RFC 7675).
+/// Sends checks until one is answered, and after that to keep consent fresh (RFC 7675).
 pub(crate) struct IceClient {
     crypto: Arc<dyn RTCCryptoProvider>,
     username: String,
@@ -39,7 +39,7 @@ impl IceClient {
         self.next_check
     }
 
-    /// A check, when it is time for one.
+    /// The next check, if it is due.
     pub(crate) fn poll_check(&mut self, now: Instant) -> Result<Option<Vec<u8>>> {
         if now < self.next_check {
             return Ok(None);
@@ -64,7 +64,7 @@ impl IceClient {
         Ok(Some(request.raw))
     }
 
-    /// Takes an answer; `true` when it is the first good one.
+    /// Handles an answer; `true` if it is the first valid one.
     pub(crate) fn handle(&mut self, bytes: &[u8], now: Instant) -> bool {
         let mut answer = Message::new();
         let good = answer.unmarshal_binary(bytes).is_ok()

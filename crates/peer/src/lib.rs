@@ -1,7 +1,7 @@
 //! A headless client's transport as a state machine: ICE towards an ICE-lite server, DTLS client, SRTP.
 //!
-//! It knows a server only by what signaling says of a transport ([`TransportOptions`]). Datagrams go in and come out;
-//! whoever drives it owns the socket and the clock.
+//! Its only input from signaling is the description of a transport ([`TransportOptions`]). The caller owns
+//! the socket and the clock, and passes datagrams in and out.
 
 mod dtls;
 mod ice;

@@ -1,4 +1,4 @@
-//! What signaling tells a client about a transport, in mediasoup-client's words.
+//! The description of a transport that signaling sends to a client, with mediasoup-client's names.
 
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;

@@ -1,8 +1,8 @@
 //! SRTP as this client needs it: RTP sealed and opened in place, RTCP by the library.
 //!
-//! A load generator opens more packets than any real client. With AEAD_AES_128_GCM (RFC 7714), which every server that
-//! has it chooses, an RTP packet is therefore opened where it was received, without an allocation. The other profile
-//! goes through the library and is copied.
+//! A load generator opens more packets than any real client. With AEAD_AES_128_GCM (RFC 7714), which every
+//! server that supports it selects, an RTP packet is therefore opened in place, without an allocation. With
+//! the other profile the library opens a copy.
 
 use anyhow::{Result, anyhow};
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
@@ -50,7 +50,7 @@ impl Srtp {
         })
     }
 
-    /// Seals the RTP packet that `packet` holds.
+    /// Seals the RTP packet in `packet`.
     pub(crate) fn seal_rtp(&mut self, packet: &mut Vec<u8>) -> Result<()> {
         match &mut self.rtp_out {
             RtpCipher::Gcm(gcm) => gcm.seal(packet),
@@ -63,7 +63,8 @@ impl Srtp {
         }
     }
 
-    /// Opens the SRTP packet in place; the length of the plain packet, or `None` if it does not authenticate.
+    /// Opens the SRTP packet in place. Returns the length of the plain packet, or `None` if authentication
+    /// fails.
     pub(crate) fn open_rtp(&mut self, packet: &mut [u8]) -> Option<usize> {
         match &mut self.rtp_in {
             RtpCipher::Gcm(gcm) => gcm.open(packet),
@@ -95,7 +96,8 @@ enum RtpCipher {
     Library(Box<Context>),
 }
 
-/// One direction of RTP under AEAD_AES_128_GCM. It keeps no replay list: whoever counts packets notices repeats.
+/// One direction of RTP under AEAD_AES_128_GCM. It keeps no replay list: repeated packets show in the packet
+/// counts.
 struct Gcm {
     key: LessSafeKey,
     salt: [u8; SALT_LEN],
@@ -129,8 +131,8 @@ impl Gcm {
         Some(id.header_len + plain)
     }
 
-    /// Reads what the nonce is made of; the rollover counter is the one that brings the packet nearest to the highest
-    /// one so far (RFC 3711 §3.3.1).
+    /// Reads the SSRC and the packet index. The rollover counter is the one that makes the index nearest to
+    /// the highest so far (RFC 3711 §3.3.1).
     fn identify(&self, packet: &[u8]) -> Option<PacketId> {
         let sequence = u16::from_be_bytes(packet.get(2..4)?.try_into().ok()?);
         let ssrc = u32::from_be_bytes(packet.get(8..12)?.try_into().ok()?);
@@ -176,8 +178,9 @@ fn header_len(packet: &[u8]) -> Option<usize> {
     Some(fixed + 4 + 4 * usize::from(words))
 }
 
-/// A session key from the master key (RFC 3711 §4.3.1, key derivation rate 0): AES in counter mode over zeros, from the
-/// salt with the label mixed in; a salt of 96 bits is padded at its end (RFC 7714 §11).
+/// Derives a session key from the master key (RFC 3711 §4.3.1, key derivation rate 0): zeros are encrypted by
+/// AES in counter mode, starting from the salt with the label mixed in. A salt of 96 bits is padded at its
+/// end (RFC 7714 §11).
 fn derive<const N: usize>(master_key: &[u8], master_salt: &[u8], label: u8) -> Result<[u8; N]> {
     let failed = |_| anyhow!("SRTP: deriving session keys failed");
     let mut counter = [0; 16];
@@ -238,7 +241,7 @@ mod tests {
         assert!(gcm.open(&mut sealed).is_some());
     }
 
-    /// With a one-byte header extension.
+    /// A packet with an extension block in the one-byte form.
     fn packet(sequence: u16) -> Vec<u8> {
         let [high, low] = sequence.to_be_bytes();
         let header = [0x90, 96, high, low, 0, 0, 0, 1, 0, 0, 0, 7];

@@ -1,5 +1,5 @@
-//! A peer's transport as a state machine: ICE checks, DTLS handshake, SRTP. Datagrams in, datagrams out; whoever
-//! drives it owns the socket and the clock, so that one loop can drive many.
+//! A peer's transport as a state machine: ICE checks, DTLS handshake, SRTP. The caller owns the socket and
+//! the clock and passes datagrams in and out, so that one loop can drive many transports.
 
 use crate::dtls::{DtlsClient, Identity};
 use crate::ice::IceClient;
@@ -23,7 +23,7 @@ pub struct Transport {
     pub rejected: u64,
 }
 
-/// What a datagram brought.
+/// The result of a datagram.
 pub enum Incoming {
     /// The handshake is done: media can flow.
     Connected,
@@ -44,7 +44,7 @@ impl Transport {
         }
     }
 
-    /// Tells the datagrams apart by their first byte (RFC 7983).
+    /// Handles a datagram; its first byte selects the protocol (RFC 7983).
     pub fn handle_datagram(&mut self, bytes: &[u8], now: Instant) -> Result<Option<Incoming>> {
         match bytes {
             [0..=3, ..] => {
@@ -91,16 +91,17 @@ impl Transport {
         Ok(())
     }
 
-    /// Seals the RTP packet that `packet` holds, for whoever sends it without [`Self::poll_transmit`].
+    /// Seals the RTP packet in `packet`, for callers that send it themselves, without
+    /// [`Self::poll_transmit`].
     ///
     /// # Errors
-    /// Before [`Incoming::Connected`], and for what is no RTP packet.
+    /// Before [`Incoming::Connected`], and if `packet` is not an RTP packet.
     pub fn seal_rtp(&mut self, packet: &mut Vec<u8>) -> Result<()> {
         self.srtp.as_mut().context("the handshake is not done")?.seal_rtp(packet)
     }
 
-    /// Opens an SRTP packet where it lies and returns the plain packet's length; `None`, and counted as rejected, if it
-    /// does not authenticate.
+    /// Opens an SRTP packet in place and returns the plain packet's length. If authentication fails, returns
+    /// `None` and counts the packet as rejected.
     pub fn open_rtp(&mut self, datagram: &mut [u8]) -> Option<usize> {
         let opened = self.srtp.as_mut().and_then(|srtp| srtp.open_rtp(datagram));
         self.rejected += u64::from(opened.is_none());
@@ -112,14 +113,14 @@ impl Transport {
         self.send_rtcp_bytes(&plain)
     }
 
-    /// Sends a compound packet that is marshalled already.
+    /// Sends an RTCP compound packet that is already serialized.
     pub fn send_rtcp_bytes(&mut self, plain: &[u8]) -> Result<()> {
         let Some(srtp) = &mut self.srtp else { return Ok(()) };
         self.outgoing.push_back(srtp.seal_rtcp(plain)?.freeze());
         Ok(())
     }
 
-    /// Says goodbye, so that the server need not wait for consent to run out.
+    /// Sends close_notify, so that the server need not wait until consent expires.
     pub fn close(&mut self, now: Instant) {
         if let Some(dtls) = &mut self.dtls {
             dtls.close(now);

@@ -1,4 +1,4 @@
-//! The command line. `switchyard --help` is the documentation of every setting.
+//! The command line. `switchyard --help` documents every setting.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,30 +30,30 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Mint a token for tests and first steps.
     Token(Token),
-    /// Look at the configuration without running.
+    /// Inspect the configuration without running the server.
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Print the OpenAPI document.
     Openapi,
-    /// Print the TypeScript types of the requests and events that sockets carry.
+    /// Print the TypeScript types of socket requests and events.
     Typescript,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Say whether the settings make sense together.
+    /// Check whether the settings are valid together.
     Check,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Token {
-    /// Whom the token is for: the id that your app knows the user by.
+    /// The user that the token is for: the user's id in your app.
     #[arg(long)]
     pub(crate) sub: String,
-    /// The name that others see.
+    /// The user's display name.
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// How long it is valid.
+    /// How many hours the token is valid.
     #[arg(long, value_name = "HOURS", default_value = "24", value_parser = hours)]
     pub(crate) valid_for: Duration,
 }
@@ -67,5 +67,5 @@ pub(crate) fn hours(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A year: longer is a typing error.
+/// Hours in a year: a longer validity is probably a typing error.
 const MAX_HOURS: u64 = 24 * 366;

@@ -1,4 +1,4 @@
-//! What the settings mean, checked: whatever [`Config::new`] accepts can be run.
+//! The checked configuration: the server can run with any configuration that [`Config::new`] accepts.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -20,7 +20,7 @@ use crate::settings::{
 
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
-    /// Where metrics are served, if they are.
+    /// The address on which metrics are served, if any.
     pub(crate) admin: Option<SocketAddr>,
     pub(crate) media: MediaConfig,
     pub(crate) control: ControlConfig,
@@ -78,7 +78,8 @@ impl Config {
     }
 }
 
-/// What `switchyard token` needs; it runs beside a server, so it asks nothing about the rest.
+/// The part of the configuration that `switchyard token` needs. The command runs beside a server, so it does
+/// not check other settings.
 pub(crate) fn auth(access: AccessSettings, host: IpAddr, data_dir: &Path) -> Result<AuthConfig, ConfigError> {
     let secret = read_secret("JWT_SECRET", access.jwt_secret, access.jwt_secret_file.as_deref())?;
     let sign_in = match (secret, access.jwks_url) {

@@ -1,4 +1,4 @@
-//! Structured logs to standard error. `RUST_LOG` narrows or widens them.
+//! Structured logs to standard error. `RUST_LOG` filters them.
 
 use std::io::{IsTerminal, stderr};
 
@@ -12,7 +12,7 @@ pub(crate) fn start(format: LogFormat) {
         .with_default_directive(LevelFilter::INFO.into())
         .with_env_var("RUST_LOG")
         .from_env_lossy();
-    // It reports as warnings what peers may do at any time, such as closing twice.
+    // rtc-dtls logs a warning for things that a peer may do at any time, such as closing twice.
     let filter = match "rtc_dtls=error".parse() {
         Ok(quiet) => filter.add_directive(quiet),
         Err(_) => filter,

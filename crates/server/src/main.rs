@@ -1,4 +1,4 @@
-//! The `switchyard` binary: reads the configuration, wires the parts together, runs until told to stop.
+//! The `switchyard` binary: reads the configuration, connects the parts, and runs until a stop signal.
 
 mod cli;
 mod config;
@@ -18,8 +18,8 @@ use switchyard_call_control::wire::typescript::typescript;
 use crate::cli::{Cli, Command, ConfigCommand, Token};
 use crate::config::Config;
 
-/// What a call took goes back to the system when it ends: the default allocator keeps it. How soon, and that one
-/// arena is enough where packets allocate nothing, is set where it is built (`.cargo/config.toml`).
+/// jemalloc returns the memory of an ended call to the system; the default allocator keeps it. The delay and
+/// the number of arenas are set at build time (`.cargo/config.toml`).
 #[cfg(target_os = "linux")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -59,7 +59,7 @@ fn run_server(settings: settings::Settings) -> anyhow::Result<()> {
     let config = Config::new(settings)?;
     let runtime = tokio::runtime::Runtime::new()?;
     let served = runtime.block_on(serve::serve(config, &data_dir));
-    // What is left after an orderly stop is not worth waiting for.
+    // Tasks that still run after an orderly stop are not waited for.
     runtime.shutdown_background();
     served
 }

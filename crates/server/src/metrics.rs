@@ -1,4 +1,4 @@
-//! What operators watch: every figure of the process in Prometheus' text format, on a listener of its own.
+//! Metrics for operators: all figures of the process in Prometheus' text format, on a separate listener.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use serde_json::Value;
 use switchyard_call_control::Control;
 use switchyard_media_worker::{Counters, Media};
 
-/// Answers `GET /metrics`, to whoever can reach it.
+/// Answers `GET /metrics`, without authentication.
 pub(crate) fn router(control: Control, media: Media) -> Router {
     Router::new().route("/metrics", get(metrics)).with_state(Figures { control, media })
 }
@@ -31,13 +31,13 @@ async fn metrics(State(Figures { control, media }): State<Figures>) -> impl Into
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], exposition.to_string())
 }
 
-/// Samples by the name of their metric.
+/// Metrics by name.
 #[derive(Default)]
 struct Exposition(BTreeMap<String, Metric>);
 
 struct Metric {
     kind: Kind,
-    /// Each with its labels, as they are written.
+    /// The formatted labels and the value of each sample.
     samples: Vec<(String, Value)>,
 }
 
@@ -71,7 +71,7 @@ impl Exposition {
         self.note_all("media", Kind::Counter, &labels, media);
     }
 
-    /// Every field, under its own name.
+    /// Adds every field of `figures` as a metric of this name.
     fn note_all(&mut self, part: &str, kind: Kind, labels: &str, figures: &impl Serialize) {
         let Ok(Value::Object(figures)) = serde_json::to_value(figures) else { return };
         for (name, value) in figures {
@@ -106,7 +106,7 @@ impl fmt::Display for Exposition {
     }
 }
 
-/// Of a name in camelCase, which is how counters are spelt in JSON.
+/// Converts a name from camelCase, the spelling of counters in JSON.
 fn snake_case(name: &str) -> String {
     let mut snake = String::with_capacity(name.len() + 8);
     for letter in name.chars() {

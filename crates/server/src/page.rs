@@ -1,4 +1,4 @@
-//! The demo page, built into the binary. A binary built without it says how to get it.
+//! The demo page, built into the binary. A binary without the page answers how to build it.
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -12,7 +12,8 @@ use switchyard_call_control::error::{ErrorCode, Refusal};
 #[allow_missing = true]
 struct Page;
 
-/// Answers what no API route does: files of the page, the page itself for its own routes, and 404 for the rest.
+/// Answers requests that match no API route: with files of the page, with the page for its own routes, else
+/// with 404.
 pub(crate) async fn serve(request: Request) -> Response {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return not_found();
@@ -30,7 +31,7 @@ pub(crate) async fn serve(request: Request) -> Response {
     }
 }
 
-/// The page's own routes. Any other address must stay a 404, or a mistyped API call would answer with a page.
+/// The page's own routes. Any other path must be a 404, or a mistyped API call would be answered with a page.
 fn is_page_route(path: &str) -> bool {
     path.is_empty() || path.starts_with("group/") || path.starts_with("call/")
 }

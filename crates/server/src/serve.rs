@@ -1,4 +1,4 @@
-//! Running: everything is started in the order of need, and stopped in the reverse.
+//! Runs the server: each part is started after the parts it needs, and stopped in reverse order.
 
 use std::future::IntoFuture;
 use std::net::SocketAddr;
@@ -30,11 +30,11 @@ use crate::config::Config;
 use crate::metrics;
 use crate::page;
 
-/// Runs until SIGINT or SIGTERM, then stops within a bounded time.
+/// Runs until SIGINT or SIGTERM, then stops within [`PATIENCE`].
 pub(crate) async fn serve(config: Config, data_dir: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(data_dir)
         .with_context(|| format!("cannot make the data directory {}", data_dir.display()))?;
-    // The ports come first: when one is taken, nothing else should have begun.
+    // Bind the ports first: if a port is in use, nothing else has been started.
     let listener = listen(config.listen).await?;
     let admin = match config.admin {
         Some(address) => Some(listen(address).await?),
@@ -64,7 +64,7 @@ pub(crate) async fn serve(config: Config, data_dir: &Path) -> anyhow::Result<()>
     stop.cancel();
     let stopped = timeout(PATIENCE, async {
         tokio::join!(carriers.socket_io.close(), carriers.web_socket.close());
-        // Whatever a request still does is done, or cut short by the runtime's end.
+        // Wait for running requests; the end of the runtime aborts those that take too long.
         let _ = server.await;
         control.shutdown().await;
         media.shutdown().await;
@@ -100,18 +100,19 @@ fn app(control: Control) -> (Router, Carriers) {
     (router, Carriers { socket_io, web_socket })
 }
 
-/// What holds sockets open.
+/// The carriers, which hold clients' sockets open.
 struct Carriers {
     socket_io: SocketIoCarrier,
     web_socket: WebSocketCarrier,
 }
 
-/// The query stays out of the log: it may carry what only its sender should know.
+/// The query is not logged: it may contain secrets.
 fn span(request: &Request) -> Span {
     tracing::info_span!("http", method = %request.method(), path = request.uri().path())
 }
 
-/// Signaling is small messages that somebody waits for: none is to wait for the acknowledgement of the one before.
+/// Disables Nagle's algorithm: signaling messages are small and urgent, and must not wait for the
+/// acknowledgement of the previous one.
 fn send_at_once(connection: &mut TcpStream) {
     if let Err(error) = connection.set_nodelay(true) {
         tracing::debug!(%error, "a connection keeps Nagle's algorithm");
@@ -143,5 +144,5 @@ async fn stop_signal() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Less than the 10 s after which Docker kills.
+/// Time limit for stopping, less than the 10 s after which Docker kills the process.
 const PATIENCE: Duration = Duration::from_secs(8);

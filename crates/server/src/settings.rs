@@ -1,4 +1,4 @@
-//! Settings as people write them: flag, environment, TOML file. [`crate::config::Config`] is what they mean.
+//! Settings as flags, environment variables and TOML keys. [`crate::config::Config`] is their checked form.
 
 mod file;
 mod secret;
@@ -43,20 +43,21 @@ pub(crate) struct HttpSettings {
     /// TCP port to listen on.
     #[arg(long, env = "PORT", default_value_t = 3000)]
     pub(crate) port: u16,
-    /// Origins whose pages may call this server, besides its own; comma-separated.
+    /// Origins of web pages that may call this server, besides its own; comma-separated.
     #[arg(long, env = "FRONTEND_URL", value_delimiter = ',', default_value = "http://localhost:5173")]
     pub(crate) frontend_url: Vec<String>,
-    /// Proxies in front of the server, addresses or networks such as 10.0.0.0/8, comma-separated. Where a request
-    /// comes from is only taken from X-Forwarded-For when one of them says so.
+    /// Proxies in front of the server, addresses or networks such as 10.0.0.0/8, comma-separated.
+    /// X-Forwarded-For is used for a client's address only in requests from one of these proxies.
     #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',')]
     pub(crate) trusted_proxies: Vec<TrustedProxy>,
-    /// Address that metrics are served on, which is for those who operate the server.
+    /// Address to serve metrics on, for the operators of the server.
     #[arg(long, env = "ADMIN_HOST", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     pub(crate) admin_host: IpAddr,
-    /// TCP port that Prometheus finds GET /metrics on; 0 takes any free port [default: none, and no metrics].
+    /// TCP port for Prometheus, which requests GET /metrics; 0 takes any free port [default: none, and no
+    /// metrics].
     #[arg(long, env = "ADMIN_PORT")]
     pub(crate) admin_port: Option<u16>,
-    /// How log lines look.
+    /// Format of log lines.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
 }
@@ -70,7 +71,8 @@ pub(crate) enum LogFormat {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Media")]
 pub(crate) struct MediaSettings {
-    /// Addresses to bind for media; an unspecified one stands for every interface's address of its family.
+    /// Addresses to bind for media; an unspecified one stands for the addresses of its family on all
+    /// interfaces.
     #[arg(
         long,
         env = "MEDIA_HOST",
@@ -84,7 +86,8 @@ pub(crate) struct MediaSettings {
     /// Media worker threads [default: one per core].
     #[arg(long, env = "MEDIA_WORKERS", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) media_workers: Option<u16>,
-    /// How many microseconds media may wait for more of its kind, so that more packets leave in one send; at most 1000.
+    /// How many microseconds media may wait for more media, so that one system call sends more packets; at
+    /// most 1000.
     #[arg(
         long,
         env = "MEDIA_COALESCE_MICROSECONDS",
@@ -92,22 +95,24 @@ pub(crate) struct MediaSettings {
         value_parser = clap::value_parser!(u64).range(..=Sending::MAX_COALESCE.as_micros() as u64)
     )]
     pub(crate) media_coalesce_microseconds: u64,
-    /// Whether packets that differ by a few bytes are made equal by RTP padding, so that they leave in one send.
+    /// Whether RTP padding makes packets equal that differ by a few bytes, so that one system call sends
+    /// them.
     #[arg(long, env = "MEDIA_PADDING", default_value_t = true, action = ArgAction::Set)]
     pub(crate) media_padding: bool,
-    /// Share of the media workers' time, in per cent, beyond which no new call and nobody new is admitted.
+    /// Share of the media workers' time, in per cent, above which new calls and new participants are refused.
     #[arg(long, env = "MAX_LOAD_PERCENT", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(crate) max_load_percent: u8,
-    /// How many packets of media a client may send on a transport in a second; what is beyond is dropped and counted.
+    /// Media packets that a client may send per second on one transport; packets beyond the limit are dropped
+    /// and counted.
     #[arg(long, env = "MAX_PACKET_RATE", default_value = "10000")]
     pub(crate) max_packet_rate: NonZeroU32,
-    /// Addresses that clients are told instead of the bound ones, when a NAT maps them port for port.
+    /// Addresses announced to clients instead of the bound ones, for a NAT that keeps port numbers.
     #[arg(long, env = "ANNOUNCED_ADDRESSES", value_delimiter = ',')]
     pub(crate) announced_addresses: Vec<IpAddr>,
-    /// STUN and TURN servers that clients are told: stun:, turn: and turns: addresses.
+    /// STUN and TURN servers announced to clients: stun:, turn: and turns: addresses.
     #[arg(long, env = "TURN_URLS", value_delimiter = ',')]
     pub(crate) turn_urls: Vec<String>,
-    /// coturn's static-auth-secret, from which clients get time-limited credentials.
+    /// coturn's static-auth-secret, from which time-limited credentials for clients are made.
     #[arg(long, env = "TURN_SECRET", hide_env_values = true)]
     pub(crate) turn_secret: Option<String>,
     #[arg(long, env = "TURN_SECRET_FILE", hide = true)]
@@ -117,35 +122,35 @@ pub(crate) struct MediaSettings {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Access")]
 pub(crate) struct AccessSettings {
-    /// The secret that your app signs its users' tokens with (HS256). Without it or JWKS_URL, and on a loopback HOST,
-    /// anybody on this machine signs in by name.
+    /// The secret that your app signs its users' tokens with (HS256). Without JWT_SECRET and JWKS_URL, and on
+    /// a loopback HOST, anybody on this machine can sign in by name.
     #[arg(long, env = "JWT_SECRET", hide_env_values = true)]
     pub(crate) jwt_secret: Option<String>,
     #[arg(long, env = "JWT_SECRET_FILE", hide = true)]
     pub(crate) jwt_secret_file: Option<PathBuf>,
-    /// Where the identity provider that signs your users' tokens (RS256, ES256, EdDSA) publishes its keys, instead of
-    /// JWT_SECRET. It needs JWT_ISSUER and JWT_AUDIENCE.
+    /// Instead of JWT_SECRET: the address at which the identity provider that signs your users' tokens
+    /// (RS256, ES256, EdDSA) publishes its keys. Requires JWT_ISSUER and JWT_AUDIENCE.
     #[arg(long, env = "JWKS_URL")]
     pub(crate) jwks_url: Option<String>,
     /// If given, tokens must carry this `iss`.
     #[arg(long, env = "JWT_ISSUER")]
     pub(crate) jwt_issuer: Option<String>,
-    /// If given, tokens must carry this `aud`; if not, whatever they carry is taken.
+    /// If given, tokens must carry this `aud`; if not, any `aud` is accepted.
     #[arg(long, env = "JWT_AUDIENCE")]
     pub(crate) jwt_audience: Option<String>,
-    /// How many seconds a socket outlives its token, so that its client can send a new one.
+    /// How many seconds a socket stays open after its token expired, so that its client can send a new token.
     #[arg(long, env = "TOKEN_GRACE_SECONDS", default_value_t = 300)]
     pub(crate) token_grace_seconds: u32,
     /// Users whose token has this claim with the value true are server admins.
     #[arg(long, env = "ADMIN_CLAIM")]
     pub(crate) admin_claim: Option<String>,
-    /// The token by which your app itself asks, to keep its people and groups in step.
+    /// The token of your app itself, with which it keeps users and groups synchronized.
     #[arg(long, env = "SERVICE_TOKEN", hide_env_values = true)]
     pub(crate) service_token: Option<String>,
     #[arg(long, env = "SERVICE_TOKEN_FILE", hide = true)]
     pub(crate) service_token_file: Option<PathBuf>,
-    /// Who makes groups and decides about their members: `service` or `users` [default: service, with sign-in by
-    /// name users].
+    /// Who creates groups and decides about their members: `service` or `users` [default: service, with
+    /// sign-in by name users].
     #[arg(long, env = "GROUPS_MANAGED_BY")]
     pub(crate) groups_managed_by: Option<GroupsManagedBy>,
 }
@@ -153,7 +158,7 @@ pub(crate) struct AccessSettings {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Records")]
 pub(crate) struct RecordSettings {
-    /// Where the server keeps what it needs between runs.
+    /// Directory for the data that the server keeps between runs.
     #[arg(long, env = "DATA_DIR", default_value = "./data")]
     pub(crate) data_dir: PathBuf,
     /// sqlite: or postgres: address of the database [default: sqlite://DATA_DIR/switchyard.db].
@@ -161,7 +166,7 @@ pub(crate) struct RecordSettings {
     pub(crate) database_url: Option<String>,
     #[arg(long, env = "DATABASE_URL_FILE", hide = true)]
     pub(crate) database_url_file: Option<PathBuf>,
-    /// On Postgres, the schema that holds everything.
+    /// On Postgres, the schema of all tables.
     #[arg(long, env = "DATABASE_SCHEMA", default_value = "switchyard")]
     pub(crate) database_schema: String,
 }
@@ -172,7 +177,7 @@ pub(crate) struct CallSettings {
     /// A call that nobody else joins within this many seconds is cancelled; 0: never.
     #[arg(long, env = "RING_SECONDS", default_value_t = 60)]
     pub(crate) ring_seconds: u32,
-    /// How many seconds a leg outlives its lost connection.
+    /// How many seconds a leg stays in its call after it lost its connection.
     #[arg(long, env = "RESUME_SECONDS", default_value_t = 30)]
     pub(crate) resume_seconds: u32,
     /// A leg joined over REST that no device claims within this many seconds ends; 0: never.
@@ -186,31 +191,32 @@ pub(crate) struct CallSettings {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct LimitSettings {
-    /// Bytes of a request body.
+    /// Maximum size of a request body, in bytes.
     #[arg(long, env = "MAX_BODY_BYTES", default_value = "65536")]
     pub(crate) max_body_bytes: NonZeroUsize,
-    /// Bytes of what an app keeps with a call, as JSON text.
+    /// Maximum size of the metadata that an app stores with a call, in bytes of JSON text.
     #[arg(long, env = "MAX_METADATA_BYTES", default_value = "16384")]
     pub(crate) max_metadata_bytes: NonZeroUsize,
-    /// Members of a group.
+    /// Maximum number of members of a group.
     #[arg(long, env = "MAX_GROUP_MEMBERS", default_value = "1000")]
     pub(crate) max_group_members: NonZeroUsize,
-    /// People in a call at a time.
+    /// Maximum number of participants in a call at the same time.
     #[arg(long, env = "MAX_PARTICIPANTS", default_value = "500")]
     pub(crate) max_participants: NonZeroUsize,
-    /// Tracks that one device may send in a call.
+    /// Maximum number of tracks that one device may send in a call.
     #[arg(long, env = "MAX_PRODUCERS_PER_LEG", default_value = "8")]
     pub(crate) max_producers_per_leg: NonZeroUsize,
-    /// Tracks that one device may receive over one transport.
+    /// Maximum number of tracks that one device may receive over one transport.
     #[arg(long, env = "MAX_CONSUMERS_PER_TRANSPORT", default_value = "200")]
     pub(crate) max_consumers_per_transport: NonZeroUsize,
-    /// Connections that one user may have open.
+    /// Maximum number of open connections of one user.
     #[arg(long, env = "MAX_SOCKETS_PER_USER", default_value = "32")]
     pub(crate) max_sockets_per_user: NonZeroUsize,
-    /// REST requests of one user in a second, of which four seconds' worth may come at once; 0: any number.
+    /// REST requests that one user may send per second; a burst may hold four seconds' worth. 0: no limit.
     #[arg(long, env = "RATE_LIMIT_PER_USER", default_value_t = 50)]
     pub(crate) rate_limit_per_user: u32,
-    /// The same for one address; this machine's own are not counted.
+    /// REST requests from one client address (IPv6: one /64 network) per second, with the same burst;
+    /// loopback addresses are not limited. 0: no limit.
     #[arg(long, env = "RATE_LIMIT_PER_ADDRESS", default_value_t = 100)]
     pub(crate) rate_limit_per_address: u32,
 }

@@ -1,5 +1,5 @@
-//! The least that forwarding can be: a thread that receives, opens, seals for each destination and sends, and knows
-//! nothing. What it costs in a shape is the floor there.
+//! Minimal forwarding: a thread that receives, opens, seals for each destination and sends, without any other
+//! logic. Its cost for a shape is the floor for that shape.
 
 use crate::linux::cipher::{Cipher, HEADER_LEN, Profile};
 use crate::linux::cpu;
@@ -116,7 +116,7 @@ impl Forwarding {
         Ok(())
     }
 
-    /// A train of packets, to everyone.
+    /// Forwards a train of packets to all destinations.
     fn forward(&mut self, train: &mut [u8]) -> Result<()> {
         for packet in train.chunks_exact_mut(self.len) {
             self.publisher.open(packet)?;
@@ -141,6 +141,6 @@ impl Forwarding {
     }
 }
 
-/// As the worker's.
+/// Bytes, as in the worker.
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
 const STOP_CHECK: Duration = Duration::from_millis(100);

@@ -1,4 +1,4 @@
-//! A call on real sockets, in this process: the media workers and peers that shook hands with them.
+//! A call on real sockets in this process: the media workers and connected peers.
 
 use crate::linux::cipher::Profile;
 use crate::linux::cpu::{self, Thread};
@@ -15,25 +15,25 @@ use switchyard_peer::Identity;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-/// What a call is made of.
+/// The parameters of a call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) device: Device,
     pub(crate) profile: Profile,
     pub(crate) subscribers: usize,
     pub(crate) workers: usize,
-    /// Whether all subscribers read, and not the witness alone.
+    /// Whether all subscribers read their sockets, or only the witness.
     pub(crate) readers: bool,
 }
 
-/// One publisher of video, and those who consume it.
+/// One video publisher and its subscribers.
 pub(crate) struct Call {
     runtime: Runtime,
     media: Media,
     router: Router,
     events: mpsc::Receiver<Event>,
     device: Device,
-    /// The threads of the workers, in their order.
+    /// The workers' threads, in the order of the workers.
     pub(crate) threads: Vec<Thread>,
     pub(crate) publisher: Link,
     pub(crate) subscribers: Vec<Link>,
@@ -41,8 +41,8 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// The workers run on the first core, if there is one worker, and on any if there are more. The caller is left on
-    /// the second.
+    /// A single worker runs on the first core; several workers run on any core. On return, the calling thread
+    /// is pinned to the second core.
     pub(crate) fn open(plan: Plan) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let config = MediaConfig {
@@ -94,20 +94,20 @@ impl Call {
         (0..bursts).map(|_| Ok(self.tracks.seal(MediaKind::Video, shape, transport)?.concat())).collect()
     }
 
-    /// The subscriber that reads. It is not the last to be sent to, so that who waits for it has the next burst ready
-    /// before the worker falls asleep.
+    /// The subscriber that reads. The worker does not send to it last, so that the driver has the next burst
+    /// ready before the worker falls asleep.
     pub(crate) fn witness(&self) -> &UdpSocket {
         &self.subscribers[witness(self.subscribers.len())].socket
     }
 
-    /// Has every client check its consent, which runs out without (RFC 7675).
+    /// Lets every client send a consent check; without checks, consent expires (RFC 7675).
     pub(crate) fn keep_alive(&mut self) -> Result<()> {
         let delivery = self.device.deliver()?;
         let now = Instant::now();
         for link in self.subscribers.iter_mut().chain([&mut self.publisher]) {
             link.keep_alive(now)?;
         }
-        // Feedback piles up at the publisher, which has no use for it.
+        // Discard the RTCP feedback that has accumulated at the publisher.
         while self.publisher.socket.recv(&mut [0; 2_048]).is_ok() {}
         while self.events.try_recv().is_ok() {}
         std::thread::sleep(SETTLE);
@@ -129,13 +129,13 @@ impl Call {
     }
 }
 
-/// What workers did so far.
+/// The workers' totals so far.
 pub(crate) struct Totals {
-    /// Packets that each worker sent.
+    /// Packets sent by each worker.
     pub(crate) forwarded: Vec<u64>,
-    /// Runs of equal packets that all of them sent.
+    /// Runs of equal packets sent by all workers.
     pub(crate) runs: u64,
-    /// By all of them, or for them by the kernel.
+    /// Packets dropped by the workers, or before them by the kernel.
     pub(crate) dropped: u64,
 }
 
@@ -162,7 +162,7 @@ fn dropped(worker: &Counters) -> u64 {
         + shell.relay_video_dropped
 }
 
-/// A new client with one transport, connected.
+/// Creates a client with one connected transport.
 async fn join(
     router: &Router,
     identity: &Identity,
@@ -180,7 +180,7 @@ fn witness(subscribers: usize) -> usize {
     subscribers * 3 / 4
 }
 
-/// How the names of the workers' threads begin.
+/// Prefix of the names of the workers' threads.
 const WORKER_THREAD: &str = "media-";
-/// For the workers to answer what was asked.
+/// Time for the workers to answer.
 const SETTLE: Duration = Duration::from_millis(20);

@@ -1,6 +1,7 @@
-//! Instructions per forwarded packet, by component: exact where time is noise.
+//! Instructions per forwarded packet, by component: exact, where measured times are noisy.
 //!
-//! `callgrind` runs [`workload`] and counts what happens inside [`measured`]; [`tables`] reads what it wrote.
+//! `callgrind` runs [`workload`] and counts the instructions inside [`measured`]; [`tables`] reads its
+//! output.
 
 mod profile;
 
@@ -12,7 +13,7 @@ pub(crate) use profile::tables;
 use std::time::Duration;
 use switchyard_media::ortc::MediaKind;
 
-/// A call of many consumers, warmed up, and then so many packets.
+/// Warms up a call with many consumers, then forwards a fixed number of packets.
 pub(crate) fn workload() -> Result<()> {
     let mut call = InProcessCall::new(SUBSCRIBERS, Profile::Gcm)?;
     let mut warm_up = call.publish(MediaKind::Video, SHAPE, BURSTS)?;
@@ -25,7 +26,7 @@ pub(crate) fn workload() -> Result<()> {
     Ok(())
 }
 
-/// Known to `callgrind` by name.
+/// `callgrind` counts inside the function of this name.
 #[inline(never)]
 fn measured(call: &mut InProcessCall, bursts: &mut [Burst]) {
     call.forward(bursts, INTERVAL);
@@ -34,6 +35,6 @@ fn measured(call: &mut InProcessCall, bursts: &mut [Burst]) {
 const SUBSCRIBERS: usize = 100;
 const SHAPE: Shape = Shape { payload: 1_200, burst: 5 };
 const BURSTS: usize = 60;
-/// As at 30 frames per second, so that reports have their part.
+/// One frame at 30 frames per second, so that the cost of reports has its realistic share.
 const INTERVAL: Duration = Duration::from_micros(33_333);
 const FORWARDED: usize = SUBSCRIBERS * SHAPE.burst * BURSTS;

@@ -1,5 +1,5 @@
-//! The floor of a webinar: one publisher's video and sound to 200 receivers that read, by a sender alone on its core
-//! that knows only to seal and to send. What a server needs for the same call is compared with this.
+//! The floor of a webinar: one publisher's video and audio to 200 receivers that read. The sender has a core
+//! of its own, and only seals and sends. A server's cost for the same call is compared with this floor.
 
 use crate::linux::cipher::{Cipher, HEADER_LEN, Profile};
 use crate::linux::cpu::{self, thread_time};
@@ -40,7 +40,7 @@ pub(crate) fn table(matrix: &Matrix) -> Result<Table> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// Seal a packet, send it, go on.
+    /// Seal one packet, send it, continue with the next.
     OneByOne,
     /// Seal many, then one sendmmsg of UDP_SEGMENT runs.
     Runs,
@@ -57,7 +57,7 @@ impl Way {
     }
 }
 
-/// Microseconds per packet, and which part of the packets was received.
+/// Microseconds of CPU time per packet, and the share of packets received, 0 to 1.
 fn run(way: Way) -> Result<(f64, f64)> {
     let receivers = Receivers::start()?;
     cpu::pin(0)?;
@@ -85,13 +85,13 @@ impl Webinar {
     fn new(way: Way, to: Vec<SocketAddr>) -> Result<Self> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         socket2::SockRef::from(&socket).set_send_buffer_size(BUFFER)?;
-        // It forbids fragments, which spares the kernel numbering what it sends.
+        // This forbids fragmentation, so that the kernel need not number the packets.
         UdpSocketState::new(UdpSockRef::from(&socket))?;
         let ciphers = (0..to.len()).map(|index| Cipher::new(Profile::Gcm, index)).collect::<Result<_>>()?;
         Ok(Self { way, socket, to, ciphers, sealed: vec![0; BUFFER], sent: 0 })
     }
 
-    /// In real time: frames and sound when they are due.
+    /// Sends frames and audio packets in real time.
     fn run(&mut self) -> Result<()> {
         let start = Instant::now();
         let (mut frame, mut sound, mut credit) = (0, 0, 0);
@@ -112,7 +112,7 @@ impl Webinar {
         Ok(())
     }
 
-    /// So many packets to everyone.
+    /// Sends this many packets to every receiver.
     fn send(&mut self, payload: usize, burst: usize) -> Result<()> {
         let len = HEADER_LEN + payload + Profile::Gcm.tag_len();
         let payload = &PAYLOAD[..payload];
@@ -143,7 +143,7 @@ impl Webinar {
     }
 }
 
-/// Sockets, and the thread that reads them.
+/// The receivers' sockets, and the thread that reads them.
 struct Receivers {
     addresses: Vec<SocketAddr>,
     stop: Arc<AtomicBool>,
@@ -151,7 +151,7 @@ struct Receivers {
 }
 
 impl Receivers {
-    /// On the second core.
+    /// Starts the thread on the second core.
     fn start() -> Result<Self> {
         let sockets: Vec<UdpSocket> = (0..RECEIVERS)
             .map(|_| {
@@ -168,7 +168,7 @@ impl Receivers {
         Ok(Self { addresses, stop, thread })
     }
 
-    /// How many packets came.
+    /// Stops the thread and returns the number of packets received.
     fn stop(self) -> Result<u64> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().map_err(|_| anyhow!("the receiver panicked"))?
@@ -197,7 +197,7 @@ const RECEIVERS: usize = 200;
 const DURATION: Duration = Duration::from_secs(3);
 const FRAME: Duration = Duration::from_nanos(33_333_333);
 const SOUND: Duration = Duration::from_millis(20);
-/// At 1.5 Mb/s.
+/// Bytes per frame at 1.5 Mbit/s and 30 frames per second.
 const FRAME_BYTES: usize = 1_500_000 / 8 / 30;
 const VIDEO_PAYLOAD: usize = 1_150;
 const AUDIO_PAYLOAD: usize = 100;

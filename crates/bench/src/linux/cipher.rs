@@ -1,4 +1,4 @@
-//! SRTP's two ciphers as bare as they get: what the SFU must pay for each packet whatever else it does.
+//! SRTP's two ciphers without anything around them: the least cost per packet in any SFU.
 
 use anyhow::{Result, anyhow};
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
@@ -42,7 +42,7 @@ impl Profile {
         }
     }
 
-    /// A client that gets this profile from the SFU.
+    /// The identity of a client for which the SFU selects this profile.
     pub(crate) fn identity(self) -> Result<Identity> {
         let identity = Identity::generate()?;
         Ok(match self {
@@ -60,7 +60,7 @@ impl Profile {
 }
 
 impl Cipher {
-    /// The `index`-th of many keys that differ.
+    /// Key number `index`; all indices give different keys.
     pub(crate) fn new(profile: Profile, index: usize) -> Result<Self> {
         let bytes = (index as u128).wrapping_mul(KEY_FACTOR).to_be_bytes();
         let key = match profile {
@@ -77,8 +77,8 @@ impl Cipher {
         Ok(Self { key: key.map_err(|_| anyhow!("a key was refused"))?, next: 0 })
     }
 
-    /// Encrypts `payload` into `packet`, which begins with the header, where the packet's index goes, and has room for
-    /// the tag.
+    /// Encrypts `payload` into `packet`, which begins with the header and has room for the tag. The packet's
+    /// index is written into the header.
     pub(crate) fn seal(&mut self, payload: &[u8], packet: &mut [u8]) {
         let index = self.next;
         self.next += 1;
@@ -150,7 +150,7 @@ fn authenticate(key: &hmac::Key, header: &[u8], body: &[u8]) -> [u8; CM_TAG_LEN]
 /// Fixed header, and the extensions that the SFU writes for a video consumer: mid, transport-wide sequence number and
 /// absolute send time.
 pub(crate) const HEADER_LEN: usize = 12 + 4 + 12;
-/// Where the index stands in the header: in place of timestamp and SSRC.
+/// The bytes of the index in the header, in place of timestamp and SSRC.
 const INDEX: Range<usize> = 4..12;
 const CM_TAG_LEN: usize = 10;
 const SHA1_LEN: usize = 20;

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What the calling thread has used so far, user and system.
+/// CPU time of the calling thread so far, user and system.
 pub(crate) fn thread_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
 }
@@ -19,16 +19,16 @@ pub(crate) struct Thread {
     folder: PathBuf,
 }
 
-/// What a thread needed.
+/// The CPU use of a thread.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Spent {
     pub(crate) time: Duration,
-    /// How often it had nothing to do.
+    /// How often the thread fell asleep.
     pub(crate) sleeps: u64,
 }
 
 impl Thread {
-    /// The threads whose name begins so, in the order of their names.
+    /// The threads whose names begin with `prefix`, in the order of their names.
     pub(crate) fn named(prefix: &str) -> Result<Vec<Self>> {
         let mut found = Vec::new();
         for entry in fs::read_dir("/proc/self/task").context("procfs")? {
@@ -42,7 +42,8 @@ impl Thread {
         Ok(found.into_iter().map(|(_, thread)| thread).collect())
     }
 
-    /// What threads need while something is done, and what came of it. They must sleep before and after.
+    /// The CPU use of threads during `work`, and the result of `work`. The threads must be asleep before and
+    /// after.
     pub(crate) fn spend<T>(threads: &[Self], work: impl FnOnce() -> Result<T>) -> Result<(Vec<Spent>, T)> {
         let look = || threads.iter().map(Self::spent).collect::<Result<Vec<_>>>();
         std::thread::sleep(SETTLE);
@@ -60,14 +61,15 @@ impl Thread {
         Ok(Spent { time: self.time()?, sleeps: self.sleeps()? })
     }
 
-    /// Time on a core. The kernel brings it up to date when the thread leaves the core: read it while it sleeps.
+    /// The thread's CPU time. The kernel updates it when the thread leaves the core, so read it while the
+    /// thread sleeps.
     fn time(&self) -> Result<Duration> {
         let line = fs::read_to_string(self.folder.join("schedstat")).context("schedstat")?;
         let nanoseconds = line.split(' ').next().and_then(|field| field.parse().ok());
         nanoseconds.map(Duration::from_nanos).context("schedstat has another form")
     }
 
-    /// How often it went to sleep.
+    /// How often the thread went to sleep.
     fn sleeps(&self) -> Result<u64> {
         let status = fs::read_to_string(self.folder.join("status")).context("status")?;
         let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
@@ -75,7 +77,8 @@ impl Thread {
     }
 }
 
-/// Keeps the calling thread, and the threads it will start, on one core; on a machine with fewer, on any.
+/// Pins the calling thread, and threads that it starts, to a core; to all cores if the machine does not have
+/// it.
 pub(crate) fn pin(core: usize) -> Result<()> {
     let mut set = CpuSet::new();
     if core < cores() {
@@ -86,17 +89,17 @@ pub(crate) fn pin(core: usize) -> Result<()> {
     sched_setaffinity(Pid::from_raw(0), &set).context("choosing a core")
 }
 
-/// Lets the calling thread run anywhere again.
+/// Lets the calling thread run on any core again.
 pub(crate) fn unpin() -> Result<()> {
     pin(usize::MAX)
 }
 
 pub(crate) fn cores() -> usize {
-    // The set of cores at the start: pinning shrinks what the standard library would answer.
+    // Read once at the start, because pinning changes the standard library's answer.
     static CORES: std::sync::LazyLock<usize> =
         std::sync::LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
     *CORES
 }
 
-/// For a thread to fall asleep, which brings its times up to date.
+/// Time for a thread to fall asleep, so that its times are up to date.
 const SETTLE: Duration = Duration::from_millis(5);

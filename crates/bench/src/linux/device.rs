@@ -1,7 +1,8 @@
-//! Where sent packets end: in the sockets of receivers that never read, or in an interface that swallows them.
+//! The destination of sent packets: sockets of receivers that never read, or an interface that drops all
+//! packets.
 //!
-//! The sink shows what sending costs without anybody receiving on the same machine. It lives in a network namespace
-//! of this process's own, which root alone may make, and goes when the process goes.
+//! The sink shows the cost of sending without the cost of receiving on the same machine. It is in this
+//! process's own network namespace, which only root may create, and ends with the process.
 
 use anyhow::{Context, Result, ensure};
 use nix::sched::{CloneFlags, unshare};
@@ -17,7 +18,8 @@ pub(crate) enum Device {
 }
 
 impl Device {
-    /// What this process can use. To be called before any thread is started: they all move to the namespace.
+    /// The devices that this process can use. Call this before any thread is started, so that all threads are
+    /// in the namespace.
     pub(crate) fn set_up() -> Result<Vec<Self>> {
         let alone = || unshare(CloneFlags::CLONE_NEWNET).context("making a network namespace");
         if !nix::unistd::geteuid().is_root() || ip("-Version").and_then(|()| alone()).is_err() {
@@ -47,7 +49,7 @@ impl Device {
         }
     }
 
-    /// Where the `index`-th subscriber is, behind the device.
+    /// The address of subscriber number `index` behind the device.
     pub(crate) fn subscriber(self, index: usize) -> IpAddr {
         match self {
             Self::Loopback => Ipv4Addr::LOCALHOST.into(),
@@ -55,7 +57,7 @@ impl Device {
         }
     }
 
-    /// Has packets to subscribers arrive, as handshakes need, until the delivery is ended.
+    /// Lets packets to subscribers arrive, as handshakes need, until the delivery is ended.
     pub(crate) fn deliver(self) -> Result<Delivery> {
         if self == Self::Sink {
             ip(&format!("route add local {SINK_SUBSCRIBERS}/16 dev lo"))?;
@@ -64,7 +66,7 @@ impl Device {
     }
 }
 
-/// While it lasts, the subscribers behind a sink are on this machine.
+/// While a delivery exists, packets to the subscribers behind a sink arrive on this machine.
 #[must_use]
 pub(crate) struct Delivery(Device);
 
@@ -83,6 +85,6 @@ fn ip(arguments: &str) -> Result<()> {
     Ok(())
 }
 
-/// Of a private range; nothing leaves the namespace.
+/// From a private range; no packet leaves the namespace.
 const SINK_SERVER: Ipv4Addr = Ipv4Addr::new(10, 76, 0, 1);
 const SINK_SUBSCRIBERS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 0);

@@ -1,6 +1,6 @@
-//! Keeps a forwarder at work: a burst leaves when the one before has reached the witness.
+//! Keeps a forwarder busy: each burst is sent when the previous one has reached the witness.
 //!
-//! So bursts never merge, whatever the forwarder makes of a full socket, and it neither drops nor sleeps much.
+//! So bursts never merge in the forwarder's socket, and the forwarder neither drops nor sleeps much.
 
 use anyhow::{Context, Result, ensure};
 use quinn_udp::{Transmit, UdpSockRef, UdpSocketState};
@@ -16,7 +16,7 @@ pub(crate) struct Driver<'a> {
 }
 
 impl Driver<'_> {
-    /// Sends a burst each `interval`, whatever becomes of it.
+    /// Sends one burst per `interval`, without waiting for the witness.
     pub(crate) fn pace(&self, bursts: &[Vec<u8>], interval: Duration) -> Result<()> {
         let state = UdpSocketState::new(UdpSockRef::from(self.from))?;
         let mut next = Instant::now();
@@ -46,20 +46,21 @@ impl Driver<'_> {
         Ok(late)
     }
 
-    /// As one call, so that the packets arrive together.
+    /// Sends a burst with one call, so that its packets arrive together.
     pub(crate) fn send(&self, state: &UdpSocketState, burst: &[u8]) -> Result<()> {
         let segment_size = Some(burst.len() / self.burst);
         let run = Transmit { destination: self.to, ecn: None, contents: burst, segment_size, src_ip: None };
         state.try_send(UdpSockRef::from(self.from), &run).context("sending a burst")
     }
 
-    /// Waits without sleeping, so that waking this thread is no cost to the forwarder.
+    /// Waits for the burst at the witness, without sleeping: waking this thread would cost the forwarder
+    /// time. `false` on timeout.
     fn witnessed(&self) -> bool {
         let deadline = Instant::now() + PATIENCE;
         let (mut missing, mut buffer) = (self.burst, [0; 2_048]);
         while missing > 0 && Instant::now() < deadline {
             match self.witness.recv(&mut buffer) {
-                // RTP, and not RTCP beside it (RFC 5761 §4).
+                // Counts RTP, not RTCP (RFC 5761 §4).
                 Ok(_) if !(192..224).contains(&buffer[1]) => missing -= 1,
                 Ok(_) | Err(_) => {}
             }

@@ -1,4 +1,4 @@
-//! The parts that no forwarder can do without, each alone: the ciphers, and the system calls.
+//! The indispensable parts of any forwarder, measured one by one: the ciphers and the system calls.
 
 mod crypto;
 mod receive;

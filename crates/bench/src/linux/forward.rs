@@ -1,5 +1,5 @@
-//! The whole path on real sockets, each shape beside its floor: the same bursts to the same sockets through a bare
-//! forwarder, measured in turns.
+//! The whole path on real sockets, each shape next to its floor: the same bursts to the same sockets through
+//! a bare forwarder. Both are measured alternately.
 
 use crate::linux::bare::Bare;
 use crate::linux::call::{Call, Plan};
@@ -23,7 +23,7 @@ pub(crate) fn table(matrix: &Matrix) -> Result<Table> {
         for &profile in &matrix.ciphers {
             for &subscribers in &matrix.subscribers {
                 if device == Device::Sink && subscribers == 1 {
-                    // The only one is the witness, who is never behind the sink.
+                    // The only subscriber is the witness, which is never behind the sink.
                     continue;
                 }
                 let plan = Plan { device, profile, subscribers, workers: 1, readers: false };
@@ -38,7 +38,7 @@ pub(crate) fn table(matrix: &Matrix) -> Result<Table> {
     Ok(table)
 }
 
-/// One call, measured in many shapes.
+/// One call, measured with many shapes.
 struct Bench {
     plan: Plan,
     call: Call,
@@ -56,7 +56,7 @@ struct Measured {
     late: u64,
 }
 
-/// One of the two, once.
+/// One measurement of the call or of the floor.
 struct Sample {
     ns_per_packet: f64,
     sleeps_per_burst: f64,
@@ -75,7 +75,7 @@ impl Bench {
         let mut measured = Measured::default();
         let Plan { device, profile, subscribers, .. } = self.plan;
         let mut bare = Bare::start(device.server(), &self.addresses, profile, shape)?;
-        // The first is for warming up.
+        // The first repetition is a warm-up.
         for repetition in 0..=repetitions {
             let floor = self.floor(&mut bare, shape)?;
             let whole = self.whole(shape)?;
@@ -154,6 +154,6 @@ impl Measured {
     }
 }
 
-/// Forwarded packets per repetition, about.
+/// Number of forwarded packets per repetition, about.
 const PACKETS: usize = 50_000;
 const MAX_BURSTS: usize = 3_000;

@@ -1,6 +1,6 @@
-//! A call without sockets: the SFU's state machine and its peers, wired to each other by hand.
+//! A call without sockets: the SFU's state machine and its peers, connected directly.
 //!
-//! Everything that the SFU does for a packet happens, and nothing else: what the kernel costs is left out.
+//! It measures everything that the SFU does for a packet, without the cost of the kernel.
 
 use crate::linux::cipher::Profile;
 use crate::linux::cpu::thread_time;
@@ -17,13 +17,13 @@ use switchyard_media::{
 use switchyard_peer::{Identity, Incoming, Transport};
 use uuid::Uuid;
 
-/// One publisher of audio and video, and those who consume both.
+/// One publisher of audio and video, and the subscribers to both tracks.
 pub(crate) struct InProcessCall {
     sfu: Sfu,
     now: Instant,
     timeout: Option<Instant>,
     batch: Batch,
-    /// The publisher first.
+    /// All peers; the publisher is the first.
     peers: Vec<Peer>,
     tracks: Tracks,
 }
@@ -33,7 +33,7 @@ struct Peer {
     connected: bool,
 }
 
-/// Sealed packets that come from the network together.
+/// Sealed packets that arrive from the network together.
 pub(crate) type Burst = Vec<Vec<u8>>;
 
 impl InProcessCall {
@@ -66,7 +66,7 @@ impl InProcessCall {
         Ok(call)
     }
 
-    /// Seals bursts as the publisher does, ahead of the time that is measured.
+    /// Seals bursts as the publisher does, before the measurement.
     pub(crate) fn publish(&mut self, kind: MediaKind, shape: Shape, bursts: usize) -> Result<Vec<Burst>> {
         let publisher = &mut self.peers[0].transport;
         let burst = |_| {
@@ -76,8 +76,8 @@ impl InProcessCall {
         (0..bursts).map(burst).collect()
     }
 
-    /// Takes bursts through the SFU as a worker does, one `interval` after each other. Packets are opened in place,
-    /// so a burst can be used once.
+    /// Passes bursts through the SFU as a worker does, one per `interval`. Packets are opened in place, so a
+    /// burst can be used only once.
     pub(crate) fn forward(&mut self, bursts: &mut [Burst], interval: Duration) {
         for burst in bursts {
             self.let_pass(interval);
@@ -85,7 +85,8 @@ impl InProcessCall {
         }
     }
 
-    /// As [`Self::forward`], but before each burst `between` happens to the machine; how long the packets alone took.
+    /// As [`Self::forward`], but calls `between` before each burst. Returns the CPU time of the packets
+    /// alone.
     pub(crate) fn forward_after(&mut self, bursts: &mut [Burst], mut between: impl FnMut()) -> Duration {
         let mut used = Duration::ZERO;
         for burst in bursts {
@@ -98,7 +99,7 @@ impl InProcessCall {
         used
     }
 
-    /// What the SFU does because a burst came: the packets' own cost.
+    /// Handles a burst: the cost of the packets themselves.
     fn carry(&mut self, burst: &mut Burst) {
         self.receive(burst);
         while self.seal_due() == Sealed::More {}
@@ -110,7 +111,7 @@ impl InProcessCall {
         }
     }
 
-    /// What it does because time passed: reports, feedback, timers.
+    /// Advances the time: the cost of reports, feedback and timers.
     fn let_pass(&mut self, interval: Duration) {
         self.now += interval;
         if self.timeout.is_some_and(|at| at <= self.now) {
@@ -125,7 +126,7 @@ impl InProcessCall {
         }
     }
 
-    /// Has every client check its consent, which runs out without (RFC 7675).
+    /// Lets every client send a consent check; without checks, consent expires (RFC 7675).
     pub(crate) fn keep_alive(&mut self) -> Result<()> {
         (0..self.peers.len()).try_for_each(|index| {
             let transport = &mut self.peers[index].transport;
@@ -138,7 +139,7 @@ impl InProcessCall {
         self.sfu.counters()
     }
 
-    /// A new client with one transport, connected.
+    /// Creates a client with one connected transport.
     fn join(&mut self, identity: &Identity, direction: Direction) -> Result<TransportId> {
         let index = self.peers.len();
         let id = TransportId(Uuid::from_u128(index as u128));
@@ -154,7 +155,7 @@ impl InProcessCall {
         self.peers[index].connected.then_some(id).context("a handshake did not finish")
     }
 
-    /// Passes what the client and the SFU have to say to each other until both are silent.
+    /// Passes datagrams between the client and the SFU until both have none left.
     fn exchange(&mut self, index: usize) -> Result<()> {
         while let Some(datagram) = self.peers[index].transport.poll_transmit() {
             let mut bytes = datagram.to_vec();
@@ -193,7 +194,7 @@ impl InProcessCall {
     }
 }
 
-/// Between the server and the `index`-th client.
+/// The tuple of the server and client number `index`.
 fn tuple(index: usize) -> Tuple {
     let remote = SocketAddr::from(([192, 0, 2, 2], FIRST_PORT + index as u16));
     Tuple { protocol: Protocol::Udp, local: SocketAddr::from(([192, 0, 2, 1], 40_000)), remote }
@@ -201,14 +202,14 @@ fn tuple(index: usize) -> Tuple {
 
 const SERVER: &str = "192.0.2.1:40000";
 const FIRST_PORT: u16 = 10_000;
-/// A day in 2027.
+/// Wall-clock time at the start: a day in 2027.
 const UNIX: Duration = Duration::from_secs(1_800_000_000);
 const ROUTER: RouterId = RouterId(Uuid::from_u128(1));
 const AUDIO: ProducerId = ProducerId(Uuid::from_u128(1));
 const VIDEO: ProducerId = ProducerId(Uuid::from_u128(2));
-/// Of a worker that has always something to do: timers hardly count.
+/// The interval of bursts at a busy worker: timers add little cost.
 pub(crate) const BUSY: Duration = Duration::from_micros(500);
-/// As the worker lends.
+/// Bytes of the batch.
 const BATCH_BYTES: usize = 256 * 1024;
 
 #[cfg(test)]
@@ -270,8 +271,8 @@ mod tests {
         assert_eq!(call.counters().packets_sent, 100 * 2 + 99 * 2);
     }
 
-    /// Growing to what the traffic needs, once, is allowed, and so is what a report takes that a timer asks for; a
-    /// cost per packet is not.
+    /// Allocations are allowed while buffers grow to the traffic, and in timers for reports, but not per
+    /// packet.
     #[test]
     fn forwarding_allocates_nothing_after_the_warm_up() {
         let mut call = InProcessCall::new(SUBSCRIBERS, Profile::Gcm).unwrap();
@@ -298,6 +299,6 @@ mod tests {
     const OPUS: Shape = Shape { payload: 100, burst: 1 };
     const HALF_A_FRAME: Shape = Shape { payload: 1_000, burst: 2 };
     const SUBSCRIBERS: usize = 12;
-    /// Histories grow while they hold less than a second.
+    /// Histories grow until they hold one second.
     const WARM_UP_SECONDS: usize = 5;
 }

@@ -1,4 +1,5 @@
-//! How long a packet stays in the server, by the kernel's receive times, beside a thread that only throws packets back.
+//! How long a packet stays in the server, by the kernel's receive timestamps, compared with a thread that
+//! only sends packets on.
 
 use crate::linux::call::{Call, Plan};
 use crate::linux::cipher::Profile;
@@ -89,21 +90,21 @@ fn row(call: &mut Call) -> Result<Row> {
         .count("missing", subscribers * SHAPE.burst * bursts.len() - latency.len()))
 }
 
-/// What reached one socket, and when.
+/// The packets that reached one socket, with their times.
 struct Arrivals<'a> {
     socket: &'a UdpSocket,
-    /// Sequence numbers, by which packets are told to belong to a burst.
+    /// Sequence numbers, which identify a packet's burst, and arrival times.
     packets: Vec<(u16, TimeSpec)>,
 }
 
 impl<'a> Arrivals<'a> {
-    /// Has the kernel note when packets come.
+    /// Enables the kernel's receive timestamps.
     fn at(socket: &'a UdpSocket) -> Result<Self> {
         setsockopt(socket, sockopt::ReceiveTimestampns, &true).context("asking for receive times")?;
         Ok(Self { socket, packets: Vec::with_capacity(BURSTS * SHAPE.burst) })
     }
 
-    /// Takes all that has come.
+    /// Reads all queued packets.
     fn read(&mut self) -> Result<()> {
         let (mut buffer, mut control) = ([0; 2_048], nix::cmsg_space!(TimeSpec));
         loop {
@@ -111,11 +112,11 @@ impl<'a> Arrivals<'a> {
             let flags = MsgFlags::MSG_DONTWAIT;
             let message = recvmsg::<()>(self.socket.as_raw_fd(), &mut slices, Some(&mut control), flags);
             let Ok(message) = message else { return Ok(()) };
-            // Nothing else was asked for.
+            // The timestamp is the only control message that was enabled.
             let time = message.cmsgs()?.next().and_then(|it| {
                 if let ControlMessageOwned::ScmTimestampns(time) = it { Some(time) } else { None }
             });
-            // RTP, and not RTCP or STUN beside it (RFC 7983, RFC 5761 §4).
+            // Keeps RTP, not RTCP or STUN (RFC 7983, RFC 5761 §4).
             if (128..192).contains(&buffer[0]) && !(192..224).contains(&buffer[1]) {
                 let sequence = u16::from_be_bytes([buffer[2], buffer[3]]);
                 self.packets.push((sequence, time.context("a packet without a receive time")?));
@@ -124,7 +125,7 @@ impl<'a> Arrivals<'a> {
     }
 }
 
-/// Reads for half a frame's time.
+/// Reads the sockets for half a frame's time.
 fn collect(sockets: &mut [Arrivals<'_>]) -> Result<()> {
     let until = Instant::now() + INTERVAL / 2;
     while Instant::now() < until {
@@ -154,7 +155,7 @@ fn microseconds(duration: Duration) -> f64 {
 }
 
 impl Driver<'_> {
-    /// Sends a burst and tells when.
+    /// Sends a burst and returns the time.
     fn depart(&self, state: &UdpSocketState, burst: &[u8]) -> Result<TimeSpec> {
         let now = clock_gettime(ClockId::CLOCK_REALTIME)?;
         self.send(state, burst)?;
@@ -162,7 +163,7 @@ impl Driver<'_> {
     }
 }
 
-/// A thread that sends everything on to one receiver, as it is.
+/// A thread that forwards every packet unchanged to one receiver.
 struct Reflector {
     address: SocketAddr,
     receiver: UdpSocket,
@@ -171,7 +172,7 @@ struct Reflector {
 }
 
 impl Reflector {
-    /// On the first core, as a single worker is.
+    /// Starts the thread on the first core, as for a single worker.
     fn start() -> Result<Self> {
         let (socket, receiver) =
             (UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?, UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?);

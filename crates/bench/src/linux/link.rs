@@ -1,4 +1,4 @@
-//! A client's end of a transport, on a socket of its own.
+//! A client's end of a transport, with its own socket.
 
 use anyhow::{Context, Result, bail};
 use socket2::SockRef;
@@ -36,12 +36,13 @@ impl Link {
         bail!("ICE or DTLS did not connect")
     }
 
-    /// From here on the kernel takes the least that it allows, a packet or so, and then drops.
+    /// Shrinks the receive buffer to the kernel's minimum, about one packet, so that the kernel drops what
+    /// follows.
     pub(crate) fn stop_reading(&self) -> Result<()> {
         Ok(SockRef::from(&self.socket).set_recv_buffer_size(1)?)
     }
 
-    /// Checks consent, which runs out without (RFC 7675).
+    /// Sends a consent check; without checks, consent expires (RFC 7675).
     pub(crate) fn keep_alive(&mut self, now: Instant) -> Result<()> {
         self.transport.handle_timeout(now.max(self.transport.next_timeout()))?;
         self.flush()

@@ -1,4 +1,4 @@
-//! Server memory per subscriber: the media workers in a process of their own, where nothing else is.
+//! Server memory per subscriber: the media workers run in a separate process without anything else.
 
 use crate::linux::cipher::Profile;
 use crate::linux::link::Link;
@@ -58,7 +58,7 @@ pub(crate) fn table() -> Result<Table> {
     Ok(table)
 }
 
-/// The other process's end: answers requests until the input ends.
+/// The main function of the separate process: answers requests until the input ends.
 pub(crate) fn serve() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -98,14 +98,14 @@ pub(crate) fn serve() -> Result<()> {
     })
 }
 
-/// What a client asks for: a transport, with everything that goes over it.
+/// A client's request: a transport with its producers or consumers.
 #[derive(Serialize, Deserialize)]
 struct Join {
     direction: Direction,
     dtls: DtlsParameters,
 }
 
-/// The call in the other process.
+/// The call in the separate process.
 struct Hosted {
     router: Router,
     events: mpsc::Receiver<Event>,
@@ -134,7 +134,7 @@ impl Hosted {
     }
 }
 
-/// The other process, from here.
+/// The separate process, as this process sees it.
 struct Server {
     process: Child,
     requests: ChildStdin,
@@ -163,7 +163,7 @@ impl Server {
         Link::connect(identity, &serde_json::from_str(&answer)?, Ipv4Addr::LOCALHOST.into())
     }
 
-    /// In kilobytes, once what was asked for is done.
+    /// Resident memory in kilobytes, after all requests were handled.
     fn resident(&self) -> Result<u64> {
         sleep(SETTLE);
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
@@ -178,7 +178,7 @@ impl Server {
     }
 }
 
-/// Sends in real time.
+/// A publisher that sends in real time.
 struct Publisher {
     identity: Identity,
     link: Link,
@@ -210,12 +210,13 @@ impl Publisher {
 }
 
 const SUBSCRIBERS: usize = 500;
-/// Longer than any history keeps.
+/// Longer than the time that histories cover.
 const TRAFFIC: Duration = Duration::from_secs(5);
 const SETTLE: Duration = Duration::from_millis(300);
-/// The allocator gives back what has been free for a second.
+/// Time for the allocator to return memory that has been free for a second.
 const AFTERWARDS: Duration = Duration::from_secs(3);
-/// Of both tracks, for simplicity: 50 packets of audio and 50 small frames of video a second, of 1.5 Mb/s together.
+/// Interval of both tracks, for simplicity: 50 audio packets and 50 small video frames per second, together
+/// 1.5 Mbit/s.
 const INTERVAL: Duration = Duration::from_millis(20);
 const AUDIO: Shape = Shape { payload: 100, burst: 1 };
 const VIDEO: Shape = Shape { payload: 1_200, burst: 3 };

@@ -1,4 +1,4 @@
-//! What to measure, from the command line.
+//! Command-line options that select the measurements.
 
 use crate::linux::cipher::Profile;
 use crate::linux::device::Device;
@@ -6,7 +6,7 @@ use crate::linux::stream::Shape;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-/// Measures what forwarding costs, beside what it cannot cost less than. Figures are printed; none is judged.
+/// Measures the cost of forwarding, and its floor. Prints figures without judging them.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
@@ -14,10 +14,10 @@ pub(crate) struct Options {
     pub(crate) command: Option<Command>,
     #[command(flatten)]
     pub(crate) matrix: Matrix,
-    /// Tables to make; all if none is named.
+    /// Tables to make; all if none is given.
     #[arg(long, value_delimiter = ',')]
     pub(crate) only: Vec<Subject>,
-    /// Where to write the tables as JSON too.
+    /// File to which the tables are also written as JSON.
     #[arg(long)]
     pub(crate) json: Option<PathBuf>,
 }
@@ -26,9 +26,9 @@ pub(crate) struct Options {
 pub(crate) enum Command {
     /// Forwards packets in this process, for an instruction counter to watch.
     Workload,
-    /// Tells what callgrind counted of the workload.
+    /// Prints callgrind's counts for the workload.
     Instructions { file: PathBuf },
-    /// Is the process that the memory table looks at.
+    /// Runs as the process whose memory is measured.
     #[command(hide = true)]
     MemoryServer,
 }
@@ -47,7 +47,7 @@ pub(crate) enum Subject {
 /// The cells of the large tables.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Matrix {
-    /// Where packets go: those of these that this machine and user have.
+    /// Destinations of packets; those that this machine or user cannot use are left out.
     #[arg(long, value_delimiter = ',', default_value = "loopback,sink")]
     pub(crate) devices: Vec<Device>,
     #[arg(long, value_delimiter = ',', default_value = "gcm,cm")]
@@ -58,10 +58,10 @@ pub(crate) struct Matrix {
     /// Bytes of payload per packet.
     #[arg(long, value_delimiter = ',', default_value = "1200,120")]
     pub(crate) payloads: Vec<usize>,
-    /// Packets that come together.
+    /// Packets that arrive together.
     #[arg(long, value_delimiter = ',', default_value = "1,3,5,10")]
     pub(crate) bursts: Vec<usize>,
-    /// Measurements of each cell, of which the median counts.
+    /// Measurements per cell; the median is used.
     #[arg(long, default_value_t = 5)]
     pub(crate) repetitions: usize,
 }

@@ -1,6 +1,6 @@
 //! Repetitions of one measurement.
 
-/// Measured once per repetition. The machine is never quiet, so the middle counts and the spread is told.
+/// One value per repetition. The machine is never quiet, so the median is used and the spread reported.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Samples(Vec<f64>);
 
@@ -13,12 +13,12 @@ impl Samples {
         self.0.len()
     }
 
-    /// NaN without samples.
+    /// The median; NaN without samples.
     pub(crate) fn median(&self) -> f64 {
         self.quantile(0.5)
     }
 
-    /// NaN without samples; `at` from 0 to 1.
+    /// The quantile `at`, 0 to 1; NaN without samples.
     pub(crate) fn quantile(&self, at: f64) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
@@ -26,12 +26,12 @@ impl Samples {
         sorted.get(rank).copied().unwrap_or(f64::NAN)
     }
 
-    /// From the least to the greatest, as a part of the median.
+    /// The difference between the largest and the smallest value, divided by the median.
     pub(crate) fn spread(&self) -> f64 {
         (self.quantile(1.0) - self.quantile(0.0)) / self.median()
     }
 
-    /// Sample by sample: what was measured side by side is compared side by side.
+    /// Combines samples pairwise, because values of the same repetition were measured together.
     pub(crate) fn zip_with(&self, other: &Self, combine: impl Fn(f64, f64) -> f64) -> Self {
         Self(self.0.iter().zip(&other.0).map(|(&left, &right)| combine(left, right)).collect())
     }

@@ -1,4 +1,4 @@
-//! Sending to many destinations with as few system calls as there can be: sendmmsg, each message a UDP_SEGMENT run.
+//! Sends to many destinations with the fewest system calls: sendmmsg, each message a UDP_SEGMENT run.
 
 use anyhow::{Context, Result, bail};
 use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, SockaddrIn, sendmmsg};
@@ -64,7 +64,7 @@ impl Sender {
     }
 }
 
-/// More in one call gain nothing.
+/// More messages per call gain nothing.
 const MAX_MESSAGES: usize = 64;
-/// Sealed before each send, within a core's L2 cache.
+/// Bytes sealed before each send; fits a core's L2 cache.
 const BATCH_BYTES: usize = 256 * 1024;

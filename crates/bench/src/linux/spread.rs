@@ -1,4 +1,4 @@
-//! One call on one worker, and the same call on two.
+//! One call on one worker, compared with the same call on two.
 
 use crate::linux::call::{Call, Plan};
 use crate::linux::cipher::Profile;
@@ -84,7 +84,7 @@ fn run(call: &mut Call, shape: Shape) -> Result<Sample> {
     })
 }
 
-/// Leaves one worker about a third of its time idle, whatever the device.
+/// An interval that leaves a single worker idle for about a third of its time, on any device.
 fn shape_interval(shape: Shape) -> Duration {
     PACKET * (SUBSCRIBERS * shape.burst) as u32
 }
@@ -117,5 +117,5 @@ impl Measured {
 const SUBSCRIBERS: usize = 200;
 const SHAPES: [Shape; 2] = [Shape { payload: 1_200, burst: 1 }, Shape { payload: 1_200, burst: 5 }];
 const BURSTS: usize = 200;
-/// More than a forwarded packet takes of a core.
+/// More than the CPU time of a forwarded packet.
 const PACKET: Duration = Duration::from_micros(6);

@@ -1,4 +1,4 @@
-//! The tracks that are forwarded: valid packets around nothing.
+//! The tracks that are forwarded: valid packets with meaningless media.
 
 use anyhow::{Result, anyhow};
 use bytes::Bytes;
@@ -8,7 +8,7 @@ use switchyard_media::ortc::{MediaKind, RtpParameters, router_rtp_capabilities};
 use switchyard_media::{ConsumeOptions, ProduceOptions, ProducerId};
 use switchyard_peer::Transport;
 
-/// What a burst is made of: packets of one frame that leave together.
+/// The shape of a burst: packets of one frame that are sent together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
     /// Bytes of payload in each packet.
@@ -24,7 +24,7 @@ pub(crate) struct Tracks {
     transport_sequence: u16,
 }
 
-/// A track going out.
+/// The sending state of a track.
 pub(crate) struct Track {
     kind: MediaKind,
     sequence: u16,
@@ -124,13 +124,14 @@ impl Track {
     }
 }
 
-/// A consumer that takes all a browser would.
+/// Options of a consumer with all features that a browser supports.
 pub(crate) fn consume_options(producer: ProducerId) -> ConsumeOptions {
     let rtp_capabilities = router_rtp_capabilities().clone();
     ConsumeOptions { producer, rtp_capabilities, paused: false, preferred_layers: None }
 }
 
-/// A payload descriptor (RFC 7741 §4.2) with a 15-bit picture id, a frame tag (RFC 6386 §9.1), and filling.
+/// A payload descriptor (RFC 7741 §4.2) with a 15-bit picture id, a frame tag (RFC 6386 §9.1), and filler
+/// bytes.
 fn vp8(len: usize, picture_id: u16, first: bool, is_key: bool) -> Vec<u8> {
     let [high, low] = picture_id.to_be_bytes();
     let mut payload = vec![if first { 0x90 } else { 0x80 }, 0x80, 0x80 | high, low];

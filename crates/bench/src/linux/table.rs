@@ -1,4 +1,4 @@
-//! The one form in which all results are printed and written.
+//! The common form in which all results are printed and written.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -7,7 +7,7 @@ use std::fmt;
 #[derive(Debug, Serialize)]
 pub(crate) struct Table {
     pub(crate) name: &'static str,
-    /// What the figures are, and in what unit.
+    /// The meaning and unit of the figures.
     pub(crate) about: &'static str,
     rows: Vec<Row>,
 }
@@ -22,7 +22,7 @@ enum Cell {
     Count(u64),
     Figure {
         value: f64,
-        /// After the point, when printed.
+        /// Printed digits after the decimal point.
         digits: usize,
     },
 }
@@ -48,12 +48,12 @@ impl Row {
         self
     }
 
-    /// Printed as a whole number: nanoseconds, mostly.
+    /// Adds a value printed as a whole number, mostly nanoseconds.
     pub(crate) fn whole(self, column: &'static str, value: f64) -> Self {
         self.figure(column, value, 0)
     }
 
-    /// Printed with two digits after the point.
+    /// Adds a value printed with two digits after the decimal point.
     pub(crate) fn ratio(self, column: &'static str, value: f64) -> Self {
         self.figure(column, value, 2)
     }

@@ -1,4 +1,4 @@
-//! Receiving with as few system calls as there can be: recvmmsg with GRO, each message a train of datagrams.
+//! Receives with the fewest system calls: recvmmsg with GRO, each message a train of datagrams.
 
 use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSockRef, UdpSocketState};
 use std::io::{self, IoSliceMut};
@@ -14,7 +14,7 @@ impl ReceiveBuffer {
         Self { bytes: vec![0; SLOT * BATCH_SIZE], meta: [RecvMeta::default(); BATCH_SIZE] }
     }
 
-    /// How many messages came; [`io::ErrorKind::WouldBlock`] if none waits.
+    /// Returns the number of messages; [`io::ErrorKind::WouldBlock`] if none is queued.
     pub(crate) fn receive(&mut self, socket: &UdpSocket, state: &UdpSocketState) -> io::Result<usize> {
         let mut slots = self.bytes.chunks_exact_mut(SLOT);
         let mut slices: [IoSliceMut<'_>; BATCH_SIZE] =
@@ -29,5 +29,6 @@ impl ReceiveBuffer {
     }
 }
 
-/// As the worker's: the largest train, and some cache lines so that slots do not compete for the same sets.
+/// Bytes, as in the worker: the largest train, and some cache lines so that slots do not compete for the same
+/// cache sets.
 const SLOT: usize = 65_536 + 19 * 64;

@@ -1,4 +1,4 @@
-//! What a forwarded packet costs in user space, without sockets: with crypto, and less crypto.
+//! The cost of a forwarded packet in user space, without sockets: including and excluding crypto.
 
 use crate::linux::cipher::{Cipher, HEADER_LEN, Profile};
 use crate::linux::cpu::thread_time;
@@ -12,7 +12,7 @@ use std::hint::black_box;
 use std::time::Duration;
 use switchyard_media::ortc::MediaKind;
 
-/// The SFU's own cost in every shape, each beside the crypto that the same packets need.
+/// The SFU's own cost for every shape, next to the cost of the crypto for the same packets.
 pub(crate) fn table(matrix: &Matrix) -> Result<Table> {
     let mut table = Table::new(
         "user space",
@@ -29,7 +29,7 @@ pub(crate) fn table(matrix: &Matrix) -> Result<Table> {
     Ok(table)
 }
 
-/// One population, measured in many shapes.
+/// One call, measured with many shapes.
 struct Bench {
     profile: Profile,
     subscribers: usize,
@@ -38,7 +38,7 @@ struct Bench {
     caches: Caches,
 }
 
-/// Memory to walk through, more than the caches hold.
+/// Memory larger than the caches, to evict their contents.
 struct Caches(Vec<u64>);
 
 impl Caches {
@@ -67,7 +67,7 @@ impl Bench {
     fn row(&mut self, shape: Shape, repetitions: usize) -> Result<Row> {
         let (mut whole, mut crypto, mut upkeep, mut cold) =
             (Samples::default(), Samples::default(), Samples::default(), Samples::default());
-        // The first is for warming up.
+        // The first repetition is a warm-up.
         for repetition in 0..=repetitions {
             let sample = [
                 self.forward(shape, BUSY)?,
@@ -96,8 +96,8 @@ impl Bench {
             .whole("cold, without crypto", cold.median()))
     }
 
-    /// Nanoseconds per forwarded packet, less those of crypto alone, when every burst finds caches that hold other
-    /// things, as after a frame's pause.
+    /// Nanoseconds per forwarded packet, without crypto, if every burst finds the caches filled with other
+    /// data, as after the pause between frames.
     fn forward_cold(&mut self, shape: Shape) -> Result<f64> {
         self.call.keep_alive()?;
         let count = (COLD_PACKETS / (self.subscribers * shape.burst)).clamp(1, MAX_BURSTS);
@@ -110,7 +110,7 @@ impl Bench {
         Ok(used.as_nanos() as f64 / forwarded as f64 - crypto)
     }
 
-    /// Nanoseconds per forwarded packet, with a burst each `interval`.
+    /// Nanoseconds per forwarded packet, with one burst per `interval`.
     fn forward(&mut self, shape: Shape, interval: Duration) -> Result<f64> {
         self.call.keep_alive()?;
         let bursts = (PACKETS / (self.subscribers * shape.burst)).clamp(1, MAX_BURSTS);
@@ -124,7 +124,7 @@ impl Bench {
     }
 }
 
-/// Opening and sealing of the same packets, with as many keys, and nothing else.
+/// Only opens and seals the same packets, with the same number of keys.
 pub(crate) struct Crypto {
     profile: Profile,
     publisher: Cipher,
@@ -144,7 +144,7 @@ impl Crypto {
         })
     }
 
-    /// Nanoseconds per sealed packet, over about so many.
+    /// Nanoseconds per sealed packet, measured over about `packets` sealed packets.
     pub(crate) fn run(&mut self, shape: Shape, packets: usize, mut between: impl FnMut()) -> Result<f64> {
         let subscribers = self.subscribers.len();
         let bursts = (packets / (subscribers * shape.burst)).clamp(1, MAX_BURSTS);
@@ -162,7 +162,7 @@ impl Crypto {
         Ok(used.as_nanos() as f64 / (bursts * shape.burst * subscribers) as f64)
     }
 
-    /// All that came, for every subscriber in turn, into a buffer as large as the worker's.
+    /// Seals a burst for each subscriber in turn, into a ring of [`SEALED_BYTES`].
     fn seal(&mut self, packets: &[u8], len: usize, shape: Shape) {
         let mut at = 0;
         for subscriber in &mut self.subscribers {
@@ -179,14 +179,14 @@ impl Crypto {
     }
 }
 
-/// Forwarded packets per repetition, about.
+/// Number of forwarded packets per repetition, about.
 const PACKETS: usize = 20_000;
-/// Fewer where caches are emptied before each burst.
+/// The same, if caches are evicted before each burst.
 const COLD_PACKETS: usize = 5_000;
 /// Twice a large last-level cache.
 const CACHE_BYTES: usize = 64 << 20;
-/// So that consent lasts through a repetition at 30 per second.
+/// Limits a repetition at 30 bursts per second to 20 s, so that consent (30 s) does not expire in it.
 const MAX_BURSTS: usize = 600;
 const SEALED_BYTES: usize = 256 * 1024;
-/// One frame after another at 30 per second: reports and feedback come as often as in a real call.
+/// The interval of frames at 30 per second, so that reports and feedback are as frequent as in a real call.
 const CALM: Duration = Duration::from_micros(33_333);

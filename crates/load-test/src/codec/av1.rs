@@ -1,4 +1,5 @@
-//! AV1 (RTP Payload Format for AV1, version 1.0): OBUs without size fields, each element behind its length.
+//! AV1 (RTP Payload Format for AV1, version 1.0): OBUs without size fields, each element preceded by its
+//! length.
 
 use super::{Frame, Packetizer, Payloads};
 use crate::stamp::Stamp;
@@ -10,7 +11,7 @@ pub(super) fn packetize(cutter: &mut Packetizer, frame: Frame<'_>, payloads: &mu
     }
     let wanted = frame.packets * (cutter.packet_size - AGGREGATION_LEN);
     let filling = wanted.saturating_sub(writer.used() + MAX_SIZE_LEN + 1 + Stamp::LEN + TRAILING_LEN);
-    // What is cut off at a packet's end costs another length, so a little is left free in each.
+    // An element split at a packet's end needs another length field, so some bytes stay free in each packet.
     let filling = filling.saturating_sub(frame.packets * MAX_SIZE_LEN);
     cutter.scratch.clear();
     cutter.scratch.resize(filling, PADDING_BYTE);
@@ -21,13 +22,13 @@ pub(super) fn packetize(cutter: &mut Packetizer, frame: Frame<'_>, payloads: &mu
 }
 
 struct Obu<'a> {
-    /// Without the size flag.
+    /// The OBU header with the size flag cleared.
     header: u8,
     body: &'a [u8],
 }
 
-/// The OBUs of a temporal unit, less the delimiter, which is not sent (§5). Clips have one layer, so no OBU has the
-/// extension byte, and every one its size.
+/// The OBUs of a temporal unit, without the temporal delimiter, which is not sent (§5). In the clips, which
+/// have one layer, no OBU has the extension byte, and every OBU has a size field.
 fn obus(mut unit: &[u8]) -> impl Iterator<Item = Obu<'_>> {
     std::iter::from_fn(move || {
         let (&header, rest) = unit.split_first()?;
@@ -39,11 +40,11 @@ fn obus(mut unit: &[u8]) -> impl Iterator<Item = Obu<'_>> {
     .filter(|obu| obu.header >> 3 != TEMPORAL_DELIMITER)
 }
 
-/// Lays elements into packets, breaking them where a packet is full.
+/// Writes elements into packets, and splits an element if a packet is full.
 struct Writer<'a> {
     payloads: &'a mut Payloads,
     packet_size: usize,
-    /// Where the packet under way starts.
+    /// Offset of the current packet.
     start: usize,
     total: usize,
 }
@@ -78,9 +79,9 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// An element whose last part has to stay in one packet.
+    /// Writes an element whose `tail` must not be split between packets.
     fn unbroken_tail(&mut self, head: &[u8], middle: &[u8], tail: &[u8]) {
-        // The packet in which the tail would be cut loses a few bytes of its room instead.
+        // If the tail would be split, the packet ends a few bytes earlier.
         let least = head.len() + tail.len() + MAX_SIZE_LEN;
         if self.room() < least {
             self.next_packet(false);
@@ -107,7 +108,7 @@ impl<'a> Writer<'a> {
         self.packet_size - (self.payloads.bytes.len() - self.start)
     }
 
-    /// `broken`: the element goes on in the next packet (Y here, Z there).
+    /// `broken`: the element continues in the next packet (sets Y in this packet and Z in the next).
     fn next_packet(&mut self, broken: bool) {
         if broken {
             self.payloads.bytes[self.start] |= 0x40;
@@ -147,7 +148,7 @@ const HAS_SIZE: u8 = 0x02;
 const TEMPORAL_DELIMITER: u8 = 2;
 const PADDING_OBU: u8 = 15 << 3;
 const PADDING_BYTE: u8 = 0;
-/// What a padding OBU has to end with (AV1 §5.3.4).
+/// The last byte of a padding OBU (AV1 §5.3.4).
 const TRAILING_BITS: u8 = 0x80;
 pub(super) const TRAILING_LEN: usize = 1;
 
@@ -170,7 +171,7 @@ mod tests {
         assert_eq!((elements.len(), elements[2][0]), (3, PADDING_OBU));
     }
 
-    /// As a receiver does: Z continues what Y left open.
+    /// Reassembles OBUs like a receiver: an element with Z continues the one with Y before it.
     fn reassemble(payloads: &[Vec<u8>]) -> Vec<Vec<u8>> {
         let mut elements: Vec<Vec<u8>> = Vec::new();
         let mut open = false;

@@ -1,4 +1,4 @@
-//! H.264 in packetization mode 1 (RFC 6184): NAL units alone or in FU-A fragments, filler units behind them.
+//! H.264 in packetization mode 1 (RFC 6184): single NAL units or FU-A fragments, followed by filler units.
 
 use super::{Frame, Payloads};
 use crate::stamp::Stamp;
@@ -11,12 +11,12 @@ pub(super) fn packetize(packet_size: usize, frame: Frame<'_>, payloads: &mut Pay
     for _ in 0..filling {
         push_filler(packet_size, &[], payloads);
     }
-    // A frame that needs no filling gets the smallest unit that holds the stamp.
+    // A frame that needs no padding gets the smallest filler unit that holds the stamp.
     let fits = frame.packets > payloads.ends.len();
     push_filler(if fits { packet_size } else { 0 }, &frame.stamp.encode(), payloads);
 }
 
-/// The NAL units of a clip's frame, each behind its length.
+/// The NAL units of a clip's frame; in the clip each is preceded by its length.
 fn units(mut encoded: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let (length, rest) = encoded.split_first_chunk::<4>()?;
@@ -35,7 +35,8 @@ fn push_unit(packet_size: usize, unit: &[u8], payloads: &mut Payloads) {
     let chunks = body.chunks(packet_size - FU_LEN);
     let last = chunks.len() - 1;
     for (index, chunk) in chunks.enumerate() {
-        // The unit's importance with type 28; S, E and the unit's type (§5.8).
+        // The FU indicator with the unit's NRI and type 28, then the FU header with S, E and the unit's type
+        // (§5.8).
         let start = if index == 0 { 0x80 } else { 0 };
         let end = if index == last { 0x40 } else { 0 };
         payloads.push(&[&[header & 0xe0 | FU_A, start | end | header & 0x1f], chunk]);

@@ -1,10 +1,10 @@
-//! Opus (RFC 6716, RFC 7587): a packet of one frame, repacked with padding.
+//! Opus (RFC 6716, RFC 7587): a packet with one frame, rewritten with padding.
 
 use super::stamp_before;
 use crate::stamp::Stamp;
 use serde_json::{Value, json};
 
-/// Writes the encoded packet as a code 3 packet of `length` bytes, or of as many as it needs (§3.2.5).
+/// Writes the encoded packet as a code 3 packet of `length` bytes, or longer if needed (§3.2.5).
 pub(crate) fn payload(encoded: &[u8], length: usize, stamp: &Stamp, payload: &mut Vec<u8>) {
     payload.clear();
     let Some((toc, frame)) = encoded.split_first() else { return };
@@ -34,7 +34,7 @@ const HEAD_LEN: usize = 3;
 const CODE_3: u8 = 0x03;
 /// Constant bit rate, padding, one frame.
 const PADDED_FRAME: u8 = 0x41;
-/// What one length byte can say.
+/// The most padding bytes that one length byte can express.
 const MAX_PADDING: usize = 254;
 
 #[cfg(test)]

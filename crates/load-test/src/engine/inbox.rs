@@ -1,4 +1,4 @@
-//! Many datagrams in one system call, with the kernel's receive times.
+//! Receives many datagrams per system call, with the kernel's receive timestamps.
 
 use nix::cmsg_space;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, recvmmsg};
@@ -16,7 +16,7 @@ pub(super) struct Inbox {
 
 pub(super) struct Datagram<'a> {
     pub(super) bytes: &'a mut [u8],
-    /// Of the wall clock, in nanoseconds.
+    /// Arrival time by the wall clock, in nanoseconds since 1970.
     pub(super) arrival_ns: u64,
 }
 
@@ -29,7 +29,7 @@ impl Inbox {
         }
     }
 
-    /// Takes what waits, up to [`BATCH`] datagrams; an error if nothing does.
+    /// Receives up to [`BATCH`] queued datagrams; an error if there are none.
     pub(super) fn receive<'a>(
         &'a mut self,
         socket: &UdpSocket,
@@ -80,7 +80,7 @@ mod tests {
                 sender.send_to(&vec![length as u8; length], receiver.local_addr().unwrap()).unwrap();
             }
             let received: Vec<_> = inbox.receive(&receiver).unwrap().collect();
-            // A kernel that does not take receive times yet gives the time of reading.
+            // Without a receive timestamp, the time of reading is used.
             let after = wall_ns();
             let lengths: Vec<usize> = received.iter().map(|datagram| datagram.bytes.len()).collect();
             assert_eq!(lengths, [1, 1_200, 40]);

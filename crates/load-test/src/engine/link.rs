@@ -1,4 +1,4 @@
-//! One transport on a UDP socket of its own.
+//! One transport with its own UDP socket.
 
 use super::NewLink;
 use crate::receiver::{Opener, Receiver};
@@ -15,14 +15,14 @@ use tokio::sync::oneshot;
 pub(super) struct Link {
     wire: SocketWire,
     role: Role,
-    /// When the engine is to come back.
+    /// When the engine must call [`Link::act`] next.
     pub(super) due: Instant,
     connected: Option<oneshot::Sender<()>>,
     first_packet: Option<oneshot::Sender<Instant>>,
     is_up: bool,
 }
 
-/// What a transport is for.
+/// The purpose of a transport.
 pub(crate) enum Role {
     Send(Box<Sender>),
     Receive(Box<Receiver>),
@@ -75,11 +75,11 @@ impl Link {
         }
     }
 
-    /// Takes a datagram that came.
+    /// Handles a received datagram.
     pub(super) fn take(&mut self, datagram: &mut [u8], arrival_ns: u64, now: Instant, tally: &mut Tally) {
         let is_rtp = matches!(datagram, [128..=191, 0..=191 | 224..=255, ..]);
         if is_rtp && !self.is_up {
-            // The server has the keys already, and this end's part of the handshake is under way.
+            // The server has finished the handshake and this end has not: it cannot decrypt yet.
             return;
         }
         if let Role::Receive(receiver) = &mut self.role
@@ -87,12 +87,12 @@ impl Link {
         {
             let is_media = receiver.receive(datagram, arrival_ns, now, &mut self.wire, tally);
             if is_media && let Some(first) = self.first_packet.take() {
-                // Whoever waited may have given up.
+                // The receiver may be gone.
                 let _ = first.send(now);
             }
             return;
         }
-        // A broken handshake shows as a transport that never connects.
+        // Errors are ignored: if the handshake fails, the transport never connects, and that is reported.
         match self.wire.transport.handle_datagram(datagram, now).ok().flatten() {
             Some(Incoming::Connected) => {
                 self.is_up = true;
@@ -110,10 +110,10 @@ impl Link {
         self.wire.flush(tally);
     }
 
-    /// Does what is due.
+    /// Handles everything that is due.
     pub(super) fn act(&mut self, now: Instant, tally: &mut Tally) {
         if self.wire.transport.next_timeout() <= now {
-            // Likewise.
+            // Errors are ignored, as in `take`.
             let _ = self.wire.transport.handle_timeout(now);
         }
         if self.is_up {
@@ -151,7 +151,7 @@ impl Link {
 
 impl SocketWire {
     fn rtcp(&mut self, packet: &[u8]) {
-        // Only a packet that is none cannot be sealed.
+        // Sealing can fail only for an invalid packet.
         let _ = self.transport.send_rtcp_bytes(packet);
     }
 
@@ -168,7 +168,7 @@ impl Opener for SocketWire {
     }
 }
 
-/// A sender's way out.
+/// A sender's wire: sends packets and counts them.
 struct Tallied<'a> {
     wire: &'a mut SocketWire,
     tally: &'a mut Tally,
@@ -189,5 +189,6 @@ impl Wire for Tallied<'_> {
     }
 }
 
-/// Some seconds of video: what a busy generator reads late is late, and not lost by the server.
+/// Bytes for some seconds of video: packets that a busy generator reads late must not count as lost by the
+/// server.
 const RECEIVE_BUFFER: usize = 1 << 20;

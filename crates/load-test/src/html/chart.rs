@@ -13,13 +13,13 @@ pub(super) struct Chart {
 
 pub(super) struct Axis {
     pub(super) unit: &'static str,
-    /// The axis reaches at least this far, so that noise around zero looks like it.
+    /// The least upper end of the axis, so that small noise does not fill the chart.
     pub(super) least_top: f64,
 }
 
 pub(super) struct Series {
     pub(super) name: &'static str,
-    /// Seconds and values; a gap where there is none.
+    /// Seconds and values; `None` is a gap.
     pub(super) points: Vec<(f64, Option<f64>)>,
 }
 
@@ -31,7 +31,7 @@ impl Chart {
         draw_grid(&scale, &mut svg);
         for (index, series) in self.series.iter().enumerate() {
             let path = path(&series.points, &scale);
-            // Strings take whatever is written to them.
+            // Writing to a string cannot fail.
             let _ = writeln!(svg, "<path class=\"line s{index}\" d=\"{path}\"/>");
         }
         let _ = writeln!(svg, "<line class=\"cursor\" y1=\"{TOP}\" y2=\"{BOTTOM}\"/>");
@@ -56,7 +56,7 @@ impl Chart {
         self.series.iter().enumerate().map(item).collect()
     }
 
-    /// What the script shows under the pointer.
+    /// The values that the page's script shows at the pointer.
     fn data(&self) -> String {
         let series = |series: &Series| serde_json::json!({ "name": series.name, "points": series.points });
         let scale = self.scale();
@@ -87,7 +87,7 @@ impl Chart {
     }
 }
 
-/// From data to the drawing; both axes begin at zero.
+/// Maps data to coordinates; both axes begin at zero.
 struct Scale {
     x_top: f64,
     y_top: f64,
@@ -141,7 +141,8 @@ fn path(points: &[(f64, Option<f64>)], scale: &Scale) -> String {
     path
 }
 
-/// The distance of round ticks (1, 2 or 5 times a power of ten) and how many of them reach `top`, about `wanted`.
+/// The distance of round ticks (1, 2 or 5 times a power of ten), and their number up to `top`: about
+/// `wanted`.
 fn ticks(top: f64, wanted: usize) -> (f64, usize) {
     let rough = top / wanted as f64;
     let power = 10_f64.powf(rough.log10().floor());
@@ -150,7 +151,7 @@ fn ticks(top: f64, wanted: usize) -> (f64, usize) {
     (step, (top / step - 1e-9).ceil() as usize)
 }
 
-/// As many decimals as tell two ticks apart; thousands as k.
+/// A tick's label, with enough decimals to distinguish neighbouring ticks; thousands are written with k.
 fn label(value: f64, step: f64) -> String {
     let decimals = |step: f64| (-step.log10().floor()).max(0.0) as usize;
     if step >= 1_000.0 || (value >= 10_000.0 && step >= 100.0) {

@@ -1,4 +1,4 @@
-//! Handing runs of datagrams to the kernel, and what becomes of those that it does not take.
+//! Passes runs of datagrams to the kernel, and handles those that it refuses.
 
 use super::Offloads;
 use crate::counters::ShellCounters;
@@ -6,11 +6,12 @@ use nix::errno::Errno;
 use std::io;
 use switchyard_media::Run;
 
-/// A system call that sends the first of some runs, at least one, and says how many; its error is the first run's.
+/// A system call that sends the first of the given runs, at least one, and returns how many it sent. Its
+/// error is about the first run.
 pub(super) type Send<'s, 'a> = &'s mut dyn FnMut(&mut dyn Iterator<Item = Run<'a>>) -> io::Result<usize>;
 
-/// Sends runs of datagrams. One that the kernel does not take is dropped and counted; the others go elsewhere, so they
-/// get their chance.
+/// Sends runs of datagrams. A run that the kernel refuses is dropped and counted; the runs after it are still
+/// tried, because they have other destinations.
 pub(super) fn deliver<'a>(
     runs: impl Iterator<Item = Run<'a>> + Clone,
     offloads: &mut Offloads,
@@ -40,8 +41,8 @@ fn deliver_each<'a>(
                 }
             }
             Err(error) if first.packets() > 1 && is_segmentation_refused(&error) => {
-                // Where the interface cannot checksum, it cannot segment for anybody (EIO); what else is refused lies
-                // in this run or on its path.
+                // EIO: the interface cannot compute checksums, so it cannot segment any run. Other errors are
+                // about this run or its path only.
                 offloads.segmentation &= error.raw_os_error() != Some(Errno::EIO as i32);
                 deliver_each(single_datagrams(first), offloads, counters, send);
                 runs.next();
@@ -129,7 +130,7 @@ mod tests {
         assert_eq!((counters.send_calls, counters.datagrams_sent), (1, 6));
     }
 
-    /// Answers each call as told, and remembers how many datagrams each run had that it was offered.
+    /// A fake kernel: returns the prepared answers, and records the number of datagrams in each run offered.
     struct Kernel {
         answers: VecDeque<Result<usize, Errno>>,
         offered: Vec<Vec<usize>>,
@@ -140,7 +141,7 @@ mod tests {
             Self { answers: answers.into(), offered: Vec::new() }
         }
 
-        /// Delivers runs of so many datagrams each.
+        /// Delivers runs with these numbers of datagrams.
         fn deliver(&mut self, runs: &[usize], mut offloads: Offloads) -> (ShellCounters, Offloads) {
             let mut counters = ShellCounters::default();
             let address: SocketAddr = "127.0.0.1:9".parse().unwrap();

@@ -17,17 +17,18 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use switchyard_media::Run;
 
-/// Where received messages land, each of which may be a train of datagrams.
+/// Buffers for received messages, each of which may be a train of datagrams (UDP_GRO).
 pub(crate) struct ReceiveBuffer {
     payloads: Box<[u8]>,
     received: Box<[Received; MAX_RECEIVED]>,
 }
 
-/// A socket to send with from the address of `receiver`.
+/// Creates a socket that sends from the address of `receiver`.
 ///
-/// A socket that somebody waits for is looked after at every datagram that has left it, in case they wait for room: a
-/// twentieth of a send. This one nobody waits for. It is connected, if to itself, so that no client's datagram is
-/// ever delivered to it, and it alone may share the address, and only while it is made.
+/// If a task polls a socket, the kernel checks for waiters after every datagram that the socket sent, in case
+/// they wait for room in the send buffer. That costs a twentieth of a send, so sending uses a second socket,
+/// which no task polls. It is connected to its own address, so that no client's datagram is ever delivered to
+/// it. Address reuse is enabled only while it is created, so that no other socket can share the address.
 pub(super) fn sender(receiver: &UdpSocket) -> io::Result<UdpSocket> {
     let address = receiver.local_addr()?;
     let twin = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
@@ -44,7 +45,8 @@ pub(super) fn sender(receiver: &UdpSocket) -> io::Result<UdpSocket> {
     receiver.set_reuse_address(false)?;
     twin.set_reuse_address(false)?;
     bound?;
-    // Never to be fragmented: the kernel then need not number the packets. No path is narrower than 1280 bytes.
+    // Forbid fragmentation: then the kernel need not number the packets. Every path carries at least 1280
+    // bytes.
     let (level, name, probe) = match address {
         SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE),
         SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_PROBE),
@@ -53,11 +55,11 @@ pub(super) fn sender(receiver: &UdpSocket) -> io::Result<UdpSocket> {
     Ok(twin.into())
 }
 
-/// Asks the kernel for what it can do: receive times and trains (Linux 5.0), and sending trains (4.18).
+/// Enables what the kernel supports: receive timestamps and trains (Linux 5.0), and sending trains (4.18).
 pub(super) fn prepare(socket: &UdpSocket) -> Offloads {
     let trains = setsockopt(socket, sockopt::UdpGroSegment, &true);
     let times = setsockopt(socket, sockopt::ReceiveTimestampns, &true);
-    // 0 is the default and changes nothing; what the kernel does not know it refuses.
+    // 0 is the default and changes nothing; an error shows that the kernel does not support the option.
     let segmentation = setsockopt(socket, sockopt::UdpGsoSegment, &0);
     for (offload, refused) in [("GRO", trains.err()), ("times", times.err()), ("GSO", segmentation.err())] {
         if let Some(errno) = refused {
@@ -67,7 +69,7 @@ pub(super) fn prepare(socket: &UdpSocket) -> Offloads {
     Offloads { segmentation: segmentation.is_ok() }
 }
 
-/// Sends some of the first runs, at least one; how many. An error is the first run's.
+/// Sends some of the first runs, at least one, and returns how many. An error is about the first run.
 pub(super) fn send<'a>(socket: &UdpSocket, runs: impl Iterator<Item = Run<'a>>) -> io::Result<usize> {
     let messages = runs.map(|run| Message {
         name: Name::of(run.tuple.remote),
@@ -79,7 +81,7 @@ pub(super) fn send<'a>(socket: &UdpSocket, runs: impl Iterator<Item = Run<'a>>) 
 }
 
 impl ReceiveBuffer {
-    /// Messages that one [`Self::receive`] takes at most.
+    /// The largest number of messages per [`Self::receive`].
     pub(crate) const MESSAGES: usize = MAX_RECEIVED;
 
     pub(crate) fn new() -> Self {
@@ -89,7 +91,7 @@ impl ReceiveBuffer {
         }
     }
 
-    /// Takes one batch of what waits at the socket; how many messages.
+    /// Receives one batch of queued messages and returns how many they are.
     pub(super) fn receive(&mut self, socket: &UdpSocket) -> io::Result<usize> {
         mmsg::receive(socket.as_fd(), &mut self.payloads, SLOT, &mut self.received)
     }
@@ -109,6 +111,6 @@ impl ReceiveBuffer {
     }
 }
 
-/// The largest UDP payload or GRO train, plus an odd number of cache lines so that the slots' beginnings, where the
-/// headers are, do not compete for the same cache sets.
+/// Bytes: the largest UDP payload or GRO train, plus an odd number of cache lines, so that the starts of the
+/// slots, which hold the headers, do not compete for the same cache sets.
 const SLOT: usize = 65_536 + 19 * 64;

@@ -1,4 +1,4 @@
-//! Sockets where the kernel moves one datagram per call.
+//! Sockets on systems where one call moves one datagram.
 
 use super::Offloads;
 use super::train::Train;
@@ -6,7 +6,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use switchyard_media::Run;
 
-/// Where a received datagram lands.
+/// The buffer for a received datagram.
 pub(crate) struct ReceiveBuffer {
     bytes: Box<[u8]>,
     received: Option<(usize, SocketAddr)>,
@@ -16,26 +16,26 @@ pub(super) fn prepare(_: &UdpSocket) -> Offloads {
     Offloads { segmentation: false }
 }
 
-/// The same socket.
+/// Duplicates the socket: sending uses the same one.
 pub(super) fn sender(receiver: &UdpSocket) -> io::Result<UdpSocket> {
     receiver.try_clone()
 }
 
-/// Sends the first run, which must be one datagram.
+/// Sends the first run, which must be a single datagram.
 pub(super) fn send<'a>(socket: &UdpSocket, mut runs: impl Iterator<Item = Run<'a>>) -> io::Result<usize> {
     let Some(run) = runs.next() else { return Ok(0) };
     socket.send_to(run.bytes, run.tuple.remote).map(|_| 1)
 }
 
 impl ReceiveBuffer {
-    /// Messages that one [`Self::receive`] takes at most.
+    /// The largest number of messages per [`Self::receive`].
     pub(crate) const MESSAGES: usize = 1;
 
     pub(crate) fn new() -> Self {
         Self { bytes: vec![0; MAX_DATAGRAM].into_boxed_slice(), received: None }
     }
 
-    /// Takes a datagram, if one waits at the socket.
+    /// Receives a datagram, if one is queued at the socket.
     pub(super) fn receive(&mut self, socket: &UdpSocket) -> io::Result<usize> {
         self.received = Some(socket.recv_from(&mut self.bytes)?);
         Ok(1)

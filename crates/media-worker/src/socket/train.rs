@@ -1,19 +1,20 @@
-//! What a receive call hands over.
+//! The datagrams that a receive call returns.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Datagrams of one sender that came together, all of `stride` bytes but the last.
+/// Datagrams of one sender in one message; each has `stride` bytes, the last may be shorter.
 #[derive(Debug)]
 pub(crate) struct Train<'a> {
     pub(crate) remote: SocketAddr,
     pub(crate) bytes: &'a mut [u8],
     pub(crate) stride: usize,
-    /// When the kernel got it, by its clock.
+    /// When the kernel received the train, by the wall clock.
     pub(crate) at: Option<SystemTime>,
 }
 
-/// One moment, on the clock that the kernel stamps with and on the one that everything else goes by.
+/// The same instant on the wall clock, which the kernel uses for timestamps, and on the monotonic clock,
+/// which everything else uses.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clocks {
     pub(crate) now: Instant,
@@ -21,13 +22,13 @@ pub(crate) struct Clocks {
 }
 
 impl<'a> Train<'a> {
-    /// How many datagrams it is; an empty one is one, too.
+    /// The number of datagrams; an empty datagram counts as one.
     pub(crate) fn len(&self) -> u64 {
         self.bytes.len().div_ceil(self.stride).max(1) as u64
     }
 
-    /// Nothing can be answered to port 0: the kernel would refuse it, in a way that looks like missing segmentation
-    /// offload. An empty datagram says nothing.
+    /// `false` for an empty datagram, and for one from port 0: the kernel refuses to send to port 0, with an
+    /// error that looks like missing segmentation offload.
     pub(crate) fn is_usable(&self) -> bool {
         self.remote.port() != 0 && !self.bytes.is_empty()
     }
@@ -42,17 +43,17 @@ impl Clocks {
         Self { now: Instant::now(), wall: SystemTime::now() }
     }
 
-    /// When a train came. A wall clock that was set meanwhile makes it no later than this moment, nor earlier by more
-    /// than [`MAX_WAIT`].
+    /// When a train arrived. If the wall clock was set meanwhile, the result is still between [`MAX_WAIT`]
+    /// ago and the present.
     pub(crate) fn arrival(&self, train: &Train<'_>) -> Instant {
         let waited = train.at.map_or(Duration::ZERO, |at| self.wall.duration_since(at).unwrap_or_default());
         self.now.checked_sub(waited.min(MAX_WAIT)).unwrap_or(self.now)
     }
 }
 
-/// The sender where there is none.
+/// A placeholder for a missing sender address.
 pub(super) const NOWHERE: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
-/// A socket buffer holds far less.
+/// Longer than a datagram can wait in a socket buffer.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

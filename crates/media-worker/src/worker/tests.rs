@@ -1,4 +1,4 @@
-//! A worker turned by hand, with real sockets and peers that shook hands with it.
+//! A worker whose turns the tests run one by one, with real sockets and connected peers.
 
 use super::*;
 use crate::relays;
@@ -19,7 +19,7 @@ async fn bursts_within_the_window_leave_together_and_none_is_lost() {
     for call in [&mut together, &mut apart] {
         let before = call.worker.counters;
         for _ in 0..ROUNDS {
-            // The second comes while the first is held, if it is: nothing leaves before what has come is read.
+            // With a window, the second burst arrives while the first one is held.
             call.publish().await;
             call.publish().await;
             call.turn_until_idle().await;
@@ -36,7 +36,7 @@ async fn bursts_within_the_window_leave_together_and_none_is_lost() {
 
 #[tokio::test]
 async fn commands_are_obeyed_while_media_is_held() {
-    // Nothing leaves in this test: a window this long is only there to be sure.
+    // The window is so long that no media is sent in this test.
     let mut call = Call::begin(Duration::from_secs(60)).await;
     assert!(call.publish().await == Turn::Holding);
     let (reply, mut answer) = oneshot::channel();
@@ -78,16 +78,16 @@ async fn when_much_is_unsent_what_comes_waits_outside() {
     call.receive(BURST).await;
 }
 
-/// A publisher of sound, a subscriber, and the worker between them.
+/// An audio publisher, a subscriber, and the worker between them.
 struct Call {
     worker: Worker,
     commands: mpsc::Sender<Command>,
     publisher: Peer,
     subscriber: Peer,
-    /// Whoever stops reading it loses the router.
+    /// Kept because dropping the receiver closes the router.
     _observed: mpsc::Receiver<Event>,
     sequence: u16,
-    /// Runs and system calls.
+    /// The numbers of runs and system calls.
     cost: (u64, u64),
 }
 
@@ -97,7 +97,7 @@ struct Peer {
 }
 
 impl Call {
-    /// Handshakes go without a window, whatever it is afterwards.
+    /// Handshakes run without a window; `coalesce` is set afterwards.
     async fn begin(coalesce: Duration) -> Self {
         let (mut worker, commands) = worker();
         let identity = Identity::generate().unwrap();
@@ -142,7 +142,7 @@ impl Call {
         self.turn_until_idle().await;
     }
 
-    /// Sends a burst of packets of equal size, and turns until it has been read.
+    /// Sends a burst of packets of equal size, and runs turns until it has been read.
     async fn publish(&mut self) -> Turn {
         self.send_burst();
         self.turn_until_read().await
@@ -178,7 +178,7 @@ impl Call {
         }
     }
 
-    /// Until so many packets of media have come to the subscriber.
+    /// Waits until the subscriber has received this many media packets.
     async fn receive(&mut self, packets: usize) {
         let Peer { socket, transport } = &mut self.subscriber;
         let mut buffer = [0; 2_048];
@@ -206,7 +206,7 @@ impl Peer {
         Self { socket, transport: Transport::new(identity, &options, Instant::now()) }
     }
 
-    /// Does what its handshake asks for; true once that is done.
+    /// Drives the peer's handshake; `true` once it is complete.
     fn drive(&mut self) -> bool {
         let mut buffer = [0; 2_048];
         let mut connected = false;
@@ -256,6 +256,6 @@ const PAYLOAD_TYPE: u8 = 111;
 const SSRC: u32 = 0x1000;
 const ROUNDS: usize = 20;
 const BURST: usize = 3;
-/// Bytes of a batch that holds no more.
+/// The capacity of a batch that holds a single packet.
 const ONE_PACKET: usize = 1;
 const PATIENCE: Duration = Duration::from_secs(20);

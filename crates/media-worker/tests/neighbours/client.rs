@@ -1,4 +1,4 @@
-//! A client with one transport on a socket of its own, sending or receiving sound and pictures.
+//! A client with one transport on its own socket, which sends or receives audio and video.
 
 use rtc::rtp::{Header, Packet};
 use serde_json::json;
@@ -16,7 +16,7 @@ pub struct Client {
     transport_id: TransportId,
     transport: Transport,
     socket: UdpSocket,
-    /// What was sent, or received, as numbered by the publisher: sound and pictures.
+    /// The publisher's numbers of the packets sent or received, for audio and video.
     sounds: BTreeSet<u32>,
     packets: BTreeSet<u32>,
 }
@@ -91,14 +91,14 @@ impl Client {
         }
     }
 
-    /// Sends the next packet of sound.
+    /// Sends the next audio packet.
     pub fn send_sound(&mut self) {
         let number = self.sounds.len() as u32;
         self.sounds.insert(number);
         self.send(MediaKind::Audio, number, number * 960, vec![0xfc; 80]);
     }
 
-    /// Sends the next picture, all of which are key frames.
+    /// Sends the next picture. Every picture is a key frame.
     pub fn send_picture(&mut self) {
         let picture = (self.packets.len() / PACKETS) as u32;
         for packet in 0..PACKETS {
@@ -129,7 +129,7 @@ impl Client {
         self.flush();
     }
 
-    /// Takes what has come so far.
+    /// Receives all queued datagrams.
     pub fn receive(&mut self) {
         let mut buffer = [0; 2_048];
         let now = Instant::now();
@@ -147,14 +147,14 @@ impl Client {
         self.flush();
     }
 
-    /// How many packets of sound and of pictures were sent, or received.
+    /// The numbers of audio and video packets sent or received.
     pub fn counts(&self) -> (usize, usize) {
         (self.sounds.len(), self.packets.len())
     }
 
     fn flush(&mut self) {
         while let Some(datagram) = self.transport.poll_transmit() {
-            // A full buffer loses it, as any network may.
+            // A full buffer drops the datagram, as a network may.
             let _ = self.socket.send_to(&datagram, self.server);
         }
     }
@@ -168,6 +168,6 @@ fn name_of(kind: MediaKind) -> (u32, u8) {
     }
 }
 
-/// Of a picture.
+/// Packets per picture.
 pub const PACKETS: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,4 +1,4 @@
-//! A call beside somebody who floods, on one worker and over real sockets: what the others send arrives complete.
+//! A call and a flooding neighbour on one worker, over real sockets: all packets of the call arrive.
 
 #![expect(unreachable_pub, reason = "a test binary exports nothing")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -22,7 +22,7 @@ fn a_publisher_that_sends_ten_times_as_much_takes_nothing_from_others() {
     let mut place = Place::open();
     let [mut flooder, mut flooded] = place.call();
     place.assert_undisturbed_while(|| {
-        // Ten pictures where others send one.
+        // Ten pictures in the time in which others send one.
         (0..10).for_each(|_| flooder.send_picture());
         flooded.receive();
         sleep(PICTURE);
@@ -46,7 +46,7 @@ fn a_publisher_that_sends_a_hundred_times_as_much_is_held_to_its_budget() {
     });
     let (sent, counters) = (flooder.counts().1 as u64, place.counters());
     let Counters { media, shell, .. } = &counters;
-    // A second's worth is taken at once.
+    // The budget includes a burst of one second's packets.
     let allowed = u64::from(BUDGET) * (began.elapsed().as_secs() + 2);
     let refused = media.packets_over_budget + shell.kernel_receive_drops;
     assert!(refused >= sent.saturating_sub(allowed), "{sent} packets of {allowed}: {media:?}");
@@ -61,12 +61,12 @@ fn a_stranger_that_floods_takes_nothing_from_others() {
     let (before, server) = (place.counters().population, place.server());
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let small = [vec![0x80; 1_200], vec![0; 100], vec![22; 600], vec![255; 1]];
-    // The largest take so much of the receive buffer that the kernel would have room for little else.
+    // The largest datagrams fill the receive buffer quickly, so only one in 200 is large.
     let large = [vec![0x80; 65_507], vec![22; 65_507]];
     let mut next = large.iter().flat_map(|large| small.iter().cycle().take(200).chain([large])).cycle();
     place.assert_undisturbed_while(|| {
         for datagram in next.by_ref().take(100) {
-            // A full buffer refuses it.
+            // A full buffer refuses the datagram.
             let _ = socket.send_to(datagram, server);
         }
         sleep(BREATH);
@@ -78,7 +78,7 @@ fn a_stranger_that_floods_takes_nothing_from_others() {
     place.close();
 }
 
-/// One worker, and on it a call whose members have done nothing.
+/// One worker with a call that must not be disturbed.
 struct Place {
     runtime: Runtime,
     media: Media,
@@ -107,7 +107,7 @@ impl Place {
         Self { runtime, media, identity, calls: vec![call], publisher, subscriber }
     }
 
-    /// Another call: who publishes in it, and who subscribes.
+    /// Opens another call and returns its publisher and its subscriber.
     fn call(&mut self) -> [Client; 2] {
         let call = self.runtime.block_on(self.media.create_router()).unwrap();
         let members = members(&self.runtime, &call.0, &self.identity);
@@ -123,8 +123,8 @@ impl Place {
         self.runtime.block_on(self.media.counters()).remove(0)
     }
 
-    /// Every packet of the call arrives although a neighbour does this over and over. On a machine so busy that the
-    /// worker does not get to run, the kernel drops some of what comes before anybody can tell whose it is.
+    /// Every packet of the call arrives while `floods` runs again and again. On a very busy machine, on which
+    /// the worker gets no CPU time, the kernel may drop packets of any sender.
     fn assert_undisturbed_while(&mut self, mut floods: impl FnMut() + Send) {
         let stop = AtomicBool::new(false);
         let Self { publisher, subscriber, .. } = self;
@@ -173,11 +173,11 @@ fn members(runtime: &Runtime, router: &Router, identity: &Identity) -> [Client; 
 }
 
 const PICTURES: usize = 100;
-/// From one picture, and one packet of sound, to the next.
+/// The interval of pictures and of audio packets.
 const PICTURE: Duration = Duration::from_millis(10);
-/// For what is on its way.
+/// Time limit for packets on their way.
 const SETTLING: Duration = Duration::from_secs(5);
-/// After each hundred datagrams of a flood.
+/// The pause after each hundred datagrams of a flood.
 const BREATH: Duration = Duration::from_millis(1);
-/// Packets a second.
+/// Packets per second.
 const BUDGET: u32 = 10_000;

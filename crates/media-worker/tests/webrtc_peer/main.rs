@@ -1,5 +1,5 @@
-//! The whole media path against another implementation: webrtc-rs's own peer connections publish and subscribe over
-//! real sockets on loopback.
+//! The whole media path against another implementation: peer connections of webrtc-rs publish and subscribe
+//! over real sockets on loopback.
 
 #![expect(unreachable_pub, reason = "a test binary exports nothing")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -39,7 +39,7 @@ async fn sound_and_pictures_flow_between_two_peers_of_another_implementation() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sound_and_pictures_flow_from_one_worker_to_another() {
-    // So many others that the subscriber's transport is on the other worker.
+    // With 16 idle transports, the subscriber's transport is placed on the other worker.
     let counters = call(2, 16).await;
     let [home, other] = &counters[..] else { panic!("two workers") };
     assert!(other.media.relayed_in >= 200, "{:?}", other.media);
@@ -49,7 +49,7 @@ async fn sound_and_pictures_flow_from_one_worker_to_another() {
     assert_eq!(dropped(home) + dropped(other), 0);
 }
 
-/// A call of a publisher, some who only have a transport, and a subscriber, who gets everything.
+/// A call with a publisher, `idle` clients that only have a transport, and a subscriber to all tracks.
 async fn call(workers: usize, idle: usize) -> Vec<Counters> {
     let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let (bind, announced) = (vec![loopback], vec![]);
@@ -149,7 +149,7 @@ impl Publisher {
     }
 }
 
-/// Receives what it is offered, as mediasoup-client's receiving transport does.
+/// Receives all offered tracks, as mediasoup-client's receiving transport does.
 struct Subscriber {
     happenings: Happenings,
     _connection: Arc<dyn PeerConnection>,
@@ -289,7 +289,7 @@ fn codec(kind: MediaKind) -> RTCRtpCodec {
     RTCRtpCodec { mime_type: mime_type.to_owned(), clock_rate, channels, ..Default::default() }
 }
 
-/// Every picture is a key frame in one packet, so that a receiver can begin at any.
+/// Every picture is a key frame in one packet, so that a receiver can start with any picture.
 fn payload_of(kind: MediaKind, number: u32) -> Bytes {
     let mut payload = match kind {
         MediaKind::Audio => vec![0xfc; 80],
@@ -305,7 +305,7 @@ fn number(payload: &Bytes) -> u32 {
 
 const AUDIO_SSRC: u32 = 0x00a0_d100;
 const VIDEO_SSRC: u32 = 0x0071_de00;
-/// Sound and pictures; the router has its own.
+/// Payload types of audio and video; the router's differ.
 const PUBLISHER_PAYLOAD_TYPES: (u8, u8) = (111, 96);
 const ROUTER_PAYLOAD_TYPES: (u8, u8) = (100, 101);
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,5 +1,5 @@
-//! Between ORTC and the SDP that peer connections speak, as far as one sound and one picture need it. In an app this
-//! is mediasoup-client's work.
+//! Converts between ORTC and the SDP of peer connections, as far as one audio and one video track need it. In
+//! an app, mediasoup-client does this.
 
 use serde_json::json;
 use std::fmt::Write;
@@ -7,15 +7,15 @@ use switchyard_media_worker::media::ortc::{
     DtlsFingerprint, DtlsParameters, DtlsRole, MediaKind, RtpParameters, TransportParameters,
 };
 
-/// What a peer connection says of itself.
+/// A parsed SDP description of a peer connection.
 pub struct Description {
     fingerprint: String,
-    /// Its DTLS role, as far as it is settled.
+    /// The peer's DTLS role, as far as it is negotiated.
     role: DtlsRole,
     pub sections: Vec<Section>,
 }
 
-/// An m-section.
+/// A media section.
 pub struct Section {
     kind: String,
     mid: String,

@@ -32,7 +32,7 @@ fn first_element<'a>(aggregation: &u8, elements: &'a [u8]) -> Option<&'a [u8]> {
     (!element.is_empty()).then_some(element)
 }
 
-/// Whether an OBU can be the first of a frame: anything but the rest of a frame already begun.
+/// Whether an OBU can be the first of a frame: any type that does not continue a frame already begun.
 fn may_start_frame(obu: &[u8]) -> bool {
     obu.first().is_some_and(|header| !matches!(header >> 3 & 0x0f, TILE_GROUP | REDUNDANT_FRAME_HEADER))
 }

@@ -2,7 +2,7 @@
 #[derive(Debug)]
 pub(super) struct BitReader<'a> {
     bytes: &'a [u8],
-    /// In bits.
+    /// Offset of the next bit.
     position: usize,
 }
 

@@ -9,7 +9,7 @@ pub(crate) struct DependencyReader {
     current: Option<Structure>,
 }
 
-/// What a packet's dependency descriptor says of the frame it belongs to.
+/// The properties of a packet's frame, from the dependency descriptor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DependencyFrame {
     /// 0..=3.
@@ -84,7 +84,7 @@ impl DependencyFrame {
         self.dtis.count
     }
 
-    /// How the frame relates to a decode target; not present in one that the structure lacks.
+    /// How the frame relates to a decode target; `NotPresent` for a target that the structure lacks.
     pub(crate) fn dti(&self, decode_target: u8) -> Dti {
         self.dtis.of(decode_target)
     }
@@ -152,7 +152,7 @@ impl Extended {
 /// A frame dependency structure: the templates that frames refer to.
 #[derive(Clone, Debug)]
 struct Structure {
-    /// Of the frame that brought the structure.
+    /// Number of the frame whose descriptor contained the structure.
     frame_number: u16,
     template_id_offset: u8,
     template_count: u8,
@@ -279,8 +279,8 @@ impl Structure {
         })
     }
 
-    /// Whether `other`, just read, is a late or retransmitted copy of an older structure. A frame number far
-    /// behind is a sender that started anew instead.
+    /// Whether `other`, just read, is a late or retransmitted copy of an older structure. If the frame number
+    /// is far behind, the sender has restarted instead.
     fn supersedes(&self, other: &Self) -> bool {
         (1..=MAX_LATE_FRAMES).contains(&self.frame_number.wrapping_sub(other.frame_number))
     }
@@ -326,7 +326,7 @@ const MANDATORY_LEN: usize = 3;
 const MAX_TEMPLATES: usize = 64;
 const MAX_TEMPORAL_ID: u8 = 7;
 const MAX_SPATIAL_ID: u8 = 3;
-/// What five bits plus one can count.
+/// The largest value of a five-bit field, plus one.
 const MAX_DECODE_TARGETS: usize = 32;
 /// More frames than any retransmission can be late: over 4 s of three spatial layers at 30 frames/s.
 const MAX_LATE_FRAMES: u16 = 400;

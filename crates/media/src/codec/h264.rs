@@ -62,7 +62,7 @@ fn split_unit(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(size)
 }
 
-/// One piece of a NAL unit; only the first tells what it is.
+/// A fragment of a NAL unit; only the first fragment shows how the unit begins.
 fn fragment(body: &[u8]) -> Option<Contents> {
     let [header, fragment @ ..] = body else { return None };
     if fragment.is_empty() {

@@ -17,7 +17,7 @@ pub(super) fn describe(payload: &[u8]) -> Option<Descriptor> {
     }))
 }
 
-/// What the optional part of the payload descriptor carries.
+/// The values of the optional part of the payload descriptor.
 #[derive(Default)]
 struct Fields {
     ids: Ids,

@@ -1,4 +1,4 @@
-//! Which layers of a producer a consumer gets.
+//! Chooses which of a producer's layers a consumer receives.
 
 use crate::codec::Descriptor;
 use crate::ortc::Layers;
@@ -10,20 +10,20 @@ pub(crate) struct LayerSelection {
     simulcast: bool,
     preferred_spatial: u8,
     preferred_temporal: u8,
-    /// Held to the lowest layers, whatever is preferred.
+    /// Limited to the lowest layers, whatever the preference.
     lowest: bool,
-    /// The encoding to be forwarded, once any is being sent.
+    /// The encoding to forward; `None` until one is being sent.
     target: Option<u8>,
     progress: Progress,
 }
 
-/// How far a selection is within the forwarded encoding.
+/// The layers forwarded and seen of the current encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Progress {
-    /// Upper bounds in force.
+    /// The highest layers that are forwarded.
     spatial: u8,
     temporal: u8,
-    /// The highest layers that came in.
+    /// The highest layers received since the source was started.
     seen_spatial: u8,
     seen_temporal: u8,
 }
@@ -49,7 +49,8 @@ impl LayerSelection {
         self.preferred_temporal = layers.temporal.unwrap_or(HIGHEST);
     }
 
-    /// Holds the selection to the lowest layers, or lets it go; takes hold as a change of preference does.
+    /// Limits the selection to the lowest layers, or lifts the limit. Takes effect like a change of
+    /// preference.
     pub(crate) fn hold_lowest(&mut self, lowest: bool) {
         self.lowest = lowest;
     }
@@ -58,8 +59,8 @@ impl LayerSelection {
         self.target
     }
 
-    /// Aims at the highest encoding being sent that is not above the preferred one, or at the lowest there is.
-    /// `active` has a bit per encoding. True when the aim changed.
+    /// Targets the highest active encoding that is not above the preferred one, else the lowest active one.
+    /// `active` has a bit per encoding. True when the target changed.
     pub(crate) fn retarget(&mut self, active: u8) -> bool {
         let wanted = if self.simulcast { self.wanted_spatial().min(7) } else { 0 };
         let eligible = active & (u8::MAX >> (7 - wanted));
@@ -71,7 +72,7 @@ impl LayerSelection {
         std::mem::replace(&mut self.target, target) != target
     }
 
-    /// True while a scalable stream's key picture is needed to get at a higher spatial layer.
+    /// True while a scalable stream needs a key picture to switch up to a higher spatial layer.
     pub(crate) fn awaits_key_picture(&self) -> bool {
         !self.simulcast && self.progress.spatial < self.wanted_spatial().min(self.progress.seen_spatial)
     }
@@ -95,12 +96,13 @@ impl LayerSelection {
         descriptor.spatial <= self.progress.spatial && descriptor.temporal <= self.progress.temporal
     }
 
-    /// True when the packet is the last of its picture for this consumer though not for the producer.
+    /// True if the packet ends the highest forwarded spatial layer: it is the last packet of the picture for
+    /// this consumer, though perhaps not for the producer.
     pub(crate) fn ends_picture(&self, descriptor: &Descriptor) -> bool {
         descriptor.ends_frame && descriptor.spatial == self.progress.spatial
     }
 
-    /// What is being forwarded, given the encoding.
+    /// The layers being forwarded, if `encoding` is the encoding being forwarded.
     pub(crate) fn current(&self, encoding: u8) -> Layers {
         let Progress { spatial, temporal, seen_spatial, seen_temporal } = self.progress;
         let spatial = if self.simulcast { encoding } else { spatial.min(seen_spatial) };
@@ -115,7 +117,7 @@ impl LayerSelection {
         if self.lowest { 0 } else { self.preferred_temporal }
     }
 
-    /// How far it is with the frame that the packet begins.
+    /// The progress after the frame that begins with this packet.
     fn step(&self, descriptor: &Descriptor) -> Progress {
         let mut next = self.progress;
         next.seen_spatial = next.seen_spatial.max(descriptor.spatial);
@@ -128,7 +130,7 @@ impl LayerSelection {
                 next.spatial = if key_picture { wanted } else { next.spatial.min(wanted) };
             }
         }
-        // The frame refers to nothing above the layer below its own, which must have been forwarded.
+        // A switching-up frame refers only to lower layers, so the layer just below must have been forwarded.
         let follows = descriptor.temporal == next.temporal.saturating_add(1);
         if follows && descriptor.switching_up && descriptor.temporal <= self.wanted_temporal() {
             next.temporal = descriptor.temporal;

@@ -1,22 +1,23 @@
-//! The numbers a consumer's packets go out with: one unbroken stream, whatever the sources do.
+//! The outgoing numbers of a consumer's packets: one continuous stream, whatever its sources do.
 
 use crate::arrival::{Arrival, EncodingLife, SenderClock};
 use crate::clock::{NtpTime, duration_ticks, ticks};
 use crate::consumer::segments::{Place, Segments, Shift};
 use std::time::Instant;
 
-/// Maps what comes in from changing sources to one sequence of packets, timestamps and picture ids.
+/// Maps packets from changing sources to one sequence of packets, timestamps and picture ids.
 #[derive(Debug)]
 pub(crate) struct Numbering {
     segments: Segments,
     clock_rate: u32,
     renumber_pictures: bool,
-    /// The source forwarded and the newest packet seen of it.
+    /// The source being forwarded, and the extended sequence number of its newest packet.
     newest: Option<(EncodingLife, u64)>,
-    /// What was forwarded before, the latest last, up to which number exclusive: late packets have their slots.
+    /// Sources forwarded before, the latest last, each with the exclusive end of its sequence numbers. Their
+    /// late packets keep their outgoing numbers.
     previous: Vec<(EncodingLife, u64)>,
     last: Option<Last>,
-    /// What media time is aligned by, so that one switch's rounding is not the next one's start.
+    /// Reference for aligning timestamps at each switch, so that rounding errors of switches do not add up.
     anchor: Option<Anchor>,
     dropped_picture: Option<u16>,
     initial: u16,
@@ -49,7 +50,8 @@ pub(crate) enum Slot {
 
 impl Numbering {
     /// `initial` is the first outgoing sequence number, below 2^15 so that both ends agree on the rollover counter
-    /// (RFC 3711 §3.3.1). Pictures are renumbered across drops where the codec's receivers want them gapless (VP8).
+    /// (RFC 3711 §3.3.1). With `renumber_pictures` (VP8, whose receivers need gapless picture ids) dropped
+    /// pictures leave no gap.
     pub(crate) fn new(clock_rate: u32, renumber_pictures: bool, initial: u16) -> Self {
         Self {
             segments: Segments::default(),
@@ -68,24 +70,25 @@ impl Numbering {
         &self.segments
     }
 
-    /// The extended number that the next packet in order gets.
+    /// The outgoing extended sequence number of the next packet in order.
     pub(crate) fn next_outgoing(&self) -> u64 {
         self.last.map_or(u64::from(self.initial), |last| last.outgoing + 1)
     }
 
-    /// The media time of the newest packet sent.
+    /// The outgoing RTP timestamp of the newest packet sent.
     pub(crate) fn last_timestamp(&self) -> Option<u32> {
         self.last.map(|last| last.timestamp)
     }
 
-    /// The extended number of the newest packet sent, from the 16 bits a receiver speaks of.
+    /// The newest outgoing extended sequence number that ends in these 16 bits, as receivers send them in
+    /// feedback.
     pub(crate) fn extend(&self, sequence_number: u16) -> Option<u64> {
         let newest = self.last?.outgoing;
         newest.checked_sub(u64::from((newest as u16).wrapping_sub(sequence_number)))
     }
 
-    /// Begins a source at `arrival`, which takes the next slot. `old` and `new` are the clocks of the source before
-    /// and of this one, where sender reports told them.
+    /// Begins a source at `arrival`, which takes the next slot. `old` and `new` are the clocks of the
+    /// previous source and of this one, where known from sender reports.
     pub(crate) fn start(&mut self, arrival: &Arrival, old: Option<SenderClock>, new: Option<SenderClock>) {
         let shift = match self.last {
             None => Shift::default(),
@@ -106,17 +109,17 @@ impl Numbering {
         }
         self.previous.extend(self.newest.map(|(source, _)| (source, end)));
         self.segments.begin(arrival.source, arrival.sequence, outgoing, shift, end);
-        // One before, so that the packet itself counts as newer.
+        // One less than the packet's number, so that the packet itself counts as newer.
         self.newest = Some((arrival.source, arrival.sequence.saturating_sub(1)));
         self.dropped_picture = None;
     }
 
-    /// True if the packet is newer than all before it of the forwarded source.
+    /// True if the packet is newer than all previous packets of the forwarded source.
     pub(crate) fn is_in_order(&self, arrival: &Arrival) -> bool {
         self.newest.is_some_and(|(source, newest)| source == arrival.source && arrival.sequence > newest)
     }
 
-    /// Gives a wanted packet its slot.
+    /// Assigns an outgoing number to a packet to be forwarded.
     pub(crate) fn take(&mut self, arrival: &Arrival) -> Slot {
         if !self.is_in_order(arrival) {
             return self.segments.map(arrival.source, arrival.sequence).map_or(Slot::None, Slot::Taken);
@@ -127,7 +130,8 @@ impl Numbering {
         Slot::Taken(place)
     }
 
-    /// Leaves out a packet. One that comes late may have a slot kept for it, which is then to be filled.
+    /// Drops a packet. For a late packet an outgoing number may be reserved; it is returned, to be filled
+    /// with padding.
     pub(crate) fn leave_out(&mut self, arrival: &Arrival, whole_picture: bool) -> Slot {
         if !self.is_in_order(arrival) {
             return self.take(arrival);
@@ -145,7 +149,8 @@ impl Numbering {
         Slot::None
     }
 
-    /// Packets of the sources before the last switches, still on their way, keep their slots.
+    /// Whether the packet is a late one of a source forwarded before, for which outgoing numbers are
+    /// reserved.
     pub(crate) fn is_previous(&self, arrival: &Arrival) -> bool {
         let is_late =
             |&(source, end): &(EncodingLife, u64)| source == arrival.source && arrival.sequence < end;
@@ -169,8 +174,9 @@ impl Numbering {
         });
     }
 
-    /// The outgoing media time of a source's first packet: exact where sender reports tell when it was captured (or
-    /// the source is the same), else by arrival times. A result that jumps is not believed.
+    /// The outgoing RTP timestamp of a source's first packet: exact where the capture time is known from
+    /// sender reports (or the source is the same), else estimated from arrival times. An exact value more
+    /// than [`MAX_SKEW_SECONDS`] from the estimate is ignored.
     fn align(
         &mut self,
         last: &Last,
@@ -195,7 +201,7 @@ impl Numbering {
         match exact.filter(|time| off(time) < self.clock_rate * MAX_SKEW_SECONDS) {
             Some(time) => {
                 self.anchor = anchor;
-                // The layer switched from may have sent the same moment already.
+                // The previous layer may have sent this capture time already; timestamps must increase.
                 if time.wrapping_sub(last.timestamp) as i32 > 0 {
                     time
                 } else {
@@ -216,10 +222,11 @@ impl Anchor {
     }
 }
 
-/// When all layers of a camera begin at once, a consumer climbs through them within one round trip.
+/// When all layers of a camera start at once, a consumer switches up through all of them within one round
+/// trip.
 const MAX_PREVIOUS: usize = 4;
-/// How far clocks told by sender reports may lead away from what arrival times suggest: more than any jitter
-/// buffer bridges is a broken report.
+/// How far timestamps derived from sender reports may differ from arrival times. A report that is further off
+/// than any jitter buffer could bridge is taken as broken.
 const MAX_SKEW_SECONDS: u32 = 2;
 
 #[cfg(test)]
@@ -239,7 +246,7 @@ mod tests {
         let first = arrival(LOW, 1_000, 50_000, 7, start);
         numbering.start(&first, None, None);
         assert_eq!(outgoing(numbering.take(&first)), Some(500));
-        // One second later by both clocks, the high layer starts at quite other numbers.
+        // One second later by both clocks, the high layer starts with very different numbers.
         let low = SenderClock { ntp: NtpTime(10 << 32), timestamp: 50_000, rate: 90_000 };
         let high = SenderClock { ntp: NtpTime(11 << 32), timestamp: 4_000_000_000, rate: 90_000 };
         let key = arrival(HIGH, 9_000, 4_000_000_000, 300, start + Duration::from_millis(1_040));

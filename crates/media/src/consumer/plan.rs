@@ -1,4 +1,4 @@
-//! How a consumer's packets are rewritten, decided once at negotiation.
+//! How a consumer's packets are rewritten: the part that is fixed at negotiation.
 
 use super::template::{Elements, HeaderTemplate};
 use crate::arrival::{Carried, Extent};
@@ -26,10 +26,10 @@ pub(crate) struct RtxPlan {
     pub(crate) ssrc: Ssrc,
 }
 
-/// The receiver's ids of the header extensions written; `None` is not written.
+/// The negotiated ids of the header extensions written; an extension with `None` is not written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OutgoingExtensions {
-    /// The form that every element fits, but for long dependency descriptors.
+    /// The shorter form that holds every element, except long dependency descriptors (see [`Plan::form`]).
     pub(crate) form: ExtensionForm,
     pub(crate) mid: Option<u8>,
     pub(crate) abs_send_time: Option<u8>,
@@ -73,8 +73,8 @@ impl Plan {
         })
     }
 
-    /// The header written for packets with these values and this long a dependency descriptor, unless they need
-    /// elements that few packets have.
+    /// The prepared header for packets with these values and this length of dependency descriptor; `None` if
+    /// the packet needs an extension element that is not in the template.
     pub(crate) fn template(&self, carried: &Carried, dependency: usize) -> Option<&HeaderTemplate> {
         let ids = &self.extensions;
         let is_usual = ids.audio_level.is_none_or(|_| carried.audio_level.is_some())
@@ -84,7 +84,7 @@ impl Plan {
         self.template.as_ref().filter(|_| is_usual)
     }
 
-    /// How long a packet will be, before padding and sealing.
+    /// Length of the outgoing packet in bytes, before padding and sealing.
     pub(crate) fn packet_len(&self, Extent { payload, dependency, carried }: &Extent) -> u16 {
         self.header_len(carried, usize::from(*dependency)) as u16 + payload
     }
@@ -106,7 +106,8 @@ impl Plan {
         self.form(dependency).header_len(values.into_iter().flatten())
     }
 
-    /// Key pictures' dependency descriptors bring the template structure, which no one-byte element holds.
+    /// The dependency descriptor of a key picture contains the template structure, too long for a one-byte
+    /// element.
     pub(crate) fn form(&self, dependency: usize) -> ExtensionForm {
         match self.extensions.dependency {
             Some(_) if dependency > MAX_ONE_BYTE_LEN => ExtensionForm::TwoByte,
@@ -148,5 +149,5 @@ impl OutgoingExtensions {
     }
 }
 
-/// RFC 8285 §4.2.
+/// Bytes (RFC 8285 §4.2).
 const MAX_ONE_BYTE_LEN: usize = 16;

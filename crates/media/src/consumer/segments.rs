@@ -1,10 +1,11 @@
-//! How a consumer renumbers what it forwards: sequence numbers without gaps, timestamps and picture ids that run on.
+//! How a consumer renumbers forwarded packets: sequence numbers without gaps, continuous timestamps and
+//! picture ids.
 
 use crate::arrival::EncodingLife;
 use crate::consumer::sent::Record;
 
-/// A stretch of one source whose packets are all renumbered alike. A dropped packet ends a segment and begins the
-/// next, one number lower, so that drops leave no gap while packets still on their way keep their slots.
+/// A stretch of one source whose packets are all renumbered alike. A dropped packet ends a segment; the next
+/// segment is numbered one lower. So drops leave no gap, and late packets keep their reserved numbers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Segment {
     pub(crate) source: EncodingLife,
@@ -17,19 +18,20 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    /// Where one of its packets goes; `number` is the segment's.
+    /// The outgoing place of one of the segment's packets; `number` is the segment's number.
     fn place(&self, number: usize, sequence: u64) -> Option<Place> {
         let outgoing = sequence.checked_add_signed(-self.offset)?;
         Some(Place { outgoing, segment: SegmentId::of(number), shift: self.shift })
     }
 
-    /// Whether a record's packet was renumbered by this segment, not by one that had its name before.
+    /// Whether a record's packet was renumbered by this segment, not by an earlier one with the same
+    /// [`SegmentId`].
     pub(crate) fn carries(&self, record: &Record) -> bool {
         (i64::from(record.incoming) - self.offset) as u32 == record.outgoing
     }
 }
 
-/// What is subtracted, modulo each field's width.
+/// The values subtracted from a packet's fields, modulo each field's width.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Shift {
     pub(crate) timestamp: u32,
@@ -40,15 +42,15 @@ pub(crate) struct Shift {
 /// The recent segments of one consumer.
 #[derive(Debug, Default)]
 pub(crate) struct Segments {
-    /// The open one, which nearly all packets belong to: the segment of number `ended`.
+    /// The open segment, to which nearly all packets belong. Its number is `ended`.
     current: Option<Segment>,
-    /// How many ended in the consumer's life.
+    /// How many segments have ended in the consumer's life.
     ended: usize,
-    /// The last of them, by number modulo [`CAPACITY`].
+    /// The last ended segments, by number modulo [`CAPACITY`].
     past: Vec<Segment>,
 }
 
-/// A packet's place in what goes out.
+/// A packet's place in the outgoing stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     /// Extended sequence number.
@@ -73,14 +75,15 @@ impl Segments {
         self.past.get(usize::from(id.0) % CAPACITY)
     }
 
-    /// Begins anew at incoming `start`, which goes out as `outgoing`. `end` closes the segment before: what its
-    /// source sends from there on is not ours.
+    /// Begins a source at incoming `start`, which is sent as `outgoing`. `end` is the exclusive end of the
+    /// previous segment: later packets of its source are not forwarded.
     pub(crate) fn begin(&mut self, source: EncodingLife, start: u64, outgoing: u64, shift: Shift, end: u64) {
         let next = Segment { source, shift, start, end: u64::MAX, offset: start as i64 - outgoing as i64 };
         self.replace(next, end);
     }
 
-    /// Leaves out incoming `sequence`, the newest seen, so that what follows closes up; `shift` holds from there on.
+    /// Drops incoming `sequence`, the newest seen, without leaving a gap; `shift` applies to the packets
+    /// after it.
     pub(crate) fn skip(&mut self, sequence: u64, shift: Shift) {
         let Some(current) = &mut self.current else { return };
         let next = Segment { start: sequence + 1, offset: current.offset + 1, shift, ..*current };
@@ -91,7 +94,7 @@ impl Segments {
         }
     }
 
-    /// Where incoming `sequence` goes, if a number is kept for it.
+    /// The outgoing place of incoming `sequence`, if a number is reserved for it.
     pub(crate) fn map(&self, source: EncodingLife, sequence: u64) -> Option<Place> {
         let (number, segment) = self.newest_first().find(|(_, segment)| {
             segment.source == source && (segment.start..segment.end).contains(&sequence)
@@ -99,7 +102,8 @@ impl Segments {
         segment.place(number, sequence)
     }
 
-    /// Where incoming `sequence` goes, newer than all before it of the source that was begun last.
+    /// The outgoing place of incoming `sequence`, which must be newer than all previous packets of the
+    /// current source.
     pub(crate) fn next(&self, sequence: u64) -> Option<Place> {
         self.current.as_ref()?.place(self.ended, sequence)
     }
@@ -119,7 +123,7 @@ impl Segments {
         current.chain(past)
     }
 
-    /// Ends the current segment at `end` and goes on with `next`.
+    /// Ends the current segment at `end` and makes `next` the current one.
     fn replace(&mut self, next: Segment, end: u64) {
         let Some(mut ended) = self.current.replace(next) else { return };
         ended.end = end.max(ended.start);
@@ -139,7 +143,8 @@ impl SegmentId {
     }
 }
 
-/// At 15 dropped pictures a second, some four seconds of late packets and retransmissions.
+/// Segments. At 15 dropped pictures a second this covers about four seconds of late packets and
+/// retransmissions.
 const CAPACITY: usize = 64;
 
 #[cfg(test)]

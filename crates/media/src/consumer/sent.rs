@@ -1,34 +1,34 @@
-//! What a consumer sent, by its own sequence numbers: enough to send it again.
+//! The packets a consumer sent, by outgoing sequence number, with what is needed to retransmit them.
 
 use crate::consumer::segments::SegmentId;
 use crate::history::RETENTION;
 use crate::prefetch::prefetch;
 use std::time::Instant;
 
-/// The last packets handed to the wire, [`Record`]s only; payloads stay in the producer's history. The ring grows until
-/// it holds what was sent within [`RETENTION`], as long as payloads are kept.
+/// The last packets handed to the wire, [`Record`]s only; payloads stay in the producer's history. The ring
+/// grows until it covers [`RETENTION`], the time that payloads are kept.
 #[derive(Debug)]
 pub(crate) struct SentPackets {
     ring: Box<[Option<Record>]>,
-    /// When the ring's first place was last taken since it grew.
+    /// When the ring last wrapped around to its first place; `None` after it grew.
     lap: Option<Instant>,
     limit: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Record {
-    /// Low 32 bits of the extended sequence number it went out with.
+    /// Low 32 bits of the outgoing extended sequence number.
     pub(crate) outgoing: u32,
-    /// Low 32 bits of the extended sequence number it came in with.
+    /// Low 32 bits of the incoming extended sequence number.
     pub(crate) incoming: u32,
-    /// When it was last sent, in 2^-18 s: abs-send-time with a wider range.
+    /// Time of the last sending in units of 2^-18 s, as in abs-send-time but with 32 bits.
     pub(crate) sent: u32,
-    /// What the transport-wide counter was then.
+    /// Transport-wide sequence number at the first sending.
     pub(crate) transport_sequence: u16,
     pub(crate) segment: SegmentId,
-    /// The marker is set though the producer's is not.
+    /// The marker is set for this consumer, even if the producer did not set it.
     pub(crate) ends_picture: bool,
-    /// Bytes of padding that it was sealed with.
+    /// Bytes of padding that the packet was sealed with.
     pub(crate) padding: u8,
     pub(crate) retransmissions: u8,
 }
@@ -47,7 +47,7 @@ impl SentPackets {
         self.ring[index] = Some(record);
     }
 
-    /// Begins to fetch the place of a packet.
+    /// Prefetches the place of a packet.
     pub(crate) fn prefetch(&self, outgoing: u32) {
         prefetch(&self.ring[self.index(outgoing)]);
     }
@@ -57,7 +57,7 @@ impl SentPackets {
         self.ring[index].as_mut().filter(|record| record.outgoing == outgoing)
     }
 
-    /// Grows the ring if it turned over too fast.
+    /// Grows the ring if it wrapped around in less than [`RETENTION`].
     fn begin_lap(&mut self, now: Instant) {
         let before = self.lap.replace(now);
         let is_too_fast = before.is_some_and(|lap| now.saturating_duration_since(lap) < RETENTION);
@@ -77,7 +77,7 @@ impl SentPackets {
     }
 }
 
-/// A quarter of a second of a camera, more than a second of audio.
+/// A quarter of a second of camera video, or more than a second of audio.
 const INITIAL_RECORDS: usize = 64;
 
 #[cfg(test)]

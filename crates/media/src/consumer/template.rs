@@ -1,4 +1,5 @@
-//! The header that nearly all packets of a consumer have, written once; per packet only its numbers are filled in.
+//! The header of nearly all packets of a consumer, prepared once; only the values that vary are filled in per
+//! packet.
 
 use crate::rtp::{ExtensionForm, FIXED_LEN, FixedHeader, HeaderWriter, TransportSequence};
 
@@ -6,18 +7,18 @@ use crate::rtp::{ExtensionForm, FIXED_LEN, FixedHeader, HeaderWriter, TransportS
 pub(crate) struct HeaderTemplate {
     bytes: [u8; MAX_LEN],
     len: u8,
-    /// Where the values that differ from packet to packet stand, if they are written at all.
+    /// Byte offsets of the values that differ from packet to packet; `None` if not written.
     transport_cc: Option<u8>,
     abs_send_time: Option<u8>,
     audio_level: Option<u8>,
 }
 
-/// What differs from packet to packet.
+/// The values that differ from packet to packet.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Values {
     pub(crate) fixed: FixedHeader,
     pub(crate) transport_sequence: u16,
-    /// In 2^-18 s.
+    /// Send time in units of 2^-18 s.
     pub(crate) sent: u32,
     /// RFC 6464 value.
     pub(crate) audio_level: u8,
@@ -33,7 +34,7 @@ pub(crate) struct Elements<'a> {
 }
 
 impl HeaderTemplate {
-    /// `None` if it would be longer than headers are.
+    /// `None` if the header would be longer than [`MAX_LEN`].
     pub(crate) fn new(fixed: FixedHeader, form: ExtensionForm, elements: Elements<'_>) -> Option<Self> {
         let mut bytes = [0; MAX_LEN];
         let mut writer = HeaderWriter::new(&mut bytes, fixed, form).ok()?;
@@ -54,9 +55,10 @@ impl HeaderTemplate {
         self.len.into()
     }
 
-    /// Writes the header to the start of `room`, which is longer than any; its length.
+    /// Writes the header to the start of `room` and returns its length; `None` if `room` is under [`MAX_LEN`]
+    /// bytes.
     pub(crate) fn write(&self, values: &Values, room: &mut [u8]) -> Option<usize> {
-        // A fixed length is copied faster; what follows the header is written next.
+        // Copying a fixed length is faster. Bytes behind the header are overwritten later.
         let header = room.first_chunk_mut::<MAX_LEN>()?;
         *header = self.bytes;
         values.fixed.fill(header.first_chunk_mut::<FIXED_LEN>()?);
@@ -74,7 +76,7 @@ impl HeaderTemplate {
     }
 }
 
-/// Fixed header, block header, a MID as browsers have them, and the other elements.
+/// Bytes: fixed header, extension block header, a MID of the length browsers use, and the other elements.
 const MAX_LEN: usize = 64;
 
 #[cfg(test)]

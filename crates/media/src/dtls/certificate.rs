@@ -122,7 +122,7 @@ fn parse_octet(text: &str) -> Option<u8> {
     two_digits.then(|| u8::from_str_radix(text, 16).ok()).flatten()
 }
 
-/// Nobody checks names in WebRTC, but a certificate must have one.
+/// WebRTC does not check certificate names, but a certificate must have one.
 const SUBJECT: &str = "WebRTC";
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 use rtc_shared::error::Error;
 use std::sync::Arc;
 
-/// What every handshake of a transport is set up from.
+/// Our certificate and the peer's fingerprints, from which a handshake is configured.
 #[derive(Debug)]
 pub(super) struct Identity {
     pub(super) certificate: Certificate,
@@ -28,7 +28,7 @@ impl Identity {
             .with_certificates(vec![self.certificate.library()])
             .with_srtp_protection_profiles(profiles.iter().map(|profile| profile.library()).collect())
             .with_client_auth(ClientAuthType::RequireAnyClientCert)
-            // No authority vouches for these certificates; the fingerprint below does.
+            // These certificates are self-signed: the fingerprint is checked below instead.
             .with_insecure_skip_verify(true)
             .with_verify_peer_certificate(Some(Arc::new(move |chain, _| {
                 let leaf = chain.first().ok_or(Error::ErrNoCertificates)?;
@@ -57,5 +57,5 @@ impl Profile {
     }
 }
 
-/// What the library puts into its ClientHello; no WebRTC server looks at it.
+/// The server name in the library's ClientHello; WebRTC peers ignore it.
 const SERVER_NAME: &str = "webrtc";

@@ -34,14 +34,15 @@ struct Handshake {
     endpoint: Endpoint,
     offer: Offer,
     flight: Flight,
-    /// From our ClientHello or the peer's first datagram on.
+    /// The time limit of the handshake, counted from our ClientHello or the peer's first datagram.
     deadline: Option<Instant>,
     received_bytes: usize,
 }
 
-/// How far the SRTP profile has been settled. rtc-dtls as a server takes the client's first choice among those it
-/// is given, and Chromium's is AES-CM: so it is given GCM alone, and if that fails the first flight meets a second
-/// endpoint that is given AES-CM.
+/// State of the SRTP profile negotiation. As a server, rtc-dtls selects the first profile in the client's
+/// list that it is configured with, and Chromium lists AES-CM first. To prefer GCM, the first endpoint is
+/// configured with GCM alone; if that fails, the client's first flight is fed to a second endpoint, which is
+/// configured with AES-CM.
 enum Offer {
     Gcm { identity: Identity, first_flight: Vec<Bytes> },
     Settled,
@@ -49,7 +50,8 @@ enum Offer {
 
 struct Connected {
     endpoint: Endpoint,
-    /// Plaintext datagrams still worth reading, in case our last flight was lost and the peer repeats its own.
+    /// How many more plaintext datagrams are read, in case our last flight was lost and the peer repeats its
+    /// own.
     plaintext_budget: u32,
 }
 
@@ -138,7 +140,7 @@ impl Dtls for RtcDtls {
         if let State::Handshaking(Handshake { endpoint, .. }) | State::Connected(Connected { endpoint, .. }) =
             &mut self.state
         {
-            // The only thing that can fail here is what is being given up anyway.
+            // An error does not matter: the endpoint is discarded.
             let _ = endpoint.close(now);
             self.transmits.extend(drain(endpoint));
         }
@@ -164,7 +166,7 @@ impl RtcDtls {
         Ok(())
     }
 
-    /// Feeds one datagram to the handshake and takes what comes of it.
+    /// Feeds one datagram to the handshake and handles the result.
     fn handshake(&mut self, now: Instant, datagram: &[u8]) -> Result<(), DtlsError> {
         let State::Handshaking(handshake) = &mut self.state else { return Err(DtlsError::Ended) };
         handshake.admit(now, datagram.len())?;
@@ -257,7 +259,7 @@ impl Handshake {
         })
     }
 
-    /// Bounds what a peer can make the library keep before it is authenticated.
+    /// Limits the time and the bytes that an unauthenticated peer can use.
     fn admit(&mut self, now: Instant, bytes: usize) -> Result<(), DtlsError> {
         self.deadline.get_or_insert(now + HANDSHAKE_LIFETIME);
         self.received_bytes += bytes;
@@ -276,7 +278,8 @@ impl Handshake {
         }
     }
 
-    /// Replaces the endpoint that insisted on GCM, its alert unsent, and shows the new one the first flight.
+    /// Replaces the GCM endpoint, whose alert is not sent, and feeds the client's first flight to the new
+    /// endpoint.
     fn read_again_with_aes_cm(&mut self, now: Instant) -> Result<Vec<EndpointEvent>, Error> {
         let Offer::Gcm { identity, first_flight } = std::mem::replace(&mut self.offer, Offer::Settled) else {
             return Err(Error::ErrServerNoMatchingSrtpProfile);
@@ -328,11 +331,11 @@ fn failure(error: &Error) -> DtlsFailure {
 
 /// RFC 5764 §4.2.
 const EXPORTER_LABEL: &str = "EXTRACTOR-dtls_srtp";
-/// The library keeps associations by address. There is one here, and its address may change, so it gets a name
-/// instead (the port must not be 0).
+/// The library keeps associations by address. This endpoint has one association, and its address may change,
+/// so a fixed address stands for the peer (the port must not be 0).
 const PEER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 1));
 const LOCAL: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
-/// A ClientHello with post-quantum key shares takes two.
+/// Datagrams. A ClientHello with post-quantum key shares takes two.
 const MAX_EARLY_DATAGRAMS: usize = 4;
 const MAX_FIRST_FLIGHT_DATAGRAMS: usize = 8;
 /// A handshake needs some 6 kB from each side; the rest is for repeats.

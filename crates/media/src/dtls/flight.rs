@@ -1,11 +1,12 @@
 use bytes::Bytes;
 use std::time::{Duration, Instant};
 
-/// Our last handshake flight, sent again until the peer's answer brings the next one.
+/// Our last handshake flight, repeated until the peer's answer leads to our next flight.
 ///
 /// The library has a timer of its own, but gives up after eight even intervals and drops the timer at any
-/// unexpected handshake record (a duplicate ClientHello, say), after which a lost flight would stay lost. Repeating
-/// the datagrams as they are is enough: a peer drops the records it has by their numbers, and takes the others.
+/// unexpected handshake record (a duplicate ClientHello, say), after which a lost flight would stay lost.
+/// Repeating identical datagrams is enough: by record number, a peer drops the records it has and handles the
+/// others.
 #[derive(Debug, Default)]
 pub(super) struct Flight {
     datagrams: Vec<Bytes>,
@@ -34,7 +35,7 @@ impl Flight {
     }
 }
 
-/// RFC 6347 §4.2.4.1 suggests 1 s; a call wants its first loss repaired sooner. Doubled at each repeat.
+/// RFC 6347 §4.2.4.1 suggests 1 s; a call needs its first loss repaired sooner. Doubled at each repeat.
 pub(super) const INTERVAL: Duration = Duration::from_millis(150);
 /// Repeats are never further apart than 2.4 s.
 const MAX_DOUBLINGS: u32 = 4;

@@ -1,7 +1,7 @@
-//! A look at the record layer before the library sees a datagram: what it would answer with a fatal alert, or keep
-//! without bound, stops here.
+//! Inspects the record layer before the library reads a datagram, and stops what the library would answer
+//! with a fatal alert or buffer without limit.
 
-/// What a datagram of well-framed DTLS 1.2 records carries.
+/// What a datagram of well-framed DTLS 1.2 records contains.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Records {
     /// Some record is not encrypted (epoch 0).

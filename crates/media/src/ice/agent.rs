@@ -5,23 +5,24 @@ use std::time::{Duration, Instant};
 
 /// One transport's ICE-lite agent, always controlled.
 ///
-/// The first valid tuple is selected at once, so that media can start; from then on the client decides by
-/// USE-CANDIDATE (the last one wins) or by numbered renominations (the highest wins). A tuple stays valid for 30 s
-/// after its last valid check.
+/// The first valid tuple is selected at once, so that media can start; from then on the client selects by
+/// USE-CANDIDATE (the last nomination wins) or by NOMINATION (the highest number wins). A tuple stays valid
+/// for 30 s after its last valid check.
 #[derive(Debug)]
 pub(crate) struct IceLite {
     current: Credentials,
-    /// What the client may go on using until its first valid check with the current ones.
+    /// The credentials before an ICE restart, valid until the client's first valid check with the current
+    /// ones.
     previous: Option<Credentials>,
     tuples: Vec<ValidTuple>,
     selection: Selection,
     highest_nomination: Option<u32>,
 }
 
-/// What became of a datagram that was not dropped.
+/// The result of handling a datagram that was not dropped.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Handled {
-    /// To be sent back on the tuple that the datagram came on.
+    /// The reply to send on the tuple of the datagram.
     pub reply: Option<Bytes>,
     pub outcome: Outcome,
     pub changes: Changes,
@@ -31,18 +32,18 @@ pub(crate) struct Handled {
 pub(crate) enum Outcome {
     /// An authenticated check: the tuple is valid.
     ValidCheck,
-    /// A keepalive; it proves nothing and wants no reply.
+    /// A keepalive: it validates nothing and gets no reply.
     Indication,
     /// Answered with an error response.
     Rejected(Rejection),
 }
 
-/// What a datagram or the passing of time changed.
+/// The changes made by a datagram or a timeout.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
-    /// [`IceLite::state`] is another one.
+    /// [`IceLite::state`] changed.
     pub state: bool,
-    /// [`IceLite::selected`] is another one.
+    /// [`IceLite::selected`] changed.
     pub selected: bool,
     /// Tuples that stopped being valid.
     pub forgotten: Vec<Tuple>,
@@ -60,7 +61,7 @@ impl IceLite {
     }
 
     /// Handles a STUN datagram. Answers valid checks and authenticated but unacceptable ones; a request that lacks
-    /// USERNAME or MESSAGE-INTEGRITY gets a plain 400; everything else is an error to count.
+    /// USERNAME or MESSAGE-INTEGRITY gets a plain 400; anything else returns an error, to be counted.
     pub(crate) fn handle_datagram(
         &mut self,
         now: Instant,
@@ -110,13 +111,13 @@ impl IceLite {
         })
     }
 
-    /// When [`Self::handle_timeout`] has something to do.
+    /// When to call [`Self::handle_timeout`].
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.tuples.iter().map(ValidTuple::expires_at).min()
     }
 
-    /// Begins an ICE restart (RFC 8445 §9). The credentials that the client is using stay good, and media goes on
-    /// over the selected tuple, until its first valid check with the new ones.
+    /// Begins an ICE restart (RFC 8445 §9). Until the client's first valid check with the new credentials,
+    /// the old ones stay valid and media continues over the selected tuple.
     pub(crate) fn restart(&mut self, credentials: Credentials) {
         let replaced = std::mem::replace(&mut self.current, credentials);
         self.previous.get_or_insert(replaced);
@@ -127,7 +128,7 @@ impl IceLite {
         self.accepted(username_fragment).is_some()
     }
 
-    /// Where to send; `None` while there is no consent to send anywhere.
+    /// The tuple to send on; `None` while there is no consent to send (RFC 7675).
     pub(crate) fn selected(&self) -> Option<&Tuple> {
         match &self.selection {
             Selection::Provisional(tuple) | Selection::Nominated(tuple) => Some(tuple),
@@ -135,7 +136,7 @@ impl IceLite {
         }
     }
 
-    /// Whether a check on this tuple has been valid within the last 30 s, so that its datagrams are the client's.
+    /// Whether this tuple had a valid check within the last 30 s, so that its datagrams are from the client.
     pub(crate) fn is_valid_tuple(&self, tuple: Tuple) -> bool {
         let tuple = tuple.canonical();
         self.tuples.iter().any(|valid| valid.tuple == tuple)
@@ -165,7 +166,8 @@ impl IceLite {
         forgotten
     }
 
-    /// Marks `tuple` as just checked; makes room by forgetting the one unused for longest.
+    /// Records a valid check of `tuple` at `now`. If there are too many tuples, forgets the least recently
+    /// checked one.
     fn validate(&mut self, now: Instant, tuple: Tuple) -> Vec<Tuple> {
         if let Some(valid) = self.tuples.iter_mut().find(|valid| valid.tuple == tuple) {
             valid.last_check = now;
@@ -183,7 +185,8 @@ impl IceLite {
         forgotten
     }
 
-    /// A numbered nomination counts if it is higher than any before, an unnumbered one if none was numbered.
+    /// Whether a check nominates its tuple: a NOMINATION number must be higher than any before, and
+    /// USE-CANDIDATE counts only if no check had a NOMINATION.
     fn nominates(&mut self, check: &Check) -> bool {
         match check.nomination {
             Some(value) if self.highest_nomination.is_none_or(|highest| value > highest) => {
@@ -226,10 +229,10 @@ impl ValidTuple {
 enum Selection {
     /// No check has been valid yet.
     Never,
-    /// In use because it is valid, not because the client chose it.
+    /// In use because the tuple is valid, though the client has not nominated it.
     Provisional(Tuple),
     Nominated(Tuple),
-    /// Every tuple has fallen silent.
+    /// No tuple has a valid check within its lifetime.
     Lost,
 }
 
@@ -240,7 +243,7 @@ fn rejected(request: &Request, rejection: Rejection, password: Option<&str>) -> 
 
 /// How long a valid check gives consent to send (RFC 7675 §5.1).
 const CONSENT_LIFETIME: Duration = Duration::from_secs(30);
-/// More than the interfaces of a real client times two IP versions; bounds what a hostile one can make us keep.
+/// More than a real client's interfaces times two IP versions; limits the memory a hostile client can use.
 const MAX_TUPLES: usize = 8;
 
 #[cfg(test)]

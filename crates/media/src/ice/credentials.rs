@@ -12,7 +12,7 @@ impl Credentials {
     pub(crate) const RANDOM_BYTES: usize = USERNAME_FRAGMENT_CHARS + PASSWORD_CHARS;
 
     /// Spells `random` as credentials in lower-case letters and digits. `prefix` (ICE characters only) begins the
-    /// username fragment, so that a packet can be steered before anybody knows the transport.
+    /// username fragment, so that a packet can be routed to a worker before its transport is known.
     pub(crate) fn from_random(prefix: &str, random: &[u8; Self::RANDOM_BYTES]) -> Self {
         let (fragment, password) = random.split_at(USERNAME_FRAGMENT_CHARS);
         let mut username_fragment = String::from(prefix);

@@ -31,7 +31,8 @@ pub(crate) enum IceError {
     UnsupportedMethod,
     #[error("the username does not begin with one of our username fragments")]
     UnknownUsername,
-    /// Dropped rather than answered with 401: a spoofed source gets nothing to reflect, a client retries either way.
+    /// Dropped rather than answered with 401: a spoofed source address causes no reflected packet, and a
+    /// client retries in either case.
     #[error("the message integrity does not match the password")]
     BadIntegrity,
     #[error("the reply could not be built")]
@@ -50,7 +51,7 @@ pub(crate) enum Rejection {
 }
 
 /// The part of USERNAME before the colon: the username fragment of the agent a check is meant for.
-/// Reads only the bytes given, allocates nothing, and answers `None` to everything that is not such a check.
+/// Allocates nothing. `None` for anything that is not such a check.
 pub(crate) fn local_username_fragment(datagram: &[u8]) -> Option<&str> {
     let (header, mut attributes) = datagram.split_at_checked(MESSAGE_HEADER_SIZE)?;
     if header[0] > 3 || header[4..8] != MAGIC_COOKIE.to_be_bytes() {
@@ -71,7 +72,7 @@ fn fragment_before_colon(username: &[u8]) -> Option<&str> {
     std::str::from_utf8(&username[..colon]).ok()
 }
 
-/// A Binding message that a lite agent has something to do with.
+/// A Binding message that a lite agent handles.
 pub(super) enum Incoming {
     /// A keepalive that wants no reply (RFC 8445 §11).
     Indication,
@@ -81,11 +82,11 @@ pub(super) enum Incoming {
 /// A Binding request that has not been authenticated.
 pub(super) struct Request {
     message: Message,
-    /// How many of the message's attributes integrity covers; the rest are ignored (RFC 8489 §14.5).
+    /// How many of the message's attributes MESSAGE-INTEGRITY covers; the rest are ignored (RFC 8489 §14.5).
     covered: usize,
 }
 
-/// What an authenticated check asks for.
+/// The contents of an authenticated check.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Check {
     pub(super) use_candidate: bool,
@@ -129,7 +130,7 @@ impl Request {
             .map_err(|_| IceError::BadIntegrity)
     }
 
-    /// What the request asks for. Only meaningful after [`Self::authenticate`].
+    /// The contents of the request. Only meaningful after [`Self::authenticate`].
     pub(super) fn check(&self) -> Result<Check, Rejection> {
         let unknown: Vec<u16> = self
             .covered()

@@ -1,4 +1,4 @@
-//! Codecs: their names, and when two descriptions mean the same codec.
+//! Codec names, and the rules by which two descriptions match.
 
 use super::{CodecFmtp, RtpCodecCapability, RtpCodecParameters};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ pub enum Codec {
     Vp9,
     H264,
     Av1,
-    /// Retransmissions of another codec's packets (RFC 4588), which `apt` names.
+    /// Retransmissions (RFC 4588) of the codec whose payload type `apt` names.
     Rtx,
 }
 
@@ -70,7 +70,7 @@ impl PartialEq for MimeType {
 
 impl Eq for MimeType {}
 
-/// The part of a codec's description that tells which codec it is.
+/// The fields of a codec's description that identify the codec.
 #[derive(Debug, Clone, Copy)]
 pub struct CodecRef<'a> {
     mime_type: &'a MimeType,
@@ -80,7 +80,7 @@ pub struct CodecRef<'a> {
 }
 
 impl CodecRef<'_> {
-    /// Audio has one channel unless it says otherwise; for video the field means nothing.
+    /// The number of audio channels, 1 if not given. Meaningless for video.
     fn channels(&self) -> u8 {
         match self.mime_type.kind() {
             Some(MediaKind::Audio) => self.channels.unwrap_or(1),
@@ -111,7 +111,7 @@ impl<'a> From<&'a RtpCodecParameters> for CodecRef<'a> {
     }
 }
 
-/// Whether a stream described by one can be decoded by what the other describes.
+/// Whether a stream of codec `a` can be decoded by codec `b`. The relation is symmetric.
 pub fn match_codecs<'a>(a: impl Into<CodecRef<'a>>, b: impl Into<CodecRef<'a>>) -> bool {
     let (a, b) = (a.into(), b.into());
     a.mime_type == b.mime_type
@@ -132,7 +132,8 @@ fn same_number(a: &CodecFmtp, b: &CodecFmtp, key: &str) -> bool {
     a.number(key).unwrap_or(0) == b.number(key).unwrap_or(0)
 }
 
-/// The profile decides, the level does not (RFC 6184 §8.2.2); without one it is Constrained Baseline 3.1.
+/// Compares profiles, not levels (RFC 6184 §8.2.2). Without `profile-level-id`, Constrained Baseline 3.1 is
+/// assumed.
 fn same_h264_profile(a: &CodecFmtp, b: &CodecFmtp) -> bool {
     let (a, b) = (a.text("profile-level-id"), b.text("profile-level-id"));
     h264_profile_level_id::is_same_profile(a.as_deref(), b.as_deref()).is_some()

@@ -1,4 +1,4 @@
-//! From what a producer offers to what one receiver is told.
+//! Derives one consumer's parameters from its producer's.
 
 use super::producer::first_scalability_mode;
 use super::{
@@ -7,12 +7,12 @@ use super::{
     ScalabilityMode, match_codecs,
 };
 
-/// How a consumer is told apart on its transport. None of it is used a second time in the transport's life.
+/// The values that identify a consumer on its transport. No value is reused in the transport's life.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsumerIdentity {
     pub ssrc: u32,
     pub rtx_ssrc: u32,
-    /// At most 8 ASCII characters, which is what packets keep room for.
+    /// At most 8 ASCII characters, for which packets reserve room.
     pub mid: String,
 }
 
@@ -21,8 +21,8 @@ pub fn can_consume(consumable: &RtpParameters, receiver: &RtpCapabilities) -> bo
     media_codec(consumable, receiver).is_some()
 }
 
-/// What the receiver is told: the codecs it can decode under the router's payload types, the extensions it knows under
-/// the router's ids, and one stream, whatever the number of the producer's.
+/// The consumer's parameters: the codecs the receiver can decode, with the router's payload types; the header
+/// extensions it supports, with the router's ids; and one stream, however many the producer has.
 ///
 /// Audio is not retransmitted, so its NACK feedback is left out.
 ///
@@ -59,7 +59,7 @@ pub fn consumer_parameters(
     })
 }
 
-/// The first of the producer's codecs that the receiver decodes, with the receiver's description of it.
+/// The producer's first codec that the receiver can decode, with the receiver's description of this codec.
 fn media_codec<'a>(
     consumable: &'a RtpParameters,
     receiver: &'a RtpCapabilities,
@@ -114,7 +114,8 @@ fn receivable_rtx(
     Some(RtpCodecParameters { rtcp_feedback: theirs.rtcp_feedback.clone(), ..ours.clone() })
 }
 
-/// Those the receiver lists under the same id. Their kind does not count: browsers list a shared one only once.
+/// The extensions that the receiver lists with the same id. Kinds are not compared: browsers list an
+/// extension that audio and video share only once.
 fn receivable_extensions(
     consumable: &RtpParameters,
     receiver: &RtpCapabilities,
@@ -131,7 +132,7 @@ fn receivable_extensions(
     consumable.header_extensions.iter().filter(known).cloned().collect()
 }
 
-/// The receiver reports bandwidth in one way only: transport-wide if it can, else by REMB, else not at all.
+/// Keeps one kind of bandwidth feedback: transport-wide if the receiver supports it, else REMB, else none.
 fn keep_one_bandwidth_feedback(
     codecs: &mut [RtpCodecParameters],
     extensions: &[RtpHeaderExtensionParameters],

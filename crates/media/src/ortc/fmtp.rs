@@ -26,7 +26,7 @@ impl CodecFmtp {
         }
     }
 
-    /// The value as text. SDP parsers turn digits into numbers, even where they stand for a name.
+    /// The value as text. SDP parsers turn all digits into numbers, even if the value is a name.
     pub fn text(&self, key: &str) -> Option<Cow<'_, str>> {
         match self.0.get(key)? {
             FmtpValue::Number(number) => Some(Cow::Owned(number.to_string())),

@@ -1,4 +1,5 @@
-//! Descriptions recorded from Chromium and Firefox, and what mediasoup makes of them: the oracle of this layer.
+//! Descriptions recorded from Chromium and Firefox, and what mediasoup derives from them: the expected
+//! results of this layer.
 
 use super::*;
 use serde::Deserialize;
@@ -138,7 +139,7 @@ impl Vector {
 }
 
 impl Consumer {
-    /// The recorded SSRCs were random: they are given, not derived.
+    /// The recorded SSRCs were random, so they are inputs and not derived.
     fn identity(&self) -> ConsumerIdentity {
         let ssrc = self.rtp_parameters.as_ref().map_or(1, |told| ssrc(&told["encodings"][0]["ssrc"]));
         ConsumerIdentity { ssrc, rtx_ssrc: ssrc + 1, mid: "0".into() }

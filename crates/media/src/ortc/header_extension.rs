@@ -1,6 +1,6 @@
 //! The RTP header extensions (RFC 8285) that Switchyard understands.
 
-/// A header extension known by its URI. Which id stands for it is negotiated per transport.
+/// A header extension, identified by its URI. Its id is negotiated per transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HeaderExtensionUri {
     /// Names the SDP media section a packet belongs to (RFC 8843 §15).
@@ -17,7 +17,7 @@ pub enum HeaderExtensionUri {
     AudioLevel,
     /// Layer structure and dependencies of a video frame (AV1 RTP specification, appendix A).
     DependencyDescriptor,
-    /// How a receiver must turn the picture (3GPP TS 26.114 §7.4.5).
+    /// How a receiver must rotate the picture (3GPP TS 26.114 §7.4.5).
     VideoOrientation,
     /// When the frame was captured, by the capturer's clock.
     AbsCaptureTime,

@@ -1,4 +1,4 @@
-//! Whatever a client sends is parsed, refused or used, and never panics.
+//! Any input from a client is accepted or refused, and never causes a panic.
 
 use super::*;
 use proptest::prelude::*;
@@ -54,7 +54,7 @@ fn seeded() -> ProptestConfig {
     }
 }
 
-/// The whole way from two JSON documents to what a consumer is told.
+/// The whole negotiation, from two JSON documents to a consumer's parameters.
 fn negotiate(described: &Value, capabilities: &Value) {
     let router = router_rtp_capabilities();
     let Ok(parameters) = serde_json::from_value::<RtpParameters>(described.clone()) else {
@@ -62,7 +62,7 @@ fn negotiate(described: &Value, capabilities: &Value) {
     };
     let receiver = serde_json::from_value::<RtpCapabilities>(capabilities.clone()).unwrap_or_default();
     for kind in [MediaKind::Audio, MediaKind::Video] {
-        // The highest start checks that SSRCs cannot run over.
+        // The highest first SSRC: shows that mapped SSRCs cannot overflow.
         let Ok(mapping) = producer_mapping(kind, &parameters, router, u32::MAX) else {
             continue;
         };

@@ -1,4 +1,5 @@
-//! How JSON written by JavaScript is read: `null` is the same as a missing field, and a number is a number.
+//! Deserializers for JSON written by JavaScript: `null` means a missing field, and integers may have
+//! fractions.
 
 use serde::{Deserialize, Deserializer};
 
@@ -15,7 +16,7 @@ pub(super) fn null_as_true<'de, D: Deserializer<'de>>(deserializer: D) -> Result
     Ok(Option::deserialize(deserializer)?.unwrap_or(true))
 }
 
-/// A quantity that JavaScript may have computed to a fraction; negative ones become zero.
+/// A quantity that JavaScript may have computed as a fraction: rounded; negative values become zero.
 pub(super) fn rounded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     let number = Option::<f64>::deserialize(deserializer)?;
     Ok(number.map(|number| number.round() as u64))

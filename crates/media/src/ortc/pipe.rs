@@ -1,4 +1,4 @@
-//! What one router tells another about a producer that it relays.
+//! The parameters of a producer that one router relays to another.
 
 use super::producer::ssrcs_from;
 use super::{
@@ -6,8 +6,9 @@ use super::{
     RtpHeaderExtensionParameters, RtpParameters,
 };
 
-/// All streams of the producer, without what belongs to one hop: mid, bandwidth estimation and retransmission. The
-/// dependency descriptor goes along, because the other router chooses layers by it. SSRCs count up from `first_ssrc`.
+/// All streams of the producer, without MID, bandwidth estimation and retransmission, which are negotiated
+/// per hop. The dependency descriptor is kept, because the other router selects layers by it. SSRCs count up
+/// from `first_ssrc`.
 pub fn pipe_consumer_parameters(
     consumable: &RtpParameters,
     router: &RtpCapabilities,

@@ -1,4 +1,4 @@
-//! From what a client sends to what others may consume.
+//! Derives consumable parameters from a producer's parameters.
 
 use super::{
     Codec, HeaderExtensionUri, MediaKind, OrtcError, RtcpParameters, RtpCapabilities, RtpCodecCapability,
@@ -20,7 +20,7 @@ pub enum ProducerKind {
 }
 
 impl ProducerKind {
-    /// What the parameters promise.
+    /// The kind that the parameters announce.
     pub fn of(rtp_parameters: &RtpParameters) -> Self {
         if rtp_parameters.encodings.len() > 1 {
             return Self::Simulcast;
@@ -33,7 +33,7 @@ impl ProducerKind {
     }
 }
 
-/// How a producer's payload types and streams are called inside the router.
+/// Maps a producer's payload types and SSRCs to the router's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RtpMapping {
     pub codecs: Vec<CodecMapping>,
@@ -102,8 +102,8 @@ pub fn producer_mapping(
     Ok(RtpMapping { codecs, encodings })
 }
 
-/// What consumers of this producer are derived from: the router's payload types and extension ids, the producer's own
-/// codec parameters (so that `sprop-stereo` and the like survive) and mapped SSRCs.
+/// The parameters from which consumers of this producer are derived: the router's payload types and extension
+/// ids, the producer's own codec parameters (so that `sprop-stereo` and the like survive) and mapped SSRCs.
 pub fn consumable_parameters(
     kind: MediaKind,
     rtp_parameters: &RtpParameters,
@@ -200,14 +200,14 @@ fn codec_parameters(capability: &RtpCodecCapability) -> RtpCodecParameters {
     }
 }
 
-/// Everything the router sends for this kind. A capture time can only be passed on if the producer stamps it.
+/// All extensions the router sends for this kind; abs-capture-time only if the producer sends it.
 fn consumable_extensions(
     kind: MediaKind,
     rtp_parameters: &RtpParameters,
     router: &RtpCapabilities,
 ) -> Vec<RtpHeaderExtensionParameters> {
-    // Receivers put an AV1 picture of several layers together by its descriptors; other codecs' layers they know
-    // from the payload.
+    // Receivers assemble an AV1 picture of several layers by its dependency descriptors; for other codecs the
+    // payload describes the layers.
     let describes = rtp_parameters.has_extension(HeaderExtensionUri::DependencyDescriptor)
         && rtp_parameters.codecs.iter().any(|codec| codec.mime_type.codec() == Some(Codec::Av1));
     let stamps_capture_time = rtp_parameters.has_extension(HeaderExtensionUri::AbsCaptureTime);

@@ -1,4 +1,4 @@
-//! What every router of this server can do.
+//! The RTP capabilities of every router of this server.
 
 use super::{
     CodecFmtp, ExtensionDirection, HeaderExtensionUri, MediaKind, MimeType, RtcpFeedback, RtpCapabilities,
@@ -6,8 +6,8 @@ use super::{
 };
 use std::sync::LazyLock;
 
-/// The same for every call, so that a client may load its device before it joins one. Codecs stand in order of
-/// preference: a client that does not choose sends the first of a kind.
+/// The same for every call, so that a client may load its device before it joins a call. Codecs are listed in
+/// order of preference: a client that does not choose sends the first codec of a kind.
 pub fn router_rtp_capabilities() -> &'static RtpCapabilities {
     &ROUTER_RTP_CAPABILITIES
 }
@@ -87,7 +87,8 @@ fn header_extensions() -> Vec<RtpHeaderExtension> {
 }
 
 /// Payload types stay below 127, which clients keep for probing their receive transports. Ids stay below 15, so that
-/// the one-byte form of RFC 8285 holds them. `recvonly` is what the server reads and does not pass on.
+/// the one-byte form of RFC 8285 holds them. The server reads `recvonly` extensions and does not forward
+/// them.
 const HEADER_EXTENSIONS: &[(u8, HeaderExtensionUri, MediaKind, ExtensionDirection)] = {
     use ExtensionDirection::{Recvonly, Sendrecv};
     use HeaderExtensionUri as Uri;

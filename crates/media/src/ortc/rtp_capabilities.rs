@@ -36,7 +36,7 @@ pub struct RtpCodecCapability {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RtpHeaderExtension {
-    /// Browsers list an extension that audio and video share under video alone: not a reason to refuse it to audio.
+    /// Not used for matching: browsers list an extension that audio and video share only as video.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<MediaKind>,
     pub uri: String,
@@ -48,7 +48,7 @@ pub struct RtpHeaderExtension {
     pub direction: ExtensionDirection,
 }
 
-/// Which way an extension may go, seen by the endpoint that lists it.
+/// In which direction an extension may be sent, from the view of the endpoint that lists it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ExtensionDirection {

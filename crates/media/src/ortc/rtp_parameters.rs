@@ -1,4 +1,4 @@
-//! How one track is sent: what a producer announces and what a consumer is told.
+//! How one track is sent: the parameters of a producer or a consumer.
 
 use super::lenient::{null_as_default, null_as_true, rounded, yes};
 use super::{CodecFmtp, HeaderExtensionUri, MimeType, RtpHeaderExtension};
@@ -13,7 +13,7 @@ pub struct RtpParameters {
     pub codecs: Vec<RtpCodecParameters>,
     #[serde(default, deserialize_with = "null_as_default")]
     pub header_extensions: Vec<RtpHeaderExtensionParameters>,
-    /// Never empty: a client that lists none sends one stream about which it says nothing.
+    /// Never empty: a missing list is read as one encoding without properties.
     #[serde(default = "one_encoding", deserialize_with = "at_least_one_encoding")]
     pub encodings: Vec<RtpEncodingParameters>,
     #[serde(default, deserialize_with = "null_as_default")]
@@ -24,7 +24,7 @@ pub struct RtpParameters {
 }
 
 impl RtpParameters {
-    /// The id that packets carry for this extension, if it was negotiated.
+    /// The negotiated id of this extension, if any.
     pub fn extension_id(&self, extension: HeaderExtensionUri) -> Option<u8> {
         self.header_extensions.iter().find(|listed| listed.uri == extension.uri()).map(|listed| listed.id)
     }
@@ -127,7 +127,7 @@ pub struct RtxParameters {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RtcpParameters {
-    /// Chromium leaves it empty for simulcast.
+    /// The CNAME of the sender (RFC 3550 §6.5.1). Chromium leaves it empty for simulcast.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cname: Option<String>,
     /// RFC 5506.

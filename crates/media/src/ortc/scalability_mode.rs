@@ -1,18 +1,18 @@
-//! Layers, and the names of scalability modes (WebRTC-SVC §6).
+//! Layers, and scalability mode names (WebRTC-SVC §6).
 
 use serde::{Deserialize, Serialize};
 
-/// A quality step of a producer; zero is the lowest.
+/// A quality level of a producer; layer 0 is the lowest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layers {
     #[serde(rename = "spatialLayer")]
     pub spatial: u8,
-    /// `None` asks for the highest there is.
+    /// `None`: the highest available layer.
     #[serde(rename = "temporalLayer", default, skip_serializing_if = "Option::is_none")]
     pub temporal: Option<u8>,
 }
 
-/// How many layers one encoding is said to have. A promise: what is really sent shows in the packets.
+/// The number of layers that one encoding announces. The packets may contain fewer or more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScalabilityMode {
     /// 1–99.
@@ -25,7 +25,7 @@ pub struct ScalabilityMode {
 
 impl ScalabilityMode {
     /// Reads the start of a mode's name, such as `L3T3_KEY`; suffixes such as `h` or `_SHIFT` change no layer count.
-    /// A name that is not understood stands for a single layer.
+    /// An unknown name is read as one spatial and one temporal layer.
     pub fn parse(name: &str) -> Self {
         Self::try_parse(name).unwrap_or(Self::SINGLE_LAYER)
     }

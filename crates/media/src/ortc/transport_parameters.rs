@@ -90,25 +90,25 @@ pub enum IceTcpType {
 pub struct DtlsParameters {
     #[serde(default, deserialize_with = "null_as_default")]
     pub role: DtlsRole,
-    /// A peer may list several; a certificate need match only one.
+    /// A peer may list several; its certificate must match at least one (RFC 8122 §5).
     pub fingerprints: Vec<DtlsFingerprint>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DtlsRole {
-    /// Whatever the other side leaves.
+    /// The role is decided by the other side's role.
     #[default]
     Auto,
     Client,
     Server,
 }
 
-/// A certificate's digest (RFC 8122 §5). The algorithm is open: one that is not known is passed over.
+/// A certificate's digest (RFC 8122 §5). The algorithm may be any text: unknown algorithms are skipped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DtlsFingerprint {
     pub algorithm: String,
-    /// Hexadecimal bytes with colons between them.
+    /// Hexadecimal bytes separated by colons.
     pub value: String,
 }
 
@@ -127,7 +127,7 @@ impl DtlsFingerprint {
     }
 }
 
-/// Digests that are strong enough to identify a peer.
+/// The accepted digest algorithms: those strong enough to identify a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FingerprintAlgorithm {
     Sha256,
@@ -163,13 +163,13 @@ impl FingerprintAlgorithm {
 #[serde(rename_all = "camelCase")]
 pub struct SctpParameters {
     pub port: u16,
-    /// Outgoing streams the server opens with (RFC 9260 §3.3.2).
+    /// OS: the number of outgoing streams that the server requests (RFC 9260 §3.3.2).
     #[serde(rename = "OS")]
     pub outgoing_streams: u16,
-    /// Incoming streams the server accepts.
+    /// MIS: the largest number of incoming streams that the server accepts.
     #[serde(rename = "MIS")]
     pub max_incoming_streams: u16,
-    /// In bytes. What older clients read in place of the two below.
+    /// In bytes. Older clients read this field instead of the two below.
     pub max_message_size: u32,
     /// In bytes, seen from the server.
     pub max_send_message_size: u32,
@@ -178,7 +178,7 @@ pub struct SctpParameters {
 }
 
 impl Default for SctpParameters {
-    /// What every transport of this server offers.
+    /// The parameters of every transport of this server.
     fn default() -> Self {
         Self {
             port: SCTP_PORT,
@@ -205,7 +205,7 @@ pub struct SctpStreamParameters {
 }
 
 impl SctpStreamParameters {
-    /// Ordered unless it says otherwise or is only partially reliable.
+    /// `ordered`, or by default: `true` unless the stream is partially reliable.
     pub fn is_ordered(&self) -> bool {
         self.ordered.unwrap_or(self.max_packet_life_time.is_none() && self.max_retransmits.is_none())
     }
@@ -231,7 +231,7 @@ const HOST_TYPE_PREFERENCE: u32 = 126;
 /// The only port clients accept for SCTP over DTLS.
 const SCTP_PORT: u16 = 5000;
 const SCTP_STREAMS: u16 = 1024;
-/// Bytes; what all browsers can receive in one message.
+/// Bytes; all browsers can receive messages of this size.
 const MAX_MESSAGE_SIZE: u32 = 262_144;
 
 #[cfg(test)]

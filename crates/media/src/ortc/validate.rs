@@ -1,4 +1,4 @@
-//! Bounds on what a client may describe. The contract itself is in the types; this keeps a sound but hostile
+//! Limits on a client's descriptions. The types define the format; these limits keep a valid but hostile
 //! description from costing more than an honest one.
 
 use super::{
@@ -186,9 +186,9 @@ const MAX_URI: usize = 256;
 const MAX_SCALABILITY_MODE: usize = 16;
 /// Two ids of 64 characters and a space (RFC 8830 §2).
 const MAX_MSID: usize = 129;
-/// What one SDES item holds (RFC 3550 §6.5).
+/// The longest value of an SDES item (RFC 3550 §6.5).
 const MAX_CNAME: usize = 255;
-/// What a one-byte header extension holds (RFC 8285 §4.2).
+/// The longest value of a one-byte header extension (RFC 8285 §4.2).
 const MAX_MID: usize = 16;
 const MAX_RID: usize = 16;
 /// Seven bits (RFC 3550 §5.1).

@@ -1,4 +1,4 @@
-//! One of a producer's encodings: announced by RID or SSRC, alive once packets came.
+//! One of a producer's encodings: announced by RID or SSRC; its stream exists once packets arrive.
 
 use super::intake::{Intake, Media, RtxStream};
 use super::key_frames::KeyFrameRequests;
@@ -19,19 +19,19 @@ pub(crate) struct Encoding {
     pub(crate) ssrc: Option<Ssrc>,
     pub(crate) rtx_ssrc: Option<Ssrc>,
     pub(crate) stream: Option<Stream>,
-    /// Where its packets are received; `None` where they come by relay.
+    /// Receives the packets of the encoding's SSRC; `None` if packets are relayed from another shard.
     pub(crate) intake: Option<Intake>,
     pub(crate) rtx: Option<RtxStream>,
     pub(crate) key_frames: KeyFrameRequests,
-    /// What its sender's report said of media time, and of which life of the stream.
+    /// The clock from the last sender report, and the source that it belongs to.
     pub(crate) clock: Option<(EncodingLife, SenderClock)>,
 }
 
-/// What became of a relayed packet.
+/// The result of accepting a relayed packet.
 #[derive(Debug)]
 pub(crate) enum Accepted {
     Taken(Arrival),
-    /// It is here already, or too late for any receiver.
+    /// The packet is stored already, or too late for any receiver.
     Known,
     Unwanted,
 }
@@ -44,7 +44,7 @@ impl Encoding {
         }
     }
 
-    /// Takes in a packet from its sender. `None` if nobody is to see it (counted).
+    /// Handles a packet from the encoding's sender. `None` if the packet is dropped (counted).
     pub(crate) fn receive(
         &mut self,
         media: &Media<'_>,
@@ -60,7 +60,8 @@ impl Encoding {
         Some(arrival)
     }
 
-    /// Takes in a packet from the shard that receives it. Of an encoding that is not wanted only those that fill a gap.
+    /// Handles a packet relayed by the producer's own shard. If the encoding is not wanted, only packets that
+    /// fill a gap are accepted.
     pub(crate) fn accept(
         &mut self,
         kind: MediaKind,
@@ -92,7 +93,8 @@ impl Encoding {
         Accepted::Taken(arrival)
     }
 
-    /// A sender report: its media time at the sender's wall-clock time. False if it changes nothing.
+    /// Handles a sender report: RTP timestamp `timestamp` at the sender's wall-clock time `ntp`. `false` if
+    /// it comes too soon after the last one and is ignored.
     pub(crate) fn sender_report(
         &mut self,
         ntp: NtpTime,

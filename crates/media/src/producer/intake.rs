@@ -1,4 +1,5 @@
-//! One SSRC as it comes in: checked, numbered and described, and what is owed to its sender for it.
+//! Receives one SSRC: packets are checked, numbered and described; reports and NACKs to the sender are
+//! prepared.
 
 use crate::arrival::{Arrival, Carried, Content, EncodingLife};
 use crate::clock::{NtpTime, duration_ticks};
@@ -13,7 +14,7 @@ use crate::rtp::{Header, SequenceUnwrapper, Ssrc};
 use rtcp::reception_report::ReceptionReport;
 use std::time::{Duration, Instant};
 
-/// Takes in what one SSRC brings, and knows what its sender is owed in reports and repairs.
+/// Receives the packets of one SSRC, and keeps the state for reports and NACKs to its sender.
 #[derive(Debug)]
 pub(crate) struct Intake {
     pub(crate) ssrc: Ssrc,
@@ -25,11 +26,11 @@ pub(crate) struct Intake {
     dependency: DependencyReader,
     /// After an implausible sequence number: the one that would confirm a restart (RFC 3550 A.1).
     restart_at: Option<u16>,
-    /// How long after its NACK the last retransmission came.
+    /// The time from NACK to arrival of the last retransmission.
     repair_delay: Option<Duration>,
 }
 
-/// The media of one packet, freed of its RTX wrapping and padding.
+/// The media of one packet, without RTX encapsulation and padding.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Media<'a> {
     pub(crate) header: Header,
@@ -37,12 +38,12 @@ pub(crate) struct Media<'a> {
     /// Value of the dependency descriptor extension.
     pub(crate) dependency: Option<&'a [u8]>,
     pub(crate) carried: Carried,
-    /// It came as a retransmission (RFC 4588).
+    /// The packet was received as a retransmission (RFC 4588).
     pub(crate) recovered: bool,
 }
 
 impl Intake {
-    /// Begins, and with it the stream, with the first packet's header.
+    /// Creates the intake and its stream from the first packet's header.
     pub(crate) fn new(
         codec: Codec,
         clock_rate: u32,
@@ -67,7 +68,7 @@ impl Intake {
         (intake, Stream::new(codec.kind(), source, sequence, header.timestamp, now))
     }
 
-    /// A measure of the round trip for senders that give no better one.
+    /// Takes the time of the last repair: a round-trip estimate for senders without a better one.
     pub(crate) fn take_repair_delay(&mut self) -> Option<Duration> {
         self.repair_delay.take()
     }
@@ -76,7 +77,7 @@ impl Intake {
         self.clock_rate
     }
 
-    /// False if it comes too soon after the last one; then it changes nothing.
+    /// `false` if the report comes too soon after the last one and is ignored.
     pub(crate) fn sender_report(&mut self, ntp: NtpTime, now: Instant) -> bool {
         self.reception.sender_report(ntp, now)
     }
@@ -85,7 +86,7 @@ impl Intake {
         self.reception.report(now)
     }
 
-    /// Takes a packet in: numbered, checked, described and stored. `None` if nobody is to see it (counted).
+    /// Numbers, checks, describes and stores a packet. `None` if the packet is dropped (counted).
     pub(crate) fn receive(
         &mut self,
         stream: &mut Stream,
@@ -123,7 +124,8 @@ impl Intake {
         Some(stream.store(packet, self.content(media), now))
     }
 
-    /// The extended sequence number. A jump too far to be loss is believed only when the next packet follows it.
+    /// The extended sequence number. A jump too far to be loss is accepted only when the next packet
+    /// continues it (RFC 3550 A.1).
     fn number(
         &mut self,
         stream: &mut Stream,
@@ -149,7 +151,8 @@ impl Intake {
         self.unwrapper.highest()
     }
 
-    /// Media time that leaves arrival time behind means that the sender began anew.
+    /// A timestamp that differs too much from arrival time means that the sender restarted: a new source
+    /// begins.
     fn note_time(
         &mut self,
         stream: &mut Stream,
@@ -186,14 +189,14 @@ impl Intake {
         descriptor
     }
 
-    /// What is kept of a packet. Receivers want dependency descriptors of AV1 alone.
+    /// The bytes to store of a packet. Dependency descriptors are forwarded for AV1 only.
     fn content<'a>(&self, media: &Media<'a>) -> Content<'a> {
         let dependency = media.dependency.filter(|_| self.codec == Codec::Av1).unwrap_or_default();
         Content { payload: media.payload, dependency }
     }
 }
 
-/// Retransmissions come as a stream of their own, which is owed reports too.
+/// The SSRC of the retransmissions (RFC 4588), which needs receiver reports too.
 #[derive(Debug)]
 pub(crate) struct RtxStream {
     pub(crate) ssrc: Ssrc,
@@ -229,5 +232,6 @@ pub(crate) fn next_life(source: EncodingLife) -> EncodingLife {
 /// RFC 3550 A.1.
 const MAX_DROPOUT: i16 = 3_000;
 const MAX_MISORDER: i16 = 1_000;
-/// Muted senders may stop their clock for a while, capture hiccups take seconds; a new clock is off by anything.
+/// Muted senders may stop their clock for a while, and capture may stall for seconds; the offset of a new
+/// clock is arbitrary.
 const MAX_TIME_JUMP_SECONDS: u32 = 10;

@@ -1,9 +1,9 @@
-//! When to ask a publisher for a key frame: everybody's wishes merged, none dropped.
+//! When to request a key frame from a publisher: all consumers' requests merged, none lost.
 
 use std::time::{Duration, Instant};
 
-/// Key-frame requests towards one encoding. At most one goes out per interval; a wish inside the interval is
-/// deferred to its end; and a request is repeated until the first packet of a key frame arrives.
+/// Key-frame requests towards one encoding. At most one is sent per interval; a wish inside the interval is
+/// deferred to its end. A request is repeated until the first packet of a key frame arrives.
 #[derive(Debug, Default)]
 pub(crate) struct KeyFrameRequests {
     last_sent: Option<Instant>,
@@ -11,22 +11,22 @@ pub(crate) struct KeyFrameRequests {
 }
 
 impl KeyFrameRequests {
-    /// Somebody cannot go on without a key frame.
+    /// A consumer cannot continue without a key frame.
     pub(crate) fn wish(&mut self) {
         self.awaited = true;
     }
 
-    /// The first packet of a key frame arrived: whoever waited has it.
+    /// The first packet of a key frame arrived: no consumer waits for one.
     pub(crate) fn satisfied(&mut self) {
         self.awaited = false;
     }
 
-    /// Whoever was asked last is not who is to be asked next.
+    /// The sender changed, so the last request does not delay the next one.
     pub(crate) fn forget_last(&mut self) {
         self.last_sent = None;
     }
 
-    /// True when a request is to be sent at `now`, which is then taken as sent.
+    /// True when a request must be sent at `now`; it is recorded as sent.
     pub(crate) fn poll(&mut self, now: Instant, rtt: Duration) -> bool {
         let due = self.deadline(rtt).is_some_and(|at| at.is_none_or(|at| at <= now));
         if due {
@@ -35,18 +35,19 @@ impl KeyFrameRequests {
         due
     }
 
-    /// When to poll next; `None` if nobody waits.
+    /// When to poll next; `None` if no key frame is awaited.
     pub(crate) fn next_timeout(&self, now: Instant, rtt: Duration) -> Option<Instant> {
         self.deadline(rtt).map(|at| at.unwrap_or(now))
     }
 
-    /// Outer `None`: nobody waits. Inner `None`: at once.
+    /// Outer `None`: no key frame is awaited. Inner `None`: request at once.
     fn deadline(&self, rtt: Duration) -> Option<Option<Instant>> {
         self.awaited.then(|| self.last_sent.map(|sent| sent + rtt.max(MIN_INTERVAL)))
     }
 }
 
-/// A key frame costs the publisher many times a delta frame; asking more often than this only adds to the queue.
+/// A key frame costs the publisher many times a delta frame; requesting more often only makes the sender's
+/// queue longer.
 const MIN_INTERVAL: Duration = Duration::from_millis(300);
 
 #[cfg(test)]

@@ -12,17 +12,17 @@ pub(crate) enum Origin {
     Relay(Upstream),
 }
 
-/// The shard that relays a producer to this one, and what passed between the two.
+/// The shard that relays a producer to this shard, and the state exchanged with it.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     pub(crate) shard: ShardId,
-    /// A bit for each encoding being sent, as last told.
+    /// A bit for each encoding being sent, from the last [`ProducerState`](crate::relay::ProducerState).
     pub(crate) active: u8,
-    /// Our wall clock minus the sending client's, in 2^-32 s, as last told.
+    /// Our wall clock minus the sending client's, in 2^-32 s, from the last state.
     pub(crate) clock_offset: Option<i64>,
-    /// A bit for each encoding asked for; `None` before the first time.
+    /// A bit for each encoding subscribed to; `None` before the first subscription.
     pub(crate) subscribed: Option<u8>,
-    /// Packets asked for lately: consumers miss the same ones.
+    /// Packets requested lately, so that several consumers' NACKs for one packet cause one request.
     asked: VecDeque<(EncodingLife, u64, Instant)>,
 }
 
@@ -31,7 +31,7 @@ impl Upstream {
         Self { shard, active: 0, clock_offset: None, subscribed: None, asked: VecDeque::new() }
     }
 
-    /// Whether a packet is to be asked for; then it is taken as asked for.
+    /// Whether to request a packet; if so it is recorded as requested.
     pub(crate) fn ask(&mut self, source: EncodingLife, sequence: u64, now: Instant) -> bool {
         while self.asked.front().is_some_and(|(.., at)| now.saturating_duration_since(*at) >= ASK_AGAIN) {
             self.asked.pop_front();
@@ -45,9 +45,9 @@ impl Upstream {
     }
 }
 
-/// Longer than any way between two shards and back.
+/// Longer than any round trip between two shards.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
-/// More missing at once is not repaired but replaced, by a key frame.
+/// If more packets are missing at once, a key frame replaces them.
 const MAX_ASKED: usize = 256;
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ impl Reception {
         is_due
     }
 
-    /// The report block since the last one.
+    /// The report block for the time since the last report.
     pub(crate) fn report(&mut self, now: Instant) -> ReceptionReport {
         let expected = self.highest - self.first + 1;
         let expected_interval = expected - self.reported_expected.min(expected);
@@ -91,7 +91,7 @@ impl Reception {
 /// Cumulative loss is a signed 24-bit field.
 const MAX_TOTAL_LOST: u64 = 0x7f_ffff;
 
-/// Each is told to all shards of the router. Browsers report about once a second.
+/// Each sender report causes a message to every subscribed shard. Browsers report about once a second.
 const MIN_SENDER_REPORT_INTERVAL: Duration = Duration::from_millis(100);
 
 #[cfg(test)]

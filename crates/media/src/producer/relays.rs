@@ -1,4 +1,4 @@
-//! The other shards that want a producer's packets, and the batch on its way to them.
+//! The other shards subscribed to a producer's packets, and the batches relayed to them.
 
 use crate::arrival::{Arrival, Content};
 use crate::history::Stored;
@@ -11,20 +11,20 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(crate) struct Relays {
     subscribers: Vec<Subscriber>,
-    /// Being filled; shared with nobody yet.
+    /// The batch being filled; not shared yet.
     open: Option<Arc<RelayBatch>>,
-    /// On their way; the oldest is filled anew once every reader has let go of it.
+    /// Sent batches. The oldest is reused once every reader has dropped its reference.
     sent: VecDeque<Arc<RelayBatch>>,
-    /// The active encodings that subscribers were told of.
+    /// The active encodings last announced to subscribers, a bit each.
     pub(crate) told_active: u8,
 }
 
 #[derive(Debug)]
 struct Subscriber {
     shard: ShardId,
-    /// A bit for each encoding it wants.
+    /// A bit for each encoding subscribed to.
     encodings: u8,
-    /// A bit for each encoding it ever wanted: gaps in what it got of them may be filled late.
+    /// A bit for each encoding subscribed to before: late packets may still fill gaps in them.
     former: u8,
 }
 
@@ -52,14 +52,14 @@ impl Relays {
         self.subscribers.is_empty()
     }
 
-    /// Whether anybody wants a packet of an encoding; `late` if newer ones came before it.
+    /// Whether any subscriber wants a packet of an encoding; `late` if a newer packet arrived before it.
     pub(crate) fn wants(&self, encoding: u8, late: bool) -> bool {
         let bit = 1u8.wrapping_shl(u32::from(encoding));
         let (fresh, late) = if late { (0, bit) } else { (bit, 0) };
         self.subscribers.iter().any(|subscriber| subscriber.wants(fresh, late))
     }
 
-    /// Adds a packet to the batch. True if it begins one, which is then to be taken soon.
+    /// Adds a packet to the open batch. True if this began a batch, which must then be taken soon.
     pub(crate) fn add(
         &mut self,
         kind: MediaKind,
@@ -71,14 +71,14 @@ impl Relays {
         if begins {
             self.open = Some(self.fresh(kind));
         }
-        // Until it is sent nobody else holds the batch.
+        // The open batch has no other owner, so this always succeeds.
         if let Some(batch) = self.open.as_mut().and_then(Arc::get_mut) {
             batch.push(arrival, late, stored);
         }
         begins
     }
 
-    /// The batch, ready to be sent, and who wants any of it.
+    /// The open batch, to be sent, and the shards that want any of its packets.
     pub(crate) fn take(&mut self) -> Option<(Arc<RelayBatch>, impl Iterator<Item = ShardId>)> {
         let batch = self.open.take()?;
         if self.sent.len() == MAX_SENT {
@@ -108,5 +108,6 @@ impl Subscriber {
     }
 }
 
-/// Readers copy a batch as soon as they see it, so that more than a few under way mean one that does not keep up.
+/// Readers copy a batch as soon as they receive it, so many unfinished batches mean a reader that does not
+/// keep up.
 const MAX_SENT: usize = 8;

@@ -1,14 +1,14 @@
-//! The packets of one encoding, as those see them who forward it.
+//! The packets of one encoding, as forwarding sees them.
 
 use crate::arrival::{Arrival, Content, EncodingLife, Extent};
 use crate::history::{Incoming, PacketHistory};
 use crate::ortc::MediaKind;
 use std::time::{Duration, Instant};
 
-/// One life of an encoding: what came of it, numbered without end, wherever it comes from.
+/// The packets of an encoding, with extended sequence numbers, from a client or another shard.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    /// Told apart from the encoding's other lives: rises when sequence or time begin anew.
+    /// Its generation rises when sequence numbers or timestamps restart.
     pub(crate) source: EncodingLife,
     pub(crate) history: PacketHistory,
     newest: Newest,
@@ -24,7 +24,7 @@ pub(crate) struct Newest {
 }
 
 impl Stream {
-    /// Begins with the packet whose extended sequence number and media time are given.
+    /// Begins with the packet that has this extended sequence number and RTP timestamp.
     pub(crate) fn new(
         kind: MediaKind,
         source: EncodingLife,
@@ -36,7 +36,7 @@ impl Stream {
         Self {
             source,
             history: PacketHistory::new(packets, limit, now),
-            // One before, so that the packet itself counts as newer.
+            // One less than the packet's number, so that the packet itself counts as newer.
             newest: Newest { sequence: sequence.saturating_sub(1), timestamp, at: now },
         }
     }
@@ -45,7 +45,7 @@ impl Stream {
         self.newest
     }
 
-    /// Whether a packet can have no use any more: a newer one took its place, or it is too late for any receiver.
+    /// Whether a packet is useless: a newer one took its place, or it is too late for any receiver.
     pub(crate) fn is_too_old(&self, sequence: u64) -> bool {
         self.history.is_past(sequence) || sequence + MAX_REORDER < self.newest.sequence
     }
@@ -69,7 +69,7 @@ impl Stream {
         Arrival { source: self.source, sequence, timestamp, media: None, extent: Extent::default(), at }
     }
 
-    /// A packet that is stored, as if it came at `at`.
+    /// A stored packet, as if it arrived at `at`.
     pub(crate) fn again(&self, sequence: u64, at: Instant) -> Option<Arrival> {
         let (stored, content) = self.history.get(sequence)?;
         let extent = Extent::new(content, stored.carried);
@@ -77,7 +77,7 @@ impl Stream {
         Some(Arrival { source: self.source, sequence, timestamp, media, extent, at })
     }
 
-    /// The packets that came before this one but follow it.
+    /// Packets that arrived before this packet but have higher sequence numbers.
     pub(crate) fn arrived_after(&self, arrival: &Arrival) -> impl Iterator<Item = Arrival> {
         (arrival.sequence + 1..=self.newest.sequence).filter_map(|sequence| self.again(sequence, arrival.at))
     }
@@ -89,7 +89,8 @@ impl Stream {
     }
 }
 
-/// An encoding that sent nothing for this long is off; a camera in the dark still sends a few pictures a second.
+/// An encoding without packets for this long is inactive. A camera in the dark still sends a few pictures a
+/// second.
 pub(crate) const INACTIVE_AFTER: Duration = Duration::from_millis(1_500);
 /// Packets and bytes kept.
 const VIDEO_HISTORY: (usize, usize) = (1024, 2 << 20);

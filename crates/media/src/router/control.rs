@@ -65,7 +65,8 @@ impl Router {
     ) -> Result<(), ControlError> {
         parameters.validate()?;
         let fingerprints: Vec<_> = parameters.fingerprints.iter().filter_map(fingerprint).collect();
-        // The role told is the client's own; whoever leaves it open begins, as browsers do.
+        // `parameters.role` is the client's role, and ours is the other one. With `auto` the client is the
+        // DTLS client, as browsers are.
         let role = match parameters.role {
             ortc::DtlsRole::Auto | ortc::DtlsRole::Client => DtlsRole::Server,
             ortc::DtlsRole::Server => DtlsRole::Client,
@@ -146,7 +147,8 @@ impl Router {
         self.announce_state(key, ctx);
     }
 
-    /// What was not forwarded while a producer paused is missing from every receiver's picture.
+    /// Lets every consumer wait for a key frame: receivers miss what was not forwarded while the producer was
+    /// paused.
     pub(super) fn start_consumers_over(&mut self, key: ProducerKey) {
         let Some(producer) = self.producers.get(key) else { return };
         for &consumer in &producer.consumers {
@@ -301,7 +303,7 @@ impl Router {
     }
 }
 
-/// Reads what a producer's parameters mean for its packets.
+/// Parses a producer's parameters.
 fn read_offer(
     parameters: &RtpParameters,
     consumable: RtpParameters,
@@ -382,7 +384,7 @@ fn random_credentials(ctx: &mut Context<'_>) -> Credentials {
     Credentials::from_random("", &random)
 }
 
-/// A fingerprint of an algorithm that we compute; others are left out.
+/// Parses a fingerprint; `None` for an algorithm that is not supported.
 fn fingerprint(told: &DtlsFingerprint) -> Option<Fingerprint> {
     Fingerprint::parse(&told.algorithm, &told.value).ok()
 }
@@ -411,7 +413,7 @@ impl From<SctpOpenError> for ControlError {
     }
 }
 
-/// Bounds beyond which a client is not a client.
+/// Limits per transport that no real client reaches.
 const MAX_PRODUCERS: usize = 64;
 const MAX_CONSUMERS: usize = 1_000;
 const MAX_DATA_PRODUCERS: usize = 64;

@@ -43,7 +43,7 @@ impl Router {
             .for_each(|key| self.end_data_consumer(key, DataConsumerCloseReason::Overflow, ctx));
     }
 
-    /// The client closed a data channel: what it carried is over.
+    /// The client closed a data channel: ends the data producer or data consumer on it.
     pub(super) fn close_stream(&mut self, key: TransportKey, stream: u16, ctx: &mut Context<'_>) {
         if let Some(producer) = self.data_producer_on(key, stream) {
             self.end_data_producer(producer, ctx);

@@ -1,4 +1,4 @@
-//! RTP going out: due packets rewritten, evened and sealed, one transport's after another.
+//! Outgoing RTP: due packets are rewritten, padded to equal size and sealed, one transport after another.
 
 mod evening;
 mod packet;
@@ -21,7 +21,7 @@ use evening::{Evening, MAX_PADDING};
 use packet::{Header, Packet};
 
 impl Router {
-    /// Seals what a transport has due, as far as the batch has room.
+    /// Seals the due packets of a transport, until the batch is full.
     pub(crate) fn seal_due(
         &mut self,
         key: TransportKey,
@@ -51,17 +51,17 @@ impl Router {
     }
 }
 
-/// Where packets are sealed to, and the time they bear.
+/// The batch to seal into, and the send time of its packets.
 #[derive(Debug)]
 pub(crate) struct Departure<'a> {
     pub(crate) batch: &'a mut Batch,
     pub(crate) now: NtpTime,
 }
 
-/// A client's way out, while packets are sealed for it.
+/// Everything needed to seal packets for one client.
 pub(super) struct Exit<'a> {
     sealer: Sealer<'a>,
-    /// The client is known or taken to strip padding.
+    /// The client is known or assumed to strip padding.
     padding: bool,
     evening: Evening,
     due: &'a mut DueQueue,
@@ -92,7 +92,7 @@ impl<'a> Exit<'a> {
         })
     }
 
-    /// Seals packets that a consumer took, in order; how many found room.
+    /// Seals packets that a consumer accepted, in order. Returns how many of them had room.
     pub(super) fn seal(&mut self, taken: &[Taken], consumer: &mut Consumer, producer: &Producer) -> usize {
         for (index, next) in taken.iter().enumerate() {
             let sizes = taken.iter().skip(index).map(|taken| taken.size);
@@ -105,12 +105,12 @@ impl<'a> Exit<'a> {
         taken.len()
     }
 
-    /// Of so many packets due, those that may be evened.
+    /// How many of the due packets may be padded to equal size: all or none.
     fn packets_evened(&self, due: usize) -> usize {
         if self.padding { due } else { 0 }
     }
 
-    /// Takes what was sealed, if anything was, to the start of the batch's room.
+    /// Adds the packet that was sealed at the start of the batch's room; counts `None` as undeliverable.
     fn commit(&mut self, kind: DueKind, sealed: Option<SealedPacket>) {
         let Some(SealedPacket { len, padding }) = sealed else {
             self.counters.egress_undeliverable += 1;
@@ -135,11 +135,11 @@ struct Sealer<'a> {
     outbound: &'a Outbound,
     now: NtpTime,
     sequence: &'a mut u16,
-    /// What the plaintext packet is to be padded to, if it is shorter.
+    /// Bytes to which a shorter plaintext packet is padded.
     size: usize,
 }
 
-/// A packet ready to leave: its bytes, and how many of them even it with others.
+/// A sealed packet's length, and how many of its bytes are padding, to make it as long as others.
 #[derive(Debug, Clone, Copy)]
 struct SealedPacket {
     len: usize,
@@ -195,7 +195,7 @@ impl Sealer<'_> {
                 .seal_rtp_from(stream, packet.content.payload, sealed, header_len, sequence_number)
                 .ok()?;
         }
-        // Neither headers nor padding are counted (RFC 3550 §6.4.1).
+        // The octet count includes neither headers nor padding (RFC 3550 §6.4.1).
         consumer.output.packets = consumer.output.packets.wrapping_add(1);
         consumer.output.octets = consumer.output.octets.wrapping_add(packet.content.payload.len() as u32);
         Some(SealedPacket { len: sealed.len(), padding })
@@ -233,7 +233,8 @@ impl Sealer<'_> {
         Some(SealedPacket { len, padding })
     }
 
-    /// Without RTX, the very bytes that were sent before: another plaintext under one nonce would leak keys.
+    /// Retransmits without RTX. The plaintext must be byte for byte the same: another one with the same nonce
+    /// would leak keys.
     fn seal_again(&self, packet: &Packet<'_>, consumer: &Consumer, room: &mut [u8]) -> Option<SealedPacket> {
         let fixed = packet.media_header(&consumer.plan);
         let Record { sent, transport_sequence, padding, .. } = packet.rewrite.record;
@@ -250,7 +251,7 @@ impl Sealer<'_> {
         Some(SealedPacket { len: sealed.len(), padding })
     }
 
-    /// A packet of padding alone in a slot whose packet nobody wants.
+    /// Seals a padding-only packet under the sequence number reserved for a packet that is not forwarded.
     fn seal_fill(&mut self, due: Due, consumer: &mut Consumer, room: &mut [u8]) -> Option<SealedPacket> {
         let plan = &consumer.plan;
         let fixed = FixedHeader {
@@ -269,7 +270,7 @@ impl Sealer<'_> {
         Some(SealedPacket { len: sealed.len(), padding: 0 })
     }
 
-    /// How much to pad a plaintext packet of `len` bytes.
+    /// Bytes of padding for a plaintext packet of `len` bytes.
     fn padding(&self, len: usize) -> usize {
         self.size.saturating_sub(len).min(MAX_PADDING)
     }
@@ -284,7 +285,7 @@ impl Sealer<'_> {
     }
 }
 
-/// The original sequence number (RFC 4588 §4).
+/// Bytes of the original sequence number (RFC 4588 §4).
 const RTX_HEADER_LEN: usize = 2;
-/// Everything written around a payload fits the room a batch makes for a packet.
+/// A payload, with everything written around it, fits the room of one packet in a batch.
 const _: () = assert!(MAX_PAYLOAD + 2 + 12 + 4 + 60 + 16 <= crate::batch::MAX_PACKET);

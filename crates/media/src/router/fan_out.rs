@@ -1,9 +1,10 @@
-//! From a producer to everyone who consumes it.
+//! Offers a producer's packets to its consumers.
 //!
-//! What came in one turn is offered together, consumer by consumer: each one's state is brought into the caches once,
-//! however many packets a frame has. What a consumer takes is sealed while that state is still there, unless several
-//! producers have something: then it is queued, so that what a client gets of all of them leaves together. Nothing else
-//! is offered to some consumers before all have what came first.
+//! The packets of one turn are offered together, consumer by consumer: each consumer's state is loaded into
+//! the caches once, however many packets a frame has. Accepted packets are sealed while that state is in the
+//! caches. If several producers have packets, accepted packets are queued instead, so that one client's
+//! packets from all producers are sent together. New packets are offered only when all consumers were offered
+//! the earlier ones.
 
 use super::Router;
 use super::egress::{Departure, Exit};
@@ -21,7 +22,8 @@ use slotmap::SlotMap;
 use std::mem;
 
 impl Router {
-    /// Takes a packet to be offered, at the end of the turn, to those who consume its producer, and to other shards.
+    /// Notes a packet, to be offered to its producer's consumers at the end of the turn, and relays it to
+    /// other shards.
     pub(super) fn forward(&mut self, key: ProducerKey, arrival: Arrival, ctx: &mut Context<'_>) {
         let Some(producer) = self.producers.get(key).filter(|producer| !producer.paused) else { return };
         if producer.offered > 0 || producer.fresh.len() >= MAX_FRESH {
@@ -35,8 +37,8 @@ impl Router {
         self.relay(key, &arrival, ctx);
     }
 
-    /// Offers a producer's fresh packets to consumers that were not offered them. [`Sealed::More`] if the batch has no
-    /// room for all who take them.
+    /// Offers a producer's fresh packets to the consumers that were not offered them yet. [`Sealed::More`] if
+    /// the batch is full before all consumers were served.
     pub(crate) fn fan_out(
         &mut self,
         key: ProducerKey,
@@ -44,7 +46,7 @@ impl Router {
         ctx: &mut Context<'_>,
     ) -> Sealed {
         let Self { id, consumers, transports, producers, .. } = self;
-        // Taken out, so that nobody is offered them twice if one of them makes us panic.
+        // The packets are taken out, so that after a panic no consumer is offered them twice.
         let Some(producer) = producers.get_mut(key) else { return Sealed::Done };
         let (mut fresh, mut offered) = (mem::take(&mut producer.fresh), mem::take(&mut producer.offered));
         let mut sealed = Sealed::Done;
@@ -81,12 +83,12 @@ impl Router {
     }
 }
 
-/// What becomes of packets that consumers take.
+/// What happens to packets that consumers accept.
 #[derive(Debug)]
 pub(crate) enum Way<'a, 'b> {
-    /// They are queued to their transports.
+    /// Packets are queued for their transports.
     Queued,
-    /// They are sealed while all that is known of them is at hand.
+    /// Packets are sealed at once, while their data is in the caches.
     Sealed(&'a mut Departure<'b>),
 }
 
@@ -99,7 +101,7 @@ impl Way<'_, '_> {
     }
 }
 
-/// Those who may be offered a producer's packets, and what they answered.
+/// The consumers of a producer, the packets to offer, and the wishes that result.
 struct Audience<'a> {
     router: RouterId,
     producer: &'a Producer,
@@ -109,18 +111,18 @@ struct Audience<'a> {
     wishes: Wishes,
 }
 
-/// What consumers want that were offered packets.
+/// What consumers need after they were offered packets.
 #[derive(Default)]
 struct Wishes {
-    /// A bit for each encoding that one cannot use without a key frame.
+    /// A bit for each encoding of which a consumer needs a key frame.
     key_frames: u8,
-    /// One went over to another source.
+    /// A consumer switched to another source.
     switched: bool,
 }
 
 impl Audience<'_> {
-    /// Begins to fetch the state of consumers that will be offered packets: after a pause between frames it is in no
-    /// cache, and the processor would wait for one consumer's after the other's.
+    /// Prefetches the state of consumers that will be offered packets: between frames it drops out of the
+    /// caches, and without prefetching the processor would wait for each consumer's state in turn.
     fn prefetch(&self, few: &[ConsumerKey]) {
         let consumers = || few.iter().filter_map(|&key| self.consumers.get(key));
         consumers().for_each(prefetch);
@@ -183,7 +185,8 @@ struct Offering<'a> {
 }
 
 impl Offering<'_> {
-    /// Offers a packet; `rest` will be offered after it. `fill` is told which numbers padding is to have.
+    /// Offers a packet; `rest` will be offered after it. `fill` is called with each outgoing number that
+    /// needs padding.
     fn offer(&mut self, arrival: &Arrival, rest: &[Arrival], mut fill: impl FnMut(u32)) {
         let before = self.consumer.source();
         self.offer_one(arrival, &mut fill);
@@ -191,7 +194,7 @@ impl Offering<'_> {
             return;
         }
         self.wishes.switched = true;
-        // A key frame's first packet that had to be repaired comes after the rest of the key frame.
+        // If a key frame's first packet was retransmitted, it arrives after the rest of the key frame.
         let comes_later = |next: &Arrival| rest.iter().any(|later| later.is_same_packet(next));
         for next in self.producer.arrived_after(arrival).filter(|next| !comes_later(next)) {
             self.offer_one(&next, &mut fill);
@@ -210,7 +213,7 @@ impl Offering<'_> {
     }
 }
 
-/// Packets of one producer that wait for the end of a turn.
+/// The number of packets of one producer that may wait for the end of a turn.
 const MAX_FRESH: usize = 256;
-/// As many as a first-level cache holds.
+/// The number of consumers whose state fits a first-level cache.
 const FEW_CONSUMERS: usize = 8;

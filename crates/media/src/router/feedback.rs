@@ -1,4 +1,4 @@
-//! RTCP coming in: what clients say about what they send and what they get.
+//! Incoming RTCP: clients' reports on the media they send and receive.
 
 use super::Router;
 use crate::clock::{NtpTime, from_short_ntp};
@@ -14,7 +14,7 @@ use crate::transport::Side;
 use std::time::Duration;
 
 impl Router {
-    /// Takes an SRTCP packet that came for a transport.
+    /// Handles an SRTCP packet received by a transport.
     pub(crate) fn receive_rtcp(&mut self, key: TransportKey, packet: &mut [u8], ctx: &mut Context<'_>) {
         let Some(transport) = self.transports.get_mut(key) else { return };
         let Some(srtp) = &mut transport.srtp else {
@@ -98,20 +98,21 @@ impl Router {
         }
     }
 
-    /// `last` is the middle of a time that we sent, `delay` how long the client held it, both in 1/65536 s.
+    /// `last` is the middle 32 bits of an NTP time that we sent (LSR or LRR), `delay` is how long the client
+    /// held it (DLSR or DLRR), both in 1/65536 s.
     fn measure_rtt(&mut self, key: TransportKey, now: NtpTime, last: u32, delay: u32) {
         if last == 0 {
             return;
         }
         let round_trip = now.middle().wrapping_sub(last).wrapping_sub(delay);
-        // A clock that ran backwards between the two gives a negative round trip.
+        // The round trip is negative if a clock was set back in between.
         let round_trip = if (round_trip as i32) < 0 { Duration::ZERO } else { from_short_ntp(round_trip) };
         if let Some(transport) = self.transports.get_mut(key) {
             transport.set_rtt(round_trip);
         }
     }
 
-    /// Queues what a receiver misses, unless it was just sent again and may still be on its way.
+    /// Queues packets for retransmission, except those retransmitted within the last round trip.
     fn retransmit(
         &mut self,
         key: TransportKey,
@@ -152,7 +153,8 @@ impl Router {
     }
 }
 
-/// Bytes: looking up one wish takes about as long as receiving 1/60 of a packet.
+/// Bytes charged to the packet budget per wish: handling one takes about 1/60 of the time of receiving a
+/// packet.
 const WISH: usize = 25;
-/// A receiver that asks again after this long means it, whatever round trip was measured.
+/// A request repeated after this time is served, whatever round trip was measured.
 const MAX_SILENCE: Duration = Duration::from_millis(200);

@@ -1,4 +1,4 @@
-//! RTP coming in: to its producer's stream, and from there to everyone who consumes it.
+//! Incoming RTP: finds the producer's stream of a packet, and forwards the packet to consumers.
 
 use super::Router;
 use crate::context::Context;
@@ -11,7 +11,7 @@ use crate::transport::{ReceivedExtensions, Route, Side, Transport};
 use std::time::Instant;
 
 impl Router {
-    /// Takes an SRTP packet that came for a transport, `at` that time.
+    /// Handles an SRTP packet that a transport received at time `at`.
     pub(crate) fn receive_rtp(
         &mut self,
         key: TransportKey,
@@ -98,7 +98,7 @@ impl Router {
         self.forward(route.producer, arrival, ctx);
     }
 
-    /// Finds out whose an SSRC is that was not seen before, and remembers it.
+    /// Finds the encoding that a new SSRC belongs to, and remembers it.
     fn latch(
         &mut self,
         key: TransportKey,
@@ -138,13 +138,15 @@ impl Router {
             ctx.counters.stream_restarts += 1;
         }
         uplink.routes.insert(header.ssrc, found);
-        // Browsers send MID and RID until the first receiver report, and upper layers once they trust the path.
+        // Send a receiver report at once: browsers stop sending MID and RID after the first one, and add
+        // upper layers once reports show that the path works.
         transport.timers.set(Timer::Report, Some(ctx.now));
         self.retarget(found.producer, ctx);
         Some(found)
     }
 
-    /// Tells a producer's consumers which encodings there are, and asks for the key frames they then need.
+    /// Updates the target encodings of a producer's consumers, and requests the key frames that they then
+    /// need.
     pub(super) fn retarget(&mut self, key: ProducerKey, ctx: &mut Context<'_>) {
         let Some(producer) = self.producers.get(key) else { return };
         let active = producer.active(ctx.now);
@@ -166,7 +168,8 @@ impl Router {
     }
 }
 
-/// The media packet inside an RTX packet (RFC 4588 §4), but for its SSRC; `None` when there is none, as in probes.
+/// The media packet inside an RTX packet (RFC 4588 §4), except its SSRC; `None` if there is none, as in
+/// probes.
 fn unwrap_rtx<'a>(rtx: &Media<'a>) -> Option<Media<'a>> {
     let (original, payload) = rtx.payload.split_first_chunk()?;
     let mut header = rtx.header;

@@ -1,4 +1,4 @@
-//! Producers shared with the router's other shards: told to them, heard of from them.
+//! Producers shared with the router's other shards: the messages sent to them and received from them.
 
 use super::Router;
 use crate::arrival::{Arrival, EncodingLife};
@@ -12,7 +12,7 @@ use crate::transport::{Side, Transport};
 use std::sync::Arc;
 
 impl Router {
-    /// What another shard needs to have consumers for a producer of this one.
+    /// The description that another shard needs to create consumers for a producer of this shard.
     pub(crate) fn describe_producer(&self, key: ProducerKey, ctx: &Context<'_>) -> Option<RelayedProducer> {
         let producer = self.producers.get(key).filter(|producer| producer.transport().is_some())?;
         Some(RelayedProducer {
@@ -28,7 +28,7 @@ impl Router {
         })
     }
 
-    /// Makes a producer of another shard known here, for as long as it has consumers here.
+    /// Adds a producer of another shard, which stays as long as it has consumers on this shard.
     pub(crate) fn add_relayed(&mut self, relayed: RelayedProducer) -> ProducerKey {
         let RelayedProducer { id, shard, kind, state, .. } = relayed;
         let offered = Offered {
@@ -44,7 +44,7 @@ impl Router {
         self.producers.insert(producer)
     }
 
-    /// Lets go of a relayed producer without consumers.
+    /// Removes a relayed producer that has no consumers.
     pub(crate) fn release_unused(&mut self, key: ProducerKey, ctx: &mut Context<'_>) {
         let Some(producer) = self.producers.get(key).filter(|producer| producer.consumers.is_empty()) else {
             return;
@@ -56,7 +56,8 @@ impl Router {
         drop(self.remove_producer(key, ctx));
     }
 
-    /// Takes a message about one of this shard's producers or of those relayed to it; without a key it is not known.
+    /// Handles a message about a producer of this shard or one relayed to it. `None` as key: the producer is
+    /// unknown.
     pub(crate) fn receive_producer_message(
         &mut self,
         from: ShardId,
@@ -68,7 +69,7 @@ impl Router {
             return match message {
                 ProducerMessage::Subscribe(_) => self.tell(from, id, ProducerMessage::Closed, ctx),
                 ProducerMessage::Packets(_) => ctx.counters.relayed_unknown += 1,
-                // What is gone needs nothing more.
+                // A producer that is gone needs no action.
                 ProducerMessage::State(_)
                 | ProducerMessage::Closed
                 | ProducerMessage::Unsubscribe
@@ -93,7 +94,7 @@ impl Router {
         }
     }
 
-    /// Takes what another shard tells of who speaks there.
+    /// Handles the speech activity that another shard reports.
     pub(crate) fn receive_voices(&mut self, voices: Vec<(ProducerId, Activity)>, ctx: &mut Context<'_>) {
         for (producer, activity) in voices {
             self.speakers.told(producer, activity, ctx.now);
@@ -101,7 +102,7 @@ impl Router {
         self.watch_speakers(ctx);
     }
 
-    /// Adds a packet that came in here to the batch for the other shards, if any wants it.
+    /// Adds a packet received by this shard to the batch for the other shards, if any of them wants it.
     pub(super) fn relay(&mut self, key: ProducerKey, arrival: &Arrival, ctx: &mut Context<'_>) {
         let Some(producer) = self.producers.get_mut(key) else { return };
         let Producer { kind, relays, encodings, .. } = producer;
@@ -116,7 +117,7 @@ impl Router {
         }
     }
 
-    /// Hands a producer's batch to those who want it.
+    /// Sends a producer's batch to the shards that want it.
     pub(crate) fn flush_relay(&mut self, key: ProducerKey, outbox: &mut Outbox) {
         let Some(producer) = self.producers.get_mut(key) else { return };
         let Some((batch, shards)) = producer.relays.take() else { return };
@@ -126,7 +127,7 @@ impl Router {
         }
     }
 
-    /// Tells the other shards how a producer is, after something changed.
+    /// Sends a producer's changed state to the other shards.
     pub(super) fn announce_state(&mut self, key: ProducerKey, ctx: &mut Context<'_>) {
         let Some(producer) = self.producers.get(key) else { return };
         if producer.relays.shards().next().is_none() {
@@ -141,7 +142,7 @@ impl Router {
         }
     }
 
-    /// Asks for what consumers here want of a relayed producer, if that changed.
+    /// Updates the subscription to a relayed producer, if its consumers' wishes changed.
     pub(super) fn update_subscription(&mut self, key: ProducerKey, ctx: &mut Context<'_>) {
         let Some(producer) = self.producers.get(key) else { return };
         if producer.transport().is_some() {
@@ -161,7 +162,7 @@ impl Router {
         }
     }
 
-    /// Asks for packets that consumers' receivers miss and that never came here.
+    /// Requests packets that a consumer's client misses and that never reached this shard.
     pub(super) fn ask_for_missing(&mut self, consumer: ConsumerKey, missing: &[u16], ctx: &mut Context<'_>) {
         let Some(consumer) = self.consumers.get(consumer) else { return };
         let Some(producer) = self.producers.get_mut(consumer.producer) else { return };
@@ -185,7 +186,7 @@ impl Router {
         }
     }
 
-    /// Tells the home shard what it ranks speakers by.
+    /// Reports speech activity to the home shard, which ranks the speakers.
     pub(super) fn report_voices(&mut self, ctx: &mut Context<'_>) {
         if let Some(voices) = self.speakers.activities(ctx.now) {
             self.send(self.home, Message::Voices(voices), ctx);
@@ -244,7 +245,8 @@ impl Router {
         self.tell(from, producer.id, ProducerMessage::State(state), ctx);
     }
 
-    /// Answers a shard that misses packets; what did not come here either may be asked for again.
+    /// Resends packets that another shard misses. A packet that has not arrived here either may be requested
+    /// again.
     fn relay_again(
         &mut self,
         to: ShardId,

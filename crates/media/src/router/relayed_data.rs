@@ -9,7 +9,7 @@ use crate::keys::{DataConsumerKey, DataProducerKey};
 use crate::relay::{DataMessage, Message, RelayedDataProducer};
 
 impl Router {
-    /// What another shard needs to have data consumers for a data producer of this one.
+    /// The description that another shard needs to create data consumers for a data producer of this shard.
     pub(crate) fn describe_data_producer(
         &self,
         key: DataProducerKey,
@@ -22,13 +22,13 @@ impl Router {
         Some(RelayedDataProducer { id: *id, shard: ctx.config.shard, offer: offer.clone() })
     }
 
-    /// Makes a data producer of another shard known here, for as long as it has data consumers here.
+    /// Adds a data producer of another shard, which stays as long as it has data consumers on this shard.
     pub(crate) fn add_relayed_data(&mut self, relayed: RelayedDataProducer) -> DataProducerKey {
         let RelayedDataProducer { id, shard, offer } = relayed;
         self.data_producers.insert(DataProducer::new(id, DataOrigin::Relay(shard), offer))
     }
 
-    /// Lets go of a relayed data producer without data consumers.
+    /// Removes a relayed data producer that has no data consumers.
     pub(crate) fn release_unused_data(&mut self, key: DataProducerKey, ctx: &mut Context<'_>) {
         let Some(producer) = self.data_producers.get(key).filter(|it| it.consumers.is_empty()) else {
             return;
@@ -39,8 +39,8 @@ impl Router {
         }
     }
 
-    /// Takes a message about one of this shard's data producers or of those relayed to it; without a key it is not
-    /// known.
+    /// Handles a message about a data producer of this shard or one relayed to it. `None` as key: the data
+    /// producer is unknown.
     pub(crate) fn receive_data_message(
         &mut self,
         from: ShardId,
@@ -52,7 +52,7 @@ impl Router {
             return match message {
                 DataMessage::Subscribe => self.tell_data(from, id, DataMessage::Closed, ctx),
                 DataMessage::Payload(_) => ctx.counters.data_messages_dropped += 1,
-                // What is gone needs nothing more.
+                // A data producer that is gone needs no action.
                 DataMessage::Lost | DataMessage::Closed | DataMessage::Unsubscribe => {}
             };
         };
@@ -79,7 +79,7 @@ impl Router {
         self.send(to, Message::DataProducer(producer, message), ctx);
     }
 
-    /// Messages got lost between shards: who was promised them all is told by closing.
+    /// Messages were lost between shards: closes the reliable data consumers, which must not miss any.
     fn lose_data(&mut self, key: DataProducerKey, ctx: &mut Context<'_>) {
         let Some(producer) = self.data_producers.get(key) else { return };
         let reliable = |key: &DataConsumerKey| self.data_consumers.get(*key).is_some_and(|it| it.reliable);

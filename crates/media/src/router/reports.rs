@@ -1,4 +1,4 @@
-//! RTCP going out by the clock: transport-wide feedback, receiver reports and sender reports.
+//! Outgoing periodic RTCP: transport-wide feedback, receiver reports and sender reports.
 
 use super::Router;
 use crate::clock::duration_ticks;
@@ -31,7 +31,7 @@ impl Router {
         transport.send_compounds(compounds, ctx);
     }
 
-    /// Sends what a transport's client is owed once a second.
+    /// Sends the reports that a transport's client gets once a second.
     pub(super) fn send_reports(&mut self, key: TransportKey, ctx: &mut Context<'_>) {
         let packets = match self.transports.get(key).map(|transport| &transport.side) {
             Some(Side::Uplink(_)) => self.receiver_reports(key, ctx),
@@ -103,9 +103,9 @@ impl Router {
     }
 }
 
-/// This moment in the consumer's media time. The producer's sender reports tell it exactly, shifted by one offset
-/// per client (our clock minus its), so that receivers keep its streams in step; until they do, arrival times have to
-/// serve.
+/// A sender report for a consumer: the RTP timestamp of the current time. It is exact if the producer sent
+/// sender reports: converted with one clock offset per sending client, so that receivers keep its streams
+/// synchronized. Until then it is estimated from arrival times.
 fn sender_report(
     consumer: &Consumer,
     producer: &Producer,

@@ -1,4 +1,4 @@
-//! Video held to its share while there is too much to do.
+//! Limits video during overload.
 
 use super::Router;
 use crate::context::Context;
@@ -6,7 +6,7 @@ use crate::event::Event;
 use crate::keys::ConsumerKey;
 
 impl Router {
-    /// Brings all consumers in line with what is to be left out.
+    /// Applies the current [`Shed`](crate::shed::Shed) to all consumers.
     pub(crate) fn ration_video(&mut self, ctx: &mut Context<'_>) {
         let consumers: Vec<ConsumerKey> = self.consumers.keys().collect();
         consumers.into_iter().for_each(|consumer| self.ration(consumer, ctx));
@@ -14,8 +14,8 @@ impl Router {
         producers.into_iter().for_each(|producer| self.retarget(producer, ctx));
     }
 
-    /// Brings a consumer in line with what is to be left out; its producer is to be retargeted then. Its client is
-    /// told of a picture that stops, and of one that goes on by the key frame that it goes on with.
+    /// Applies the current shed to a consumer; the caller must then retarget its producer. An event reports
+    /// that a video stops. That it continues is reported when its key frame is forwarded.
     pub(super) fn ration(&mut self, key: ConsumerKey, ctx: &mut Context<'_>) {
         let Some(consumer) = self.consumers.get_mut(key) else { return };
         let was_shed = consumer.is_shed();

@@ -1,4 +1,4 @@
-//! What a transport does as time passes: timers, repairs, key-frame requests, and what its connection brings.
+//! The timers of a transport, NACKs, key-frame requests, and the events of its connection.
 
 use super::Router;
 use crate::context::Context;
@@ -35,7 +35,7 @@ impl Router {
         self.handle_happened(key, happened, ctx);
     }
 
-    /// Does what a transport wanted to be woken for.
+    /// Handles the expired timers of a transport.
     pub(crate) fn expire(&mut self, key: TransportKey, ctx: &mut Context<'_>) {
         while let Some(transport) = self.transports.get_mut(key) {
             let Some(timer) = transport.timers.expire(ctx.now) else { return };
@@ -82,8 +82,9 @@ impl Router {
         }
     }
 
-    /// Forwarding begins when a client can be reached, and begins anew after it could not: numbers given to packets
-    /// that never left would be a gap to it, and after 2^15 of them another rollover count.
+    /// Starts forwarding when a client becomes reachable, and restarts it after the client was unreachable:
+    /// numbers of packets that were never sent would look like loss to the client, and after 2^15 of them its
+    /// rollover counter would be wrong.
     fn note_reachability(&mut self, key: TransportKey, ctx: &mut Context<'_>) {
         let Some(transport) = self.transports.get(key) else { return };
         let Side::Downlink(downlink) = &transport.side else { return };
@@ -151,7 +152,7 @@ impl Router {
         transport.send_rtcp(&packets, ctx);
     }
 
-    /// Notices encodings that fell silent or came back, and who speaks.
+    /// Detects encodings that became inactive or active, and the current speakers.
     fn watch_activity(&mut self, key: TransportKey, ctx: &mut Context<'_>) {
         let Some(transport) = self.transports.get_mut(key) else { return };
         transport.timers.set(Timer::Activity, Some(ctx.now + ACTIVITY_INTERVAL));
@@ -185,5 +186,5 @@ fn earlier<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
     }
 }
 
-/// Five looks a second: as often as a small call hears audio levels.
+/// Five times a second: as often as audio levels are reported in a small call.
 pub(super) const ACTIVITY_INTERVAL: Duration = Duration::from_millis(200);

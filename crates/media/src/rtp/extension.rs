@@ -1,7 +1,7 @@
-/// How loud a packet's audio is (RFC 6464 §3).
+/// The audio level of a packet (RFC 6464 §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct AudioLevel {
-    /// The sender's voice activity detection.
+    /// Whether the sender's voice activity detection found speech.
     pub(crate) voice: bool,
     /// Loudness as −dBov: 0 is the loudest, 127 is silence.
     pub(crate) level: u8,

@@ -2,8 +2,8 @@ use std::ops::Range;
 
 use super::{PayloadType, Ssrc};
 
-/// The clear part of an RTP packet, as values and offsets: it borrows nothing, so it can outlive a decryption
-/// in place. Works on encrypted packets, whose header stays readable.
+/// The clear part of an RTP packet, as values and offsets: it borrows nothing, so it stays usable after
+/// decryption in place. Works on encrypted packets, whose header stays readable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) marker: bool,
@@ -70,8 +70,8 @@ impl Header {
         }
     }
 
-    /// Where the payload of a decrypted packet lies, without RTP padding. Empty for a padding-only packet;
-    /// `None` if the padding count is zero or more than there is (RFC 3550 §5.1).
+    /// The range of a decrypted packet's payload, without RTP padding. Empty for a padding-only packet;
+    /// `None` if the padding count is zero or larger than the payload (RFC 3550 §5.1).
     pub(crate) fn payload_range(&self, plaintext_packet: &[u8]) -> Option<Range<usize>> {
         let body = plaintext_packet.get(self.len..)?;
         if !self.padding {
@@ -112,7 +112,7 @@ impl<'a> Iterator for Extensions<'a> {
     }
 }
 
-/// RFC 8285 §4.2. Id 0 with a length is as final as id 15.
+/// RFC 8285 §4.2. Id 0 with a nonzero length ends reading, as id 15 does.
 fn one_byte_element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&first, rest) = bytes.split_first()?;
     let id = first >> 4;

@@ -1,8 +1,8 @@
 use super::header::{EXTENSION_FLAG, FIXED_LEN, ONE_BYTE_PROFILE, PADDING_FLAG, TWO_BYTE_PROFILE, VERSION};
 use super::{PayloadType, Ssrc};
 
-/// Builds an RTP header in a lent buffer: fixed fields, then extension elements one by one, then `finish`.
-/// No CSRCs: an SFU mixes nothing. The padding flag is [`set_padding`]'s.
+/// Builds an RTP header in the caller's buffer: fixed fields, then extension elements one by one, then
+/// `finish`. No CSRCs are written, because an SFU does not mix. [`set_padding`] sets the padding flag.
 #[derive(Debug)]
 pub(crate) struct HeaderWriter<'a> {
     dst: &'a mut [u8],
@@ -39,7 +39,7 @@ pub(crate) enum WriteError {
 }
 
 impl FixedHeader {
-    /// Writes the fields into a header, all but the flags of its first byte.
+    /// Writes the fields into a header, except the flags of its first byte.
     pub(crate) fn fill(&self, header: &mut [u8; FIXED_LEN]) {
         let [flags, ..] = *header;
         let [s0, s1] = self.sequence_number.to_be_bytes();
@@ -114,7 +114,7 @@ impl ExtensionForm {
         if one_byte { Self::OneByte } else { Self::TwoByte }
     }
 
-    /// Length of a header with elements whose values are that long.
+    /// Length in bytes of a header with elements whose values have these lengths.
     pub(crate) fn header_len(self, values: impl Iterator<Item = usize>) -> usize {
         let elements: usize = values.map(|len| self.prefix_len() + len).sum();
         if elements == 0 { FIXED_LEN } else { ELEMENTS_START + elements.next_multiple_of(4) }
@@ -142,7 +142,8 @@ impl ExtensionForm {
     }
 }
 
-/// Fills the last `padding` bytes of a plaintext packet, at most 255, and says so in its header (RFC 3550 §5.1).
+/// Fills the last `padding` bytes (at most 255) of a plaintext packet and sets the padding flag (RFC 3550
+/// §5.1).
 pub(crate) fn set_padding(packet: &mut [u8], padding: usize) {
     let Some(start) = packet.len().checked_sub(padding) else { return };
     if let ([flags, ..], [zeros @ .., count]) = packet.split_at_mut(start) {
@@ -152,9 +153,9 @@ pub(crate) fn set_padding(packet: &mut [u8], padding: usize) {
     }
 }
 
-/// The first element follows the fixed header and the block's profile and length.
+/// Byte offset of the first element: behind the fixed header and the block's profile and length.
 const ELEMENTS_START: usize = FIXED_LEN + 4;
-/// The block counts its words in 16 bits.
+/// Bytes: the block's length field counts 32-bit words in 16 bits.
 const MAX_LEN: usize = ELEMENTS_START + 4 * u16::MAX as usize;
 
 #[cfg(test)]

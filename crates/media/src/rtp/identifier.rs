@@ -1,6 +1,7 @@
 use std::fmt;
 
-/// Names the m-section a packet belongs to (RFC 9143 §15.1), at most [`MAX_IDENTIFIER_LEN`] bytes.
+/// Names the media section of the SDP that a packet belongs to (RFC 9143 §15.1), at most
+/// [`MAX_IDENTIFIER_LEN`] bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Mid(Identifier);
 
@@ -59,7 +60,7 @@ impl fmt::Debug for Rid {
     }
 }
 
-/// A short ASCII string kept inline. Unused bytes are zero, so that derived comparisons hold.
+/// A short ASCII string stored inline. Unused bytes are zero, so that derived comparisons hold.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Identifier {
     bytes: [u8; MAX_IDENTIFIER_LEN],

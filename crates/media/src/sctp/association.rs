@@ -23,14 +23,15 @@ pub(crate) struct Sctp {
     state: State,
     /// Streams that signaling opened; they outlast the setup of the association.
     streams: BTreeMap<u16, OpenStream>,
-    /// The TSN up to which everything has arrived, as far as our SACKs tell.
+    /// The cumulative TSN of our last SACK: everything up to this TSN has arrived.
     acknowledged: u32,
     packets: VecDeque<Bytes>,
     events: VecDeque<SctpEvent>,
 }
 
 enum State {
-    /// The library makes an association of each INIT, a repeated one included; the client completes one of them.
+    /// The library creates an association for each INIT, including repeated ones; the client completes one of
+    /// them.
     Setup {
         attempts: Vec<Attempt>,
     },
@@ -114,7 +115,8 @@ impl Sctp {
         self.events.pop_front()
     }
 
-    /// Opens a stream in both directions; `reliability` is for what we send. May precede the association.
+    /// Opens a stream in both directions; `reliability` applies to what we send. May be called before the
+    /// association is established.
     pub(crate) fn open_stream(&mut self, stream: u16, reliability: Reliability) -> Result<(), SctpOpenError> {
         if matches!(self.state, State::Closed) {
             return Err(SctpOpenError::Closed);
@@ -129,18 +131,18 @@ impl Sctp {
         Ok(())
     }
 
-    /// Closes a stream in both directions: what was sent still goes out, what arrives is dropped.
+    /// Closes a stream in both directions: queued messages are still sent, received ones are dropped.
     pub(crate) fn close_stream(&mut self, now: Instant, stream: u16) {
         if self.streams.remove(&stream).is_some()
             && let State::Established { attempt, .. } = &mut self.state
             && let Ok(mut library) = attempt.association.stream(stream)
         {
-            // It fails only if the stream or the association has gone, which is what is wanted.
+            // An error means that the stream or the association is already gone, which is the goal.
             let _ = library.close(now);
         }
     }
 
-    /// Sends a message, or refuses it whole.
+    /// Sends a message completely, or refuses it.
     pub(crate) fn send(&mut self, now: Instant, stream: u16, payload: &Payload) -> Result<(), SctpSendError> {
         let attempt = match &mut self.state {
             State::Established { attempt, .. } => attempt,
@@ -180,7 +182,7 @@ impl Sctp {
         }
     }
 
-    /// Takes what the library has to tell after any input.
+    /// Handles the library's events after any input.
     fn settle(&mut self, now: Instant) {
         if let State::Setup { attempts } = &mut self.state {
             let connected =
@@ -236,7 +238,7 @@ impl Sctp {
         let Ok(mut library) = attempt.association.stream(stream) else { return };
         while let Ok(Some(message)) = library.read_sctp() {
             if is_dcep_open(&message) {
-                // Unanswered, the peer's channel never opens; nothing else depends on it.
+                // An error has no other effect than that the peer's channel never opens.
                 let _ = library.write_with_ppi(now, &[DCEP_ACK], PayloadProtocolIdentifier::Dcep);
             }
             let event = match payload(&message) {
@@ -307,7 +309,8 @@ fn write(
     Ok(())
 }
 
-/// SCTP has no empty messages: an identifier of its own and one byte stand for one (RFC 8831 §6.6).
+/// SCTP has no empty messages: an empty message is sent as one byte with its own payload protocol identifier
+/// (RFC 8831 §6.6).
 fn on_the_wire(payload: &Payload) -> (PayloadProtocolIdentifier, Bytes) {
     let empty = Bytes::from_static(&[0]);
     match payload {
@@ -338,14 +341,14 @@ fn is_dcep_open(message: &Chunks) -> bool {
 /// RFC 8832 §8.2.1.
 const DCEP_ACK: u8 = 2;
 const DCEP_OPEN: u8 = 3;
-/// The library tells peers apart by address; there is one here, wherever it is.
+/// The library distinguishes peers by address. There is only one peer here, whatever its address is.
 const PEER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 1));
 const LOCAL: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
-/// Two of the largest messages may be arriving at once.
+/// Bytes: room for two messages of the largest size at the same time.
 const RECEIVE_WINDOW: u32 = 2 * MAX_MESSAGE_SIZE as u32;
-/// Repeated INITs of one client whose first is still unanswered.
+/// The number of associations kept for a client's repeated INITs.
 const MAX_ATTEMPTS: usize = 4;
-/// The library keeps each reset request that it cannot carry out yet.
+/// Limit on stream resets: the library stores each reset request that it cannot carry out yet.
 const MAX_RESETS: u32 = 4096;
 
 #[cfg(test)]

@@ -1,14 +1,16 @@
-//! A look at a packet before rtc-sctp handles it.
+//! Inspects a packet before rtc-sctp handles it.
 //!
-//! The library panics on an ABORT or ERROR cause that is longer than its chunk. It also finds the next chunk by the
-//! length that the last one would have if written again, so an odd but legal chunk could lead it into the middle of
-//! another and to such a cause there. Hence chunks pass only if both lengths agree.
+//! The library panics on an ABORT or ERROR cause that is longer than its chunk. It also computes the start of
+//! the next chunk from the length that the last chunk would have if serialized again. So an unusual but legal
+//! chunk could lead it into the middle of another chunk, where it would read such a cause. Therefore chunks
+//! pass only if both lengths agree.
 //!
-//! Nor does it bound how far ahead a TSN may be: one FORWARD TSN chunk could keep it counting for a minute.
+//! The library does not limit how far ahead a TSN may be either: one FORWARD TSN chunk could keep it counting
+//! for a minute.
 
 use super::{STREAMS, SctpError};
 
-/// What a packet that may be shown to the library contains.
+/// The contents of a packet that passed the inspection.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Contents {
     /// The initial TSN of an INIT.
@@ -16,7 +18,7 @@ pub(super) struct Contents {
     pub(super) resets: u32,
 }
 
-/// `acknowledged` is the TSN up to which everything has arrived.
+/// `acknowledged` is the cumulative TSN of our last SACK.
 pub(super) fn inspect(packet: &[u8], acknowledged: u32) -> Result<Contents, SctpError> {
     let mut rest = packet.get(COMMON_HEADER_SIZE..).ok_or(SctpError::Malformed)?;
     if rest.is_empty() {
@@ -32,8 +34,8 @@ pub(super) fn inspect(packet: &[u8], acknowledged: u32) -> Result<Contents, Sctp
             DATA | FORWARD_TSN if !in_window() => return Err(SctpError::TooFarAhead),
             DATA | SACK | HEARTBEAT | ABORT | SHUTDOWN | SHUTDOWN_ACK | COOKIE_ECHO | COOKIE_ACK
             | SHUTDOWN_COMPLETE | FORWARD_TSN => {}
-            // INIT ACK answers an INIT, and we send none. ERROR is "not considered fatal" (RFC 9260 §3.3.10), but
-            // the library ends the association over it.
+            // INIT ACK is the answer to an INIT, and we send no INIT. ERROR is "not considered fatal" (RFC
+            // 9260 §3.3.10), but the library ends the association over it.
             _ => return Err(SctpError::UnexpectedChunk),
         }
         if !is_exact(header[0], value) {
@@ -60,7 +62,7 @@ fn word(value: &[u8], at: usize) -> Option<u32> {
     value.get(at..)?.first_chunk().map(|word| u32::from_be_bytes(*word))
 }
 
-/// Splits a chunk, parameter or cause from what follows: header, value, and the rest behind the padding.
+/// Splits off a chunk, parameter or cause. Returns its header, its value, and the bytes behind its padding.
 fn split(bytes: &[u8], alignment: usize) -> Option<(&[u8; 4], &[u8], &[u8])> {
     let header: &[u8; 4] = bytes.first_chunk()?;
     let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
@@ -123,7 +125,8 @@ fn are_exact_causes(mut causes: &[u8]) -> bool {
 
 const COMMON_HEADER_SIZE: usize = 12;
 
-/// In chunks. The receive window allows some 500 of the usual size; a SACK about this many alternating ones is 8 kB.
+/// In chunks. The receive window allows about 500 of the usual size. A SACK for this many chunks, every
+/// second one missing, has 8 kB.
 const WINDOW: u32 = 4096;
 
 // Chunk types (RFC 9260 §3.2, RFC 6525 §3.1, RFC 3758 §3.2).

@@ -11,9 +11,9 @@ pub(crate) struct Reliability {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Delivery {
     Reliable,
-    /// Given up this many milliseconds after it was handed over.
+    /// A message is abandoned this many milliseconds after it was queued.
     MaxPacketLifeTime(u16),
-    /// Given up after this many retransmissions.
+    /// A message is abandoned after this many retransmissions.
     MaxRetransmits(u16),
 }
 
@@ -27,13 +27,14 @@ impl Delivery {
     }
 }
 
-/// What a stream has sent that is neither acknowledged nor given up.
+/// A stream's messages that are neither acknowledged nor abandoned.
 #[derive(Debug, Default)]
 pub(super) struct SendBuffer {
     bytes: usize,
-    /// Message lengths, oldest first: a million one-byte messages take far more memory than a megabyte.
+    /// Message lengths, oldest first. Messages are counted too, because a million one-byte messages take far
+    /// more than one megabyte.
     messages: VecDeque<usize>,
-    /// Released bytes of the oldest message.
+    /// Bytes of the oldest message that were acknowledged or abandoned.
     released: usize,
 }
 

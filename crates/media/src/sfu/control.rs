@@ -1,4 +1,4 @@
-//! Control calls: names become keys, then the router does it.
+//! Control calls: maps ids to keys, then calls the router.
 
 use super::Sfu;
 use crate::config::{
@@ -16,10 +16,10 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Instant;
 
-/// Every call either does all of what it says or changes nothing and tells why. Ids are the caller's choice, random
-/// so that they cannot be guessed.
+/// Every call either succeeds completely or changes nothing and returns the reason. The caller chooses ids,
+/// which must be random so that they cannot be guessed.
 impl Sfu {
-    /// Opens this shard of a router, of which `home` is the one that ranks the speakers.
+    /// Creates this shard of a router. Shard `home` ranks the router's speakers.
     pub fn create_router(&mut self, id: RouterId, home: ShardId) -> Result<(), ControlError> {
         vacant(&self.names.routers, &id)?;
         let key = self.routers.insert_with_key(|key| Router::new(id, key, home));
@@ -27,7 +27,8 @@ impl Sfu {
         Ok(())
     }
 
-    /// Closes a router and all it holds. Its clients are told by DTLS; its owner, who asked for it, is not.
+    /// Closes a router and everything in it. Its clients are notified by DTLS close_notify; its owner, who
+    /// requested it, gets no event.
     pub fn close_router(&mut self, now: Instant, id: RouterId) -> Result<(), ControlError> {
         let key = self.names.routers.remove(&id).ok_or(ControlError::RouterNotFound)?;
         let transports: Vec<_> =
@@ -59,7 +60,8 @@ impl Sfu {
         Ok(parameters)
     }
 
-    /// Tells a transport who its client is. Repeating it with the same parameters changes nothing.
+    /// Sets the DTLS parameters of a transport's client. A repeated call with the same parameters changes
+    /// nothing.
     pub fn connect_transport(
         &mut self,
         now: Instant,
@@ -71,7 +73,8 @@ impl Sfu {
             .ok_or(ControlError::TransportNotFound)?
     }
 
-    /// New ICE credentials; the old ones stay valid until the client's first check with the new.
+    /// Creates new ICE credentials. The old ones stay valid until the client's first valid check with the new
+    /// ones.
     pub fn restart_ice(&mut self, now: Instant, id: TransportId) -> Result<IceParameters, ControlError> {
         let (router, key) = self.transport(id)?;
         let parameters = self
@@ -121,7 +124,7 @@ impl Sfu {
             .ok_or(ControlError::ProducerNotFound)
     }
 
-    /// The transport and the producer must be of one router.
+    /// The transport and the producer must belong to the same router.
     pub fn consume(
         &mut self,
         now: Instant,
@@ -165,7 +168,8 @@ impl Sfu {
         consumed
     }
 
-    /// What another shard of the router needs to have consumers for a producer whose client is connected here.
+    /// The description that another shard of the router needs to create consumers for a producer of this
+    /// shard.
     pub fn describe_producer(
         &mut self,
         now: Instant,
@@ -183,7 +187,7 @@ impl Sfu {
             .ok_or(ControlError::ConsumerNotFound)
     }
 
-    /// Begins or goes on at the next key frame, which is asked for.
+    /// Starts or continues forwarding at the next key frame, which is requested.
     pub fn resume_consumer(&mut self, now: Instant, id: ConsumerId) -> Result<(), ControlError> {
         let &(router, key) = self.names.consumers.get(&id).ok_or(ControlError::ConsumerNotFound)?;
         self.work(now, router, None, |router, ctx| router.resume_consumer(key, ctx))
@@ -229,7 +233,7 @@ impl Sfu {
         Ok(())
     }
 
-    /// The transport and the data producer must be of one router.
+    /// The transport and the data producer must belong to the same router.
     pub fn consume_data(
         &mut self,
         now: Instant,
@@ -273,8 +277,8 @@ impl Sfu {
         consumed
     }
 
-    /// What another shard of the router needs to have data consumers for a data producer whose client is connected
-    /// here.
+    /// The description that another shard of the router needs to create data consumers for a data producer of
+    /// this shard.
     pub fn describe_data_producer(
         &mut self,
         now: Instant,
@@ -308,7 +312,7 @@ impl Sfu {
         self.names.transports.get(&id).copied().ok_or(ControlError::TransportNotFound)
     }
 
-    /// Lets a router do something, on behalf of a transport if one is named. `None` if there is no such router.
+    /// Runs `does` on a router, for a transport if one is given. `None` if there is no such router.
     pub(super) fn work<T>(
         &mut self,
         now: Instant,
@@ -316,7 +320,7 @@ impl Sfu {
         transport: Option<TransportKey>,
         does: impl FnOnce(&mut Router, &mut Context<'_>) -> T,
     ) -> Option<T> {
-        // What came before concerns those who were there, as they were.
+        // Packets received before this call are for the consumers as they were before it.
         self.queue_fresh(now);
         self.current = transport.map(|transport| (router_key, transport));
         let (routers, mut ctx) = self.split(now);

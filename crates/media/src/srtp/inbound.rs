@@ -1,4 +1,4 @@
-//! Opening what a peer sends.
+//! Authenticates and decrypts packets from a peer.
 
 use super::index_window::{IndexState, IndexWindow};
 use super::keys::MasterKey;
@@ -14,7 +14,7 @@ use thiserror::Error;
 pub(crate) struct Inbound {
     rtp: RtpCipher,
     rtcp: RtcpCipher,
-    /// Only packets that authenticated make entries here, so only the peer itself can.
+    /// Only authenticated packets add entries, so only the peer itself can.
     rtp_windows: FxHashMap<u32, IndexWindow>,
     rtcp_windows: FxHashMap<u32, IndexWindow>,
 }
@@ -106,8 +106,8 @@ fn remember(windows: &mut FxHashMap<u32, IndexWindow>, ssrc: u32, index: u64) {
         .or_insert_with(|| IndexWindow::starting_at(index));
 }
 
-/// How many SSRCs one transport may use over its life, in RTP and in RTCP each. None is ever forgotten,
-/// because its old packets would then pass as new ones; 2048 windows take 300 kB.
+/// How many SSRCs one transport may use over its life, in RTP and in RTCP each. No stream is ever forgotten,
+/// because its old packets could then be replayed; 2048 windows take 300 kB.
 const MAX_STREAMS: usize = 2048;
 
 #[cfg(test)]
@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(peer.inbound.open_rtcp(&mut sealed), Err(OpenError::NotEncrypted));
     }
 
-    /// A peer that seals what it later opens itself.
+    /// A peer that opens the packets it sealed.
     struct Peer {
         outbound: Outbound,
         inbound: Inbound,

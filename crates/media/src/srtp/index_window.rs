@@ -1,9 +1,9 @@
-//! One stream's packet indices: where it stands, and which ones have been used.
+//! One stream's packet indices: the highest one, and which recent ones have been used.
 
 /// The highest index used and, of the [`WINDOW`] up to it, which others (RFC 3711 §3.3.2).
 ///
-/// Receiving, "used" means authenticated, and the window refuses replays; sending, it means sealed, and
-/// the window refuses to use a nonce twice.
+/// For a received stream, "used" means authenticated, and the window refuses replays. For a sent stream it
+/// means sealed, and the window refuses to use a nonce twice.
 #[derive(Debug)]
 pub(super) struct IndexWindow {
     highest: u64,
@@ -11,12 +11,12 @@ pub(super) struct IndexWindow {
     used: [u64; WORDS],
 }
 
-/// What a window says of an index.
+/// The state of an index in a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IndexState {
     Unused,
     Used,
-    /// Too far behind the highest index to tell.
+    /// Too far behind the highest index: unknown whether it was used.
     TooOld,
 }
 
@@ -88,7 +88,7 @@ fn bit(index: u64) -> u64 {
 }
 
 const WORDS: usize = 16;
-/// How many indices back a late packet is still told apart from a replay; at 5 Mbit/s about two seconds.
+/// How many indices back a late packet can be distinguished from a replay; about two seconds at 5 Mbit/s.
 const WINDOW: u64 = 64 * WORDS as u64;
 const HALF: u16 = 1 << 15;
 

@@ -1,4 +1,4 @@
-//! Packets sealed here are opened by another implementation of SRTP, and the other way round.
+//! Packets sealed here are opened by another SRTP implementation, and its packets are opened here.
 
 use super::keys::{KEY_LEN, MasterKey};
 use super::{Inbound, KeyingMaterial, Outbound, Profile, SendStream};

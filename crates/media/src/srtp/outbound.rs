@@ -1,4 +1,4 @@
-//! Sealing what is sent to a peer.
+//! Encrypts and authenticates packets for a peer.
 
 use super::Profile;
 use super::index_window::{IndexState, IndexWindow};
@@ -11,7 +11,7 @@ use thiserror::Error;
 
 /// One transport's sending side.
 ///
-/// Streams keep their own place ([`SendStream`]), so packets of many streams can be sealed through one
+/// Each stream keeps its own state ([`SendStream`]), so packets of many streams can be sealed through one
 /// shared reference. The transport must never make two streams with one SSRC: they would repeat nonces.
 #[derive(Debug)]
 pub(crate) struct Outbound {
@@ -96,9 +96,9 @@ impl Outbound {
 
     /// Seals a retransmission under the index that it was first sent with.
     ///
-    /// **The caller guarantees that header and payload are byte for byte those sealed before.** Anything
-    /// else under the same nonce gives the peer's keys away; a retransmission that differs (RFC 4588, or a
-    /// changed header extension) needs a sequence number of its own.
+    /// **The caller guarantees that header and payload are byte for byte those sealed before.** A different
+    /// plaintext under the same nonce gives the peer's keys away; a retransmission that differs
+    /// (RFC 4588, or a changed header extension) needs a sequence number of its own.
     pub(crate) fn reseal_identical(
         &self,
         stream: &SendStream,
@@ -174,7 +174,7 @@ impl SendStream {
     }
 }
 
-/// The lengths are checked before the cipher runs, and it refuses nothing else.
+/// The lengths are checked before the cipher runs, which has no other reason to fail.
 fn malformed(_: Unspecified) -> SealError {
     SealError::Malformed
 }

@@ -101,7 +101,7 @@ impl RtcpParts<'_> {
     }
 }
 
-/// What stays readable of the first packet: its header and sender SSRC.
+/// Bytes of the first packet that are not encrypted: its header and sender SSRC.
 pub(super) const HEADER_LEN: usize = 8;
 const INDEX_LEN: usize = 4;
 const ENCRYPTED_FLAG: u32 = 1 << 31;

@@ -1,12 +1,12 @@
-//! What a client may send in a second, so that nobody's flood becomes everybody's work.
+//! Limits a client's packet rate, so that one client's flood does not take the worker's time from all others.
 
 use std::time::{Duration, Instant};
 
-/// A second's worth of packets may come at once, as after a stall of the network; then so many a second.
+/// A leaky bucket: one second's worth of packets may arrive at once, as after a network stall.
 #[derive(Debug)]
 pub(crate) struct Budget {
     interval: Duration,
-    /// Until when what came so far would last if it had come evenly.
+    /// When the packets received so far would have arrived at the permitted rate.
     spent_until: Option<Instant>,
 }
 
@@ -15,12 +15,12 @@ impl Budget {
         Self { interval: Duration::from_secs(1) / packets_per_second.max(1), spent_until: None }
     }
 
-    /// Whether more is to be looked at that came `at` that time.
+    /// Whether a packet that arrived at time `at` is within the budget.
     pub(crate) fn has_room(&self, at: Instant) -> bool {
         self.spent_until.is_none_or(|until| until.saturating_duration_since(at) <= DEPTH)
     }
 
-    /// Notes a packet that came `at` that time; one that is larger than any packet should be counts as many.
+    /// Charges a packet that arrived at time `at`: one unit per 1,500 bytes or part of them.
     pub(crate) fn spend(&mut self, bytes: usize, at: Instant) {
         let from = self.spent_until.map_or(at, |until| until.max(at));
         let packets = bytes.div_ceil(PACKET) as u32;
@@ -29,7 +29,7 @@ impl Budget {
 }
 
 const DEPTH: Duration = Duration::from_secs(1);
-/// Bytes; what fits an Ethernet frame.
+/// Bytes: the MTU of Ethernet.
 const PACKET: usize = 1_500;
 
 #[cfg(test)]

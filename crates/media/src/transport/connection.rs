@@ -1,4 +1,4 @@
-//! The handshake of a transport and what runs over it that is not RTP.
+//! The ICE, DTLS and SCTP side of a transport, and its outgoing RTCP.
 
 use super::{Srtp, Transport};
 use crate::context::Context;
@@ -19,7 +19,7 @@ pub(crate) struct DataReceived {
     pub(crate) payload: Payload,
 }
 
-/// What happened on a transport that concerns its router.
+/// An event of a transport, for its router.
 #[derive(Debug)]
 pub(crate) enum Happened {
     State,
@@ -30,7 +30,7 @@ pub(crate) enum Happened {
 }
 
 impl Transport {
-    /// Begins the handshake; repeating it with the same parameters is no error.
+    /// Starts the handshake. A repeated call with the same parameters is no error.
     pub(crate) fn connect(
         &mut self,
         role: DtlsRole,
@@ -51,15 +51,15 @@ impl Transport {
         Ok(happened)
     }
 
-    /// Begins an ICE restart. The username before stays good until the client's first check with the new one; those
-    /// before that lead here no more.
+    /// Begins an ICE restart. The previous username fragment stays valid until the client's first valid check
+    /// with the new one; older ones become invalid.
     pub(crate) fn restart_ice(&mut self, credentials: Credentials, ctx: &mut Context<'_>) {
         self.usernames.push(credentials.username_fragment.clone());
         self.ice.restart(credentials);
         self.retire_usernames(ctx);
     }
 
-    /// Handles a STUN datagram; tells whether ICE's state changed.
+    /// Handles a STUN datagram.
     pub(crate) fn receive_stun(
         &mut self,
         tuple: Tuple,
@@ -106,7 +106,7 @@ impl Transport {
         happened
     }
 
-    /// Lets out what SCTP and DTLS have to send and to say, and asks to be woken when they want to be.
+    /// Handles pending events of DTLS and SCTP, sends their packets, and sets their timers.
     pub(crate) fn pump(&mut self, happened: &mut Vec<Happened>, ctx: &mut Context<'_>) {
         while let Some(event) = self.dtls.poll_event() {
             self.handle_dtls_event(event, happened, ctx);
@@ -130,7 +130,7 @@ impl Transport {
         self.timers.set(Timer::Sctp, self.sctp.poll_timeout());
     }
 
-    /// Says goodbye to the client.
+    /// Sends DTLS close_notify to the client.
     pub(crate) fn close(&mut self, ctx: &mut Context<'_>) {
         self.dtls.close(ctx.now);
         self.flush_dtls(ctx);
@@ -151,7 +151,7 @@ impl Transport {
         }
     }
 
-    /// Lets go of usernames that ICE takes no more.
+    /// Removes username fragments that the ICE agent has stopped accepting.
     fn retire_usernames(&mut self, ctx: &mut Context<'_>) {
         let retired = self.usernames.extract_if(.., |username| !self.ice.accepts(username));
         ctx.outbox.forgotten_usernames.extend(retired);
@@ -214,7 +214,7 @@ impl Transport {
     }
 }
 
-/// A datagram that ICE refused.
+/// ICE refused a datagram.
 #[derive(Debug)]
 pub(crate) struct StunRejected;
 

@@ -1,4 +1,4 @@
-//! Towards the client: the consumers on a transport and what they have due.
+//! The sending side of a transport: its consumers and their due packets.
 
 use crate::consumer::Plan;
 use crate::due::DueQueue;
@@ -10,17 +10,18 @@ use std::time::{Duration, Instant};
 
 pub(crate) struct Downlink {
     pub(crate) consumers: Vec<ConsumerKey>,
-    /// By media and RTX SSRC, as feedback names them.
+    /// Consumers by media and RTX SSRC, as RTCP feedback names them.
     pub(crate) by_ssrc: FxHashMap<Ssrc, ConsumerKey>,
     pub(crate) due: DueQueue,
-    /// The client is known or taken to strip padding.
+    /// The client is known or assumed to strip padding.
     pub(crate) padding: bool,
     /// The next transport-wide sequence number.
     pub(crate) transport_sequence: u16,
     pub(crate) rtt: Option<Duration>,
-    /// The receiver's SSRC and reference time (middle 32 bits of NTP), to be answered with the delay since.
+    /// The receiver's SSRC, its last reference time (middle 32 bits of NTP), and when it arrived, to answer
+    /// with DLRR (RFC 3611 §4.5).
     pub(crate) reference_time: Option<(u32, u32, Instant)>,
-    /// Counts up by two, so that no SSRC is used twice in the transport's life.
+    /// Increases by two per consumer, so that no SSRC is used twice in the transport's life.
     next_ssrc: u32,
     next_mid: u32,
     pub(crate) next_stream_id: u16,
@@ -43,7 +44,7 @@ impl Downlink {
         }
     }
 
-    /// What tells the next consumer apart on this transport, never given out before.
+    /// The identity of the next consumer; no value is reused on this transport.
     pub(crate) fn next_identity(&mut self) -> ConsumerIdentity {
         let (ssrc, mid) = (self.next_ssrc, self.next_mid);
         self.next_ssrc = ssrc.wrapping_add(2);
@@ -68,7 +69,7 @@ impl Downlink {
     }
 }
 
-/// Above the numbers that clients keep for themselves (1234 probes), below 2^30 to leave room to count up.
+/// Above the SSRCs that clients reserve (1234 for probes), below 2^30 to leave room to count up.
 const FIRST_SSRC: u32 = 100_000_000;
 #[cfg(test)]
 mod tests {

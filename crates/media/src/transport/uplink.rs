@@ -1,4 +1,4 @@
-//! From the client: the producers on a transport and how its packets are told apart.
+//! The receiving side of a transport: its producers, and how packets are assigned to them.
 
 use crate::arrival::Carried;
 use crate::clock::NtpTime;
@@ -12,21 +12,22 @@ use std::time::Duration;
 
 pub(crate) struct Uplink {
     pub(crate) producers: Vec<ProducerKey>,
-    /// Where the packets of an SSRC belong, once known.
+    /// The route of each known SSRC.
     pub(crate) routes: FxHashMap<Ssrc, Route>,
     pub(crate) mids: Vec<(Mid, ProducerKey)>,
     pub(crate) extensions: IncomingExtensions,
-    /// What transport-wide feedback reports.
+    /// Arrival times for transport-wide feedback.
     pub(crate) arrivals: Recorder,
-    /// The client takes transport-wide feedback; otherwise it is told a cap.
+    /// Whether the client uses transport-wide feedback; if not, it gets a bitrate limit by REMB.
     pub(crate) transport_cc: bool,
     pub(crate) cname: Option<String>,
-    /// Our wall clock minus the client's, in 2^-32 s. One for all its streams, so that they stay in step.
+    /// Our wall clock minus the client's, in 2^-32 s. One value for all its streams, so that they stay
+    /// synchronized.
     clock_offset: Option<i64>,
     pub(crate) rtt: Option<Duration>,
 }
 
-/// Which stream of which producer an SSRC carries.
+/// The producer, encoding and format of an SSRC.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Route {
     pub(crate) producer: ProducerKey,
@@ -34,7 +35,7 @@ pub(crate) struct Route {
     pub(crate) format: Format,
 }
 
-/// The header extension ids a client chose; one meaning per id in a transport (RFC 8843 §9.2).
+/// The client's header extension ids; an id has one meaning in a transport (RFC 8843 §9.2).
 #[derive(Debug)]
 pub(crate) struct IncomingExtensions(Box<[Option<HeaderExtensionUri>; 256]>);
 
@@ -64,7 +65,7 @@ impl Uplink {
         }
     }
 
-    /// Adds a producer, whose MID (if it has one) no other on this transport has.
+    /// Adds a producer, whose MID (if any) must be unique on this transport.
     pub(crate) fn add(&mut self, key: ProducerKey, mid: Option<Mid>, parameters: &RtpParameters) {
         self.producers.push(key);
         self.mids.extend(mid.map(|mid| (mid, key)));
@@ -78,7 +79,8 @@ impl Uplink {
         self.routes.retain(|_, route| route.producer != key);
     }
 
-    /// Our time minus the client's, learnt from its first sender report; a step of the client's clock is followed.
+    /// Sets our wall clock minus the client's from its first sender report, and again after a step of the
+    /// client's clock.
     pub(crate) fn align_clock(&mut self, ours: NtpTime, theirs: NtpTime) {
         let offset = ours.since(theirs);
         let known = self.clock_offset.get_or_insert(offset);
@@ -130,5 +132,5 @@ impl IncomingExtensions {
     }
 }
 
-/// One second: more is a stepped clock, not a drifting one.
+/// In 2^-32 s, so one second: a larger change is a step of the clock, not drift.
 const MAX_CLOCK_DRIFT: u64 = 1 << 32;

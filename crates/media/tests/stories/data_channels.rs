@@ -1,4 +1,4 @@
-//! Data channels: messages from one client to those who consume them.
+//! Data channels: messages from a data producer to its data consumers.
 
 use crate::world::network::Path;
 use crate::world::{Client, HOME, World};

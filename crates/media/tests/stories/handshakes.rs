@@ -1,4 +1,4 @@
-//! Clients of every kind get their keys, and those who are not who they should be do not.
+//! Clients of every kind complete the handshake; clients with another certificate than announced do not.
 
 use crate::world::network::Path;
 use crate::world::secure::Profiles;

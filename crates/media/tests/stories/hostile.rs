@@ -1,4 +1,4 @@
-//! Strangers and misbehaving clients: what they send is counted, and nobody else notices.
+//! Strangers and misbehaving clients: their packets are counted, and other clients are not disturbed.
 
 use crate::world::track::Track;
 use crate::world::{Client, IPV4_SERVER, Produced, Viewed, World};
@@ -17,7 +17,7 @@ fn garbage_of_every_class_and_size_is_counted_and_harms_nobody() {
     let mut rng = StdRng::seed_from_u64(1);
     let before = call.world.sfu.counters().clone();
     let mut sent = 0;
-    // From a stranger, and with the addresses of clients.
+    // From a stranger's address, and with spoofed addresses of clients.
     let remotes = [STRANGER.parse().unwrap(), call.address(call.alice), call.address(call.bob)];
     let sizes = (0..1_600).chain((1_600..65_536).step_by(997)).chain([65_535]);
     for size in sizes {
@@ -203,7 +203,7 @@ fn a_flood_beyond_its_budget_is_dropped_unopened_and_nobody_elses_budget_is_touc
     call.world.close(dave);
     let over = call.world.sfu.counters().packets_over_budget;
 
-    // Whoever lies about where it sends from spends nothing of what is not its own.
+    // A sender with a spoofed address does not use up the budget of the address's owner.
     let (remote, before) = (call.address(call.alice), call.world.sfu.counters().srtp_rejected);
     let (local, now) = (IPV4_SERVER.parse().unwrap(), call.world.now);
     for number in 0..20_000_u32 {
@@ -293,7 +293,8 @@ fn a_transport_whose_work_panicked_is_buried_alone() {
     let heard = call.world.consume(call.bob, flood);
     call.world.run(Duration::from_secs(1));
     let transport = call.world.transport(mallory);
-    // No datagram is known to bring it about, so the clock does: 30 s after the end of time there is no time.
+    // No datagram is known to cause a panic, so the clock does: adding 30 s to the last possible time
+    // overflows.
     let mut check = call.world.party(mallory).connection.ice.check();
     let tuple =
         Tuple { protocol: Protocol::Udp, local: IPV4_SERVER.parse().unwrap(), remote: call.address(mallory) };
@@ -317,7 +318,7 @@ fn a_transport_whose_work_panicked_is_buried_alone() {
     call.assert_undisturbed();
 }
 
-/// Two people whose call nobody may disturb.
+/// A call of two clients that nothing may disturb.
 pub struct Call {
     pub world: World,
     alice: Client,
@@ -361,7 +362,7 @@ impl Call {
         recorded.take()
     }
 
-    /// Not a packet was lost or late through all of it, and the call goes on.
+    /// No packet was lost or late, and the call continues.
     pub fn assert_undisturbed(&mut self) {
         self.world.run(Duration::from_secs(2));
         for view in self.views {
@@ -376,7 +377,7 @@ impl Call {
     }
 }
 
-/// Everything that was not taken for what it claimed to be.
+/// The number of datagrams and packets that were rejected.
 fn dropped(counters: &Counters) -> u64 {
     counters.datagrams_unclassified
         + counters.datagrams_unknown_tuple
@@ -390,7 +391,7 @@ fn dropped(counters: &Counters) -> u64 {
         + counters.rtcp_malformed
 }
 
-/// Well-formed headers, contents by chance.
+/// Well-formed RTCP headers with random contents.
 fn rtcp_of_random_content(rng: &mut StdRng, ssrc: u32) -> Vec<u8> {
     let words = rng.random_range(1..30u16);
     let mut packet = vec![0x80 | rng.random_range(0..32), 200 + rng.random_range(0..8)];
@@ -402,7 +403,7 @@ fn rtcp_of_random_content(rng: &mut StdRng, ssrc: u32) -> Vec<u8> {
     packet
 }
 
-/// A stream that jumps wildly, with extensions and payloads by chance.
+/// RTP whose sequence numbers jump wildly, with random extensions and payloads.
 fn rtp_of_random_content(rng: &mut StdRng, ssrc: u32, numbers: &mut [u16; 8], noise: &[u8]) -> Vec<u8> {
     let stream = rng.random_range(0..8);
     let number = &mut numbers[stream];

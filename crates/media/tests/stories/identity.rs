@@ -1,4 +1,4 @@
-//! Whose a packet is: by MID, by RID, by SSRC, or by what is left.
+//! How a packet's producer is found: by MID, by RID, by SSRC, or because only one producer is possible.
 
 use crate::world::track::Track;
 use crate::world::{Produced, Viewed, World};

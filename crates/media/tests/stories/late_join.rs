@@ -1,4 +1,4 @@
-//! Who comes later needs a key frame, soon, and without burying the publisher in requests.
+//! A client that joins late gets a key frame soon, without many requests to the publisher.
 
 use crate::world::network::Path;
 use crate::world::publisher::ENCODER_TIME;
@@ -102,7 +102,7 @@ fn a_receiver_that_asks_all_the_time_does_not_reach_the_publisher_more_often_tha
     world.view(seen).playback().assert_flawless();
 }
 
-/// A call of two that has been going on for a while.
+/// A call of two clients that has run for a while.
 fn call() -> (World, Produced) {
     let mut world = World::new(2);
     let (alice, bob) = (world.publisher(), world.subscriber());
@@ -112,8 +112,8 @@ fn call() -> (World, Produced) {
     (world, camera)
 }
 
-/// Asking takes a round trip, capturing and encoding a picture interval, and there is the way to the receiver. The
-/// picture is known to be whole when the next one begins.
+/// The delay of a requested key frame: a round trip for the request, a picture interval for capture and
+/// encoding, and the path to the receiver. The picture counts as complete when the next one begins.
 fn one_picture_later(world: &World, camera: Produced) -> Duration {
     let way = Path::GOOD.delay + Path::GOOD.jitter;
     3 * way + 2 * world.track(camera).track.interval() + ENCODER_TIME

@@ -1,4 +1,4 @@
-//! Scalable video (SVC): the layers of one stream, of which a receiver gets as many as it wants.
+//! Scalable video (SVC): each receiver gets the layers of one stream that it prefers.
 
 use crate::world::playback::Picture;
 use crate::world::track::Track;
@@ -122,7 +122,7 @@ fn call(track: Track) -> (World, Viewed) {
     (world, seen)
 }
 
-/// Whole pictures captured since.
+/// Complete pictures captured since `begin`.
 fn pictures_since(world: &World, seen: Viewed, begin: Duration) -> Vec<Picture> {
     let playback = world.view(seen).playback();
     playback.finished().iter().filter(|picture| picture.captured() > begin).cloned().collect()

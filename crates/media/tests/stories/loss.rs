@@ -1,4 +1,4 @@
-//! Networks lose packets and let others overtake; repairs make up for it.
+//! Networks lose and reorder packets; retransmissions repair the streams.
 
 use crate::world::network::Path;
 use crate::world::publisher::Fate;
@@ -185,7 +185,7 @@ fn call(seed: u64, path: Path, track: Track) -> (World, [Viewed; 2]) {
     (world, views)
 }
 
-/// Nothing is lost any more, so that every repair under way can come to its end.
+/// Stops the loss, so that all retransmissions can complete.
 fn calm_down(world: &mut World) {
     for party in world.parties_mut() {
         (party.up.path, party.down.path) = (Path::GOOD, Path::GOOD);

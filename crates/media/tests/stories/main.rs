@@ -1,5 +1,6 @@
-//! Stories of calls on a simulated network: the SFU as its clients see it, one behaviour a file. Clients are made of
-//! webrtc-rs's own ICE, DTLS, SRTP and RTP, so that nothing here trusts what it tests.
+//! Stories of calls on a simulated network: the SFU as its clients see it, one behaviour per file. Clients
+//! are made of webrtc-rs's own ICE, DTLS, SRTP and RTP, so that the tests do not rely on the code that they
+//! test.
 #![expect(unreachable_pub, reason = "a test binary exports nothing")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "webrtc-rs's enums are open")]

@@ -1,4 +1,4 @@
-//! Addresses change, networks restart, IP versions differ; media goes on.
+//! Addresses change, networks restart, IP versions differ; media continues.
 
 use crate::world::playback::Picture;
 use crate::world::track::Track;
@@ -137,7 +137,7 @@ fn an_address_taken_over_by_another_transport_stays_with_it_when_the_first_one_g
     let seen = world.consume(carol, camera);
     world.run(Duration::from_secs(1));
     world.sfu.close_transport(world.now, transport).unwrap();
-    // Between two consent checks, which would lead to it again.
+    // Between two consent checks, because a check would validate the tuple again.
     let lost_checks = world.sfu.counters().datagrams_unknown_tuple;
     world.run(Duration::from_secs(2));
     assert_eq!(world.sfu.counters().datagrams_unknown_tuple, lost_checks);
@@ -168,7 +168,7 @@ fn call() -> (World, Client, Client, Viewed) {
     (world, alice, bob, seen)
 }
 
-/// Whether a check that comes from where the client is gets an answer.
+/// Whether a check from the client's address gets an answer.
 fn is_answered(world: &mut World, client: Client, mut check: Vec<u8>) -> bool {
     let connection = &world.party(client).connection;
     let (address, server, before) = (connection.address, connection.server, connection.ice.mapped.len());

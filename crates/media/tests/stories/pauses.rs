@@ -1,4 +1,4 @@
-//! Consumers and producers pause and go on.
+//! Consumers and producers are paused and resumed.
 
 use crate::world::track::Track;
 use crate::world::{Produced, Viewed, World};
@@ -70,7 +70,7 @@ fn call(track: Track) -> (World, Produced, Viewed) {
 }
 
 fn assert_silent_for(world: &mut World, seen: Viewed, duration: Duration) {
-    // What was on the way arrives.
+    // Packets already sent arrive.
     world.run(Duration::from_millis(50));
     let before = world.view(seen).count();
     world.run(duration);

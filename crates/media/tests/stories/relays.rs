@@ -1,4 +1,4 @@
-//! One call on several SFUs: what a client sees does not tell which shard of the router it is connected to.
+//! One call on several SFUs: a client sees no difference between the shards of the router.
 
 use crate::world::network::Path;
 use crate::world::publisher::ENCODER_TIME;
@@ -290,7 +290,7 @@ fn messages_that_come_too_late_change_nothing() {
     world.view(seen).playback().assert_flawless();
 }
 
-/// Somebody with a track on the first shard, and somebody who gets it on the second of three.
+/// A publisher on the first of three shards, and a subscriber to its track on the second.
 fn call(seed: u64, track: Track) -> (World, Produced, Viewed) {
     let mut world = World::sharded(seed, 3);
     let (alice, bob): (Client, Client) = (world.publisher(), world.subscriber_on(1));

@@ -1,4 +1,4 @@
-//! What the SFU reports: to senders what came, to receivers what media time it is.
+//! The SFU's reports: to senders what arrived, to receivers the current RTP timestamp.
 
 use crate::world::network::Path;
 use crate::world::track::Track;

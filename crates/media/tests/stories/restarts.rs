@@ -1,4 +1,4 @@
-//! Senders begin anew: other SSRCs, jumping sequence numbers, jumping clocks. Receivers see one stream.
+//! Senders restart with other SSRCs, or jumps in sequence numbers or clocks. Receivers see one stream.
 
 use crate::world::track::Track;
 use crate::world::{Produced, Viewed, World};
@@ -51,7 +51,7 @@ fn sequence_numbers_and_media_time_wrap_unnoticed() {
     for track in [Track::vp8(), Track::opus(), Track::vp9_svc()] {
         let (mut world, produced, seen) = call(track);
         let live = world.encoding_mut(produced, 0);
-        // As sent from the beginning: a jump of its own, which is the story above.
+        // This is a jump too, which the story above tests; the wrap follows soon after it.
         live.sequence_number = 65_400;
         world.run(Duration::from_secs(6));
         assert_goes_on(&world, seen);

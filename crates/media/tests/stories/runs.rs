@@ -1,4 +1,5 @@
-//! The packets of a picture leave in as few sends as can be, made equal by padding where they differ a little.
+//! The packets of a picture leave in as few system calls as possible; padding makes sizes equal that differ a
+//! little.
 
 use crate::world::network::Path;
 use crate::world::track::Track;
@@ -14,7 +15,7 @@ use switchyard_media::{ConsumeOptions, ConsumerId, Direction};
 fn a_picture_of_uneven_packets_leaves_as_one_run() {
     let (mut world, bob, _) = call(Track::vp8_simulcast(), ClientOptions::default());
     world.run(Duration::from_secs(5));
-    // Three packets of a picture, of which the second is longer by a byte and the last is much shorter.
+    // Three packets of a picture: the second is one byte longer, the last is much shorter.
     let runs: Vec<usize> = packets_to(&world, bob).map(Vec::len).collect();
     let whole = runs.iter().filter(|packets| **packets >= 3).count();
     assert!(whole > 140 && runs.len() - whole < 3, "runs of {runs:?}");
@@ -55,7 +56,7 @@ fn without_rtx_a_padded_packet_is_sent_again_byte_for_byte() {
     let seen = world.consume_with(bob, camera, id, &options);
     let sent: Rc<RefCell<HashMap<u16, Vec<Vec<u8>>>>> = Rc::default();
     let copies = sent.clone();
-    // Every fourth media packet is lost, when it is first sent.
+    // Every fourth media packet is lost at its first transmission.
     world.filter(bob, false, move |datagram| {
         if !is_rtp(datagram) {
             return true;
@@ -72,7 +73,7 @@ fn without_rtx_a_padded_packet_is_sent_again_byte_for_byte() {
     let padded = again.clone().filter(|copies| has_padding(&copies[0])).count();
     assert!(padded > 20, "{padded} of {} packets sent again have padding", again.clone().count());
     assert!(again.clone().all(|copies| copies.iter().all(|copy| *copy == copies[0])));
-    // The last one may be on its way.
+    // The last retransmission may be on its way.
     assert!(world.view(seen).playback().holes.len() <= 1);
 }
 
@@ -98,7 +99,7 @@ fn a_client_that_takes_padding_for_media_gets_none() {
     world.view(seen).playback().assert_flawless();
 }
 
-/// A call that sends on the highest layers.
+/// A call that forwards the highest layers.
 fn call(track: Track, options: ClientOptions) -> (World, Client, Viewed) {
     let (mut world, alice) = world();
     let bob = world.join(Direction::Recv, options);
@@ -108,7 +109,7 @@ fn call(track: Track, options: ClientOptions) -> (World, Client, Viewed) {
     (world, bob, seen)
 }
 
-/// With a publisher whose pictures reach the server whole.
+/// A world with a publisher whose pictures reach the server complete.
 fn world() -> (World, Client) {
     let mut world = World::new(1);
     let alice = world.join(Direction::Send, ClientOptions { up: WITHOUT_JITTER, ..ClientOptions::default() });

@@ -1,4 +1,5 @@
-//! Packets of every shape that a client with keys can send: each is counted or forwarded, and the next good one flows.
+//! Packets of every shape that a client with keys can send: each is counted or forwarded, and the next good
+//! packet is forwarded.
 
 use crate::hostile::Call;
 use crate::world::track::Track;
@@ -12,7 +13,7 @@ use switchyard_media::{Counters, Input, Protocol, Tuple};
 fn an_extension_block_of_every_length_is_skipped_or_refused() {
     let mut forger = Forger::new();
     for profile in [0xbede_u16, 0x1000, 0x100f, 0x1234] {
-        // Of the last two, which are a variant and nobody's, a few lengths stand for all.
+        // The last two profiles are a variant and an unassigned one: a few lengths are enough for them.
         let step = if matches!(profile, 0x100f | 0x1234) { 501 } else { 1 };
         for words in (0..=u16::MAX).step_by(step) {
             let declared = 4 * usize::from(words);
@@ -20,7 +21,8 @@ fn an_extension_block_of_every_length_is_skipped_or_refused() {
             if fits {
                 forger.send_media(&Shape { profile, words, content, block: declared });
             }
-            // What a datagram can hold at most, a little too little, and next to nothing.
+            // Blocks shorter than declared: the most that a datagram can hold, one byte too few, half, and
+            // almost nothing.
             let missing = [LARGEST - 100, declared.saturating_sub(1), declared / 2, 3, 0];
             for block in missing.into_iter().filter(|block| *block < declared && *block <= LARGEST - 100) {
                 if block < 2_000 || words % 97 == 0 {
@@ -80,7 +82,7 @@ fn forged_ssrcs_move_nothing_but_their_own_transport() {
     forger.assert_goes_on();
 }
 
-/// Somebody with keys and bad intentions beside a call that is not to be disturbed, and who hears them.
+/// An attacker with valid keys in a call that must not be disturbed, and a client that consumes its tracks.
 struct Forger {
     call: Call,
     mallory: Client,
@@ -90,7 +92,7 @@ struct Forger {
     before: Counters,
     heard_before: usize,
     sent: u64,
-    /// Of these, what dave is to get.
+    /// How many of the sent packets dave must receive.
     good: usize,
 }
 
@@ -98,21 +100,21 @@ struct Forger {
 #[derive(Clone, Copy)]
 struct Shape {
     profile: u16,
-    /// The length it claims.
+    /// The length in the block's header, in 32-bit words.
     words: u16,
-    /// The bytes it has.
+    /// The block's actual length in bytes.
     block: usize,
     content: Content,
 }
 
-/// What an extension block is filled with.
+/// The contents of an extension block.
 #[derive(Clone, Copy)]
 enum Content {
     Padding,
     Noise,
     /// The elements that the client announced, shortened and lengthened.
     Elements(u8),
-    /// Elements as long as can be.
+    /// Elements of the greatest length.
     Long,
     /// Id 15, and id 0 with a length.
     Final,
@@ -130,7 +132,7 @@ impl Forger {
         world.track_mut(mic).muted = true;
         world.track_mut(camera).muted = true;
         world.run(Duration::from_millis(200));
-        // The forger does not listen to what the server says of its media.
+        // The forger ignores the server's RTCP.
         world.filter(mallory, false, |datagram| datagram[0] < 128);
         let (before, heard_before) = (world.sfu.counters().clone(), world.view(heard).count());
         let rng = StdRng::seed_from_u64(7);
@@ -146,7 +148,7 @@ impl Forger {
         encodings.iter().flat_map(|it| [Some(it.ssrc), it.rtx_ssrc]).flatten().collect()
     }
 
-    /// A packet that is whole, whatever its extensions are.
+    /// Sends a packet that is complete, whatever its extensions are.
     fn send_media(&mut self, shape: &Shape) {
         let packet = self.packet(shape);
         let clear = packet.len();
@@ -155,7 +157,7 @@ impl Forger {
         self.good += 1;
     }
 
-    /// A packet that ends inside its header. Nobody could seal it, so that what follows is noise.
+    /// Sends a packet that ends inside its header. Such a packet cannot be sealed, so noise follows.
     fn send_malformed(&mut self, shape: &Shape) {
         let packet = self.packet(shape);
         self.inject(packet);
@@ -174,7 +176,7 @@ impl Forger {
         if let Some(last) = body.last_mut() {
             *last = padding;
         }
-        // Sound of any content is sound.
+        // Any audio payload is valid.
         if padding > 0 && media > 0 && !is_good {
             return;
         }
@@ -244,7 +246,7 @@ impl Forger {
         packet
     }
 
-    /// The next packet's, of the microphone.
+    /// The header of the microphone's next packet.
     fn header(&mut self, flags: u8) -> Vec<u8> {
         let age = self.call.world.age();
         let encoding = &mut self.call.world.track_mut(self.mic).encodings[0];
@@ -263,7 +265,7 @@ impl Forger {
         encoding.encoder.encode(age).remove(0).bytes
     }
 
-    /// Everything that was sent is either heard or counted under a name.
+    /// Every packet sent was either forwarded or counted under a name.
     fn assert_all_counted(&mut self) {
         self.call.world.run(Duration::from_millis(200));
         let named = |it: &Counters| {
@@ -284,9 +286,9 @@ impl Forger {
         self.assert_goes_on();
     }
 
-    /// The forger's next good packets flow, and nobody else noticed anything.
+    /// The forger's next good packets are forwarded, and the call was not disturbed.
     fn assert_goes_on(&mut self) {
-        // What was on the way arrives.
+        // Packets already sent arrive.
         self.call.world.run(Duration::from_millis(200));
         let before = self.call.world.view(self.heard).count();
         for _ in 0..50 {
@@ -343,5 +345,5 @@ impl Content {
     }
 }
 
-/// No datagram is larger (and over IP none is as large).
+/// Bytes: no datagram is larger (and over IP none is as large).
 const LARGEST: usize = 65_535;

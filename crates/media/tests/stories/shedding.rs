@@ -1,4 +1,4 @@
-//! A worker that has too much to do leaves out video, never sound.
+//! An overloaded worker leaves out video, never audio.
 
 use crate::world::track::Track;
 use crate::world::{Produced, Viewed, World};
@@ -188,7 +188,7 @@ fn step_by_step_more_lose_the_picture_and_the_same_get_it_back_at_few_key_frames
     }
 }
 
-/// Somebody with a microphone and a camera on the first shard, and somebody who gets both on the last.
+/// A publisher with a microphone and a camera on the first shard, and a subscriber to both on the last.
 struct Call {
     mic: Produced,
     camera: Produced,
@@ -211,7 +211,8 @@ fn shed(world: &mut World, shed: Shed) {
     world.sfu.shed(shed, now);
 }
 
-/// Packets of the picture and of sound that come in that time, once what was on the way has come.
+/// The numbers of video and audio packets received during `duration`, after packets already sent have
+/// arrived.
 fn counts_after(world: &mut World, call: &Call, duration: Duration) -> (usize, usize) {
     world.run(Duration::from_millis(50));
     let before = [call.seen, call.heard].map(|it| world.view(it).count());

@@ -1,4 +1,4 @@
-//! Who has the floor, told from the levels that senders put on their packets.
+//! The active speaker, detected from the audio levels in senders' packets.
 
 use crate::world::track::Track;
 use crate::world::{Produced, World};

@@ -1,4 +1,4 @@
-//! When something ends, nothing of it is left.
+//! When an object is closed, nothing of it remains.
 
 use crate::world::track::Track;
 use crate::world::{Client, Viewed, World};
@@ -97,7 +97,7 @@ fn call() -> (World, [Client; 2], [Viewed; 2]) {
     (world, [alice, bob], views)
 }
 
-/// Clients have nothing more to send.
+/// Stops all clients from sending.
 fn stop(world: &mut World) {
     for party in world.parties_mut() {
         party.fall_silent();

@@ -1,4 +1,4 @@
-//! The plainest call there is.
+//! The simplest call: two clients.
 
 use crate::world::World;
 use crate::world::track::Track;

@@ -1,5 +1,5 @@
-//! One router on one SFU or spread over several, its clients and the network between them, under one clock. Everything random comes from seeds, except
-//! the keys that webrtc-rs's handshakes draw.
+//! One router on one SFU or spread over several, its clients and the network between them, under one clock.
+//! All random values come from seeds, except the keys of webrtc-rs's handshakes.
 
 pub mod connection;
 pub mod data;
@@ -35,25 +35,25 @@ use switchyard_media::{
 pub use verbs::{Client, ClientOptions, Produced, Viewed};
 
 pub struct World {
-    /// The first is the router's home, and where clients connect unless a story says otherwise.
+    /// The first shard: the router's home, to which clients connect unless a story says otherwise.
     pub sfu: Sfu,
     /// The router's other shards.
     pub others: Vec<Sfu>,
     pub now: Instant,
     pub router: RouterId,
-    /// Everything the SFU told, and when.
+    /// All events of the SFU, with their times.
     pub events: Vec<(Instant, Event)>,
     rng: StdRng,
     origin: Instant,
     network: Network,
     clients: Vec<Party>,
     batch: Batch,
-    /// What left in one send, packet by packet, and to whom.
+    /// The packets of each send call, with their destination.
     pub runs: Vec<(SocketAddr, Vec<Vec<u8>>)>,
     wakeup: Option<Instant>,
-    /// Loses messages between shards unless it lets them pass.
+    /// Drops messages between shards for which it returns `false`.
     relay_filter: Box<dyn FnMut(&Relay) -> bool>,
-    /// What passed between shards.
+    /// Messages sent between shards.
     pub relayed: Vec<(ShardId, Relay)>,
 }
 
@@ -143,19 +143,19 @@ impl World {
         self.relayed.iter().filter(|(shard, _)| *shard == to).map(|(_, relay)| relay.packets()).sum()
     }
 
-    /// Loses messages between shards unless the filter lets them pass.
+    /// Drops messages between shards for which the filter returns `false`.
     pub fn filter_relays(&mut self, filter: impl FnMut(&Relay) -> bool + 'static) {
         self.relay_filter = Box::new(filter);
     }
 
-    /// Lets time pass.
+    /// Advances the time by `duration`.
     pub fn run(&mut self, duration: Duration) {
         let end = self.now + duration;
         self.run_until(end, |_| false);
         self.now = end;
     }
 
-    /// Lets time pass until something is so; panics if it never is.
+    /// Advances the time until `is_so` holds; panics if it never does.
     pub fn run_to(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) -> Duration {
         let start = self.now;
         assert!(self.run_until(start + Duration::from_secs(60), is_so), "in vain awaited: {what}");
@@ -175,7 +175,7 @@ impl World {
         true
     }
 
-    /// Everything that is to happen at this moment.
+    /// Handles everything that is due at the present time.
     fn step(&mut self) {
         while let Some(datagram) = self.network.arrived(self.now) {
             self.deliver(datagram);
@@ -199,7 +199,7 @@ impl World {
         }
     }
 
-    /// Hands the SFU a datagram as if it had just come.
+    /// Passes a datagram to the SFU as if it had just arrived.
     pub fn inject(&mut self, remote: SocketAddr, local: SocketAddr, bytes: &mut [u8]) {
         self.receive(remote, local, bytes);
         self.drain();
@@ -211,7 +211,7 @@ impl World {
         self.shard_mut(shard).handle_input(Input::Datagram { tuple, bytes, at: now }, now);
     }
 
-    /// Moves everything that somebody wants to send onto the network.
+    /// Moves all outgoing datagrams of clients and SFUs onto the network.
     fn settle(&mut self) {
         self.drain();
         for client in &mut self.clients {
@@ -222,7 +222,7 @@ impl World {
         }
     }
 
-    /// Until no shard has anything more to send or to tell another.
+    /// Polls the SFUs until no shard has more datagrams or messages.
     fn drain(&mut self) {
         let mut wakeups = Vec::new();
         let mut told = true;
@@ -257,7 +257,7 @@ impl World {
         }
     }
 
-    /// True if another shard was told something, which may have changed it.
+    /// True if another shard received a message, which may have changed its state.
     fn poll_out(&mut self, from: ShardId, wakeups: &mut Vec<Instant>) -> bool {
         let mut told = false;
         loop {
@@ -279,7 +279,7 @@ impl World {
         }
     }
 
-    /// Brings a message to another shard, or what must be told in its place.
+    /// Delivers a message to another shard, or its loss report if it is dropped.
     fn carry(&mut self, from: ShardId, to: ShardId, relay: Relay) {
         assert_ne!(from, to, "a shard talks to itself");
         let passes = relay.class() == RelayClass::Control || (self.relay_filter)(&relay);
@@ -343,20 +343,20 @@ impl Party {
     }
 }
 
-/// Making one takes longer than most stories.
+/// Generating a certificate takes longer than most stories.
 static CERTIFICATE: LazyLock<Certificate> = LazyLock::new(|| Certificate::generate().unwrap());
 pub const IPV4_SERVER: &str = "192.0.2.1:40000";
 pub const IPV6_SERVER: &str = "[2001:db8::1]:40000";
 const SERVERS: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))];
-/// The first shard's; the next ones' follow.
+/// The first shard's port; the next shards have the following ports.
 const FIRST_PORT: u16 = 40_000;
 pub const HOME: ShardId = ShardId(0);
 
-/// Where a shard listens.
+/// The port on which a shard listens.
 pub fn port(shard: ShardId) -> u16 {
     FIRST_PORT + shard.0
 }
 
-/// A day in 2027.
+/// The wall-clock time at the start: a day in 2027.
 const UNIX: Duration = Duration::from_secs(1_800_000_000);

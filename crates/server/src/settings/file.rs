@@ -1,5 +1,5 @@
-//! The TOML file: its values become the defaults of the flags, so flags and environment win, one parser reads
-//! all three, and a key that is no flag is an error.
+//! The TOML file. Its values become the defaults of the flags. So flags and environment variables have
+//! precedence, one parser reads all three, and a key that is not a flag is an error.
 
 use std::ffi::OsString;
 use std::fs;
@@ -25,7 +25,7 @@ pub(crate) enum FileError {
     Usage(#[from] clap::Error),
 }
 
-/// Reads the command line, with the settings file behind it if one is named.
+/// Parses the command line, with defaults from the settings file if one is given.
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Cli, FileError> {
     let cli = read(Cli::command(), arguments)?;
     let Some(path) = &cli.config else { return Ok(cli) };
@@ -71,7 +71,7 @@ fn text(value: Value) -> Option<OsStr> {
     }
 }
 
-/// The file cannot name another one.
+/// The key that is refused in the file: a settings file cannot name another one.
 const CONFIG: &str = "config";
 
 #[cfg(test)]

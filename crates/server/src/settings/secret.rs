@@ -1,4 +1,4 @@
-//! Secrets come as values or in files, never as both.
+//! Secrets are given as values or in files, never as both.
 
 use std::fs;
 use std::io;
@@ -16,7 +16,7 @@ pub(crate) enum SecretError {
     Empty(&'static str),
 }
 
-/// The value, or the content of the file without the line break that editors add.
+/// The value, or the content of the file without the line break at its end, which editors add.
 pub(crate) fn read_secret(
     name: &'static str,
     value: Option<String>,

@@ -1,4 +1,4 @@
-//! What `callgrind` wrote, by component and by function.
+//! Sums up the output of `callgrind` by component and by function.
 
 use super::FORWARDED;
 use crate::linux::table::{Row, Table};
@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// From a `callgrind.out` file of [`super::workload`].
+/// The tables from a `callgrind.out` file of [`super::workload`].
 pub(crate) fn tables(path: &Path) -> Result<Vec<Table>> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let costs = parse(&text);
@@ -30,10 +30,10 @@ pub(crate) fn tables(path: &Path) -> Result<Vec<Table>> {
     Ok(vec![components, functions])
 }
 
-/// Instructions of one line of source in one function, calls not included.
+/// Instructions of one source line in one function, without calls.
 #[derive(Debug, PartialEq, Eq)]
 struct Cost<'a> {
-    /// The source's file; differs from the function's where code was inlined.
+    /// The file of the source line; differs from the function's file if the line was inlined.
     file: &'a str,
     function_file: &'a str,
     function: &'a str,
@@ -41,7 +41,8 @@ struct Cost<'a> {
 }
 
 impl Cost<'_> {
-    /// What was inlined from elsewhere belongs to who inlined it, unless it is the SFU's own.
+    /// The component of the line's file. For files without a component (such as the standard library's), the
+    /// component of the function into which the line was inlined.
     fn component(&self) -> &'static str {
         let by_file = |file: &str| COMPONENTS.iter().find(|(part, _)| file.contains(part)).map(|(_, it)| *it);
         by_file(self.file)
@@ -51,8 +52,8 @@ impl Cost<'_> {
     }
 }
 
-/// Reads the format of callgrind's manual, chapter "Callgrind Format Specification": names are spelled once and then
-/// known by number, and the line after `calls=` is what the called function cost.
+/// Parses the format of callgrind's manual, chapter "Callgrind Format Specification": a name is written in
+/// full once and then referred to by number; the line after `calls=` is the cost of the called function.
 fn parse(text: &str) -> Vec<Cost<'_>> {
     let (mut files, mut functions) = (Names::default(), Names::default());
     let (mut file, mut function_file, mut function) = ("", "", "");
@@ -65,7 +66,7 @@ fn parse(text: &str) -> Vec<Cost<'_>> {
             }
             Some(("fi" | "fe", name)) => file = files.resolve(name),
             Some(("fn", name)) => function = functions.resolve(name),
-            // They introduce names too.
+            // These lines may define names too.
             Some(("cfi" | "cfl", name)) => drop(files.resolve(name)),
             Some(("cfn", name)) => drop(functions.resolve(name)),
             Some(("calls", _)) => is_call = true,
@@ -104,7 +105,7 @@ fn of(costs: &[Cost<'_>], wanted: impl Fn(&Cost<'_>) -> bool) -> u64 {
     costs.iter().filter(|cost| wanted(cost)).map(|cost| cost.instructions).sum()
 }
 
-/// The dearest first.
+/// Most expensive first.
 fn sums<'a, K: Eq + std::hash::Hash + Copy>(
     costs: &[Cost<'a>],
     key: impl Fn(&Cost<'a>) -> K,
@@ -131,7 +132,7 @@ fn shortened(function: &str) -> String {
 
 const CIPHER: &str = "cipher";
 const OTHER: &str = "other";
-/// Where a file belongs; the first that fits.
+/// Parts of file names and their components; the first match counts.
 const COMPONENTS: &[(&str, &str)] = &[
     ("/media/src/router/egress", "egress: queue, rewrite plan"),
     ("/media/src/rtp/header_writer", "egress: header"),

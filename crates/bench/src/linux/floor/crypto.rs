@@ -1,4 +1,4 @@
-//! SRTP's ciphers alone.
+//! The cost of SRTP's ciphers alone.
 
 use crate::linux::cipher::{Cipher, HEADER_LEN, Profile};
 use crate::linux::cpu::thread_time;
@@ -72,5 +72,5 @@ fn sealing(profile: Profile, payload: usize, keys: usize) -> Result<f64> {
 
 /// Packets per repetition.
 const PACKETS: usize = 20_000;
-/// As many as are sealed before a send.
+/// The number of packets sealed before a send.
 const BATCH: usize = 100;

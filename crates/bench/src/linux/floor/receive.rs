@@ -1,4 +1,4 @@
-//! Receiving alone: from a socket that is full already.
+//! The cost of receiving alone, from a socket whose buffer is already full.
 
 use crate::linux::cipher::HEADER_LEN;
 use crate::linux::cpu::thread_time;
@@ -65,7 +65,7 @@ fn receive(shape: Shape) -> Result<f64> {
     Ok(used as f64 / (bytes / len) as f64)
 }
 
-/// That a default limit of the kernel allows too.
+/// Bytes; within the kernel's default limit.
 const RECEIVE_BUFFER: usize = 200 * 1024;
 const TRAINS: usize = 12;
 const ROUNDS: usize = 100;

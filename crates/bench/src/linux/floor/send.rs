@@ -1,4 +1,4 @@
-//! Sending alone: bytes that were made before, to many destinations, by each way there is.
+//! The cost of sending alone: prepared bytes to many destinations, with each system call.
 
 use crate::linux::cipher::HEADER_LEN;
 use crate::linux::cpu::thread_time;
@@ -35,11 +35,11 @@ struct Destinations {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Strategy {
-    /// A call per packet.
+    /// One call per packet.
     PerPacket,
     /// Many packets per call.
     ManyPackets,
-    /// A call per run of packets.
+    /// One call per run of packets.
     PerRun,
     /// Many runs per call.
     ManyRuns,
@@ -100,7 +100,7 @@ impl Strategy {
     fn run(self, to: &[SocketAddr], device: Device, shape: Shape) -> Result<f64> {
         let socket = UdpSocket::bind((device.server(), 0))?;
         SockRef::from(&socket).set_send_buffer_size(SEND_BUFFER)?;
-        // It forbids fragments, which spares the kernel numbering what it sends.
+        // This forbids fragmentation, so that the kernel need not number the packets.
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
         let len = shape.payload + OVERHEAD;
         let bytes = vec![0x5a; len * shape.burst * to.len()];
@@ -112,7 +112,8 @@ impl Strategy {
         Ok(used.as_nanos() as f64 / (rounds * to.len() * shape.burst) as f64)
     }
 
-    /// Sends `bytes` once: packets of `len`, as many to each destination.
+    /// Returns a function that sends `bytes` once: packets of `len` bytes, the same number to each
+    /// destination.
     fn round<'a>(
         self,
         (socket, state): (&'a UdpSocket, &'a UdpSocketState),
@@ -148,12 +149,12 @@ fn many<'a>(socket: &'a UdpSocket, mut sender: Sender, bytes: &'a [u8]) -> impl 
     move || sender.send_all(socket, bytes)
 }
 
-/// Per repetition, about.
+/// Packets per repetition, about.
 const PACKETS: usize = 20_000;
 const DESTINATIONS: usize = 100;
-/// Header, extensions and tag.
+/// Bytes of header, extensions and tag.
 const OVERHEAD: usize = HEADER_LEN + 16;
-/// As the worker's.
+/// Bytes, as in the worker.
 const SEND_BUFFER: usize = 4 * 1024 * 1024;
-/// Of nobody.
+/// No process listens on this port.
 const PORT: u16 = 9;

@@ -3,20 +3,20 @@
 use std::mem::offset_of;
 use std::time::{Duration, SystemTime};
 
-/// Room for what the kernel says about one received message.
+/// Room for the control messages of one received message.
 #[repr(C, align(8))]
 pub(super) struct Control(pub(super) [u8; CONTROL_LEN]);
 
-/// What it said.
+/// The values from the control messages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Told {
     /// Bytes per datagram, if the message is a train of them (udp(7), UDP_GRO).
     pub(super) stride: Option<usize>,
-    /// When the first of them came (socket(7), SO_TIMESTAMPNS).
+    /// When the first datagram arrived (socket(7), SO_TIMESTAMPNS).
     pub(super) at: Option<SystemTime>,
 }
 
-/// The control message that has a message cut into datagrams (udp(7), UDP_SEGMENT).
+/// The control message that makes the kernel segment a message into datagrams (udp(7), UDP_SEGMENT).
 #[repr(C)]
 pub(super) struct Segment {
     header: Header,
@@ -38,7 +38,7 @@ impl Default for Control {
 }
 
 impl Control {
-    /// Reads the first `len` bytes. Stops at the first message that is not whole.
+    /// Reads the first `len` bytes. Stops at the first incomplete control message.
     pub(super) fn read(&self, len: usize) -> Told {
         let mut told = Told::default();
         let mut rest = self.0.get(..len).unwrap_or(&self.0);
@@ -78,7 +78,7 @@ fn stride(data: &[u8]) -> Option<usize> {
     usize::try_from(i32::from_ne_bytes(*data.first_chunk()?)).ok().filter(|&stride| stride > 0)
 }
 
-/// A `timespec` of two 64-bit numbers; where the system has a shorter one, packets go without.
+/// A `timespec` of two 64-bit numbers; on systems with a shorter one, packets have no timestamp.
 fn timestamp(data: &[u8]) -> Option<SystemTime> {
     let (seconds, nanoseconds) = data.split_first_chunk()?;
     let seconds = u64::try_from(i64::from_ne_bytes(*seconds)).ok()?;
@@ -87,9 +87,9 @@ fn timestamp(data: &[u8]) -> Option<SystemTime> {
         .checked_add(Duration::from_secs(seconds) + Duration::from_nanos(nanoseconds.into()))
 }
 
-/// One timestamp and one stride, each with its header, and room to spare.
+/// Bytes: one timestamp and one stride, each with its header, and some spare room.
 const CONTROL_LEN: usize = 64;
-/// After a segment's size.
+/// Bytes of padding behind the segment size.
 const PADDING: usize = size_of::<usize>() - size_of::<u16>();
 const _: () = assert!(size_of::<Header>() == size_of::<libc::cmsghdr>());
 

@@ -1,5 +1,5 @@
-//! The two system calls that move many messages at once, and an option that nobody wraps. All `unsafe` code of the
-//! workspace is in this file: the pointers that these calls take have no safe form.
+//! The two system calls for many messages at once, and a socket option for which no crate has a safe wrapper.
+//! All `unsafe` code of the workspace is in this file: the pointers that these calls take have no safe form.
 
 use super::control::{Control, Segment};
 use super::name::Name;
@@ -9,7 +9,7 @@ use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
-/// What the kernel fills for one message: payload, sender and control data, and how much of each.
+/// The values that the kernel writes for one message: sender, control data, and the lengths.
 #[derive(Default)]
 pub(super) struct Received {
     pub(super) name: Name,
@@ -19,7 +19,7 @@ pub(super) struct Received {
     pub(super) control_bytes: usize,
 }
 
-/// One message to send: `bytes` leave as datagrams of `segment` bytes, or as one.
+/// One message to send: `bytes` are sent as datagrams of `segment` bytes, or as one datagram.
 pub(super) struct Message<'a> {
     pub(super) name: Name,
     pub(super) bytes: &'a [u8],
@@ -27,7 +27,7 @@ pub(super) struct Message<'a> {
 }
 
 /// Receives without waiting: message `i` into the `i`-th `slot_len` bytes of `payloads` and into `received[i]`.
-/// The number of messages; `WouldBlock` when there are none.
+/// Returns the number of messages; `WouldBlock` if there are none.
 pub(super) fn receive(
     socket: BorrowedFd<'_>,
     payloads: &mut [u8],
@@ -69,8 +69,8 @@ pub(super) fn receive(
     Ok(messages)
 }
 
-/// Sends the first [`MAX_SENT`] messages at most, without waiting. The number of messages that left, which may be
-/// fewer; an error only if the first did not leave.
+/// Sends at most the first [`MAX_SENT`] messages, without waiting. Returns the number of messages sent, which
+/// may be smaller; an error only if the first message was not sent.
 pub(super) fn send<'a>(
     socket: BorrowedFd<'_>,
     messages: impl Iterator<Item = Message<'a>>,
@@ -81,7 +81,8 @@ pub(super) fn send<'a>(
     let mut controls = [const { MaybeUninit::<Segment>::uninit() }; MAX_SENT];
     let places = headers.iter_mut().zip(&mut slices).zip(names.iter_mut().zip(&mut controls));
     let mut count: c_uint = 0;
-    // The places come first: zip must not take a message that it then has no place for.
+    // Places are the first iterator of the zip, so that it does not take a message for which there is no
+    // place.
     for (((header, slice), (name, control)), message) in places.zip(messages) {
         let (name, bytes) = (name.write(message.name), message.bytes);
         let slice = slice.write(iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() });
@@ -114,12 +115,12 @@ pub(super) fn set_option(socket: BorrowedFd<'_>, level: c_int, name: c_int, valu
     if set == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Some C libraries have padding fields in it that have no name here.
+/// A zeroed `msghdr`: some C libraries have private padding fields in it, which cannot be written by name.
 fn empty_header() -> msghdr {
     // SAFETY: a `msghdr` is pointers and integers only, for which zero is a value.
     unsafe { mem::zeroed() }
 }
 
-/// Per call. More gains nothing: what a call costs is spread thin enough over 16.
+/// Messages per call. More would gain little: from 16 on, the cost of the call per message is small.
 pub(super) const MAX_RECEIVED: usize = 32;
 pub(super) const MAX_SENT: usize = 64;

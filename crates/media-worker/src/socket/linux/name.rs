@@ -31,7 +31,7 @@ impl Name {
         name
     }
 
-    /// What the kernel wrote, `len` bytes of it; `None` if it is no internet address.
+    /// The address that the kernel wrote, of `len` bytes; `None` if it is not an IP address.
     pub(super) fn address(&self, len: usize) -> Option<SocketAddr> {
         let [f0, f1, p0, p1, rest @ ..] = &self.bytes;
         let port = u16::from_be_bytes([*p0, *p1]);

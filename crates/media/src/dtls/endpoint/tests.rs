@@ -1,4 +1,4 @@
-//! Our association against rtc-dtls's own endpoint in the part of the browser, over a wire that can lose.
+//! Our association against rtc-dtls's own endpoint as the browser, over a lossy wire.
 
 use super::*;
 use crate::dtls::HashAlgorithm;
@@ -235,7 +235,7 @@ proptest! {
     }
 }
 
-/// Two ends, what is on the wire between them, and the one clock.
+/// Both ends, the datagrams on the wire between them, and their common clock.
 struct Story {
     ours: RtcDtls,
     theirs: Endpoint,
@@ -299,7 +299,7 @@ impl Story {
         Fingerprint::of(algorithm, &self.peer_certificate.certificate[0])
     }
 
-    /// Delivers until nobody has anything to say.
+    /// Delivers datagrams until neither end has any left.
     fn run(&mut self) {
         while self.deliver() | self.deliver_back() {}
     }

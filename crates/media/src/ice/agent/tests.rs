@@ -1,4 +1,4 @@
-//! A client's checks, built with rtc-stun, against the agent.
+//! The agent against a client's checks, which are built with rtc-stun.
 
 use super::super::{Protocol, local_username_fragment};
 use super::*;
@@ -228,7 +228,7 @@ fn a_check_is_demultiplexed_by_the_fragment_it_is_for() {
     assert_eq!(local_username_fragment(&datagram), Some("fragment-1"));
 }
 
-/// A client checking one agent, and the one clock between them.
+/// A client that checks one agent, and their common clock.
 fn fragments(ice: &IceLite) -> Vec<&str> {
     ice.credentials().map(|credentials| credentials.username_fragment.as_str()).collect()
 }

@@ -1,24 +1,24 @@
-//! Making packets equal by padding, so that they leave as one run.
+//! Pads packets to equal size, so that they are sent as one run.
 //!
-//! A send call costs as much as sealing ten packets, and carries any number of them to one peer if all but the last
-//! are of one size (udp(7), UDP_SEGMENT). Encoders cut a picture into packets that differ by a few bytes: padding
-//! (RFC 3550 §5.1) costs those few bytes and saves all calls but one. No packet gets longer than another that is due
-//! with it, so none outgrows the path.
+//! A send call costs as much as sealing ten packets, and can send many packets to one peer if all but the
+//! last have the same size (udp(7), UDP_SEGMENT). Encoders cut a picture into packets that differ by a few
+//! bytes: padding (RFC 3550 §5.1) costs those few bytes and saves all calls but one. No packet becomes longer
+//! than the longest one due with it, so padding never exceeds the path MTU.
 
 use crate::batch::{MAX_RUN_BYTES, MAX_SEGMENTS};
 
-/// What the next packets of a transport are padded to.
+/// The size to which the next packets of a transport are padded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Evening {
     size: usize,
     /// Packets still to be padded.
     padded: usize,
-    /// Packets still to come, the last of which may be shorter.
+    /// Packets left in the run, the last of which may be shorter.
     packets: usize,
 }
 
 impl Evening {
-    /// Looks at the packets due, in order, for as many as can be one run at a bounded waste.
+    /// Finds how many of the due packets, in order, can form one run within the limit on padding.
     fn plan(sizes: impl Iterator<Item = usize>) -> Self {
         let mut run = Members::default();
         for size in sizes.take(MAX_SEGMENTS) {
@@ -32,8 +32,8 @@ impl Evening {
         run.evening(0)
     }
 
-    /// What the next packet is to be padded to, the first of so many `packets` due, which have these `sizes` (0 is
-    /// not to be evened).
+    /// The size to which to pad the next packet, which is the first of `packets` due packets with these
+    /// `sizes`. A packet of size 0 must not be padded.
     pub(super) fn next(&mut self, packets: usize, sizes: impl Iterator<Item = u16>) -> usize {
         if self.packets == 0 && packets > 1 {
             *self = Self::plan(sizes.map(usize::from).take_while(|&size| size > 0));
@@ -41,7 +41,7 @@ impl Evening {
         self.advance().unwrap_or(0)
     }
 
-    /// How long the next packet is to be made; `None` when the run is over.
+    /// The size of the next packet, 0 for no padding; `None` when the run is over.
     fn advance(&mut self) -> Option<usize> {
         self.packets = self.packets.checked_sub(1)?;
         match self.padded.checked_sub(1) {
@@ -54,7 +54,7 @@ impl Evening {
     }
 }
 
-/// Packets that can all be as long as the largest of them.
+/// Packets that are to be padded to the size of the largest.
 #[derive(Debug, Clone, Copy)]
 struct Members {
     packets: usize,
@@ -90,16 +90,17 @@ impl Members {
             && self.bytes() - self.natural <= self.bytes() / MAX_WASTE_DIVISOR
     }
 
-    /// The run of these and `shorter` packets behind them, of which only the last is left as it is.
+    /// The run of these packets and `shorter` more behind them. All but the last packet of the run are
+    /// padded.
     fn evening(self, shorter: usize) -> Evening {
         let packets = self.packets + shorter;
         Evening { size: self.largest, padded: packets.saturating_sub(1), packets }
     }
 }
 
-/// The padding's length is its last byte (RFC 3550 §5.1).
+/// Bytes: the last byte of padding holds its length (RFC 3550 §5.1).
 pub(super) const MAX_PADDING: usize = 255;
-/// At most one byte in twenty is padding: receivers and their bandwidth estimates take it for load.
+/// At most one byte in twenty is padding: it uses bandwidth and counts in receivers' bandwidth estimates.
 const MAX_WASTE_DIVISOR: usize = 20;
 
 #[cfg(test)]
@@ -153,7 +154,7 @@ mod tests {
         }
     }
 
-    /// What each packet of each run is to be padded to.
+    /// The size to which each packet of each run is padded.
     fn padded(mut sizes: &[usize]) -> Vec<Vec<usize>> {
         let mut runs = Vec::new();
         while !sizes.is_empty() {

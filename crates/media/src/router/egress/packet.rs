@@ -1,4 +1,4 @@
-//! A stored packet as one consumer gets it: its header, and what of its payload is renumbered.
+//! A stored packet rewritten for one consumer: its header, and the ids in its payload.
 
 use crate::arrival::Content;
 use crate::codec::patch;
@@ -7,14 +7,14 @@ use crate::history::Stored;
 use crate::producer::Producer;
 use crate::rtp::{FixedHeader, HeaderWriter, TransportSequence};
 
-/// A stored packet on its way to one consumer.
+/// A stored packet, to be written for one consumer.
 pub(super) struct Packet<'a> {
     pub(super) rewrite: &'a Rewrite,
     stored: &'a Stored,
     pub(super) content: Content<'a>,
 }
 
-/// What differs from packet to packet in a rewritten header.
+/// The values of a rewritten header that differ from packet to packet.
 pub(super) struct Header<'a> {
     pub(super) fixed: FixedHeader,
     pub(super) packet: Option<&'a Packet<'a>>,
@@ -23,7 +23,7 @@ pub(super) struct Header<'a> {
 }
 
 impl<'a> Packet<'a> {
-    /// What is to be rewritten; `None` once it is not stored any more.
+    /// The packet to rewrite; `None` if the history has dropped it.
     pub(super) fn find(rewrite: &'a Rewrite, producer: &'a Producer) -> Option<Self> {
         let stream = producer.stream(rewrite.source).filter(|stream| stream.source == rewrite.source)?;
         let (stored, content) = stream.history.get(stream.extend(rewrite.record.incoming))?;
@@ -63,7 +63,7 @@ impl<'a> Packet<'a> {
 }
 
 impl Header<'_> {
-    /// Writes it to the start of `room`; its length.
+    /// Writes the header to the start of `room` and returns its length.
     pub(super) fn write(&self, plan: &Plan, room: &mut [u8]) -> Option<usize> {
         let carried = self.packet.map(|packet| packet.stored.carried).unwrap_or_default();
         let dependency = self.packet.map_or(0, |packet| packet.content.dependency.len());

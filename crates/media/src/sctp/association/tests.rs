@@ -1,4 +1,4 @@
-//! Our association against rtc-sctp's own endpoint in the part of the browser.
+//! Our association against rtc-sctp's own endpoint as the browser.
 
 use super::super::Delivery;
 use super::*;
@@ -329,7 +329,7 @@ proptest! {
     }
 }
 
-/// Both ends and the one clock.
+/// Both ends and their common clock.
 struct Story {
     ours: Sctp,
     client: Client,
@@ -349,7 +349,7 @@ impl Story {
         story
     }
 
-    /// Delivers, and lets delayed acknowledgements come, until nobody has anything to say.
+    /// Delivers packets, including delayed acknowledgements, until neither end has any left.
     fn run(&mut self) {
         let mut idle = 0;
         while idle < 3 {
@@ -392,7 +392,7 @@ impl Story {
         assert_eq!(self.client.received.last(), Some(&(stream, payload)));
     }
 
-    /// A packet of these chunks that only the client could have made.
+    /// A packet of these chunks as only the client can make it: with the server's verification tag.
     fn made_by_client(&self, chunks: &[u8]) -> Bytes {
         let tag = self.client.our_tag.to_be_bytes();
         let mut packet = [&[0x13, 0x88, 0x13, 0x88], &tag[..], &[0; 4], chunks].concat();
@@ -402,7 +402,7 @@ impl Story {
     }
 }
 
-/// What a browser does with its association.
+/// The browser's end of the association.
 struct Client {
     endpoint: Endpoint,
     association: Association,

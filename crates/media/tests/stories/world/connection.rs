@@ -9,9 +9,9 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 pub struct Connection {
-    /// Where the client is.
+    /// The client's address.
     pub address: SocketAddr,
-    /// Where the server is.
+    /// The server's address.
     pub server: SocketAddr,
     pub ice: Ice,
     pub dtls: Dtls,
@@ -20,7 +20,7 @@ pub struct Connection {
     outbox: VecDeque<Vec<u8>>,
 }
 
-/// Media that arrived, opened.
+/// Received media, decrypted.
 pub enum Received {
     Rtp(rtc_rtp::Packet),
     Rtcp(Vec<Box<dyn rtcp::Packet>>),
@@ -43,7 +43,7 @@ impl Connection {
         self.srtp.is_some()
     }
 
-    /// Panics at anything that a client could not make sense of: the server sends nothing of the kind.
+    /// Panics at any datagram that a client could not handle: the server must not send such datagrams.
     pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) -> Option<Received> {
         match (datagram[0], datagram.get(1)) {
             (0..=3, _) => {
@@ -68,7 +68,7 @@ impl Connection {
             (128..=191, _) => {
                 let mut plain = match self.srtp.as_mut()?.open_rtp(datagram) {
                     Ok(plain) => plain,
-                    // The same packet was sent again, which came after all.
+                    // A retransmission of a packet that had arrived.
                     Err(Error::SrtpSsrcDuplicated(..)) => return None,
                     Err(error) => panic!("SRTP that does not open: {error}"),
                 };
@@ -111,14 +111,14 @@ impl Connection {
         }
     }
 
-    /// Seals and sends what may not be RTCP at all.
+    /// Seals and sends bytes that need not be valid RTCP.
     pub fn send_raw_rtcp(&mut self, compound: &[u8]) {
         if let Some(srtp) = &mut self.srtp {
             self.outbox.push_back(srtp.seal_rtcp(compound));
         }
     }
 
-    /// Sends a datagram as it is.
+    /// Sends a datagram unchanged.
     pub fn send_raw(&mut self, datagram: Vec<u8>) {
         self.outbox.push_back(datagram);
     }

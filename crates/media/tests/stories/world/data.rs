@@ -1,4 +1,5 @@
-//! A client's data channels, as a browser's SCTP does them: negotiated by signaling, the association begun by the client.
+//! A client's data channels, as a browser's SCTP does them: negotiated by signaling; the client initiates the
+//! association.
 
 use bytes::Bytes;
 use rtc_sctp::{
@@ -15,7 +16,7 @@ use std::time::Instant;
 pub struct DataChannels {
     sctp: Option<(Endpoint, Association)>,
     packets: VecDeque<Bytes>,
-    /// Messages by stream.
+    /// Received messages with their stream ids.
     pub received: Vec<(u16, Vec<u8>)>,
     pub connected: bool,
     pub closed_streams: Vec<u16>,

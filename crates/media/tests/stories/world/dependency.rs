@@ -2,8 +2,8 @@
 
 use super::stamp::Stamp;
 
-/// The descriptor of a packet. With `structure` it tells the templates: one for each layer, every frame predicted
-/// from lower temporal layers of its spatial layer and from the spatial layer below.
+/// The descriptor of a packet. With `structure` it contains the templates: one for each layer, every frame
+/// predicted from lower temporal layers of its spatial layer and from the spatial layer below.
 pub fn descriptor(layers: (u8, u8), layer: (u8, u8), stamp: &Stamp, structure: bool) -> Vec<u8> {
     let (spatial_layers, temporal_layers) = layers;
     let mut bits = Bits::default();
@@ -37,7 +37,7 @@ pub fn descriptor(layers: (u8, u8), layer: (u8, u8), stamp: &Stamp, structure: b
     bits.bytes
 }
 
-/// The descriptor still stands before the packet it was written for.
+/// The descriptor arrived on the packet that it was written for.
 pub fn assert_describes(descriptor: &[u8], stamp: &Stamp) {
     let (first, last) = (descriptor[0] & 0x80 != 0, descriptor[0] & 0x40 != 0);
     assert_eq!((first, last), (stamp.packet == 0, stamp.is_last()));

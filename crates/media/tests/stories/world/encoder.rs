@@ -1,4 +1,4 @@
-//! Encoders of nothing: payloads whose descriptors are those of real codecs and whose content is a stamp.
+//! Fake encoders: payloads with the payload descriptors of real codecs and a stamp as content.
 
 use super::dependency;
 use super::stamp::Stamp;
@@ -29,7 +29,7 @@ pub struct Encoder {
     frame: u32,
     picture_id: u16,
     tl0_pic_idx: u8,
-    /// In the temporal pattern.
+    /// Position in the temporal layer pattern.
     position: usize,
     key_wanted: bool,
     /// The newest frame of each temporal layer, by spatial layer.
@@ -76,7 +76,7 @@ impl Encoder {
         self.key_wanted
     }
 
-    /// Encodes what was captured at this time: one picture, or one packet of sound.
+    /// Encodes one picture or one audio packet, captured at this time.
     pub fn encode(&mut self, captured: Duration) -> Vec<Payload> {
         let key = std::mem::take(&mut self.key_wanted) && self.codec != Codec::Opus;
         if key {
@@ -163,7 +163,7 @@ impl Encoder {
         };
         let filler = match (self.codec, last) {
             (Codec::Opus, _) => 60,
-            // Cut as encoders cut: as equal as it goes.
+            // Sizes differ by at most one byte, as encoders split a picture into packets.
             (_, false) => 1_000 + usize::from(stamp.packet % 2),
             (_, true) => 300 + stamp.frame as usize % 500,
         };

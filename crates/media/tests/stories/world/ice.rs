@@ -1,4 +1,4 @@
-//! A full ICE agent's side towards an ICE-lite one: checks, nomination, consent.
+//! A full ICE agent that talks to an ICE-lite one: checks, nomination, consent.
 
 use rtc_crypto::RTCCryptoProvider;
 use rtc_crypto::providers::AwsLcRsProvider;
@@ -19,7 +19,7 @@ pub struct Ice {
     checks_sent: u64,
     connected: bool,
     next_check: Option<Instant>,
-    /// What the server saw as our address, in each answer.
+    /// Our address as the server saw it (XOR-MAPPED-ADDRESS), from each answer.
     pub mapped: Vec<SocketAddr>,
 }
 
@@ -28,7 +28,7 @@ impl Ice {
         Self { remote, checks_sent: 0, connected: false, next_check: Some(now), mapped: Vec::new() }
     }
 
-    /// Checks at once with new credentials.
+    /// Sends a check at once with new credentials.
     pub fn restart(&mut self, remote: IceParameters, now: Instant) {
         self.remote = remote;
         self.check_again(now);
@@ -39,7 +39,7 @@ impl Ice {
         self.next_check = Some(now);
     }
 
-    /// Stops checking, as a client does whose network is gone.
+    /// Stops sending checks, like a client whose network is gone.
     pub fn fall_silent(&mut self) {
         self.next_check = None;
     }
@@ -65,7 +65,7 @@ impl Ice {
         Some(self.check())
     }
 
-    /// A check as it would be sent, for whoever wants to send it elsewhere.
+    /// Creates a check without sending it, for stories that send it by another path.
     pub fn check(&self) -> Vec<u8> {
         let username = format!("{}:client", self.remote.username_fragment);
         check(&username, &self.remote.password, self.checks_sent)
@@ -80,7 +80,7 @@ impl Ice {
         self.mapped.push((mapped.ip, mapped.port).into());
         let provider = AwsLcRsProvider::new();
         let password = self.remote.password.as_bytes();
-        // An answer to a check sent before a restart has the old password's integrity.
+        // An answer to a check sent before a restart is authenticated with the old password.
         if MessageIntegrity::check(&mut answer, password, provider.crypto()).is_ok() {
             self.connected = true;
         }

@@ -1,4 +1,4 @@
-//! Datagrams on their way: delayed, shaken, lost and overtaken, by a seeded generator of chances.
+//! The network: datagrams are delayed, jittered, lost and reordered, with a seeded random generator.
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -38,17 +38,17 @@ pub struct Datagram {
     pub bytes: Vec<u8>,
 }
 
-/// Decides about a datagram before chance does; false loses it.
+/// Called for each datagram before random loss; `false` drops the datagram.
 pub type Filter = Box<dyn FnMut(&[u8]) -> bool>;
 
-/// A path with what has been sent over it.
+/// A path with the state of what was sent over it.
 pub struct Link {
     pub path: Path,
     filter: Option<Filter>,
     last_arrival: Option<Instant>,
 }
 
-/// Everything under way, in the order of arrival.
+/// All datagrams on their way, in the order of arrival.
 pub struct Network {
     rng: StdRng,
     under_way: BTreeMap<(Instant, u64), Datagram>,
@@ -99,5 +99,5 @@ impl Link {
     }
 }
 
-/// Several packets of a video frame go by meanwhile.
+/// In this time several packets of a video frame overtake the delayed one.
 const HELD_BACK: Duration = Duration::from_millis(8);

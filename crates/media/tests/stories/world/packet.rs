@@ -4,7 +4,7 @@ use bytes::Bytes;
 use rtc_rtp::{Header, Packet};
 use rtc_shared::marshal::Marshal;
 
-/// What stands in an RTP header, apart from extensions.
+/// The fields of an RTP header, without extensions.
 #[derive(Debug, Clone, Copy)]
 pub struct Fixed {
     pub payload_type: u8,

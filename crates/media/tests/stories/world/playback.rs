@@ -1,4 +1,4 @@
-//! What a decoder makes of a stream. Here stands all that receivers may expect of one.
+//! A stream as a decoder sees it, and everything that a receiver may expect of a stream.
 
 use super::encoder::Codec;
 use super::stamp::Stamp;
@@ -11,7 +11,7 @@ pub struct Playback {
     codec: Codec,
     pub first: u64,
     pub last: u64,
-    /// Sequence numbers that never came.
+    /// Sequence numbers that never arrived.
     pub holes: Vec<u64>,
     pub pictures: Vec<Picture>,
 }
@@ -21,10 +21,10 @@ pub struct Playback {
 pub struct Picture {
     pub timestamp: u32,
     pub stamps: Vec<Stamp>,
-    /// Of each packet.
+    /// The marker of each packet.
     pub markers: Vec<bool>,
     pub ids: Vec<Option<Ids>>,
-    /// When its last packet came.
+    /// When its last packet arrived.
     pub complete_at: Instant,
 }
 
@@ -60,7 +60,7 @@ impl Playback {
         Self { codec, first, last, holes, pictures }
     }
 
-    /// Judges everything. The last picture may be on its way still, and is left out.
+    /// Checks everything, except the last picture, which may be incomplete.
     pub fn assert_flawless(&self) {
         assert!(self.holes.is_empty(), "never came: {:?} of {}..={}", self.holes, self.first, self.last);
         assert!(self.pictures.len() > 1, "nothing came");
@@ -77,13 +77,14 @@ impl Playback {
         }
     }
 
-    /// Begins with a key frame, and has every frame whole and all that it refers to before it.
+    /// The stream begins with a key frame, and every frame is complete and comes after all frames it refers
+    /// to.
     pub fn assert_decodable(&self) {
         let broken = self.broken();
         assert!(broken.is_empty(), "{} frames cannot be decoded, first {:?}", broken.len(), broken[0]);
     }
 
-    /// Frames that a decoder cannot make anything of.
+    /// Frames that a decoder cannot decode.
     pub fn broken(&self) -> Vec<Stamp> {
         let mut decoded = HashSet::new();
         let mut source = None;
@@ -110,7 +111,7 @@ impl Playback {
         broken
     }
 
-    /// The rest of a frame is not sent when a key frame of another encoding follows, for which nobody needs it.
+    /// A frame may be incomplete if a key frame of another encoding follows, because no later frame needs it.
     fn ends_at_a_switch(&self, last: &Stamp) -> bool {
         let next = self.pictures.iter().map(|picture| &picture.stamps);
         let next =
@@ -118,7 +119,7 @@ impl Playback {
         next.is_some_and(|next| next.key && next.encoding != last.encoding)
     }
 
-    /// Media time runs on with capture time: each picture later than the one before, the whole without drift.
+    /// RTP timestamps follow capture times: each picture is later than the previous one, without drift.
     pub fn assert_times_run_on(&self) {
         for pair in self.pictures.windows(2) {
             let step = pair[1].timestamp.wrapping_sub(pair[0].timestamp) as i32;
@@ -133,7 +134,7 @@ impl Playback {
         assert!(skew <= MAX_SKEW, "media time is {skew:?} off capture time");
     }
 
-    /// How far media time strays from capture time.
+    /// The largest difference between RTP timestamps and capture times.
     pub fn skew(&self) -> Duration {
         let rate = i64::from(self.codec.clock_rate());
         let mut media = 0;
@@ -203,5 +204,6 @@ impl Picture {
     }
 }
 
-/// What a switch can be late by: a picture interval, and a repair's round trip where there is loss.
+/// The greatest timestamp error after a switch: a picture interval, and a retransmission's round trip if
+/// there is loss.
 const MAX_SKEW: Duration = Duration::from_millis(100);

@@ -24,11 +24,11 @@ pub struct Publisher {
     pub heard: Heard,
     /// Transport-wide sequence number of the next packet.
     transport_sequence: u16,
-    /// Encoded, to be sent then.
+    /// Encoded payloads, by the time to send them.
     encoded: BTreeMap<(Instant, u64), Encoded>,
     encodings_done: u64,
     fate: FateOf,
-    /// Sealed packets that take longer.
+    /// Sealed packets that are sent later, by time.
     delayed: BTreeMap<(Instant, u64), Vec<u8>>,
     reporting: bool,
     next_report: Option<Instant>,
@@ -45,16 +45,16 @@ pub enum Fate {
 
 type FateOf = Box<dyn FnMut(&Stamp) -> Fate>;
 
-/// What the server had to say.
+/// The server's RTCP feedback.
 #[derive(Default)]
 pub struct Heard {
-    /// When, and for which SSRC.
+    /// Time and SSRC of each request.
     pub key_frame_requests: Vec<(Instant, u32)>,
     pub nacked: usize,
     pub reports: Vec<(Instant, ReceptionReport)>,
-    /// In bit/s.
+    /// REMB values in bit/s.
     pub bitrate_caps: Vec<f32>,
-    /// Packets that transport-wide feedback called received.
+    /// The number of packets that transport-wide feedback reported as received.
     pub acknowledged: usize,
     pub transport_feedback: usize,
 }
@@ -66,9 +66,9 @@ pub struct LiveTrack {
     pub encodings: Vec<LiveEncoding>,
     /// Captures nothing while muted.
     pub muted: bool,
-    /// Nothing moves: pictures are sent only when asked for.
+    /// A still picture: sent only when a key frame is requested.
     pub still: bool,
-    /// Loudness of sound, in -dBov.
+    /// Audio level in -dBov.
     pub level: u8,
     next_capture: Option<Instant>,
 }
@@ -78,13 +78,13 @@ pub struct LiveEncoding {
     pub rtx_ssrc: Option<u32>,
     pub active: bool,
     pub sequence_number: u16,
-    /// The RTP timestamp when the world began.
+    /// The RTP timestamp at the start of the world.
     pub timestamp: u32,
     pub encoder: Encoder,
     pub packets: u32,
     octets: u32,
     rtx_sequence_number: u16,
-    /// A receiver report came, so that MID and RID are known.
+    /// A receiver report arrived, so the server knows the MID and RID.
     reported: bool,
     history: BTreeMap<u16, Sent>,
 }
@@ -219,12 +219,12 @@ impl Publisher {
         self.reporting = false;
     }
 
-    /// Decides about each media packet from here on.
+    /// Sets the function that decides the fate of each media packet from here on.
     pub fn decide_fates(&mut self, fate: impl FnMut(&Stamp) -> Fate + 'static) {
         self.fate = Box::new(fate);
     }
 
-    /// Sends a packet of padding alone, as bandwidth probes are.
+    /// Sends a padding-only packet, like a bandwidth probe.
     pub fn pad(&mut self, now: Instant, track: usize, encoding: usize, connection: &mut Connection) {
         let live = &mut self.tracks[track].encodings[encoding];
         let timestamp = live.timestamp;
@@ -232,7 +232,7 @@ impl Publisher {
         self.send(now, track, encoding, timestamp, payload, connection);
     }
 
-    /// Sends padding in the RTX stream, as Chromium's probes are.
+    /// Sends padding in the RTX stream, like Chromium's probes.
     pub fn pad_with_rtx(&mut self, track: usize, encoding: usize, connection: &mut Connection) {
         let payload = Payload { bytes: Vec::new(), marker: false, dependency: None };
         let fixed = self.rtx_header(track, encoding, 0, false).expect("no RTX");
@@ -297,7 +297,7 @@ impl Publisher {
         history.remove(&sequence_number.wrapping_sub(HISTORY));
     }
 
-    /// Answers a NACK: as RTX, or with the very same packet.
+    /// Answers a NACK with an RTX packet, or else with the identical packet.
     fn repair(&mut self, ssrc: u32, missing: &[u16], connection: &mut Connection) {
         let Some((track, encoding)) = self.find(ssrc) else { panic!("a NACK for a stream that is not sent") };
         for &number in missing {
@@ -327,7 +327,7 @@ impl Publisher {
         Some(Fixed { payload_type, ssrc, sequence_number: it.rtx_sequence_number, timestamp, marker })
     }
 
-    /// MID and RID go with packets until a receiver report shows that they arrived, with RTX always.
+    /// Media packets carry MID and RID until the first receiver report; RTX packets always do.
     fn seal(
         &mut self,
         track: usize,
@@ -409,7 +409,7 @@ impl LiveEncoding {
         self.timestamp.wrapping_add(ticks as u32)
     }
 
-    /// Begins anew under another SSRC, as a sender does that was replaced.
+    /// Restarts with another SSRC, like a sender that was replaced.
     pub fn restart_as(&mut self, ssrc: u32) {
         self.ssrc = ssrc;
         self.sequence_number = ssrc as u16 & 0x7fff;
@@ -420,7 +420,7 @@ impl LiveEncoding {
     }
 }
 
-/// From capture to wire.
+/// The time from capture to sending.
 pub const ENCODER_TIME: Duration = Duration::from_millis(5);
 const FIRST_REPORT: Duration = Duration::from_millis(150);
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! SRTP for what is no proper RTP: webrtc-rs seals only what it can parse. AEAD_AES_128_GCM alone (RFC 7714).
+//! SRTP for invalid RTP: webrtc-rs seals only packets that it can parse. AEAD_AES_128_GCM only (RFC 7714).
 
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::cipher::{AES_128, EncryptingKey, EncryptionContext, UnboundCipherKey};
@@ -15,7 +15,8 @@ impl RawSealer {
         Self { key, salt: derive(master_key, master_salt, 2) }
     }
 
-    /// Seals a packet of which the first `clear` bytes are authenticated alone, in its stream's first 2^16 packets.
+    /// Seals a packet within its stream's first 2^16. The first `clear` bytes are authenticated but not
+    /// encrypted.
     pub fn seal(&self, packet: &mut Vec<u8>, clear: usize) {
         let mut nonce = self.salt;
         let parts = packet[8..12].iter().chain(&[0; 4]).chain(&packet[2..4]);

@@ -1,4 +1,5 @@
-//! A client's DTLS and SRTP, both webrtc-rs's own, so that what the SFU seals is opened by another implementation.
+//! A client's DTLS and SRTP, both webrtc-rs's own, so that another implementation opens the packets that the
+//! SFU seals.
 
 use super::raw_srtp::RawSealer;
 use aws_lc_rs::digest;
@@ -33,16 +34,17 @@ pub struct Dtls {
     endpoint: Endpoint,
     config: Arc<HandshakeConfig>,
     is_client: bool,
-    /// The library repeats flights with fresh record numbers, but stops too soon; from then on these are repeated.
+    /// The last flight. The library repeats flights with new record numbers, but stops too soon; from then on
+    /// these datagrams are repeated.
     flight: Vec<Vec<u8>>,
     repeat_at: Option<Instant>,
     done: bool,
     outbox: VecDeque<Vec<u8>>,
-    /// The server said goodbye.
+    /// The server sent close_notify.
     pub closed: bool,
 }
 
-/// What reading a datagram brought.
+/// The result of reading a datagram.
 #[derive(Default)]
 pub struct Secured {
     pub keys: Option<Srtp>,
@@ -66,7 +68,7 @@ impl Dtls {
         }
     }
 
-    /// What the client tells the server about itself.
+    /// The client's DTLS parameters, as it signals them to the server.
     pub fn parameters(&self, algorithm: FingerprintAlgorithm) -> DtlsParameters {
         let role = if self.is_client { DtlsRole::Client } else { DtlsRole::Server };
         DtlsParameters { role, fingerprints: vec![fingerprint(algorithm, &CERTIFICATE.certificate[0])] }
@@ -95,7 +97,7 @@ impl Dtls {
         let answered = self.note_flight(now);
         if self.done {
             self.repeat_at = None;
-            // The last flight was lost, or the server would not repeat its own.
+            // A repeated flight of the server means that our last flight was lost.
             if !answered && datagram[0] == HANDSHAKE {
                 self.outbox.extend(self.flight.iter().cloned());
             }
@@ -109,7 +111,7 @@ impl Dtls {
 
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.endpoint.poll_timeout(&PEER).is_some_and(|at| at <= now) {
-            // It fails, and ends the timer, once it has gone off too often.
+            // After too many repeats this returns an error and the timer stops.
             let _ = self.endpoint.handle_timeout(PEER, now);
             let again = self.drain();
             self.outbox.extend(again);
@@ -136,7 +138,7 @@ impl Dtls {
         self.outbox.extend(records);
     }
 
-    /// Keeps what the handshake wants to send, to be repeated until it is answered.
+    /// Keeps the handshake's outgoing flight, to be repeated until the server answers.
     fn note_flight(&mut self, now: Instant) -> bool {
         let flight = self.drain();
         if flight.is_empty() {
@@ -179,7 +181,7 @@ impl Dtls {
 
 pub struct Srtp {
     profile: ProtectionProfile,
-    /// For what is no RTP, with AEAD_AES_128_GCM.
+    /// Seals invalid RTP, with AEAD_AES_128_GCM.
     pub raw: RawSealer,
     sealing: Context,
     opening: Context,
@@ -190,7 +192,7 @@ impl Srtp {
         matches!(self.profile, ProtectionProfile::AeadAes128Gcm)
     }
 
-    /// Fails for what webrtc-rs does not take for RTP.
+    /// Fails for packets that webrtc-rs cannot parse as RTP.
     pub fn seal_rtp(&mut self, packet: &[u8]) -> Result<Vec<u8>, Error> {
         self.sealing.encrypt_rtp(packet).map(|sealed| sealed.to_vec())
     }
@@ -243,7 +245,7 @@ fn fingerprint(algorithm: FingerprintAlgorithm, der: &[u8]) -> DtlsFingerprint {
     DtlsFingerprint { algorithm: algorithm.name().to_owned(), value: octets.join(":") }
 }
 
-/// All clients share one identity, which takes a while to make.
+/// All clients share one certificate, because generating one takes a while.
 static CERTIFICATE: LazyLock<Certificate> = LazyLock::new(|| {
     let provider = AwsLcRsProvider::new();
     Certificate::generate_self_signed(["client".to_owned()], provider.crypto()).unwrap()

@@ -1,25 +1,25 @@
-//! What publishers write at the end of every payload, so that receivers can tell what they got.
+//! The stamp that publishers write at the end of every payload, so that receivers can identify it.
 
 use std::time::Duration;
 
-/// Which packet of which frame a payload is, and what a decoder needs to have decoded before.
+/// Identifies a payload's frame and packet, and the frames that must be decoded before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Stamp {
     pub track: u16,
     /// Simulcast layer.
     pub encoding: u8,
-    /// Layers within the encoding.
+    /// Spatial layer within the encoding.
     pub spatial: u8,
     pub temporal: u8,
     pub key: bool,
-    /// Of the frame's `packets`, counted from 0.
+    /// Index among the frame's `packets`, from 0.
     pub packet: u16,
     pub packets: u16,
-    /// Counted from 1 within the encoding's life.
+    /// Frame number within the encoding, from 1.
     pub frame: u32,
     /// Frames this one refers to; 0 is none.
     pub references: [u32; 2],
-    /// Since the world began.
+    /// Capture time, since the start of the world.
     pub captured: Duration,
 }
 

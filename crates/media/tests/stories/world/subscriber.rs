@@ -1,4 +1,4 @@
-//! A client that receives: it reports, asks for what is missing, and keeps everything for judgement.
+//! A client that receives: it sends reports and NACKs, and keeps everything for the assertions.
 
 use super::connection::Connection;
 use super::view::View;
@@ -16,10 +16,10 @@ pub struct Subscriber {
     pub views: Vec<View>,
     /// Transport-wide sequence numbers in the order of arrival, extended.
     pub transport_sequences: Vec<u64>,
-    /// Packets of streams that nobody announced.
+    /// Packets with SSRCs that signaling did not announce.
     pub strays: usize,
     pub cnames: Vec<(u32, String)>,
-    /// Answers to our reference times.
+    /// DLRR blocks received in answer to our reference times.
     pub delays_since: usize,
     reporting: bool,
     next_report: Option<Instant>,
@@ -118,8 +118,8 @@ impl Subscriber {
         ]
     }
 
-    /// Every transport-wide number from the first to the last has come once: what a sender's estimate needs to
-    /// tell loss from silence.
+    /// Every transport-wide sequence number from the first to the last arrived once. Bandwidth estimation
+    /// needs this to distinguish loss from unsent packets.
     pub fn assert_transport_sequence_is_whole(&self) {
         let mut sorted = self.transport_sequences.clone();
         sorted.sort_unstable();
@@ -132,9 +132,9 @@ pub fn picture_loss(media_ssrc: u32) -> Box<dyn rtcp::Packet> {
     Box::new(PictureLossIndication { sender_ssrc: OWN_SSRC, media_ssrc })
 }
 
-/// Browsers report from 1 when they send nothing.
+/// The SSRC of a browser's RTCP when it sends no media.
 const OWN_SSRC: u32 = 1;
-/// In one packet, whose pairs have a count of 8 bits.
+/// NACKs in one packet, whose pairs are counted in 8 bits.
 const MAX_NACKS: usize = 200;
 const FIRST_REPORT: Duration = Duration::from_millis(100);
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);

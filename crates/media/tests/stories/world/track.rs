@@ -1,4 +1,4 @@
-//! What publishers announce.
+//! The tracks that publishers announce.
 
 use super::encoder::Codec;
 use serde_json::{Value, json};
@@ -13,17 +13,18 @@ pub struct Track {
     pub encodings: u8,
     /// Spatial and temporal layers of each encoding.
     pub layers: (u8, u8),
-    /// Pictures a second.
+    /// Pictures per second.
     pub rate: u32,
     pub rtx: bool,
-    /// Its m-section has the MID and the transport-wide sequence number extensions; recycled ones have neither.
+    /// Its m-section has the MID and the transport-wide sequence number extensions; recycled sections have
+    /// neither.
     pub mid: bool,
     pub transport_cc: bool,
-    /// How loud it begins, in -dBov.
+    /// Initial audio level in -dBov.
     pub level: u8,
 }
 
-/// SSRCs and the MID that a track got on its transport.
+/// The SSRCs and the MID of a track on its transport.
 pub struct Identity {
     pub mid: Option<String>,
     pub ssrcs: Vec<(u32, Option<u32>)>,
@@ -72,7 +73,7 @@ impl Track {
         if self.codec == Codec::Opus { MediaKind::Audio } else { MediaKind::Video }
     }
 
-    /// From one picture to the next.
+    /// The time from one picture to the next.
     pub fn interval(&self) -> Duration {
         Duration::from_secs(1) / self.rate
     }
@@ -168,7 +169,7 @@ pub fn rid(encoding: usize) -> String {
     format!("r{encoding}")
 }
 
-/// Header extension ids of this client; none is the router's own.
+/// Header extension ids of this client; all differ from the router's ids.
 pub mod ids {
     pub const AUDIO_LEVEL: u8 = 2;
     pub const ABS_SEND_TIME: u8 = 3;

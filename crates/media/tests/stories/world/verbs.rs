@@ -1,4 +1,4 @@
-//! What stories are told in: who joins, what they send and see, and what happens to them.
+//! The vocabulary of the stories: how clients join, what they send and receive, and what happens to them.
 
 use super::connection::Connection;
 use super::encoder::Codec;
@@ -21,7 +21,7 @@ use switchyard_media::{
 };
 use uuid::Uuid;
 
-/// Names a client.
+/// The index of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client(pub usize);
 
@@ -41,12 +41,12 @@ pub struct Viewed {
     pub id: ConsumerId,
 }
 
-/// How a client differs from the usual one.
+/// How a client differs from the default.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientOptions {
-    /// Which shard it connects to.
+    /// The shard that the client connects to.
     pub shard: ShardId,
-    /// The address of the first shard; others are at the ports beside.
+    /// The address of the first shard; the others have the following ports.
     pub server: &'static str,
     /// DTLS role.
     pub is_dtls_client: bool,
@@ -54,7 +54,7 @@ pub struct ClientOptions {
     pub fingerprint: FingerprintAlgorithm,
     pub up: Path,
     pub down: Path,
-    /// It strips padding.
+    /// The client strips padding.
     pub padding: bool,
 }
 
@@ -92,7 +92,7 @@ impl World {
         self.join(Direction::Recv, ClientOptions { shard: ShardId(shard), ..ClientOptions::default() })
     }
 
-    /// Creates a transport and begins to connect.
+    /// Creates a transport and starts connecting.
     pub fn join(&mut self, direction: Direction, options: ClientOptions) -> Client {
         let client = self.prepare(direction, options);
         let (now, party) = (self.now, &self.clients[client.0]);
@@ -102,7 +102,7 @@ impl World {
         client
     }
 
-    /// Creates a transport whose client the server is told nothing of.
+    /// Creates a transport without passing the client's DTLS parameters to the server.
     pub fn prepare(&mut self, direction: Direction, options: ClientOptions) -> Client {
         let transport = TransportId(self.uuid());
         let (now, router) = (self.now, self.router);
@@ -116,7 +116,7 @@ impl World {
         let ice = Ice::new(parameters.ice_parameters, self.now);
         let dtls = Dtls::new(options.is_dtls_client, options.profiles, &parameters.dtls_parameters);
         let connection = Connection::new(home(index, server, 0), server, ice, dtls);
-        // Nobody's clock is right.
+        // No client's clock is right.
         let clock =
             WallClock { origin: self.origin, unix: UNIX + Duration::from_millis(7_300 * (1 + index as u64)) };
         let role = match direction {
@@ -133,7 +133,7 @@ impl World {
         self.produce_as(client, track, &mid)
     }
 
-    /// Produces in the m-section of this MID.
+    /// Produces a track with this MID.
     pub fn produce_as(&mut self, client: Client, track: Track, mid: &str) -> Produced {
         let identity = self.identity(&track, mid);
         let rtp_parameters = track.rtp_parameters(&identity);
@@ -144,7 +144,7 @@ impl World {
         self.begin(client, track, id, &identity)
     }
 
-    /// Sends a track that the server is not told of.
+    /// Sends a track that is not announced to the server.
     pub fn add_unannounced(&mut self, client: Client, track: Track) -> Produced {
         let identity = self.identity(&track, "?");
         let id = ProducerId(self.uuid());
@@ -166,7 +166,7 @@ impl World {
         Produced { client, track: index, id }
     }
 
-    /// Sends a packet of padding alone.
+    /// Sends a padding-only packet.
     pub fn probe(&mut self, produced: Produced, encoding: usize) {
         let now = self.now;
         let Party { role: Role::Publisher(publisher), connection, .. } = &mut self.clients[produced.client.0]
@@ -176,7 +176,7 @@ impl World {
         publisher.pad(now, produced.track, encoding, connection);
     }
 
-    /// Sends a packet of padding alone in the RTX stream.
+    /// Sends a padding-only packet in the RTX stream.
     pub fn probe_with_rtx(&mut self, produced: Produced, encoding: usize) {
         let Party { role: Role::Publisher(publisher), connection, .. } = &mut self.clients[produced.client.0]
         else {
@@ -228,7 +228,7 @@ impl World {
         self.view_as(client, codec, id, &consumed.unwrap())
     }
 
-    /// Consumes a producer of another shard, to which something happens between its description and its use.
+    /// Consumes a producer of another shard; `meanwhile` runs between its description and the consuming.
     pub fn consume_described(
         &mut self,
         client: Client,
@@ -258,14 +258,14 @@ impl World {
         Viewed { client, view: subscriber.views.len() - 1, id }
     }
 
-    /// Ends a client and its transport.
+    /// Closes a client and its transport.
     pub fn close(&mut self, client: Client) {
         let (now, transport) = (self.now, self.clients[client.0].transport);
         self.shard_of(client).close_transport(now, transport).unwrap();
         self.clients[client.0].fall_silent();
     }
 
-    /// When the SFU wants to be woken next.
+    /// The time of the SFU's next timeout.
     pub fn wakeup(&self) -> Option<Instant> {
         self.wakeup
     }
@@ -285,7 +285,7 @@ impl World {
         connection.ice.check_again(now);
     }
 
-    /// Loses datagrams on their way from (`up`) or to a client unless the filter lets them pass.
+    /// Drops datagrams from (`up`) or to a client for which the filter returns `false`.
     pub fn filter(&mut self, client: Client, up: bool, filter: impl FnMut(&[u8]) -> bool + 'static) {
         let party = &mut self.clients[client.0];
         let link = if up { &mut party.up } else { &mut party.down };
@@ -310,7 +310,7 @@ impl World {
         self.clients.iter_mut()
     }
 
-    /// Since the world began.
+    /// The time since the start of the world.
     pub fn age(&self) -> Duration {
         self.now - self.origin
     }
@@ -376,7 +376,7 @@ impl World {
         Uuid::from_u128(self.rng.random())
     }
 
-    /// Lets a client notice what was done to it.
+    /// Handles a client's timers at once, after a change made directly to the client.
     pub fn kick(&mut self, client: Client) {
         let now = self.now;
         self.clients[client.0].handle_timeout(now);
@@ -384,7 +384,7 @@ impl World {
 }
 
 impl Party {
-    /// Sends neither media nor checks any more.
+    /// Stops sending media and checks.
     pub fn fall_silent(&mut self) {
         self.connection.ice.fall_silent();
         match &mut self.role {

@@ -1,4 +1,4 @@
-//! One consumer's stream as it reaches its client.
+//! One consumer's stream as its client receives it.
 
 use super::dependency;
 use super::encoder::Codec;
@@ -19,13 +19,13 @@ pub struct View {
     pub codec: Codec,
     pub ssrc: u32,
     pub parameters: RtpParameters,
-    /// What came, by extended sequence number.
+    /// Received packets by extended sequence number.
     pub packets: BTreeMap<u64, Arrived>,
     pub sender_reports: Vec<(Instant, SenderReport)>,
-    /// Packets that came as retransmissions, and those that came more than once.
+    /// The numbers of packets that arrived as retransmissions, and of packets that arrived more than once.
     pub repaired: usize,
     pub duplicates: usize,
-    /// Audio levels as they came.
+    /// Audio levels in the order of arrival.
     pub levels: Vec<u8>,
     missing: BTreeMap<u64, Missing>,
     hopeless: bool,
@@ -38,7 +38,7 @@ pub struct Arrived {
     pub marker: bool,
     /// `None` is padding in place of a packet.
     pub stamp: Option<Stamp>,
-    /// Of payload.
+    /// Octets of payload.
     pub octets: usize,
     pub ids: Option<Ids>,
 }
@@ -76,7 +76,7 @@ impl View {
         ssrc == self.ssrc || Some(ssrc) == self.rtx_ssrc()
     }
 
-    /// Takes a packet in and returns its transport-wide sequence number.
+    /// Handles a packet and returns its transport-wide sequence number.
     pub fn handle_packet(&mut self, now: Instant, packet: &rtc_rtp::Packet) -> Option<u16> {
         let header = &packet.header;
         let mid = self.extension(packet, HeaderExtensionUri::Mid).expect("a packet without MID");
@@ -141,7 +141,7 @@ impl View {
         self.missing.values().map(|missing| missing.ask_at).min()
     }
 
-    /// What to ask for again, and whether only a key frame helps.
+    /// The packets to NACK, and whether a key frame is needed.
     pub fn requests(&mut self, now: Instant) -> (Vec<u16>, bool) {
         let mut asked = Vec::new();
         for (sequence, missing) in &mut self.missing {
@@ -167,7 +167,8 @@ impl View {
         }
     }
 
-    /// How far the time of day that a receiver computes for a picture is from when it was captured, in seconds.
+    /// The difference in seconds between the wall-clock time that a receiver computes for a picture and its
+    /// capture time.
     pub fn clock_offset(&self) -> f64 {
         let (_, report) = self.sender_reports.last().expect("no sender report");
         let playback = self.playback();
@@ -182,7 +183,7 @@ impl View {
         Playback::of(self.codec, &self.packets)
     }
 
-    /// Packets of media, without padding.
+    /// The number of media packets, without padding-only ones.
     pub fn count(&self) -> usize {
         self.packets.values().filter(|packet| packet.stamp.is_some()).count()
     }
@@ -215,9 +216,9 @@ fn ids(codec: Codec, payload: &Bytes) -> Option<Ids> {
     }
 }
 
-/// Before a gap is taken for loss.
+/// How long to wait before a gap counts as loss.
 const PATIENCE: Duration = Duration::from_millis(10);
 const RETRY: Duration = Duration::from_millis(60);
 const MAX_TRIES: u8 = 10;
-/// More than can be asked for.
+/// A gap larger than this is not requested.
 const TOO_MANY: u64 = 1_000;
