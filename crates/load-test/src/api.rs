@@ -1,5 +1,6 @@
 //! The REST requests of a run: users, a group of them, a call in the group.
 
+use crate::advice::setting_to_raise;
 use crate::cli::Options;
 use anyhow::{Context, Result, anyhow, bail};
 use jsonwebtoken::{EncodingKey, Header, encode};
@@ -155,36 +156,9 @@ async fn call(request: RequestBuilder) -> Result<Value> {
     }
 }
 
-/// Advice on which server setting to raise: limits are meant to refuse load, so a load test needs higher
-/// ones.
-pub(crate) fn setting_to_raise(status: u16, code: &str) -> &'static str {
-    match (status, code) {
-        (429, _) | (_, "rate_limited") => {
-            " (start the server with RATE_LIMIT_PER_USER=0, and from another machine RATE_LIMIT_PER_ADDRESS=0)"
-        }
-        (_, "too_many_participants") => " (start the server with a larger MAX_PARTICIPANTS)",
-        (_, "too_many_members") => " (start the server with a larger MAX_GROUP_MEMBERS)",
-        (_, "too_many_consumers") => " (start the server with a larger MAX_CONSUMERS_PER_TRANSPORT)",
-        _ => "",
-    }
-}
-
 const TIMEOUT: Duration = Duration::from_secs(20);
 /// Idle HTTP connections kept. Peers send no requests after sign-in, and idle connections would use the
 /// server's memory.
 const IDLE_CONNECTIONS: usize = 16;
 /// Longer than any run.
 const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3_600);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refusal_for_a_limit_names_the_setting_that_raises_it() {
-        assert!(setting_to_raise(429, "").contains("RATE_LIMIT_PER_USER=0"));
-        assert!(setting_to_raise(0, "rate_limited").contains("RATE_LIMIT_PER_USER=0"));
-        assert!(setting_to_raise(422, "too_many_participants").contains("MAX_PARTICIPANTS"));
-        assert_eq!(setting_to_raise(403, "forbidden"), "");
-    }
-}

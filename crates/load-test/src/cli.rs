@@ -1,9 +1,9 @@
 //! The command line: which load for which server.
 
 use crate::codec::VideoCodec;
+use crate::options::{SendOptions, VideoOptions};
 use crate::ramp::Rate;
 use crate::scenario::Scenario;
-use crate::sender::{SendOptions, VideoOptions};
 use anyhow::{Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
 use reqwest::Url;
@@ -206,6 +206,24 @@ impl Options {
         self.peers.unwrap_or(self.scenario.default_peers())
     }
 
+    /// The number of peers that only send.
+    pub(crate) fn only_publishers(&self) -> usize {
+        match self.scenario {
+            Scenario::Webinar | Scenario::Churn | Scenario::LossyUplink => self.publishers,
+            Scenario::Meeting | Scenario::AudioRoom => 0,
+        }
+    }
+
+    /// Videos that each peer watches at most; `None`: all videos.
+    pub(crate) fn watched(&self) -> Option<usize> {
+        (self.scenario == Scenario::Meeting).then_some(self.watch)
+    }
+
+    /// The rate at which peers join and leave during the measurement.
+    pub(crate) fn churn(&self) -> Option<Rate> {
+        (self.scenario == Scenario::Churn).then_some(self.churn_rate)
+    }
+
     pub(crate) fn is_loopback(&self) -> bool {
         let host = self.server.url.host_str().unwrap_or_default();
         let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
@@ -226,7 +244,7 @@ impl Options {
         SendOptions {
             video: self.scenario.has_video().then_some(VideoOptions { codec, bitrate, packet_size, fps }),
             jitter: Duration::from_millis(jitter_ms),
-            loss: self.scenario.loss(self),
+            loss: if self.scenario == Scenario::LossyUplink { self.loss } else { 0.0 },
             seed: seed.wrapping_mul(1 << 32) ^ number,
         }
     }

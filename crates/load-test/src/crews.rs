@@ -1,7 +1,8 @@
 //! All crews of a run: one in this process, or one in each of several child processes.
 
 use crate::cli::Options;
-use crate::crew::{self, Briefing, Note, Order, PeerSpec};
+use crate::crew;
+use crate::orders::{Briefing, Note, Order, PeerSpec};
 use anyhow::{Context, Result};
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};

@@ -1,6 +1,6 @@
 //! Collects the notes of all crews.
 
-use crate::crew::{Milestone, Note};
+use crate::orders::{Milestone, Note};
 use crate::tally::Tally;
 use std::time::Duration;
 

@@ -9,21 +9,26 @@
 //!
 //! Engines use epoll, so this needs Linux.
 
+mod advice;
 mod api;
 mod cast;
 mod cli;
 mod clip;
 mod codec;
+mod context;
 mod control;
 mod crew;
 mod crews;
 mod engine;
 mod html;
+mod kind;
 mod latency;
 mod ledger;
 mod limit;
 mod nack;
 mod observer;
+mod options;
+mod orders;
 mod out_stream;
 mod pace;
 mod peer;
@@ -39,7 +44,6 @@ mod server_process;
 mod signaling;
 mod socket_io;
 mod stamp;
-mod summary;
 mod tally;
 mod twcc;
 mod window;

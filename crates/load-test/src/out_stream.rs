@@ -1,8 +1,8 @@
 //! An outgoing RTP stream: numbering, header extensions, sender reports and, for video, retransmission (RFC 4588).
 
 use crate::codec::{VIDEO_CLOCK_RATE, VideoCodec, opus};
+use crate::kind::{ABS_SEND_TIME_URI, AUDIO_LEVEL_URI, Kind, MID_URI, TRANSPORT_CC_URI};
 use crate::rtp::write_header;
-use crate::signaling::{ABS_SEND_TIME_URI, AUDIO_LEVEL_URI, Kind, MID_URI, TRANSPORT_CC_URI};
 use crate::stamp::capture_ns;
 use rand::RngExt;
 use rand::rngs::StdRng;

@@ -1,12 +1,14 @@
 //! The life of one peer: connect, join, media until it is stopped, leave. Only signaling runs here; an engine
 //! handles the media.
 
-use crate::crew::{CrewContext, Milestone, Note, PeerSpec};
+use crate::context::CrewContext;
 use crate::engine::{Engine, LinkId, NewLink, Opened, Role};
+use crate::kind::Kind;
+use crate::orders::{Milestone, Note, PeerSpec};
 use crate::out_stream::OutStream;
 use crate::receiver::Receiver;
 use crate::sender::Sender;
-use crate::signaling::{Consumer, Joined, Kind, MediaEvent, MediaWish, Producer, Signaling};
+use crate::signaling::{Consumer, Joined, MediaEvent, MediaWish, Producer, Signaling};
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,10 +1,11 @@
 //! A peer that receives: counts every packet, and sends the feedback that a browser sends.
 
 use crate::codec::{VideoCodec, opus};
+use crate::kind::TRANSPORT_CC_URI;
 use crate::nack::{Missing, RECEIVER_SSRC};
 use crate::out_stream::Media;
 use crate::rtp::Header;
-use crate::signaling::{Consumer, TRANSPORT_CC_URI};
+use crate::signaling::Consumer;
 use crate::stamp::{Stamp, capture_ns};
 use crate::tally::Tally;
 use crate::twcc::TwccRecorder;

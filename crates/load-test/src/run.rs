@@ -1,20 +1,21 @@
 //! A run from start to end: creates users and a call, starts peers in crews, measures, and makes the report.
 
+mod summary;
+
 use crate::api::Api;
 use crate::cast::Cast;
 use crate::cli::Options;
-use crate::crew::{Briefing, PeerSpec};
 use crate::crews::Crews;
 use crate::ledger::Ledger;
 use crate::limit::{Limit, Point};
 use crate::observer::Observer;
+use crate::orders::{Briefing, PeerSpec};
 use crate::pin::{Pinned, own_cores};
 use crate::ramp::Rate;
 use crate::report::Report;
 use crate::scenario::Part;
 use crate::sender::wall_ns;
 use crate::server_process::Process;
-use crate::summary;
 use anyhow::{Context, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::VecDeque;
@@ -103,7 +104,7 @@ impl Run<'_> {
 
     pub(crate) fn publishing(&self) -> usize {
         let audience = if self.options.scenario.part().publishes { self.audience.len() } else { 0 };
-        self.options.scenario.publishers(self.options) + audience
+        self.options.only_publishers() + audience
     }
 
     pub(crate) fn receiving(&self) -> usize {
@@ -111,7 +112,7 @@ impl Run<'_> {
     }
 
     async fn admit_publishers(&mut self) -> Result<()> {
-        let count = self.options.scenario.publishers(self.options);
+        let count = self.options.only_publishers();
         self.progress.set_message("connecting publishers");
         for user in self.cast.recruit(count).await? {
             let number = self.next_number();
@@ -163,7 +164,7 @@ impl Run<'_> {
         self.wait(WARM_UP, |_| false).await;
         let from = wall_ns() / NS_PER_SECOND + 1;
         let window = from..from + seconds;
-        if let Some(rate) = self.options.scenario.churn_rate(self.options) {
+        if let Some(rate) = self.options.churn() {
             self.churn(rate, window.end).await?;
         }
         let settled =

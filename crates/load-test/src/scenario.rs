@@ -1,7 +1,5 @@
 //! Which peers take part in a run, and what each sends and receives.
 
-use crate::cli::Options;
-use crate::ramp::Rate;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -39,14 +37,6 @@ impl Scenario {
         }
     }
 
-    /// The number of peers that only send.
-    pub(crate) fn publishers(self, options: &Options) -> usize {
-        match self {
-            Self::Webinar | Self::Churn | Self::LossyUplink => options.publishers,
-            Self::Meeting | Self::AudioRoom => 0,
-        }
-    }
-
     /// The part of all other peers.
     pub(crate) fn part(self) -> Part {
         match self {
@@ -67,19 +57,5 @@ impl Scenario {
 
     pub(crate) fn has_video(self) -> bool {
         self != Self::AudioRoom
-    }
-
-    /// Videos that each peer watches at most; `None`: all videos.
-    pub(crate) fn watch(self, options: &Options) -> Option<usize> {
-        (self == Self::Meeting).then_some(options.watch)
-    }
-
-    /// The rate at which peers join and leave during the measurement.
-    pub(crate) fn churn_rate(self, options: &Options) -> Option<Rate> {
-        (self == Self::Churn).then_some(options.churn_rate)
-    }
-
-    pub(crate) fn loss(self, options: &Options) -> f64 {
-        if self == Self::LossyUplink { options.loss } else { 0.0 }
     }
 }

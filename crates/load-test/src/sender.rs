@@ -2,7 +2,8 @@
 //! retransmissions on request, and simulated loss on a lossy uplink.
 
 use crate::clip::Clip;
-use crate::codec::{Frame, Packetizer, Payloads, VideoCodec, opus};
+use crate::codec::{Frame, Packetizer, Payloads, opus};
+use crate::options::{SendOptions, VideoOptions};
 use crate::out_stream::{Media, OutStream, Outgoing};
 use crate::pace::Pace;
 use crate::stamp::Stamp;
@@ -13,26 +14,6 @@ use rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
 use rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
 use std::time::{Duration, Instant, SystemTime};
-
-/// The media of a publisher.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SendOptions {
-    pub(crate) video: Option<VideoOptions>,
-    pub(crate) jitter: Duration,
-    /// The share of datagrams lost on the uplink, 0 to 1.
-    pub(crate) loss: f64,
-    pub(crate) seed: u64,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct VideoOptions {
-    pub(crate) codec: VideoCodec,
-    /// Bits per second of RTP payload.
-    pub(crate) bitrate: u64,
-    /// Bytes of RTP payload per packet.
-    pub(crate) packet_size: usize,
-    pub(crate) fps: u32,
-}
 
 pub(crate) struct Sender {
     audio: AudioTrack,
@@ -289,6 +270,7 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::VideoCodec;
     use crate::rtp::Header;
     use rtcp::transport_feedbacks::transport_layer_nack::NackPair;
 

@@ -1,5 +1,6 @@
 //! A peer's signaling: typed socket requests and events for joining, sending and receiving.
 
+use crate::kind::Kind;
 use crate::socket_io::{Event, SocketIo};
 use anyhow::{Context, Result};
 use reqwest::Url;
@@ -40,13 +41,6 @@ pub(crate) struct Joined {
 pub(crate) struct Producer {
     pub(crate) producer_id: String,
     pub(crate) kind: Kind,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
-    Audio,
-    Video,
 }
 
 /// An event about other peers' media.
@@ -203,9 +197,3 @@ impl RtpParameters {
 const NEW_PRODUCER: &str = "media:new-producer";
 const CONSUMER_CLOSED: &str = "media:consumer-closed";
 const MEDIA_EVENTS: [&str; 2] = [NEW_PRODUCER, CONSUMER_CLOSED];
-
-pub(crate) const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
-pub(crate) const ABS_SEND_TIME_URI: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time";
-pub(crate) const TRANSPORT_CC_URI: &str =
-    "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
-pub(crate) const AUDIO_LEVEL_URI: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";

@@ -1,7 +1,7 @@
 //! A Socket.IO 5 client over a WebSocket (Engine.IO 4), as far as the load test needs it: one namespace, text
 //! frames, requests with acknowledgements, events.
 
-use crate::api::setting_to_raise;
+use crate::advice::setting_to_raise;
 use anyhow::{Context, Result, anyhow, bail};
 use futures_util::{SinkExt, StreamExt};
 use reqwest::Url;

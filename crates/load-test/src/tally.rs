@@ -6,8 +6,8 @@
 //! all packets that the publisher sent in that second, so packets that a server drops or renumbers are
 //! noticed.
 
+use crate::kind::Kind;
 use crate::latency::Latency;
-use crate::signaling::Kind;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 

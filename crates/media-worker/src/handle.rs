@@ -9,6 +9,7 @@ use crate::relays::{self, RelayInbox, RelayQueue, Relays};
 use crate::router::Router;
 use crate::socket::{self, Socket};
 use crate::worker::{Command, Ends, Worker};
+use crate::workers::{WorkerHandle, Workers};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use std::net::{SocketAddr, UdpSocket};
@@ -23,15 +24,6 @@ use tokio::time::timeout;
 pub struct Media {
     workers: Workers,
     max_load: f64,
-}
-
-/// All workers, indexed by worker number.
-pub(crate) type Workers = Arc<[WorkerHandle]>;
-
-pub(crate) struct WorkerHandle {
-    pub(crate) commands: mpsc::Sender<Command>,
-    pub(crate) load: Arc<Load>,
-    bound: Arc<[SocketAddr]>,
 }
 
 impl Media {
@@ -95,16 +87,6 @@ impl Media {
                 tracing::warn!("a media worker did not stop in time");
             }
         }
-    }
-}
-
-impl WorkerHandle {
-    /// Queues a command unless the worker is overloaded or gone.
-    pub(crate) fn offer(&self, command: Command) -> Result<(), MediaError> {
-        self.commands.try_send(command).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => MediaError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => MediaError::WorkerGone,
-        })
     }
 }
 

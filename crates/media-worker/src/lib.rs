@@ -18,6 +18,7 @@ mod router;
 mod shedding;
 mod socket;
 mod worker;
+mod workers;
 
 pub use config::{MediaConfig, Sending};
 pub use counters::{Counters, ShellCounters};

@@ -1,9 +1,10 @@
 //! Call-control's handle to one call's media.
 
 use crate::error::MediaError;
-use crate::handle::{WorkerHandle, Workers};
-use crate::placement::{self, Standing, mint, worker_of};
+use crate::placement;
+use crate::placement::{Standing, mint, worker_of};
 use crate::worker::Command;
+use crate::workers::{WorkerHandle, Workers};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::settings::Settings;
+use crate::settings::{Settings, hours};
 
 /// Calls for an app that already has people and groups: call record, signaling and SFU in one binary.
 ///
@@ -57,15 +57,3 @@ pub(crate) struct Token {
     #[arg(long, value_name = "HOURS", default_value = "24", value_parser = hours)]
     pub(crate) valid_for: Duration,
 }
-
-pub(crate) fn hours(text: &str) -> Result<Duration, String> {
-    let hours: u64 = text.parse().map_err(|_| "a whole number of hours".to_owned())?;
-    if (1..=MAX_HOURS).contains(&hours) {
-        Ok(Duration::from_secs(hours * 3600))
-    } else {
-        Err(format!("from 1 to {MAX_HOURS} hours"))
-    }
-}
-
-/// Hours in a year: a longer validity is probably a typing error.
-const MAX_HOURS: u64 = 24 * 366;

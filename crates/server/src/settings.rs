@@ -16,8 +16,6 @@ use switchyard_media_worker::Sending;
 pub(crate) use file::{FileError, parse};
 pub(crate) use secret::{SecretError, read_secret};
 
-use crate::cli::hours;
-
 #[derive(Debug, Args)]
 pub(crate) struct Settings {
     #[command(flatten)]
@@ -220,3 +218,15 @@ pub(crate) struct LimitSettings {
     #[arg(long, env = "RATE_LIMIT_PER_ADDRESS", default_value_t = 100)]
     pub(crate) rate_limit_per_address: u32,
 }
+
+pub(crate) fn hours(text: &str) -> Result<Duration, String> {
+    let hours: u64 = text.parse().map_err(|_| "a whole number of hours".to_owned())?;
+    if (1..=MAX_HOURS).contains(&hours) {
+        Ok(Duration::from_secs(hours * 3600))
+    } else {
+        Err(format!("from 1 to {MAX_HOURS} hours"))
+    }
+}
+
+/// Hours in a year: a longer validity is probably a typing error.
+const MAX_HOURS: u64 = 24 * 366;
