@@ -20,9 +20,9 @@ GENERATED := web-demo/src/call/signaling.gen.ts
 run: web-demo/dist/index.html
 	cargo run --release --locked
 
-## check: formatting, lints, docs, licences, dependencies, TypeScript, generated files
+## check: formatting, storeys, lints, docs, licences, dependencies, TypeScript, generated files
 .PHONY: check
-check: check-format check-map check-dependencies check-web check-lint check-docs check-generated
+check: check-format check-map check-layers check-dependencies check-web check-lint check-docs check-generated
 
 ## test: install what is missing, then run every test, browsers and PostgreSQL included
 .PHONY: test
@@ -90,7 +90,7 @@ clean:
 ## help: list the targets
 .PHONY: help
 help:
-	@awk -F ': ' '/^## / { printf "%-12s %s\n", substr($$1, 4), $$2 }' Makefile
+	@awk -F ': ' '/^## / { printf "%-16s %s\n", substr($$1, 4), $$2 }' Makefile
 
 # ---- The demo page ----
 
@@ -116,6 +116,12 @@ check-map:
 		| tr -d '`' | sort -u | while read -r path; do \
 			[[ -e crates/$$path || -e $$path ]] || { echo "crates/README.md names $$path: no such path"; exit 1; }; \
 		done
+
+# Which module may import which: the table is in the script.
+.PHONY: check-layers
+check-layers:
+	@echo 'no module imports one that stands above it, or one that imports it'
+	@crates/layers check
 
 # One crypto stack: aws-lc-rs. The lock file may mention others, the build may not.
 .PHONY: check-dependencies

@@ -1,9 +1,13 @@
 //! The command line. `switchyard --help` documents every setting.
 
+mod file;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use file::{FileError, parse};
 
 use crate::settings::{Settings, hours};
 

@@ -26,9 +26,9 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
-    let cli = match settings::parse(&arguments) {
+    let cli = match cli::parse(&arguments) {
         Ok(cli) => cli,
-        Err(settings::FileError::Usage(usage)) => usage.exit(),
+        Err(cli::FileError::Usage(usage)) => usage.exit(),
         Err(error) => return fail(&error.into()),
     };
     match run(cli) {

@@ -1,6 +1,5 @@
 //! Settings as flags, environment variables and TOML keys. [`crate::config::Config`] is their checked form.
 
-mod file;
 mod secret;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -13,7 +12,6 @@ use switchyard_call_control::GroupsManagedBy;
 use switchyard_call_control::address::TrustedProxy;
 use switchyard_media_worker::Sending;
 
-pub(crate) use file::{FileError, parse};
 pub(crate) use secret::{SecretError, read_secret};
 
 #[derive(Debug, Args)]

@@ -32,29 +32,13 @@ pub enum Effect {
 impl Effect {
     /// What it has to store.
     pub(crate) fn changes_mut(&mut self) -> Option<&mut Changes> {
-        match self {
-            Self::Store(changes) => Some(changes),
-            Self::Attach(..)
-            | Self::Restrict(_)
-            | Self::CloseLeg(_)
-            | Self::Announce(_)
-            | Self::Replaced(_)
-            | Self::Detach(_) => None,
-        }
+        if let Self::Store(changes) = self { Some(changes) } else { None }
     }
 
     /// The leg that a joining socket got.
     #[must_use]
     pub const fn attached(&self) -> Option<(LegId, Attachment)> {
-        match self {
-            Self::Attach(leg, how) => Some((*leg, *how)),
-            Self::Store(_)
-            | Self::Restrict(_)
-            | Self::CloseLeg(_)
-            | Self::Announce(_)
-            | Self::Replaced(_)
-            | Self::Detach(_) => None,
-        }
+        if let Self::Attach(leg, how) = self { Some((*leg, *how)) } else { None }
     }
 }
 

@@ -2,6 +2,7 @@
 //! are made of webrtc-rs's own ICE, DTLS, SRTP and RTP, so that the tests do not rely on the code that they
 //! test.
 #![expect(unreachable_pub, reason = "a test binary exports nothing")]
+#![expect(clippy::disallowed_methods, reason = "a story starts at any time")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "webrtc-rs's enums are open")]
 

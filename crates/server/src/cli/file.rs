@@ -76,7 +76,7 @@ const CONFIG: &str = "config";
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::cli::file::*;
 
     fn parse_with(file: &str, flags: &[&str]) -> Result<Cli, FileError> {
         let directory = tempfile::tempdir().unwrap();
