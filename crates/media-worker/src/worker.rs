@@ -45,30 +45,56 @@ pub(crate) type Work = Box<dyn FnOnce(&mut Sfu, Instant) + Send>;
 
 pub(crate) struct Worker {
     core: Contained,
+    io: Io,
+    outboxes: Outboxes,
+    pacing: Pacing,
+    strain: Strain,
+    relays: Relays,
+    relayed: RelayInbox,
+    counters: ShellCounters,
+    /// Must be the last field, so that it is dropped last: the closing of its queue shows the handles that the
+    /// sockets are closed.
+    commands: Commands,
+}
+
+/// The sockets, and the buffers that datagrams are read into and sealed into.
+struct Io {
     sockets: Vec<Socket>,
     received: ReceiveBuffer,
     batch: Batch,
-    outboxes: HashMap<RouterId, Outbox>,
+}
+
+/// The events of each router on their way to the router's owner.
+#[derive(Default)]
+struct Outboxes {
+    by_router: HashMap<RouterId, Outbox>,
     /// Whether an outbox holds events that its owner's queue had no room for.
-    outboxes_wait: bool,
-    counters: ShellCounters,
+    wait: bool,
+}
+
+/// When the worker has to do something.
+struct Pacing {
     /// When the SFU needs its next [`Input::Timeout`].
     deadline: Option<Instant>,
-    /// How long media may wait to be sent with more media, and the end of the present wait.
+    /// How long media may wait to be sent with more media.
     coalesce: Duration,
+    /// The end of the present wait.
     hold: Option<Instant>,
     /// Batches sent since all due media was last sealed.
     flushes: u32,
+}
+
+/// How busy the worker is, and how much video it leaves out because of it.
+struct Strain {
     load: Arc<Load>,
     meter: Meter,
     shedding: Shedding,
-    /// Messages to and from the other workers.
-    relays: Relays,
-    relayed: RelayInbox,
+}
+
+struct Commands {
+    /// Commands taken from the queue, to be carried out in this turn.
     inbox: Vec<Command>,
-    /// Must be the last field, so that it is dropped last: its closing shows the handles that the sockets are
-    /// closed.
-    commands: mpsc::Receiver<Command>,
+    queue: mpsc::Receiver<Command>,
 }
 
 /// A worker's ends of the queues and values that it shares with the rest of the process.
@@ -99,25 +125,17 @@ impl Worker {
         sockets: Vec<Socket>,
         Ends { coalesce, load, relays, relayed, commands }: Ends,
     ) -> Self {
+        let now = Instant::now();
         Self {
             core: Contained::new(sfu),
-            sockets,
-            received: ReceiveBuffer::new(),
-            batch: Batch::with_capacity(BATCH_BYTES),
-            outboxes: HashMap::new(),
-            outboxes_wait: false,
-            counters: ShellCounters::default(),
-            deadline: None,
-            coalesce,
-            hold: None,
-            flushes: 0,
-            load,
-            meter: Meter::new(Instant::now()),
-            shedding: Shedding::new(Instant::now()),
+            io: Io { sockets, received: ReceiveBuffer::new(), batch: Batch::with_capacity(BATCH_BYTES) },
+            outboxes: Outboxes::default(),
+            pacing: Pacing { deadline: None, coalesce, hold: None, flushes: 0 },
+            strain: Strain { load, meter: Meter::new(now), shedding: Shedding::new(now) },
             relays,
             relayed,
-            inbox: Vec::with_capacity(COMMANDS_PER_TURN),
-            commands,
+            counters: ShellCounters::default(),
+            commands: Commands { inbox: Vec::with_capacity(COMMANDS_PER_TURN), queue: commands },
         }
     }
 
@@ -133,20 +151,20 @@ impl Worker {
                 Turn::Holding => {
                     // The runtime's timers are too coarse for this wait. Control waits too, but no longer
                     // than media.
-                    let until = self.hold.unwrap_or(since);
+                    let until = self.pacing.hold.unwrap_or(since);
                     std::thread::sleep(until.saturating_duration_since(since));
-                    self.meter.waited(since.elapsed());
+                    self.strain.meter.waited(since.elapsed());
                     tokio::task::yield_now().await;
                 }
                 Turn::Idle | Turn::Stopped => {
                     self.wait(timer.as_mut()).await;
-                    self.meter.waited(since.elapsed());
+                    self.strain.meter.waited(since.elapsed());
                 }
             }
             turn = self.turn();
         }
         let now = Instant::now();
-        let open: Vec<RouterId> = self.outboxes.keys().copied().collect();
+        let open: Vec<RouterId> = self.outboxes.by_router.keys().copied().collect();
         open.into_iter().for_each(|router| self.close_router(now, router));
         self.poll_out(now);
     }
@@ -154,8 +172,8 @@ impl Worker {
     /// Waits for a command, a datagram, a relay message or the next deadline.
     async fn wait(&mut self, mut timer: Pin<&mut Sleep>) {
         self.flush_outboxes();
-        let retry = self.outboxes_wait.then(|| Instant::now() + OUTBOX_RETRY);
-        let wake_at = self.deadline.into_iter().chain(retry).min();
+        let retry = self.outboxes.wait.then(|| Instant::now() + OUTBOX_RETRY);
+        let wake_at = self.pacing.deadline.into_iter().chain(retry).min();
         if let Some(wake_at) = wake_at
             && timer.deadline().into_std() != wake_at
         {
@@ -173,19 +191,20 @@ impl Worker {
     }
 
     fn poll_sockets(&self, context: &mut Context<'_>) -> bool {
-        self.sockets.iter().filter(|socket| socket.poll_readable(context).is_ready()).count() > 0
+        self.io.sockets.iter().filter(|socket| socket.poll_readable(context).is_ready()).count() > 0
     }
 
     fn poll_commands(&mut self, context: &mut Context<'_>) -> bool {
-        let received = self.commands.poll_recv_many(context, &mut self.inbox, COMMANDS_PER_TURN);
+        let received =
+            self.commands.queue.poll_recv_many(context, &mut self.commands.inbox, COMMANDS_PER_TURN);
         if received == Poll::Ready(0) {
-            self.inbox.push(Command::Stop);
+            self.commands.inbox.push(Command::Stop);
         }
         received.is_ready()
     }
 
     fn turn(&mut self) -> Turn {
-        let commands = self.commands.len() + self.inbox.len();
+        let commands = self.commands.queue.len() + self.commands.inbox.len();
         let turn = self.obey();
         if turn == Turn::Stopped {
             return turn;
@@ -194,29 +213,29 @@ impl Worker {
         let before = self.counters.datagrams_received;
         // While too much is unsent, input stays in the queues, where its age is measured and its amount is
         // limited.
-        let takes_in = self.flushes < FLUSHES_WITH_INPUT;
+        let takes_in = self.pacing.flushes < FLUSHES_WITH_INPUT;
         let read = if takes_in { self.ingest() } else { Turn::Idle };
         let datagrams = self.counters.datagrams_received - before;
-        self.meter.found(commands + relays + datagrams as usize);
+        self.strain.meter.found(commands + relays + datagrams as usize);
         let now = Instant::now();
         let heard = if takes_in { self.hear_others(now) } else { Turn::Idle };
         if relays > 0 || datagrams > 0 {
-            self.hold.get_or_insert(now + self.coalesce);
+            self.pacing.hold.get_or_insert(now + self.pacing.coalesce);
         }
-        if self.deadline.is_some_and(|deadline| deadline <= now) {
+        if self.pacing.deadline.is_some_and(|deadline| deadline <= now) {
             self.core.enter(now, |sfu| sfu.handle_input(Input::Timeout, now));
         }
         // Control output is sent first: media must not overtake the DTLS flight without which it cannot be
         // decrypted.
         self.poll_out(now);
-        let egress = match self.hold {
+        let egress = match self.pacing.hold {
             Some(until) if until > now => Turn::Holding,
             Some(_) | None => self.seal_and_send(now),
         };
-        if self.hold.is_none() {
-            self.shedding.end_round(now);
+        if self.pacing.hold.is_none() {
+            self.strain.shedding.end_round(now);
         }
-        if let Some(busy) = self.meter.publish(now, self.core.transports(), &self.load) {
+        if let Some(busy) = self.strain.meter.publish(now, self.core.transports(), &self.strain.load) {
             self.relieve(now, busy);
         }
         self.poll_out(now);
@@ -226,10 +245,10 @@ impl Worker {
     /// Adjusts how much video is left out, at the end of a window. `busy` is the share of it that was not
     /// idle, 0 to 1.
     fn relieve(&mut self, now: Instant, busy: f64) {
-        let before = self.shedding.shed();
-        let sockets = &self.sockets;
+        let before = self.strain.shedding.shed();
+        let sockets = &self.io.sockets;
         let dropped = || kernel_drops(&sockets.iter().map(Socket::local).collect::<Vec<_>>());
-        let Some(shed) = self.shedding.decide(now, busy, dropped) else { return };
+        let Some(shed) = self.strain.shedding.decide(now, busy, dropped) else { return };
         if before == Shed::NONE {
             tracing::warn!("too much to do: leaving out video");
         } else if shed == Shed::NONE {
@@ -239,13 +258,13 @@ impl Worker {
     }
 
     fn obey(&mut self) -> Turn {
-        while self.inbox.len() < COMMANDS_PER_TURN
-            && let Ok(command) = self.commands.try_recv()
+        while self.commands.inbox.len() < COMMANDS_PER_TURN
+            && let Ok(command) = self.commands.queue.try_recv()
         {
-            self.inbox.push(command);
+            self.commands.inbox.push(command);
         }
-        let turn = if self.inbox.len() < COMMANDS_PER_TURN { Turn::Idle } else { Turn::Busy };
-        let mut inbox = std::mem::take(&mut self.inbox);
+        let turn = if self.commands.inbox.len() < COMMANDS_PER_TURN { Turn::Idle } else { Turn::Busy };
+        let mut inbox = std::mem::take(&mut self.commands.inbox);
         for command in inbox.drain(..) {
             let now = Instant::now();
             match command {
@@ -261,27 +280,27 @@ impl Worker {
                 Command::Stop => return Turn::Stopped,
             }
         }
-        self.inbox = inbox;
+        self.commands.inbox = inbox;
         turn
     }
 
     fn open_router(&mut self, now: Instant, id: RouterId, home: ShardId, events: mpsc::Sender<Event>) {
-        if !self.outboxes.contains_key(&id)
+        if !self.outboxes.by_router.contains_key(&id)
             && let Some(Ok(())) = self.core.enter(now, |sfu| sfu.create_router(id, home))
         {
-            self.outboxes.insert(id, Outbox::new(events));
+            self.outboxes.by_router.insert(id, Outbox::new(events));
         }
     }
 
     fn close_router(&mut self, now: Instant, id: RouterId) {
-        if self.outboxes.remove(&id).is_some() {
+        if self.outboxes.by_router.remove(&id).is_some() {
             self.core.enter(now, |sfu| sfu.close_router(now, id));
         }
     }
 
     /// Handles messages from the other workers' shards.
     fn hear_others(&mut self, now: Instant) -> Turn {
-        let Self { relayed, core, shedding, .. } = self;
+        let Self { relayed, core, strain: Strain { shedding, .. }, .. } = self;
         let mut heard = 0;
         for Letter { from, at, message: relay } in relayed.take(RELAYS_PER_TURN) {
             heard += 1;
@@ -292,7 +311,9 @@ impl Worker {
     }
 
     fn ingest(&mut self) -> Turn {
-        let Self { sockets, received, core, counters, shedding, .. } = self;
+        let Self {
+            io: Io { sockets, received, .. }, core, counters, strain: Strain { shedding, .. }, ..
+        } = self;
         let mut turn = Turn::Idle;
         for socket in sockets {
             let mut ingest = || ingest_batch(socket, received, core, counters, shedding);
@@ -305,17 +326,17 @@ impl Worker {
     }
 
     fn seal_and_send(&mut self, now: Instant) -> Turn {
-        let sealed = self.core.enter(now, |sfu| sfu.seal_due(now, &mut self.batch));
+        let sealed = self.core.enter(now, |sfu| sfu.seal_due(now, &mut self.io.batch));
         // After a panic, the batch may end with a packet that is not sealed.
         if sealed.is_some() {
-            send(&mut self.sockets, self.batch.runs(), &mut self.counters);
+            send(&mut self.io.sockets, self.io.batch.runs(), &mut self.counters);
         }
-        self.batch.clear();
+        self.io.batch.clear();
         if sealed == Some(Sealed::Done) {
-            (self.hold, self.flushes) = (None, 0);
+            (self.pacing.hold, self.pacing.flushes) = (None, 0);
             return Turn::Idle;
         }
-        self.flushes += 1;
+        self.pacing.flushes += 1;
         Turn::Busy
     }
 
@@ -324,16 +345,16 @@ impl Worker {
             match self.core.enter(now, Sfu::poll_output) {
                 Some(Output::Transmit { tuple, bytes }) => {
                     let run = Run { tuple, segment_size: bytes.len(), bytes: &bytes };
-                    send(&mut self.sockets, std::iter::once(run), &mut self.counters);
+                    send(&mut self.io.sockets, std::iter::once(run), &mut self.counters);
                 }
                 Some(Output::Relay { to, relay }) => self.relays.send(now, to, relay, &mut self.counters),
                 Some(Output::Event(router, event)) => self.post(now, router, event),
                 Some(Output::Timeout(deadline)) => {
-                    self.deadline = deadline;
+                    self.pacing.deadline = deadline;
                     return;
                 }
                 None => {
-                    self.deadline = Some(now + FAULT_PAUSE);
+                    self.pacing.deadline = Some(now + FAULT_PAUSE);
                     return;
                 }
             }
@@ -342,10 +363,10 @@ impl Worker {
 
     fn post(&mut self, now: Instant, router: RouterId, event: Event) {
         // The owner has closed this router: its events are ignored.
-        let Some(outbox) = self.outboxes.get_mut(&router) else { return };
+        let Some(outbox) = self.outboxes.by_router.get_mut(&router) else { return };
         match outbox.post(event) {
             Posted::Queued => {}
-            Posted::Waiting => self.outboxes_wait = true,
+            Posted::Waiting => self.outboxes.wait = true,
             Posted::Superseded => self.counters.events_superseded += 1,
             Posted::Abandoned => {
                 tracing::warn!(router.id = %router, "closing a router whose events nobody reads");
@@ -356,15 +377,15 @@ impl Worker {
     }
 
     fn flush_outboxes(&mut self) {
-        if self.outboxes_wait {
-            let flushed = self.outboxes.values_mut().map(Outbox::flush);
-            self.outboxes_wait = flushed.filter(|flushed| *flushed == Flushed::Waiting).count() > 0;
+        if self.outboxes.wait {
+            let flushed = self.outboxes.by_router.values_mut().map(Outbox::flush);
+            self.outboxes.wait = flushed.filter(|flushed| *flushed == Flushed::Waiting).count() > 0;
         }
     }
 
     fn count(&self) -> Counters {
         let shell = ShellCounters { faults: self.core.faults(), ..self.counters };
-        let (busy, queue_depth) = (self.load.busy(), self.load.queue_depth());
+        let (busy, queue_depth) = (self.strain.load.busy(), self.strain.load.queue_depth());
         Counters {
             worker: self.relays.own().0,
             population: self.core.population(),
@@ -372,7 +393,7 @@ impl Worker {
             shell,
             busy,
             queue_depth,
-            shed: self.shedding.shed().steps(),
+            shed: self.strain.shedding.shed().steps(),
         }
     }
 }

@@ -49,9 +49,9 @@ async fn commands_are_obeyed_while_media_is_held() {
 #[tokio::test]
 async fn the_rest_of_a_frame_is_read_before_all_of_its_beginning_is_sent() {
     let mut call = Call::begin(Duration::ZERO).await;
-    call.worker.batch = Batch::with_capacity(ONE_PACKET);
+    call.worker.io.batch = Batch::with_capacity(ONE_PACKET);
     assert!(call.publish().await == Turn::Busy);
-    assert_eq!(call.worker.flushes, 1);
+    assert_eq!(call.worker.pacing.flushes, 1);
     assert!(call.publish().await == Turn::Busy);
     assert!(call.worker.core.counters().packets_sent < 2 * BURST as u64);
     call.turn_until_idle().await;
@@ -61,9 +61,9 @@ async fn the_rest_of_a_frame_is_read_before_all_of_its_beginning_is_sent() {
 #[tokio::test]
 async fn when_much_is_unsent_what_comes_waits_outside() {
     let mut call = Call::begin(Duration::ZERO).await;
-    call.worker.batch = Batch::with_capacity(ONE_PACKET);
+    call.worker.io.batch = Batch::with_capacity(ONE_PACKET);
     let mut bursts = 0;
-    while call.worker.flushes < FLUSHES_WITH_INPUT {
+    while call.worker.pacing.flushes < FLUSHES_WITH_INPUT {
         call.publish().await;
         bursts += 1;
     }
@@ -122,7 +122,7 @@ impl Call {
         let mut call =
             Self { worker, commands, publisher, subscriber, _observed: observed, sequence: 0, cost: (0, 0) };
         call.shake_hands().await;
-        call.worker.coalesce = coalesce;
+        call.worker.pacing.coalesce = coalesce;
         call
     }
 
