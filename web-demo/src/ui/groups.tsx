@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
 import type { Group } from '../api/types';
-import { runningCalls } from '../state/connection';
+import { runningCalls } from '../state/call-book';
 import { createGroup, groups, loadGroups } from '../state/groups';
 import { go, paths, route } from '../state/router';
 import { Avatar } from './avatar';
