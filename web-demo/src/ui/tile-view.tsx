@@ -1,6 +1,5 @@
 import { useEffect, useRef } from 'preact/hooks';
 import type { CallRoom } from '../state/call-room';
-import { stopScreen } from '../state/local-media';
 import type { Tile } from '../state/tiles';
 import { Avatar } from './avatar';
 import { Icon } from './icon';
@@ -31,7 +30,7 @@ export function TileView({ room, tile, large = false, onEnlarge }: TileViewProps
       data-muted={!tile.micOn}
       aria-label={labelOf(tile)}
     >
-      <Picture tile={tile} />
+      <Picture tile={tile} onStop={() => room.local.stop('screen')} />
       <figcaption>
         {tile.source === 'camera' && !tile.micOn && <Icon name="micOff" />}
         {tile.source === 'screen' && <Icon name="screen" />}
@@ -52,9 +51,9 @@ export function TileView({ room, tile, large = false, onEnlarge }: TileViewProps
 }
 
 /** Until the first frame is there, and without a camera, the initials stand for the person. */
-function Picture({ tile }: { tile: Tile }) {
+function Picture({ tile, onStop }: { tile: Tile; onStop: () => void }) {
   if (tile.source === 'screen') {
-    if (tile.self) return <OwnScreen />;
+    if (tile.self) return <OwnScreen onStop={onStop} />;
     return tile.track && <TrackVideo track={tile.track} whole label={captionOf(tile)} />;
   }
   return (
@@ -68,11 +67,11 @@ function Picture({ tile }: { tile: Tile }) {
 }
 
 /** Showing one's own screen on that same screen would never end. */
-function OwnScreen() {
+function OwnScreen({ onStop }: { onStop: () => void }) {
   return (
     <div class="tile-empty own-screen">
       <p>You are sharing your screen</p>
-      <button type="button" class="button" onClick={stopScreen}>
+      <button type="button" class="button" onClick={onStop}>
         Stop sharing
       </button>
     </div>
