@@ -22,8 +22,7 @@ function leaveCall(): void {
 
 /** Whether somebody would leave a call by going elsewhere. */
 function isInCall(): boolean {
-  const phase = currentRoom.peek()?.phase.peek().name;
-  return phase === 'joining' || phase === 'joined';
+  return currentRoom.peek()?.phase.peek().name === 'joined';
 }
 
 /** A way out of the call that people have to confirm. */

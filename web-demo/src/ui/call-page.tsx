@@ -40,11 +40,14 @@ function Lobby({ callId }: { callId: string }) {
   );
 
   const call = knownCall(callId);
+  const over = call !== undefined && !isRunning(call);
+  // Who looks at a call that is over needs no device for it.
+  useEffect(() => {
+    if (over) local.close();
+  }, [over, local]);
   if (!call && problem.value) return <CallUnavailable message={problem.value} />;
   if (!call) return <Waiting text="Looking for the call…" />;
-  if (!isRunning(call)) {
-    // Who looks at a call that is over needs no device for it.
-    local.close();
+  if (over) {
     const { groupId, endReason, durationSeconds } = call;
     return <CallOver groupId={groupId} reason={endReason} durationSeconds={durationSeconds} />;
   }

@@ -12,12 +12,22 @@ interface DialogProps {
 export function Dialog({ open, onClose, title, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
+  /** Closings by this component whose event is yet to come: browsers tell with the next frame, or much later. */
+  const ours = useRef(0);
   useLayoutEffect(() => {
-    if (open) dialog.current?.showModal();
-    else dialog.current?.close();
+    const element = dialog.current;
+    if (open) element?.showModal();
+    else if (element?.open) {
+      ours.current += 1;
+      element.close();
+    }
   }, [open]);
+  const onEvent = () => {
+    if (ours.current > 0) ours.current -= 1;
+    else onClose();
+  };
   return (
-    <dialog ref={dialog} class="dialog" aria-labelledby={id} onClose={onClose} closedby="any">
+    <dialog ref={dialog} class="dialog" aria-labelledby={id} onClose={onEvent} closedby="any">
       <div class="dialog-body">
         <h2 id={id}>{title}</h2>
         {open && children}
