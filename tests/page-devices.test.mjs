@@ -129,6 +129,19 @@ test('a chosen device that is not plugged in is replaced by one that is', async 
   assert(!(await bob.shows('[data-testid="problem"]')), 'nothing to complain of');
 });
 
+test('a device that cannot be opened in a call is told of where it was chosen', async () => {
+  const { bob } = await inACall();
+  await bob.page.evaluate(() => {
+    navigator.mediaDevices.getUserMedia = () =>
+      Promise.reject(new DOMException('taken', 'NotReadableError'));
+  });
+  bob.expectComplaint(/Another app is using your camera/);
+  await bob.click('settings');
+  await bob.choose('device-videoinput', 2);
+  await bob.untilShown('problem');
+  await untilOn(bob, ['mic']);
+});
+
 test('who may no longer speak or be seen is told, stops, and may begin again when let', async () => {
   const { alice, bob, call } = await oneSharing();
   const path = `/calls/${call.id}/participants/${await bob.userId()}`;

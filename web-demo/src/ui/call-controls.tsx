@@ -7,6 +7,7 @@ import type { LocalMedia } from '../state/local-media';
 import { describe, describeCapture } from '../state/messages';
 import { notify } from '../state/notices';
 import { go, paths } from '../state/router';
+import { CaptureProblems } from './capture-problems';
 import { DeviceChoice } from './device-choice';
 import { Dialog } from './dialog';
 import { Icon, type IconName } from './icon';
@@ -168,6 +169,7 @@ function Settings({ local, type, open }: SettingsProps) {
   const close = () => (open.value = false);
   return (
     <Dialog open={open.value} onClose={close} title="Devices">
+      <CaptureProblems local={local} video={type === 'video'} />
       <DeviceChoice local={local} type={type} />
       <div class="actions">
         <button type="button" class="button primary" onClick={close}>

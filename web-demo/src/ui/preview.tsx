@@ -1,11 +1,11 @@
 import { useEffect } from 'preact/hooks';
 import type { CallType } from '../api/types';
 import type { LocalMedia } from '../state/local-media';
-import { describeCapture } from '../state/messages';
 import { SOURCES } from '../state/rights';
 import { session } from '../state/session';
 import { lastWishes } from '../state/wishes';
 import { Avatar } from './avatar';
+import { CaptureProblems } from './capture-problems';
 import { DeviceChoice } from './device-choice';
 import { Icon } from './icon';
 import { Problem } from './message';
@@ -44,7 +44,9 @@ export function Preview(props: PreviewProps) {
       <section class="card preview-card">
         <h1>{title}</h1>
         <p class="muted">{subtitle}</p>
-        <CaptureProblems local={local} video={video} />
+        <CaptureProblems local={local} video={video}>
+          <p class="hint">You can also go in without. Others will see your name.</p>
+        </CaptureProblems>
         <DeviceChoice local={local} type={type} />
         <Problem text={problem} />
         <div class="actions">
@@ -78,25 +80,6 @@ function SelfPicture({ local: { camera } }: OfLocal) {
     <div class="mirror-empty">
       <Avatar name={session.value?.user.name ?? ''} size="large" />
       <span>{camera.opening.value ? 'Waiting for your camera…' : 'Your camera is off'}</span>
-    </div>
-  );
-}
-
-function CaptureProblems({ local: { mic, camera }, video }: OfLocal & { video: boolean }) {
-  const micProblem = mic.problem.value;
-  const cameraProblem = video ? camera.problem.value : undefined;
-  if (!micProblem && !cameraProblem) return null;
-  return (
-    <div class="stack">
-      {micProblem && micProblem === cameraProblem ? (
-        <Problem text={describeCapture(micProblem, 'your microphone and camera')} />
-      ) : (
-        <>
-          {micProblem && <Problem text={describeCapture(micProblem, 'your microphone')} />}
-          {cameraProblem && <Problem text={describeCapture(cameraProblem, 'your camera')} />}
-        </>
-      )}
-      <p class="hint">You can also go in without. Others will see your name.</p>
     </div>
   );
 }
