@@ -2,6 +2,7 @@
 /** What the demo page in Chromium knows of calls, how one leaves them, and who is shown and heard in them. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { assertAccessible, assertFits } from './support/accessibility.mjs';
 import { launchChromium } from './support/browsers.mjs';
 import { DemoPage } from './support/demo-page.mjs';
 import { serverForThisFile } from './support/fixture.mjs';
@@ -162,7 +163,33 @@ test('more than nine people come in pages, and whoever speaks is on the first', 
     (await tiles(alice)).includes(`tile-${await zoe.userId()}-camera`),
   );
   assert.equal((await tiles(alice)).length, 9);
-  await alice.screenshot('chromium-pages');
+  await assertAccessible(alice, 'pages of people');
+  await alice.page.setViewport({ width: 320, height: 640 });
+  await assertFits(alice, 'pages of people');
+  await alice.screenshot('state-narrow-light-pages');
+});
+
+test('a picture on another page is not sent until somebody turns to it', async () => {
+  const crowd = Array.from({ length: 11 }, (_, n) => `Guest ${n + 1}`);
+  const { people, call } = await startCallOf(fixture.server, ['Alice', ...crowd, 'Zoe']);
+  for (const guest of people.slice(1, -1)) await guest.ask('POST', `/calls/${call.id}/join`);
+  const zoe = use(await DemoPage.signIn(browser, address(call), 'Zoe'));
+  await zoe.untilShown('device-audioinput');
+  await zoe.click('preview-mic');
+  await zoe.join();
+  const alice = use(await DemoPage.signIn(browser, address(call), 'Alice'));
+  await alice.join();
+  const userId = await zoe.userId();
+  await until('Zoe’s camera has come', () => alice.incoming(userId, 'camera'));
+  assert(!(await tiles(alice)).includes(`tile-${userId}-camera`), 'Zoe is on another page');
+  let packets = -1;
+  await lasting('nothing comes of Zoe', async () => {
+    const before = packets;
+    packets = (await alice.incoming(userId, 'camera'))?.packetsReceived ?? 0;
+    return packets === before;
+  });
+  await alice.click('next-page');
+  await alice.seesMoving(zoe);
 });
 
 /** @param {import('./support/people.mjs').Call} call */

@@ -74,6 +74,7 @@ test('an unknown address says that there is nothing, and leads back', async () =
     assert.equal(response?.status(), path.startsWith('/call/') ? 200 : 404, path);
     await alice.untilShown('nothing-here');
   }
+  await assertAccessible(alice, 'an unknown address');
   await alice.click('back-home');
   await alice.untilShown('group-list');
 });

@@ -17,6 +17,7 @@ interface TileViewProps {
 export function TileView({ room, tile, large = false, onEnlarge }: TileViewProps) {
   const element = useRef<HTMLElement>(null);
   const { width } = useSize(element);
+  useView(room, tile);
   usePictureSize(room, tile, width);
   const speaking = tile.source === 'camera' && tile.micOn && isSpeaking(room, tile.userId);
   return (
@@ -75,6 +76,15 @@ function OwnScreen({ onStop }: { onStop: () => void }) {
         Stop sharing
       </button>
     </div>
+  );
+}
+
+/** Has the server send the picture as long as this tile shows it. */
+function useView(room: CallRoom, { producerId, track }: Tile): void {
+  const receiver = room.media.value?.receiver;
+  useEffect(
+    () => (producerId && track ? receiver?.view(producerId) : undefined),
+    [receiver, producerId, track],
   );
 }
 
