@@ -7,6 +7,7 @@ import { launchChromium } from './support/browsers.mjs';
 import { DemoPage } from './support/demo-page.mjs';
 import { serverForThisFile } from './support/fixture.mjs';
 import { createGroup, signIn } from './support/people.mjs';
+import { startServer } from './support/server.mjs';
 
 const fixture = serverForThisFile();
 const { use } = fixture;
@@ -39,6 +40,20 @@ for (const [size, viewport] of Object.entries(SIZES)) {
     });
   }
 }
+
+test('the sign-in with a token is accessible and fits', async () => {
+  const server = use(await startServer({ JWT_SECRET: 'a secret of thirty-two bytes, or more' }));
+  const visitor = use(await DemoPage.open(browser, server.url, 'Alice'));
+  await visitor.page.setViewport(SIZES.narrow);
+  visitor.expectComplaint(/status of 40[34]/);
+  await visitor.type('name-input', visitor.name);
+  await visitor.click('sign-in');
+  await visitor.untilShown('token-form');
+  await untilArrived(visitor);
+  await visitor.screenshot('state-narrow-light-token');
+  await assertFits(visitor, 'the sign-in with a token');
+  await assertAccessible(visitor, 'the sign-in with a token');
+});
 
 test('whoever uses the keyboard is always where something is', async () => {
   const { url } = fixture.server;
