@@ -169,8 +169,7 @@ export class CallRoom {
       },
       onSendError: (source, error) => {
         if (!mendsItself(error)) this.local.stop(source);
-        // A right that was taken at this very moment is told by `call:permissions`.
-        if (!hasCode(error, 'forbidden')) report(error);
+        report(error);
       },
       onInterrupted: (interrupted) => {
         this.mediaInterrupted.value = interrupted;
@@ -224,6 +223,7 @@ export class CallRoom {
   }
 
   async #learnHowItEnded(): Promise<void> {
+    this.local.close();
     const call = await signedIn(api.call(this.callId)).catch(() => undefined);
     this.call.value = call;
     this.finish(call?.endReason ?? null, call?.durationSeconds ?? null);
@@ -268,9 +268,10 @@ export class CallRoom {
 
 type MediaDevice = Awaited<ReturnType<typeof loadDevice>>;
 
-/** Tells what failed, unless joining again will mend it anyway. */
+/** Tells what failed, unless joining again will mend it, or an event tells why: a right taken, or the call's end. */
 function report(error: unknown): void {
-  if (!mendsItself(error)) notify(describe(error), 'error');
+  if (mendsItself(error) || hasCode(error, 'forbidden', 'call_ended', 'removed')) return;
+  notify(describe(error), 'error');
 }
 
 function mendsItself(error: unknown): boolean {
