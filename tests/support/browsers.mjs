@@ -4,15 +4,18 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { launch } from 'puppeteer-core';
 
-/** Chromium with a made-up camera and microphone, and a screen that is shared without asking. */
-export function launchChromium() {
+/**
+ * Chromium with made-up cameras and microphones, and a screen that is shared without asking.
+ * @param {{ devices?: number }} [how] the number of cameras
+ */
+export function launchChromium({ devices = 1 } = {}) {
   return launch({
     browser: 'chrome',
     executablePath: find('chromium', 'chromium-browser', 'google-chrome'),
     args: [
       '--no-sandbox',
       '--disable-gpu',
-      '--use-fake-device-for-media-stream=fps=15,display-media-type=monitor',
+      `--use-fake-device-for-media-stream=fps=15,display-media-type=monitor,device-count=${devices}`,
       '--use-fake-ui-for-media-stream',
       '--autoplay-policy=no-user-gesture-required',
       // The server listens on loopback only, in IPv6 as well.

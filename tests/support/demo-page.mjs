@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { complainOfAlerts, offerDrawing, paintedPicture } from './in-page.mjs';
+import { watchTracks } from './tracks.mjs';
 import { lasting, until } from './until.mjs';
 
 /**
@@ -21,10 +23,27 @@ export class DemoPage {
     this.name = name;
     /** @type {string[]} errors in the page, and errors that it shows */
     this.complaints = [];
+    /** @type {RegExp[]} */
+    this.expected = [];
     page.on('pageerror', (error) => this.complaints.push(String(error)));
     page.on('console', (message) => {
       if (message.type() === 'error') this.complaints.push(message.text());
     });
+  }
+
+  /**
+   * Opens an address in a window of its own.
+   * @param {Browser} browser
+   * @param {string} address
+   * @param {string} name
+   */
+  static async open(browser, address, name) {
+    const context = await browser.createBrowserContext();
+    const demo = new DemoPage(await context.newPage({ type: 'window' }), name);
+    await demo.page.evaluateOnNewDocument(complainOfAlerts);
+    await watchTracks(demo.page);
+    await demo.page.goto(address);
+    return demo;
   }
 
   /**
@@ -34,14 +53,15 @@ export class DemoPage {
    * @param {string} name
    */
   static async signIn(browser, address, name) {
-    const context = await browser.createBrowserContext();
-    const demo = new DemoPage(await context.newPage({ type: 'window' }), name);
-    await demo.page.evaluateOnNewDocument(complainOfAlerts);
-    await demo.page.goto(address);
-    await demo.type('name-input', name);
-    await demo.click('sign-in');
-    await demo.until(`${name} is signed in`, () => demo.userId());
+    const demo = await DemoPage.open(browser, address, name);
+    await demo.signIn();
     return demo;
+  }
+
+  async signIn() {
+    await this.type('name-input', this.name);
+    await this.click('sign-in');
+    await this.until(`${this.name} is signed in`, () => this.userId());
   }
 
   /**
@@ -68,6 +88,43 @@ export class DemoPage {
   async type(testId, words) {
     await this.untilShown(testId);
     await this.#find(testId).fill(words);
+  }
+
+  /**
+   * Picks an option of a list, and returns its value.
+   * @param {string} testId
+   * @param {number} index
+   */
+  async choose(testId, index) {
+    const selector = `[data-testid="${testId}"]`;
+    const value = await this.page.$eval(
+      `${selector} option:nth-child(${index + 1})`,
+      (option) => /** @type {HTMLOptionElement} */ (option).value,
+    );
+    await this.page.select(selector, value);
+    return value;
+  }
+
+  /**
+   * Whether a notice says something like this.
+   * @param {RegExp} words
+   */
+  async said(words) {
+    const notices = await this.page.$$eval('.notice', (all) => all.map((n) => n.textContent));
+    return notices.some((text) => words.test(text ?? ''));
+  }
+
+  /** @param {RegExp} words */
+  async untilSaid(words) {
+    await this.until(`${this.name} is told ${words}`, () => this.said(words));
+  }
+
+  /**
+   * Lets a complaint pass that a test brings about on purpose.
+   * @param {RegExp} words
+   */
+  expectComplaint(words) {
+    this.expected.push(words);
   }
 
   /** @param {string} testId */
@@ -110,12 +167,15 @@ export class DemoPage {
     return this.page.evaluate(() => Reflect.get(window, '__switchyard').state());
   }
 
-  /** From the preview into the call. */
-  async join() {
+  /**
+   * From the preview into the call.
+   * @param {{ refused?: boolean }} [expected]
+   */
+  async join({ refused = false } = {}) {
     // The lists of devices come last, and move what is below them.
-    await this.untilShown('device-videoinput');
+    await this.untilShown('device-audioinput');
     await this.click('join');
-    await this.untilInCall();
+    if (!refused) await this.untilInCall();
   }
 
   /** Until media can flow both ways. */
@@ -197,7 +257,7 @@ export class DemoPage {
   /**
    * The browser's own counters of what goes out, one for each encoding.
    * @param {Source} source
-   * @returns {Promise<{ codec: string, scalabilityMode?: string, rid?: string, framesEncoded?: number }[]>}
+   * @returns {Promise<{ codec: string, scalabilityMode?: string, rid?: string, framesEncoded?: number, packetsSent: number }[]>}
    */
   async outgoing(source) {
     const all = await this.page.evaluate(() => Reflect.get(window, '__switchyard').outgoing());
@@ -223,52 +283,11 @@ export class DemoPage {
   /** Fails if anything ever went wrong in this window. */
   async close() {
     await this.page.browserContext().close();
-    assert.deepEqual(this.complaints, [], `what went wrong for ${this.name}`);
+    const unexpected = this.complaints.filter(
+      (complaint) => !this.expected.some((words) => words.test(complaint)),
+    );
+    assert.deepEqual(unexpected, [], `what went wrong for ${this.name}`);
   }
-}
-
-/**
- * Runs in the page: what a video element shows right now, small.
- * @param {Element} element
- */
-function paintedPicture(element) {
-  const canvas = document.createElement('canvas');
-  canvas.width = 32;
-  canvas.height = 18;
-  const context = canvas.getContext('2d', { willReadFrequently: true });
-  context?.drawImage(/** @type {HTMLVideoElement} */ (element), 0, 0, canvas.width, canvas.height);
-  return context?.getImageData(0, 0, canvas.width, canvas.height).data.join();
-}
-
-/** Runs in the page: tells of every alert that is shown, however soon it goes away. */
-function complainOfAlerts() {
-  new MutationObserver((changes) => {
-    for (const node of changes.flatMap(({ addedNodes }) => [...addedNodes])) {
-      if (node instanceof Element && node.matches('[role="alert"]')) {
-        console.error(node.textContent);
-      }
-    }
-  }).observe(document, { childList: true, subtree: true });
-}
-
-/** Runs in the page: gives it a drawing when it asks for a screen. */
-function offerDrawing() {
-  navigator.mediaDevices.getDisplayMedia = async () => {
-    const canvas = document.createElement('canvas');
-    canvas.width = 640;
-    canvas.height = 360;
-    const context = canvas.getContext('2d');
-    let step = 0;
-    setInterval(() => {
-      step += 1;
-      if (!context) return;
-      context.fillStyle = 'white';
-      context.fillRect(0, 0, canvas.width, canvas.height);
-      context.fillStyle = 'navy';
-      context.fillRect((step * 8) % canvas.width, 120, 120, 120);
-    }, 66);
-    return canvas.captureStream(15);
-  };
 }
 
 const ARTIFACTS = join(import.meta.dirname, '../artifacts');

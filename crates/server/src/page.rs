@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use rust_embed::{Embed, EmbeddedFile};
 use switchyard_call_control::error::{ErrorCode, Refusal};
@@ -13,7 +13,8 @@ use switchyard_call_control::error::{ErrorCode, Refusal};
 struct Page;
 
 /// Answers requests that match no API route: with files of the page, with the page for its own routes, else
-/// with 404.
+/// with 404. A browser that opens an unknown address gets the page with the 404, and the page says that there is
+/// nothing.
 pub(crate) async fn serve(request: Request) -> Response {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return not_found();
@@ -22,13 +23,17 @@ pub(crate) async fn serve(request: Request) -> Response {
     if let Some(file) = Page::get(path).filter(|_| path != INDEX) {
         return file_response(path, file);
     }
-    if !is_page_route(path) || !accepts_html(&request) {
-        return not_found();
-    }
-    match Page::get(INDEX) {
+    let status = match accepted(&request) {
+        Accepted::Html | Accepted::Anything if is_page_route(path) => StatusCode::OK,
+        Accepted::Html => StatusCode::NOT_FOUND,
+        Accepted::Anything | Accepted::Other => return not_found(),
+    };
+    let mut response = match Page::get(INDEX) {
         Some(index) => file_response(INDEX, index),
         None => Html(NOT_BUILT).into_response(),
-    }
+    };
+    *response.status_mut() = status;
+    response
 }
 
 /// The page's own routes. Any other path must be a 404, or a mistyped API call would be answered with a page.
@@ -36,9 +41,22 @@ fn is_page_route(path: &str) -> bool {
     path.is_empty() || path.starts_with("group/") || path.starts_with("call/")
 }
 
-fn accepts_html(request: &Request) -> bool {
+/// What kind of answer a request asks for (RFC 9110, 12.5.1).
+enum Accepted {
+    /// HTML by name, as browsers do when they go to an address.
+    Html,
+    /// Whatever there is, as scripts and command lines do.
+    Anything,
+    Other,
+}
+
+fn accepted(request: &Request) -> Accepted {
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    accept.is_none_or(|accept| accept.contains("text/html") || accept.contains("*/*"))
+    match accept {
+        Some(accept) if accept.contains("text/html") => Accepted::Html,
+        Some(accept) if !accept.contains("*/*") => Accepted::Other,
+        Some(_) | None => Accepted::Anything,
+    }
 }
 
 fn not_found() -> Response {
@@ -100,8 +118,6 @@ or <code>npm ci &amp;&amp; npm run build</code> in <code>web-demo/</code> and th
 
 #[cfg(test)]
 mod tests {
-    use axum::http::StatusCode;
-
     use super::*;
 
     async fn get(path: &str) -> Response {
@@ -126,6 +142,22 @@ mod tests {
         }
         let post = Request::post("/").body(Body::empty()).unwrap();
         assert_eq!(serve(post).await.status(), StatusCode::NOT_FOUND);
+    }
+
+    #[tokio::test]
+    async fn a_browser_at_an_unknown_address_gets_the_page_and_a_404() {
+        for (accept, content_type) in [
+            ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html"),
+            ("*/*", "application/problem+json"),
+            ("application/json", "application/problem+json"),
+        ] {
+            let request =
+                Request::get("/anything").header(header::ACCEPT, accept).body(Body::empty()).unwrap();
+            let response = serve(request).await;
+            assert_eq!(response.status(), StatusCode::NOT_FOUND, "{accept}");
+            let told = response.headers()[header::CONTENT_TYPE].to_str().unwrap();
+            assert!(told.starts_with(content_type), "{accept}: {told}");
+        }
     }
 
     #[test]

@@ -12,17 +12,19 @@ export class CaptureError extends Error {
   }
 }
 
+/** The chosen microphone, or any when that one is not plugged in. */
 export async function openMicrophone(deviceId?: string): Promise<MediaStreamTrack> {
-  const stream = await capture({ audio: { ...AUDIO, ...chosen(deviceId) } });
+  const stream = await orAny(deviceId, (choice) => capture({ audio: { ...AUDIO, ...choice } }));
   return firstOf(stream.getAudioTracks());
 }
 
+/** The chosen camera, or any when that one is not plugged in. */
 export async function openCamera(deviceId?: string): Promise<MediaStreamTrack> {
-  const stream = await capture({ video: { ...VIDEO, ...chosen(deviceId) } });
+  const stream = await orAny(deviceId, (choice) => capture({ video: { ...VIDEO, ...choice } }));
   return firstOf(stream.getVideoTracks());
 }
 
-/** Microphone and camera with one question to the user; fails when either of them does. */
+/** The chosen microphone and camera with one question to the user; fails when either of them does. */
 export async function openBoth(
   micId?: string,
   cameraId?: string,
@@ -67,8 +69,22 @@ async function capture(constraints: MediaStreamConstraints): Promise<MediaStream
 }
 
 function chosen(deviceId: string | undefined): MediaTrackConstraints {
-  // Preferred rather than exact: a remembered device may not be plugged in today.
-  return deviceId ? { deviceId: { ideal: deviceId } } : {};
+  // Exact, because browsers may take another device than the `ideal` one.
+  return deviceId ? { deviceId: { exact: deviceId } } : {};
+}
+
+/** A remembered device may not be plugged in today. */
+async function orAny(
+  deviceId: string | undefined,
+  open: (choice: MediaTrackConstraints) => Promise<MediaStream>,
+): Promise<MediaStream> {
+  try {
+    return await open(chosen(deviceId));
+  } catch (error) {
+    const gone = error instanceof CaptureError && error.problem === 'missing';
+    if (!deviceId || !gone) throw error;
+    return open({});
+  }
 }
 
 function firstOf(tracks: MediaStreamTrack[]): MediaStreamTrack {

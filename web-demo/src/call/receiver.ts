@@ -20,7 +20,12 @@ export class Receiver {
   readonly #known = new Set<string>();
   readonly #waiting = new Set<string>();
   readonly #layers = new Map<string, number>();
+  /** How many viewers each picture has, by producer. */
+  readonly #viewers = new Map<string, number>();
+  /** Pictures that are held back because nobody looks at them, by producer. */
+  readonly #heldBack = new Set<string>();
   #flush: ReturnType<typeof setTimeout> | undefined;
+  #idle: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     transport: Transport,
@@ -54,6 +59,19 @@ export class Receiver {
     if (ready.length > 0) {
       await this.#signaling.request('media:resume-consumer', { consumerIds: ready });
     }
+    this.#holdBackSoon();
+  }
+
+  /** Counts a viewer of a picture until the returned function is called. Pictures without any are not sent. */
+  view(producerId: string): () => void {
+    this.#viewers.set(producerId, (this.#viewers.get(producerId) ?? 0) + 1);
+    this.#letFlow(producerId);
+    return () => {
+      const left = (this.#viewers.get(producerId) ?? 0) - 1;
+      if (left > 0) this.#viewers.set(producerId, left);
+      else this.#viewers.delete(producerId);
+      this.#holdBackSoon();
+    };
   }
 
   /** Ends what came from a producer, or stops asking for it. */
@@ -63,6 +81,7 @@ export class Receiver {
     const track = this.#tracks.get(producerId);
     if (!track) return;
     this.#tracks.delete(producerId);
+    this.#heldBack.delete(producerId);
     this.#layers.delete(track.consumer.id);
     track.consumer.close();
     this.#publish();
@@ -85,6 +104,35 @@ export class Receiver {
 
   close(): void {
     clearTimeout(this.#flush);
+    clearTimeout(this.#idle);
+  }
+
+  #letFlow(producerId: string): void {
+    const consumerId = this.#tracks.get(producerId)?.consumer.id;
+    if (!consumerId || !this.#heldBack.delete(producerId)) return;
+    this.#signaling
+      .request('media:resume-consumer', { consumerIds: [consumerId] })
+      .catch(() => this.#heldBack.add(producerId));
+  }
+
+  /** Somebody who turns a page and comes back finds the picture still moving. */
+  #holdBackSoon(): void {
+    if (this.#transport.closed) return;
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => this.#holdBack(), IDLE_MS);
+  }
+
+  #holdBack(): void {
+    const unseen = [...this.#tracks.values()].filter(
+      ({ producerId, track }) =>
+        track.kind === 'video' && !this.#viewers.has(producerId) && !this.#heldBack.has(producerId),
+    );
+    if (unseen.length === 0) return;
+    for (const { producerId } of unseen) this.#heldBack.add(producerId);
+    const consumerIds = unseen.map(({ consumer }) => consumer.id);
+    this.#signaling.request('media:pause-consumer', { consumerIds }).catch(() => {
+      for (const { producerId } of unseen) this.#heldBack.delete(producerId);
+    });
   }
 
   async #consume(): Promise<void> {
@@ -132,3 +180,4 @@ export class Receiver {
 }
 
 const BATCH_MS = 20;
+const IDLE_MS = 2_000;

@@ -19,6 +19,8 @@ export class Sender {
   readonly #onError: (source: Source, error: unknown) => void;
   readonly #producers = new Map<Source, Producer>();
   readonly #wanted = new Map<Source, Outgoing>();
+  /** What the server has a producer for, by its id, from the moment that the server says so. */
+  readonly #sources = new Map<string, Source>();
   #work: Promise<void> = Promise.resolve();
 
   constructor(options: {
@@ -39,7 +41,10 @@ export class Sender {
       const transportId = this.#transport.id;
       this.#signaling
         .request('media:produce', { transportId, kind, rtpParameters, appData: { source }, paused })
-        .then(done, fail);
+        .then((created) => {
+          this.#sources.set(created.id, source);
+          done(created);
+        }, fail);
     });
   }
 
@@ -55,6 +60,25 @@ export class Sender {
       });
   }
 
+  /** Which source a producer of this leg sends. */
+  sourceOf(producerId: string): Source | undefined {
+    return this.#sources.get(producerId);
+  }
+
+  /** The server has closed a producer. Returns what it sent, unless this leg closed it itself. */
+  closed(producerId: string): Source | undefined {
+    const source = this.#sources.get(producerId);
+    if (!source) return undefined;
+    this.#sources.delete(producerId);
+    this.#wanted.delete(source);
+    const producer = this.#producers.get(source);
+    if (producer?.id === producerId) {
+      this.#producers.delete(source);
+      producer.close();
+    }
+    return source;
+  }
+
   producers(): ReadonlyMap<Source, Producer> {
     return this.#producers;
   }
@@ -68,7 +92,10 @@ export class Sender {
     } else if (!wanted.track && SHARED.has(source)) {
       await this.#stop(source, producer);
     } else {
-      await this.#adjust(producer, wanted);
+      await this.#adjust(producer, wanted).catch((error: unknown) => {
+        // What the server has closed meanwhile needs no adjusting.
+        if (!producer.closed) throw error;
+      });
     }
   }
 
@@ -80,7 +107,9 @@ export class Sender {
       appData: { source },
       ...producerOptions(source, this.#device, this.#choice),
     });
-    this.#producers.set(source, producer);
+    // The server may have closed it while it was being made.
+    if (this.#sources.has(producer.id)) this.#producers.set(source, producer);
+    else producer.close();
   }
 
   /** Keeps the producer through mutes and device changes, so that viewers keep their consumer. */
@@ -99,6 +128,7 @@ export class Sender {
 
   async #stop(source: Source, producer: Producer): Promise<void> {
     this.#producers.delete(source);
+    this.#sources.delete(producer.id);
     producer.close();
     await this.#signaling.request('media:close-producer', { producerId: producer.id });
   }

@@ -9,34 +9,44 @@ import type { Signaling } from '../call/signaling';
 import type { Joined } from '../call/signaling.gen';
 import { forgetCall, rememberCall, tabDevice } from './call-memory';
 import { signaling, status } from './connection';
-import { camera, mic, muted, screenAudioTrack, screenTrack, stopScreen } from './local-media';
+import { learn } from './fresh-call';
+import type { LocalMedia } from './local-media';
 import { describe } from './messages';
 import { announce, notify } from './notices';
+import { describeChange, lost, type Rights, rightsOf, SOURCES } from './rights';
 import { followRoom } from './room-events';
 import { EMPTY_ROSTER, rosterOf } from './roster';
 import { api, session, signedIn } from './session';
+import { lastWishes } from './wishes';
 
 export type Phase =
   | { name: 'joining' }
   | { name: 'joined' }
   | { name: 'ended'; reason: string | null; durationSeconds: number | null; byMe: boolean }
   | { name: 'replaced' }
-  | { name: 'failed'; message: string };
+  | { name: 'removed' }
+  | { name: 'failed'; message: string; final: boolean };
 
 /**
  * One call as this tab takes part in it: joins when the socket is there, joins again whenever the
- * connection was lost, and stays until `leave`, `end`, or the server's word that it is over.
+ * connection was lost, and stays until `leave`, `end`, or the server's word that it is over. It owns the tab's
+ * microphone, camera and screen, and closes them whichever way it ends. An ended room is not used again.
  */
 export class CallRoom {
   readonly callId: string;
+  readonly local: LocalMedia;
   readonly phase = signal<Phase>({ name: 'joining' });
   readonly call = signal<Call | undefined>(undefined);
   readonly roster = signal(EMPTY_ROSTER);
   readonly tracks = signal<RemoteTrack[]>([]);
   readonly activeSpeaker = signal<string | null>(null);
+  /** When each person last began to speak, in milliseconds of the page's clock. */
+  readonly spoke = signal<ReadonlyMap<string, number>>(new Map());
   readonly speaking = signal<ReadonlySet<string>>(new Set());
   readonly members = signal<Member[]>([]);
   readonly legId = signal<string | undefined>(undefined);
+  /** What this person may send and receive; undefined until they have joined. */
+  readonly rights = signal<Rights | undefined>(undefined);
   readonly media = signal<MediaSession | undefined>(undefined);
   /** Being in the call, but neither heard nor seen right now. */
   readonly mediaInterrupted = signal(false);
@@ -58,8 +68,9 @@ export class CallRoom {
   #attempt = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(callId: string) {
+  constructor(callId: string, local: LocalMedia) {
     this.callId = callId;
+    this.local = local;
     this.#stop.push(
       effect(() => signaling.value && followRoom(this, signaling.value)),
       effect(() => {
@@ -70,17 +81,14 @@ export class CallRoom {
     );
   }
 
-  /** Joins again after a failure, or takes the call over from another tab. */
-  retry(): void {
-    this.phase.value = { name: 'joining' };
-    void this.#enter();
-  }
-
   async leave(): Promise<void> {
     const connection = this.#wantsIn() ? signaling.peek() : undefined;
     this.close();
     // The server notices a vanished leg by itself, so a failure here needs no telling.
-    await connection?.request('call:leave', { callId: this.callId }).catch(() => undefined);
+    await connection
+      ?.request('call:leave', { callId: this.callId })
+      .then(() => learn(this.callId))
+      .catch(() => undefined);
   }
 
   async end(): Promise<void> {
@@ -108,7 +116,17 @@ export class CallRoom {
 
   /** A moderator put us out, or our membership ended. */
   removed(): void {
-    this.#over({ name: 'failed', message: 'You were removed from this call.' });
+    this.#over({ name: 'removed' });
+  }
+
+  /** Stops what this person may not send from here on, and takes up again what they may receive. */
+  changeRights(after: Rights, moderator: string): void {
+    const before = this.rights.peek();
+    this.rights.value = after;
+    if (!before) return;
+    for (const source of lost(before, after)) this.local.stop(source);
+    if (after.subscribe) this.media.peek()?.receiver.want(this.roster.peek().producers.keys());
+    for (const sentence of describeChange(before, after, moderator)) notify(sentence);
   }
 
   /** Ends this tab's part without telling the server. */
@@ -150,7 +168,7 @@ export class CallRoom {
         this.tracks.value = tracks;
       },
       onSendError: (source, error) => {
-        if (source === 'screen') stopScreen();
+        if (!mendsItself(error)) this.local.stop(source);
         report(error);
       },
       onInterrupted: (interrupted) => {
@@ -160,6 +178,7 @@ export class CallRoom {
     });
     this.legId.value = joined.legId;
     this.call.value = joined.call;
+    this.#adoptRights(joined);
     const others = joined.producers.filter((producer) => producer.legId !== joined.legId);
     this.roster.value = rosterOf(joined.participants, others);
     this.media.value = media;
@@ -172,11 +191,22 @@ export class CallRoom {
     void this.#loadMembers(joined.call.groupId);
   }
 
+  #adoptRights({ call: { type }, participants, userId }: Joined): void {
+    const me = participants.find((participant) => participant.userId === userId);
+    const carried = SOURCES[type];
+    const rights = me ? rightsOf(me, type) : { publish: carried, subscribe: true };
+    // A preview may have opened what this call does not carry, or what a moderator has forbidden meanwhile.
+    for (const source of ALL_SOURCES) if (!rights.publish.has(source)) this.local.stop(source);
+    this.rights.value = rights;
+    void this.local.open(lastWishes(), rights.publish);
+  }
+
   #receive(media: MediaSession, joined: Joined, others: { producerId: string }[]): void {
     const consumers = joined.consumers ?? [];
     this.tracks.value = consumers.length > 0 ? this.tracks.peek() : [];
     media.receiver.accept(consumers).catch(report);
-    media.receiver.want(others.map((producer) => producer.producerId));
+    const ids = others.map((producer) => producer.producerId);
+    if (this.rights.peek()?.subscribe) media.receiver.want(ids);
   }
 
   async #refused(error: unknown): Promise<void> {
@@ -187,10 +217,13 @@ export class CallRoom {
       this.#retry = setTimeout(() => this.#enter(), RETRY_MS);
       return;
     }
-    this.#over({ name: 'failed', message: describeRefusal(error) });
+    if (hasCode(error, 'removed')) return this.removed();
+    const final = hasCode(error, 'forbidden', 'not_found');
+    this.#over({ name: 'failed', message: describeRefusal(error), final });
   }
 
   async #learnHowItEnded(): Promise<void> {
+    this.local.close();
     const call = await signedIn(api.call(this.callId)).catch(() => undefined);
     this.call.value = call;
     this.finish(call?.endReason ?? null, call?.durationSeconds ?? null);
@@ -204,12 +237,12 @@ export class CallRoom {
   #sendLocalMedia(): void {
     const sender = this.media.value?.sender;
     const type = this.call.value?.type;
-    if (!sender || !type) return;
-    sender.set('mic', { track: mic.track.value, muted: muted.value });
-    if (type === 'video') sender.set('camera', { track: camera.track.value, muted: false });
-    if (type === 'audio') return;
-    sender.set('screen', { track: screenTrack.value, muted: false });
-    sender.set('screen-audio', { track: screenAudioTrack.value, muted: false });
+    const publish = this.rights.value?.publish;
+    if (!sender || !type || !publish) return;
+    for (const source of SOURCES[type]) {
+      const { track, muted } = this.local.outgoing(source);
+      sender.set(source, { track: publish.has(source) ? track : null, muted });
+    }
   }
 
   #wantsIn(): boolean {
@@ -226,6 +259,7 @@ export class CallRoom {
   #hangUp(): void {
     clearTimeout(this.#retry);
     this.#attempt += 1;
+    this.local.close();
     this.media.peek()?.close();
     this.media.value = undefined;
     this.tracks.value = [];
@@ -234,9 +268,14 @@ export class CallRoom {
 
 type MediaDevice = Awaited<ReturnType<typeof loadDevice>>;
 
-/** Tells what failed, unless joining again will mend it anyway. */
+/** Tells what failed, unless joining again will mend it, or an event tells why: a right taken, or the call's end. */
 function report(error: unknown): void {
-  if (!hasCode(error, 'disconnected', 'timeout', 'not_in_call')) notify(describe(error), 'error');
+  if (mendsItself(error) || hasCode(error, 'forbidden', 'call_ended', 'removed')) return;
+  notify(describe(error), 'error');
+}
+
+function mendsItself(error: unknown): boolean {
+  return hasCode(error, 'disconnected', 'timeout', 'not_in_call');
 }
 
 function describeRefusal(error: unknown): string {
@@ -248,3 +287,4 @@ function describeRefusal(error: unknown): string {
 /** Failures that pass by themselves while one is already in the call. */
 const PASSING = ['timeout', 'network', 'unavailable', 'node_draining', 'rate_limited'];
 const RETRY_MS = 2_000;
+const ALL_SOURCES = SOURCES.video;

@@ -1,15 +1,19 @@
 import { computed, effect, signal } from '@preact/signals';
-import { type Call, isRunning } from '../api/types';
 import { Signaling, type SignalingStatus } from '../call/signaling';
+import {
+  forgetCalls,
+  noteAllRunning,
+  noteCall,
+  noteEnd,
+  noteParticipants,
+  runningCalls,
+} from './call-book';
 import { EXPIRED, session, signOut } from './session';
 
 /** The socket of the signed-in user, and what it tells about the calls of their groups. */
 
 export const signaling = signal<Signaling | undefined>(undefined);
 export const status = signal<SignalingStatus>('connecting');
-
-/** The running call of each group, by group id. */
-export const runningCalls = signal<ReadonlyMap<string, Call>>(new Map());
 
 /** Ids of calls that others have just started and that nobody here has answered. */
 const ringing = signal<ReadonlySet<string>>(new Set());
@@ -20,12 +24,6 @@ export const incomingCalls = computed(() =>
 
 export function dismissIncoming(callId: string): void {
   ringing.value = without(ringing.peek(), callId);
-}
-
-/** Takes into account how a call stands, wherever that was learnt. */
-export function noteCall(call: Call): void {
-  if (isRunning(call)) runningCalls.value = new Map(runningCalls.peek()).set(call.groupId, call);
-  else noteEnd(call.groupId, call.id);
 }
 
 effect(() => {
@@ -43,15 +41,13 @@ effect(() => {
   return () => {
     connection.close();
     signaling.value = undefined;
-    runningCalls.value = new Map();
+    forgetCalls();
     ringing.value = new Set();
   };
 });
 
 function follow(connection: Signaling): void {
-  connection.on('active-calls', (calls) => {
-    runningCalls.value = new Map(calls.map((call) => [call.groupId, call]));
-  });
+  connection.on('active-calls', noteAllRunning);
   connection.on('call:created', (call) => {
     noteCall(call);
     if (call.initiatedById !== session.peek()?.user.id) {
@@ -60,15 +56,12 @@ function follow(connection: Signaling): void {
     }
   });
   connection.on('call:updated', noteCall);
-  connection.on('call:ended', ({ callId, groupId }) => noteEnd(groupId, callId));
-}
-
-function noteEnd(groupId: string, callId: string): void {
-  dismissIncoming(callId);
-  if (runningCalls.peek().get(groupId)?.id !== callId) return;
-  const remaining = new Map(runningCalls.peek());
-  remaining.delete(groupId);
-  runningCalls.value = remaining;
+  connection.on('participant-joined', noteParticipants);
+  connection.on('participant-left', noteParticipants);
+  connection.on('call:ended', (end) => {
+    noteEnd(end);
+    dismissIncoming(end.callId);
+  });
 }
 
 function without<Item>(items: ReadonlySet<Item>, item: Item): ReadonlySet<Item> {

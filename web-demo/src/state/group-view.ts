@@ -1,7 +1,7 @@
 import { signal } from '@preact/signals';
 import { hasCode } from '../api/server-error';
-import { type Call, type Group, isRunning, type Member, type User } from '../api/types';
-import { noteCall } from './connection';
+import type { Call, Group, Member, User } from '../api/types';
+import { noteCall } from './call-book';
 import type { Loaded } from './groups';
 import { describe } from './messages';
 import { api, signedIn } from './session';
@@ -41,8 +41,7 @@ export class GroupView {
       const page = await signedIn(api.callHistory(this.groupId));
       this.history.value = { state: 'ready', value: page.items };
       this.nextCursor.value = page.nextCursor ?? undefined;
-      const running = page.items.find(isRunning);
-      if (running) noteCall(running);
+      for (const call of page.items) noteCall(call);
     } catch (error) {
       this.history.value = { state: 'failed', message: describe(error) };
     }

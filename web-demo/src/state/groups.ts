@@ -1,6 +1,6 @@
 import { effect, signal } from '@preact/signals';
 import type { Group } from '../api/types';
-import { runningCalls } from './connection';
+import { runningCalls } from './call-book';
 import { describe } from './messages';
 import { api, session, signedIn } from './session';
 

@@ -1,138 +1,132 @@
 import { computed, signal } from '@preact/signals';
-import {
-  CaptureError,
-  listDevices,
-  openBoth,
-  openCamera,
-  openMicrophone,
-  openScreen,
-} from '../call/capture';
+import { CaptureError, openBoth, openCamera, openMicrophone } from '../call/capture';
+import type { Outgoing } from '../call/sender';
+import type { Source } from '../call/signaling.gen';
 import { CaptureSlot } from './capture-slot';
-import { recall, remember } from './storage';
+import { chosenDevices, type DeviceKind, refreshDevices, rememberChoice } from './device-list';
+import { ScreenSlot } from './screen-slot';
+import { keepWishes, type Wishes } from './wishes';
 
-/** This tab's own microphone, camera and shared screen, from the preview through the call. */
+/**
+ * The microphone, camera and shared screen of one stay: a preview, and the call that it leads to. Whoever owns it closes
+ * it, and then nothing of it is on: neither what was open, nor what the browser hands out later.
+ */
+export class LocalMedia {
+  readonly mic = new CaptureSlot(() => openMicrophone(chosenDevices.peek().audioinput));
+  readonly camera = new CaptureSlot(() => openCamera(chosenDevices.peek().videoinput));
+  readonly screen = new ScreenSlot();
 
-export type DeviceKind = MediaDeviceKind;
+  /** A muted microphone stays open, so that unmuting is instant. A camera that is off is closed. */
+  readonly muted = signal(false);
+  readonly micOn = computed(() => this.mic.track.value !== null && !this.muted.value);
+  readonly cameraOn = computed(() => this.camera.track.value !== null);
+  readonly sharing = computed(() => this.screen.track.value !== null);
 
-/** Ids of the devices people picked, kept in this browser. */
-export const chosenDevices = signal<Partial<Record<DeviceKind, string>>>(
-  recall(localStorage, 'devices') ?? {},
-);
+  #opened = false;
+  #closed = false;
 
-/** Everything that could be picked; undefined until the browser was asked, empty without permission. */
-export const devices = signal<MediaDeviceInfo[] | undefined>(undefined);
-
-export const mic = new CaptureSlot(() => openMicrophone(chosenDevices.peek().audioinput));
-export const camera = new CaptureSlot(() => openCamera(chosenDevices.peek().videoinput));
-export const screenTrack = signal<MediaStreamTrack | null>(null);
-export const screenAudioTrack = signal<MediaStreamTrack | null>(null);
-
-/** A muted microphone stays open, so that unmuting is instant. A camera that is off is closed. */
-export const muted = signal(false);
-export const micOn = computed(() => mic.track.value !== null && !muted.value);
-export const cameraOn = computed(() => camera.track.value !== null);
-
-/** What people want on; kept in this tab, so that a reload comes back the same way. */
-export interface Wishes {
-  mic: boolean;
-  camera: boolean;
-}
-
-export function lastWishes(): Wishes {
-  return recall(sessionStorage, 'wishes') ?? { mic: true, camera: true };
-}
-
-let opened = false;
-
-/** Opens what is wished for, once: a preview's devices go on into its call. */
-export async function openDevices(wishes: Wishes & { video: boolean }): Promise<void> {
-  if (opened) return;
-  opened = true;
-  muted.value = !wishes.mic;
-  if (wishes.video && wishes.camera) await openMicAndCamera();
-  else await mic.start();
-  devices.value = await listDevices();
-}
-
-export async function setMic(on: boolean): Promise<void> {
-  muted.value = !on;
-  keepWishes({ mic: on });
-  if (on && !mic.track.peek()) await mic.start();
-  devices.value = await listDevices();
-}
-
-export async function setCamera(on: boolean): Promise<void> {
-  keepWishes({ camera: on });
-  if (on) await camera.start();
-  else camera.stop();
-  devices.value = await listDevices();
-}
-
-/** Changes a device, at once where it is in use. */
-export async function choose(kind: DeviceKind, deviceId: string): Promise<void> {
-  chosenDevices.value = { ...chosenDevices.peek(), [kind]: deviceId };
-  remember(localStorage, 'devices', chosenDevices.peek());
-  if (kind === 'audioinput' && mic.track.peek()) await mic.start();
-  if (kind === 'videoinput' && camera.track.peek()) await camera.start();
-}
-
-/** Lets the user pick a screen; does nothing when they change their mind. */
-export async function shareScreen(): Promise<void> {
-  try {
-    const { screen, audio } = await openScreen();
-    screen.addEventListener('ended', stopScreen);
-    screenTrack.value = screen;
-    screenAudioTrack.value = audio;
-  } catch (error) {
-    const changedMind = error instanceof CaptureError && error.problem === 'denied';
-    if (!changedMind) throw error;
+  /** Opens what is wished for, once: a preview's devices go on into its call. */
+  async open(wishes: Wishes, sources: ReadonlySet<Source>): Promise<void> {
+    if (this.#opened || this.#closed) return;
+    this.#opened = true;
+    this.muted.value = !wishes.mic;
+    const camera = wishes.camera && sources.has('camera');
+    if (sources.has('mic') && camera) await this.#openMicAndCamera();
+    else if (sources.has('mic')) await this.mic.start();
+    else if (camera) await this.camera.start();
+    await refreshDevices();
   }
-}
 
-export function stopScreen(): void {
-  for (const shared of [screenTrack, screenAudioTrack]) {
-    shared.peek()?.stop();
-    shared.value = null;
+  async setMic(on: boolean): Promise<void> {
+    this.muted.value = !on;
+    keepWishes({ mic: on });
+    if (on && !this.mic.track.peek()) await this.mic.start();
+    await refreshDevices();
   }
-}
 
-/** Turns everything off, lights included. */
-export function closeDevices(): void {
-  opened = false;
-  stopScreen();
-  mic.stop();
-  camera.stop();
-}
+  async setCamera(on: boolean): Promise<void> {
+    keepWishes({ camera: on });
+    if (on) await this.camera.start();
+    else this.camera.stop();
+    await refreshDevices();
+  }
 
-/** Asks for both at once, so that people are asked once. */
-async function openMicAndCamera(): Promise<void> {
-  mic.opening.value = true;
-  camera.opening.value = true;
-  const { audioinput, videoinput } = chosenDevices.peek();
-  try {
-    const tracks = await openBoth(audioinput, videoinput);
-    if (!opened) {
-      tracks.mic.stop();
-      tracks.camera.stop();
-      return;
+  /** Changes a device, at once where it is in use. */
+  async choose(kind: DeviceKind, deviceId: string): Promise<void> {
+    rememberChoice(kind, deviceId);
+    if (kind === 'audioinput' && this.mic.track.peek()) await this.mic.start();
+    if (kind === 'videoinput' && this.camera.track.peek()) await this.camera.start();
+  }
+
+  /** What others are to get of a source. */
+  outgoing(source: Source): Outgoing {
+    switch (source) {
+      case 'mic':
+        return { track: this.mic.track.value, muted: this.muted.value };
+      case 'camera':
+        return { track: this.camera.track.value, muted: false };
+      case 'screen':
+        return { track: this.screen.track.value, muted: false };
+      case 'screen-audio':
+        return { track: this.screen.audio.value, muted: false };
     }
-    mic.adopt(tracks.mic);
-    camera.adopt(tracks.camera);
-  } catch (error) {
-    if (error instanceof CaptureError && error.problem === 'denied') {
-      mic.fail('denied');
-      camera.fail('denied');
-      return;
+  }
+
+  /** Turns a source off, its light included. */
+  stop(source: Source): void {
+    switch (source) {
+      case 'mic':
+        this.muted.value = true;
+        this.mic.stop();
+        break;
+      case 'camera':
+        this.camera.stop();
+        break;
+      case 'screen':
+        this.screen.stop();
+        break;
+      case 'screen-audio':
+        this.screen.stopAudio();
+        break;
     }
-    // One of them is missing or busy; the other may still work.
-    await Promise.all([mic.start(), camera.start()]);
+  }
+
+  /** Turns everything off for good. */
+  close(): void {
+    this.#closed = true;
+    this.mic.close();
+    this.camera.close();
+    this.screen.close();
+  }
+
+  isClosed(): boolean {
+    return this.#closed;
+  }
+
+  /** Asks for both at once, so that people are asked once. Where one is missing or busy the other may still work. */
+  async #openMicAndCamera(): Promise<void> {
+    const { audioinput, videoinput } = chosenDevices.peek();
+    const both = openBoth(audioinput, videoinput);
+    await Promise.all([
+      this.mic.start(() =>
+        both.then(
+          ({ mic }) => mic,
+          unlessDenied(() => openMicrophone(audioinput)),
+        ),
+      ),
+      this.camera.start(() =>
+        both.then(
+          ({ camera }) => camera,
+          unlessDenied(() => openCamera(videoinput)),
+        ),
+      ),
+    ]);
   }
 }
 
-function keepWishes(changed: Partial<Wishes>): void {
-  remember(sessionStorage, 'wishes', { ...lastWishes(), ...changed });
+function unlessDenied<Track>(open: () => Promise<Track>): (error: unknown) => Promise<Track> {
+  return (error) => {
+    if (error instanceof CaptureError && error.problem === 'denied') throw error;
+    return open();
+  };
 }
-
-navigator.mediaDevices?.addEventListener('devicechange', async () => {
-  devices.value = await listDevices();
-});

@@ -2,8 +2,8 @@ import type { Signaling } from '../call/signaling';
 import type { AudioLevel, ProducerView } from '../call/signaling.gen';
 import type { Events } from '../call/wire';
 import type { CallRoom } from './call-room';
-import { muted, setCamera, stopScreen } from './local-media';
 import { announce, notify } from './notices';
+import { nameOf, rightsOf } from './rights';
 import {
   withoutParticipant,
   withoutProducer,
@@ -20,6 +20,7 @@ export function followRoom(room: CallRoom, signaling: Signaling): () => void {
     stops.push(signaling.on(name, (event) => concerns(room, event) && apply(event)));
   };
   followPeople(room, on);
+  followRights(room, on);
   followProducers(room, on);
   followVoices(room, on);
   return () => {
@@ -52,7 +53,17 @@ function followPeople(room: CallRoom, on: On): void {
       return;
     }
     room.roster.value = withoutParticipant(room.roster.peek(), userId);
+    const spoke = new Map(room.spoke.peek());
+    if (spoke.delete(userId)) room.spoke.value = spoke;
     announce(`${name} left the call.`);
+  });
+}
+
+function followRights(room: CallRoom, on: On): void {
+  on('call:permissions', (change) => {
+    const type = room.call.peek()?.type;
+    if (change.userId !== session.peek()?.user.id || !type) return;
+    room.changeRights(rightsOf(change, type), moderator(room, change.by));
   });
 }
 
@@ -60,10 +71,11 @@ function followProducers(room: CallRoom, on: On): void {
   on('media:new-producer', (producer) => {
     if (producer.legId === room.legId.peek()) return;
     room.roster.value = withProducer(room.roster.peek(), producer);
-    room.media.peek()?.receiver.want([producer.producerId]);
+    if (room.rights.peek()?.subscribe) room.media.peek()?.receiver.want([producer.producerId]);
     if (producer.appData.source === 'screen') announceAbout(room, producer, 'is sharing a screen');
   });
-  on('media:producer-closed', ({ producerId }) => {
+  on('media:producer-closed', ({ producerId, legId }) => {
+    if (legId === room.legId.peek()) return obeyClosing(room, producerId);
     const producer = room.roster.peek().producers.get(producerId);
     room.roster.value = withoutProducer(room.roster.peek(), producerId);
     room.media.peek()?.receiver.drop(producerId);
@@ -82,12 +94,22 @@ function followProducers(room: CallRoom, on: On): void {
 
 /** The server has paused what we send: the page must not go on as if it were heard or seen. */
 function obeyModerator(room: CallRoom, by: string, producerId: string): void {
-  const producers = room.media.peek()?.sender.producers() ?? new Map();
-  const source = [...producers].find(([, producer]) => producer.id === producerId)?.[0];
-  if (source === 'mic') muted.value = true;
-  if (source === 'camera') void setCamera(false);
-  if (source === 'screen' || source === 'screen-audio') stopScreen();
-  notify(`${moderator(room, by)} muted you.`);
+  const source = room.media.peek()?.sender.sourceOf(producerId);
+  if (!source) return;
+  if (source === 'mic') room.local.muted.value = true;
+  else room.local.stop(source);
+  const what = source === 'mic' ? 'muted you' : `turned off your ${nameOf(source)}`;
+  notify(`${moderator(room, by)} ${what}.`);
+}
+
+/** The server has closed what we send. Where a right was taken that has been told already. */
+function obeyClosing(room: CallRoom, producerId: string): void {
+  const source = room.media.peek()?.sender.closed(producerId);
+  if (!source) return;
+  room.local.stop(source);
+  if (room.rights.peek()?.publish.has(source)) {
+    notify(`The server turned off your ${nameOf(source)}.`);
+  }
 }
 
 function moderator(room: CallRoom, userId: string | null): string {
@@ -107,8 +129,19 @@ function followVoices(room: CallRoom, on: On): void {
     room.activeSpeaker.value = userId;
   });
   on('media:audio-levels', ({ levels }) => {
+    const before = room.speaking.peek();
     room.speaking.value = loudOf(levels);
+    noteSpeakers(
+      room,
+      [...room.speaking.peek()].filter((userId) => !before.has(userId)),
+    );
   });
+}
+
+function noteSpeakers(room: CallRoom, userIds: string[]): void {
+  if (userIds.length === 0) return;
+  const now = performance.now();
+  room.spoke.value = new Map([...room.spoke.peek(), ...userIds.map((id) => [id, now] as const)]);
 }
 
 function loudOf(levels: AudioLevel[]): ReadonlySet<string> {

@@ -1,10 +1,11 @@
+import type { MediaSession } from '../call/media-session';
 import {
   type IncomingStats,
   incomingStats,
   type OutgoingStats,
   outgoingStats,
 } from '../call/stats';
-import type { CallRoom } from './call-room';
+import { currentRoom } from './current-room';
 import { session } from './session';
 
 /**
@@ -34,36 +35,29 @@ declare global {
   }
 }
 
-let room: CallRoom | undefined;
-
-/** Makes a room the one tests see. Returns how to hide it again. */
-export function exposeRoom(exposed: CallRoom): () => void {
-  room = exposed;
-  return () => {
-    if (room === exposed) room = undefined;
-  };
-}
-
 export function installTestHook(): void {
-  const media = () => room?.media.peek();
+  const media = () => currentRoom.peek()?.media.peek();
   const hook: TestHook = {
-    state: () => ({
-      phase: room?.phase.peek().name ?? 'none',
-      userId: session.peek()?.user.id,
-      callId: room?.callId,
-      legId: room?.legId.peek(),
-      transports: media()?.connectionStates(),
-    }),
-    incoming: async () => withMedia(incomingStats),
-    outgoing: async () => withMedia(outgoingStats),
+    state: () => {
+      const room = currentRoom.peek();
+      return {
+        phase: room?.phase.peek().name ?? 'none',
+        userId: session.peek()?.user.id,
+        callId: room?.callId,
+        legId: room?.legId.peek(),
+        transports: media()?.connectionStates(),
+      };
+    },
+    incoming: async () => rowsOf(media(), incomingStats),
+    outgoing: async () => rowsOf(media(), outgoingStats),
     restartIce: async () => media()?.restartIce(),
   };
   Object.defineProperty(window, '__switchyard', { value: Object.freeze(hook) });
 }
 
-async function withMedia<Row>(
-  read: (media: NonNullable<CallRoom['media']['value']>) => Promise<Row[]>,
+async function rowsOf<Row>(
+  media: MediaSession | undefined,
+  read: (media: MediaSession) => Promise<Row[]>,
 ): Promise<Row[]> {
-  const media = room?.media.peek();
   return media ? read(media) : [];
 }

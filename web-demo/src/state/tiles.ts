@@ -1,5 +1,5 @@
+import type { User } from '../api/types';
 import type { CallRoom } from './call-room';
-import { camera, micOn, screenTrack } from './local-media';
 import { isMicOn, producersOf } from './roster';
 import { session } from './session';
 
@@ -22,9 +22,10 @@ export function tilesOf(room: CallRoom): Tile[] {
   const roster = room.roster.value;
   const others = [...roster.participants.values()].filter(({ userId }) => userId !== me?.id);
   const people = others.flatMap((person) => personTiles(room, person));
-  const screens = [...roster.participants.values()].flatMap((person) => screenTiles(room, person));
+  const screens = others.flatMap((person) => liveTiles(room, person, 'screen'));
   if (!me) return [...people, ...screens];
-  return [...people, ...elsewhere(room, me), selfTile(me), ...ownScreen(me), ...screens];
+  const own = [...elsewhere(room, me, 'camera'), selfTile(room, me), ...ownScreen(room, me)];
+  return [...people, ...own, ...elsewhere(room, me, 'screen'), ...screens];
 }
 
 interface Person {
@@ -38,13 +39,9 @@ function personTiles(room: CallRoom, person: Person): Tile[] {
   return [{ ...blank(room, person), source: 'camera' }];
 }
 
-function screenTiles(room: CallRoom, person: Person): Tile[] {
-  return liveTiles(room, person, 'screen');
-}
-
-/** Cameras of one's own other devices. */
-function elsewhere(room: CallRoom, me: { id: string; name: string }): Tile[] {
-  const tiles = liveTiles(room, { userId: me.id, name: `${me.name} (other device)` }, 'camera');
+/** What one's own other devices send. */
+function elsewhere(room: CallRoom, me: User, source: Tile['source']): Tile[] {
+  const tiles = liveTiles(room, { userId: me.id, name: `${me.name} (other device)` }, source);
   return tiles.map((tile) => ({ ...tile, key: `${tile.key}-${tile.producerId}` }));
 }
 
@@ -74,21 +71,21 @@ function blank(room: CallRoom, { userId, name }: Person) {
   };
 }
 
-function selfTile(me: { id: string; name: string }): Tile {
+function selfTile({ local }: CallRoom, me: User): Tile {
   return {
     key: `${me.id}-camera`,
     userId: me.id,
     name: me.name,
     source: 'camera',
     self: true,
-    micOn: micOn.value,
-    track: camera.track.value,
+    micOn: local.micOn.value,
+    track: local.camera.track.value,
     producerId: undefined,
   };
 }
 
-function ownScreen(me: { id: string; name: string }): Tile[] {
-  const track = screenTrack.value;
+function ownScreen(room: CallRoom, me: User): Tile[] {
+  const track = room.local.screen.track.value;
   if (!track) return [];
-  return [{ ...selfTile(me), key: `${me.id}-screen`, source: 'screen', track }];
+  return [{ ...selfTile(room, me), key: `${me.id}-screen`, source: 'screen', track }];
 }

@@ -1,9 +1,8 @@
-import { useSignalEffect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import { closeDevices } from '../state/local-media';
 import { paths, route } from '../state/router';
 import { session } from '../state/session';
 import { CallPage } from './call-page';
+import { focusOnContent } from './focus';
 import { GroupsPage } from './groups';
 import { IncomingCalls } from './incoming-calls';
 import { Link } from './link';
@@ -13,11 +12,6 @@ import { SignInPage } from './sign-in';
 import { StartPage } from './start-page';
 
 export function App() {
-  // Cameras and microphones are open on the way into a call and in it, nowhere else.
-  useSignalEffect(() => {
-    const { page } = route.value;
-    if (!session.value || (page !== 'start' && page !== 'call')) closeDevices();
-  });
   useFocusOnNewPage();
   return (
     <>
@@ -29,14 +23,15 @@ export function App() {
   );
 }
 
-/** Going to another page takes the focus there, so that screen readers begin to read it. */
+/** Going to another page, and signing in or out, takes the focus there. A page that has just been loaded keeps its own. */
 function useFocusOnNewPage(): void {
   const first = useRef(true);
   const current = route.value;
+  const signedIn = session.value !== undefined;
   useEffect(() => {
-    if (!first.current) document.getElementById('main')?.focus({ preventScroll: true });
+    if (!first.current && signedIn) focusOnContent();
     first.current = false;
-  }, [current]);
+  }, [current, signedIn]);
 }
 
 function Page() {
@@ -59,8 +54,9 @@ function UnknownPage() {
   return (
     <Shell>
       <main id="main" tabIndex={-1} class="content centred">
-        <Empty icon="warning" title="There is nothing here">
-          <Link to={paths.home} class="button">
+        <Empty icon="warning" title="There is nothing here" testId="nothing-here">
+          <p class="muted">This address leads nowhere. It may be mistyped, or too old.</p>
+          <Link to={paths.home} class="button primary" testId="back-home">
             Back to your groups
           </Link>
         </Empty>

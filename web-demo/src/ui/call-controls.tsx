@@ -1,21 +1,13 @@
 import { type Signal, useSignal } from '@preact/signals';
 import type { CallType } from '../api/types';
 import { canShareScreen } from '../call/capture';
+import type { Source } from '../call/signaling.gen';
 import type { CallRoom } from '../state/call-room';
-import {
-  camera,
-  cameraOn,
-  mic,
-  micOn,
-  screenTrack,
-  setCamera,
-  setMic,
-  shareScreen,
-  stopScreen,
-} from '../state/local-media';
+import type { LocalMedia } from '../state/local-media';
 import { describe, describeCapture } from '../state/messages';
 import { notify } from '../state/notices';
 import { go, paths } from '../state/router';
+import { CaptureProblems } from './capture-problems';
 import { DeviceChoice } from './device-choice';
 import { Dialog } from './dialog';
 import { Icon, type IconName } from './icon';
@@ -25,11 +17,15 @@ export function CallControls({ room, panelOpen }: { room: CallRoom; panelOpen: S
   const type = room.call.value?.type ?? 'video';
   const settingsOpen = useSignal(false);
   const count = room.roster.value.participants.size;
+  const { local } = room;
+  const may = (source: Source) => room.rights.value?.publish.has(source) ?? false;
   return (
     <nav class="controls" aria-label="Call">
-      <MicControl />
-      {type === 'video' && <CameraControl />}
-      {type !== 'audio' && canShareScreen() && <ScreenControl />}
+      <MicControl local={local} allowed={may('mic')} />
+      {type === 'video' && <CameraControl local={local} allowed={may('camera')} />}
+      {type !== 'audio' && canShareScreen() && (
+        <ScreenControl local={local} allowed={may('screen')} />
+      )}
       <Control
         icon="people"
         label="People"
@@ -48,16 +44,22 @@ export function CallControls({ room, panelOpen }: { room: CallRoom; panelOpen: S
       />
       <span class="controls-gap" />
       <LeaveControls room={room} />
-      <Settings type={type} open={settingsOpen} />
+      <Settings local={local} type={type} open={settingsOpen} />
     </nav>
   );
 }
 
-function MicControl() {
-  const on = micOn.value;
+interface SourceControlProps {
+  local: LocalMedia;
+  /** Whether a moderator lets this person use the source. */
+  allowed: boolean;
+}
+
+function MicControl({ local, allowed }: SourceControlProps) {
+  const on = local.micOn.value;
   const toggle = async () => {
-    await setMic(!on);
-    const problem = mic.problem.peek();
+    await local.setMic(!on);
+    const problem = local.mic.problem.peek();
     if (!on && problem) notify(describeCapture(problem, 'your microphone'), 'error');
   };
   return (
@@ -67,16 +69,17 @@ function MicControl() {
       hint={on ? 'Mute yourself' : 'Unmute yourself'}
       testId="mic"
       off={!on}
+      forbidden={!allowed && 'A moderator has turned off your microphone'}
       onClick={toggle}
     />
   );
 }
 
-function CameraControl() {
-  const on = cameraOn.value;
+function CameraControl({ local, allowed }: SourceControlProps) {
+  const on = local.cameraOn.value;
   const toggle = async () => {
-    await setCamera(!on);
-    const problem = camera.problem.peek();
+    await local.setCamera(!on);
+    const problem = local.camera.problem.peek();
     if (!on && problem) notify(describeCapture(problem, 'your camera'), 'error');
   };
   return (
@@ -86,14 +89,15 @@ function CameraControl() {
       hint={on ? 'Turn camera off' : 'Turn camera on'}
       testId="camera"
       off={!on}
+      forbidden={!allowed && 'A moderator has turned off your camera'}
       onClick={toggle}
     />
   );
 }
 
-function ScreenControl() {
-  const sharing = screenTrack.value !== null;
-  const share = () => shareScreen().catch((error) => notify(describe(error), 'error'));
+function ScreenControl({ local, allowed }: SourceControlProps) {
+  const sharing = local.sharing.value;
+  const share = () => local.screen.start().catch((error) => notify(describe(error), 'error'));
   return (
     <Control
       icon={sharing ? 'screenOff' : 'screen'}
@@ -101,7 +105,8 @@ function ScreenControl() {
       hint={sharing ? 'Stop sharing your screen' : 'Share your screen'}
       testId="screen"
       pressed={sharing}
-      onClick={() => (sharing ? stopScreen() : share())}
+      forbidden={!allowed && 'A moderator has turned off your screen sharing'}
+      onClick={() => (sharing ? local.stop('screen') : share())}
     />
   );
 }
@@ -135,7 +140,11 @@ function LeaveControls({ room }: { room: CallRoom }) {
         danger
         onClick={leave}
       />
-      <Dialog open={asking} title="End the call for everyone?">
+      <Dialog
+        open={asking.value}
+        onClose={() => (asking.value = false)}
+        title="End the call for everyone?"
+      >
         <p class="muted">Everyone is disconnected. To go alone, leave instead.</p>
         <div class="actions">
           <button type="button" class="button" onClick={() => (asking.value = false)}>
@@ -150,12 +159,20 @@ function LeaveControls({ room }: { room: CallRoom }) {
   );
 }
 
-function Settings({ type, open }: { type: CallType; open: Signal<boolean> }) {
+interface SettingsProps {
+  local: LocalMedia;
+  type: CallType;
+  open: Signal<boolean>;
+}
+
+function Settings({ local, type, open }: SettingsProps) {
+  const close = () => (open.value = false);
   return (
-    <Dialog open={open} title="Devices">
-      <DeviceChoice type={type} />
+    <Dialog open={open.value} onClose={close} title="Devices">
+      <CaptureProblems local={local} video={type === 'video'} />
+      <DeviceChoice local={local} type={type} />
       <div class="actions">
-        <button type="button" class="button primary" onClick={() => (open.value = false)}>
+        <button type="button" class="button primary" onClick={close}>
           Done
         </button>
       </div>
@@ -173,20 +190,14 @@ interface ControlProps {
   pressed?: boolean;
   danger?: boolean;
   badge?: number;
+  /** Why the button cannot be used, in place of the hint. */
+  forbidden?: string | false;
   onClick: () => void;
 }
 
-function Control({
-  icon,
-  label,
-  hint,
-  testId,
-  off,
-  pressed,
-  danger,
-  badge,
-  onClick,
-}: ControlProps) {
+function Control(props: ControlProps) {
+  const { icon, label, testId, off, pressed, danger, badge, forbidden, onClick } = props;
+  const hint = forbidden || props.hint;
   const look = [off && 'off', pressed && 'pressed', danger && 'danger'].filter(Boolean).join(' ');
   return (
     <button
@@ -197,6 +208,7 @@ function Control({
       title={hint}
       data-testid={testId}
       data-off={off}
+      disabled={Boolean(forbidden)}
       onClick={onClick}
     >
       <span class="round">

@@ -1,5 +1,6 @@
 import { describeEnd } from '../state/messages';
 import { paths } from '../state/router';
+import { useFocusOnContent } from './focus';
 import { asClock } from './format';
 import { Link } from './link';
 import { Empty } from './message';
@@ -14,6 +15,7 @@ interface CallOverProps {
 
 /** What is left when a call is over: why, and how long it was. */
 export function CallOver({ groupId, reason, durationSeconds, byMe = false }: CallOverProps) {
+  useFocusOnContent();
   return (
     <Shell>
       <main id="main" tabIndex={-1} class="content centred">
@@ -42,6 +44,7 @@ interface CallUnavailableProps {
 
 /** Why one cannot be in a call. */
 export function CallUnavailable({ title, message, retry, onRetry }: CallUnavailableProps) {
+  useFocusOnContent();
   return (
     <Shell>
       <main id="main" tabIndex={-1} class="content centred">

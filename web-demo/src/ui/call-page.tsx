@@ -1,85 +1,75 @@
 import { useSignal } from '@preact/signals';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
 import { hasCode } from '../api/server-error';
 import { type Call, isRunning } from '../api/types';
-import { rememberCall, wasInCall } from '../state/call-memory';
-import { CallRoom } from '../state/call-room';
-import { groupName, type Loaded } from '../state/groups';
-import { lastWishes, openDevices } from '../state/local-media';
+import { knownCall } from '../state/call-book';
+import { wasInCall } from '../state/call-memory';
+import type { CallRoom } from '../state/call-room';
+import { currentRoom, enterCall } from '../state/current-room';
+import { keepFresh } from '../state/fresh-call';
+import { groupName } from '../state/groups';
 import { describe } from '../state/messages';
 import { go, paths } from '../state/router';
-import { api, session, signedIn } from '../state/session';
-import { exposeRoom } from '../state/test-hook';
+import { session } from '../state/session';
 import { CallOver, CallUnavailable } from './call-over';
 import { InCall } from './in-call';
 import { Preview } from './preview';
 import { Shell } from './shell';
+import { usePreviewMedia } from './use-preview-media';
 
 /** A call by its address: first a preview, then the call. A reload during the call skips the preview. */
 export function CallPage({ callId }: { callId: string }) {
-  const [inside, setInside] = useState(() => wasInCall(callId));
-  const enter = () => {
-    rememberCall(callId);
-    setInside(true);
-  };
-  if (inside) return <Room callId={callId} />;
-  return <Lobby callId={callId} onJoin={enter} />;
+  useEffect(() => {
+    if (currentRoom.peek()?.callId !== callId && wasInCall(callId)) enterCall(callId);
+  }, [callId]);
+  const room = currentRoom.value;
+  if (room?.callId === callId) return <Room room={room} />;
+  if (wasInCall(callId)) return <Waiting text="Joining the call…" />;
+  return <Lobby callId={callId} />;
 }
 
-function Lobby({ callId, onJoin }: { callId: string; onJoin: () => void }) {
-  const call = useSignal<Loaded<Call>>({ state: 'loading' });
-  useEffect(() => {
-    signedIn(api.call(callId))
-      .then((value) => {
-        call.value = { state: 'ready', value };
-      })
-      .catch((error: unknown) => {
-        call.value = { state: 'failed', message: describeCallRefusal(error) };
-      });
-  }, [callId]);
+function Lobby({ callId }: { callId: string }) {
+  const problem = useSignal<string | undefined>(undefined);
+  const local = usePreviewMedia();
+  useEffect(
+    () =>
+      keepFresh(callId, (error) => {
+        problem.value = describeCallRefusal(error);
+      }),
+    [callId],
+  );
 
-  const known = call.value;
-  if (known.state === 'loading') return <Waiting text="Looking for the call…" />;
-  if (known.state === 'failed') return <CallUnavailable message={known.message} />;
-  const { value } = known;
-  if (!isRunning(value)) {
-    const { groupId, endReason, durationSeconds } = value;
+  const call = knownCall(callId);
+  const over = call !== undefined && !isRunning(call);
+  // Who looks at a call that is over needs no device for it.
+  useEffect(() => {
+    if (over) local.close();
+  }, [over, local]);
+  if (!call && problem.value) return <CallUnavailable message={problem.value} />;
+  if (!call) return <Waiting text="Looking for the call…" />;
+  if (over) {
+    const { groupId, endReason, durationSeconds } = call;
     return <CallOver groupId={groupId} reason={endReason} durationSeconds={durationSeconds} />;
   }
   return (
     <Shell>
       <Preview
-        type={value.type}
-        title={groupName(value.groupId) ?? 'Join the call'}
-        subtitle={othersIn(value)}
+        local={local}
+        type={call.type}
+        title={groupName(call.groupId) ?? 'Join the call'}
+        subtitle={othersIn(call)}
         action="Join now"
-        onGo={onJoin}
-        onCancel={() => go(paths.group(value.groupId))}
+        onGo={() => enterCall(callId, local)}
+        onCancel={() => go(paths.group(call.groupId))}
       />
     </Shell>
   );
 }
 
-function Room({ callId }: { callId: string }) {
-  const [room, setRoom] = useState<CallRoom>();
-  useEffect(() => {
-    const created = new CallRoom(callId);
-    setRoom(created);
-    const hide = exposeRoom(created);
-    return () => {
-      hide();
-      void created.leave();
-    };
-  }, [callId]);
-  const type = room?.call.value?.type;
-  // After a reload the devices come back as they were; from a preview they are open already.
-  useEffect(() => {
-    if (type) void openDevices({ ...lastWishes(), video: type === 'video' });
-  }, [type]);
-
-  if (!room) return null;
+function Room({ room }: { room: CallRoom }) {
   const phase = room.phase.value;
   const groupId = room.call.value?.groupId;
+  const enterAgain = () => enterCall(room.callId);
   switch (phase.name) {
     case 'joining':
       return <Waiting text="Joining the call…" />;
@@ -87,18 +77,28 @@ function Room({ callId }: { callId: string }) {
       return <InCall room={room} />;
     case 'ended':
       return <CallOver groupId={groupId} {...phase} />;
+    case 'removed':
+      return (
+        <CallUnavailable
+          title="You were removed from this call"
+          message="Your microphone and camera are off. A moderator can let you in again."
+        />
+      );
     case 'replaced':
       return (
         <CallUnavailable
           title="This call goes on in another tab"
           message="The same browser joined it from there, so this tab has stepped back."
           retry="Use this tab"
-          onRetry={() => room.retry()}
+          onRetry={enterAgain}
         />
       );
     case 'failed':
       return (
-        <CallUnavailable message={phase.message} retry="Try again" onRetry={() => room.retry()} />
+        <CallUnavailable
+          message={phase.message}
+          {...(!phase.final && { retry: 'Try again', onRetry: enterAgain })}
+        />
       );
   }
 }

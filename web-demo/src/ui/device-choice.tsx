@@ -2,39 +2,34 @@ import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { CallType } from '../api/types';
 import { meterLevel } from '../call/level-meter';
-import {
-  camera,
-  choose,
-  chosenDevices,
-  type DeviceKind,
-  devices,
-  mic,
-  micOn,
-} from '../state/local-media';
+import { chosenDevices, type DeviceKind, devices } from '../state/device-list';
+import type { LocalMedia } from '../state/local-media';
 
 /** Which microphone, camera and speaker to use. Changes count at once, in a call, too. */
-export function DeviceChoice({ type }: { type: CallType }) {
+export function DeviceChoice({ local, type }: { local: LocalMedia; type: CallType }) {
+  const { mic, camera } = local;
   return (
     <div class="device-choice">
-      <DeviceSelect kind="audioinput" label="Microphone" using={mic.track.value} />
-      <MicLevel />
+      <DeviceSelect local={local} kind="audioinput" label="Microphone" using={mic.track.value} />
+      <MicLevel local={local} />
       {type === 'video' && (
-        <DeviceSelect kind="videoinput" label="Camera" using={camera.track.value} />
+        <DeviceSelect local={local} kind="videoinput" label="Camera" using={camera.track.value} />
       )}
       {'setSinkId' in HTMLMediaElement.prototype && (
-        <DeviceSelect kind="audiooutput" label="Speaker" using={null} />
+        <DeviceSelect local={local} kind="audiooutput" label="Speaker" using={null} />
       )}
     </div>
   );
 }
 
 interface DeviceSelectProps {
+  local: LocalMedia;
   kind: DeviceKind;
   label: string;
   using: MediaStreamTrack | null;
 }
 
-function DeviceSelect({ kind, label, using }: DeviceSelectProps) {
+function DeviceSelect({ local, kind, label, using }: DeviceSelectProps) {
   const options = devices.value?.filter((device) => device.kind === kind);
   if (!options) return <DevicePlaceholder label={label} />;
   if (options.length === 0) return null;
@@ -46,7 +41,7 @@ function DeviceSelect({ kind, label, using }: DeviceSelectProps) {
       <select
         data-testid={`device-${kind}`}
         value={chosen?.deviceId ?? ''}
-        onChange={(event) => choose(kind, event.currentTarget.value)}
+        onChange={(event) => local.choose(kind, event.currentTarget.value)}
       >
         {options.map(({ deviceId, label: name }, index) => (
           <option key={deviceId} value={deviceId}>
@@ -71,9 +66,9 @@ function DevicePlaceholder({ label }: { label: string }) {
 }
 
 /** Shows that the microphone hears something, before the others do. */
-function MicLevel() {
+function MicLevel({ local }: { local: LocalMedia }) {
   const level = useSignal(0);
-  const track = mic.track.value;
+  const track = local.mic.track.value;
   useEffect(() => {
     level.value = 0;
     if (!track) return;
@@ -86,7 +81,7 @@ function MicLevel() {
     <meter
       class="mic-level"
       aria-label="Microphone level"
-      value={micOn.value ? level.value : 0}
+      value={local.micOn.value ? level.value : 0}
       data-testid="mic-level"
     />
   );

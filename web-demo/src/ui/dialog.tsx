@@ -1,32 +1,36 @@
-import { type Signal, useSignalEffect } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
-import { useId, useRef } from 'preact/hooks';
+import { useId, useLayoutEffect, useRef } from 'preact/hooks';
 
 interface DialogProps {
-  open: Signal<boolean>;
+  open: boolean;
+  onClose: () => void;
   title: string;
   children: ComponentChildren;
 }
 
 /** A question above the page. The browser keeps the focus inside; Escape or a click beside closes it. */
-export function Dialog({ open, title, children }: DialogProps) {
+export function Dialog({ open, onClose, title, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useSignalEffect(() => {
-    if (open.value) dialog.current?.showModal();
-    else dialog.current?.close();
-  });
+  /** Closings by this component whose event is yet to come: browsers tell with the next frame, or much later. */
+  const ours = useRef(0);
+  useLayoutEffect(() => {
+    const element = dialog.current;
+    if (open) element?.showModal();
+    else if (element?.open) {
+      ours.current += 1;
+      element.close();
+    }
+  }, [open]);
+  const onEvent = () => {
+    if (ours.current > 0) ours.current -= 1;
+    else onClose();
+  };
   return (
-    <dialog
-      ref={dialog}
-      class="dialog"
-      aria-labelledby={id}
-      onClose={() => (open.value = false)}
-      closedby="any"
-    >
+    <dialog ref={dialog} class="dialog" aria-labelledby={id} onClose={onEvent} closedby="any">
       <div class="dialog-body">
         <h2 id={id}>{title}</h2>
-        {open.value && children}
+        {open && children}
       </div>
     </dialog>
   );

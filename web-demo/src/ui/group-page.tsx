@@ -1,6 +1,7 @@
 import { useEffect, useMemo } from 'preact/hooks';
 import type { Call, Member } from '../api/types';
-import { runningCalls } from '../state/connection';
+import { runningCalls } from '../state/call-book';
+import { keepFresh } from '../state/fresh-call';
 import { GroupView } from '../state/group-view';
 import { go, paths } from '../state/router';
 import { session } from '../state/session';
@@ -18,6 +19,8 @@ export function GroupPage({ groupId }: { groupId: string }) {
   // A call that began or ended is in the history, too.
   useEffect(() => void view.loadHistory(), [view, running?.id]);
   useEffect(() => void view.load(), [view]);
+  // Who is in it is only on this page, which the next round mends where one fails.
+  useEffect(() => (running ? keepFresh(running.id, () => undefined) : undefined), [running?.id]);
   const group = view.group.value;
   useTitle(group.state === 'ready' ? group.value.name : undefined);
 

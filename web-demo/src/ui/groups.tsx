@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
 import type { Group } from '../api/types';
-import { runningCalls } from '../state/connection';
+import { runningCalls } from '../state/call-book';
 import { createGroup, groups, loadGroups } from '../state/groups';
 import { go, paths, route } from '../state/router';
 import { Avatar } from './avatar';
@@ -13,19 +13,36 @@ import { useTask } from './use-task';
 
 /** The list of groups, and beside it (or instead of it, on small screens) the one that is open. */
 export function GroupsPage({ groupId }: { groupId: string | undefined }) {
+  return <Shell>{groupId ? <OpenGroup groupId={groupId} /> : <AllGroups />}</Shell>;
+}
+
+function OpenGroup({ groupId }: { groupId: string }) {
   return (
-    <Shell>
-      <div class="columns" data-open={groupId ? 'group' : 'list'}>
-        <nav class="sidebar" aria-label="Groups">
-          <h2 class="section-title">Groups</h2>
-          <GroupList />
-          <NewGroup />
-        </nav>
-        <main id="main" tabIndex={-1} class="content">
-          {groupId ? <GroupPage key={groupId} groupId={groupId} /> : <NoGroupOpen />}
-        </main>
+    <div class="columns" data-open="group">
+      <nav class="sidebar" aria-label="Groups">
+        <h2 class="section-title">Groups</h2>
+        <GroupList />
+        <NewGroup />
+      </nav>
+      <main id="main" tabIndex={-1} class="content">
+        <GroupPage key={groupId} groupId={groupId} />
+      </main>
+    </div>
+  );
+}
+
+function AllGroups() {
+  return (
+    <main id="main" tabIndex={-1} class="columns" data-open="list">
+      <div class="sidebar">
+        <h1 class="section-title">Groups</h1>
+        <GroupList />
+        <NewGroup />
       </div>
-    </Shell>
+      <div class="content">
+        <NoGroupOpen />
+      </div>
+    </main>
   );
 }
 
@@ -124,7 +141,7 @@ function NewGroup() {
 function NoGroupOpen() {
   const none = groups.value.state === 'ready' && groups.value.value.length === 0;
   return (
-    <Empty icon="groups" title={none ? 'Start with a group' : 'Pick a group'}>
+    <Empty heading="h2" icon="groups" title={none ? 'Start with a group' : 'Pick a group'}>
       <p class="muted">
         {none
           ? 'A group is the people you call. Create one, add the others, and start a call.'

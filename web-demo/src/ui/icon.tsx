@@ -1,4 +1,5 @@
 import back from 'lucide-static/icons/arrow-left.svg?raw';
+import next from 'lucide-static/icons/arrow-right.svg?raw';
 import end from 'lucide-static/icons/circle-stop.svg?raw';
 import info from 'lucide-static/icons/info.svg?raw';
 import signOut from 'lucide-static/icons/log-out.svg?raw';
@@ -32,6 +33,7 @@ const ICONS = {
   leave,
   mic,
   micOff,
+  next,
   people,
   phone,
   plus,

@@ -5,6 +5,8 @@ import { groupName } from '../state/groups';
 import { tilesOf } from '../state/tiles';
 import { CallControls } from './call-controls';
 import { CallTimer } from './call-timer';
+import { focusNext, useFocusOnContent } from './focus';
+import { LeaveQuestion } from './leave-question';
 import { ParticipantsPanel } from './participants-panel';
 import { Banner, ConnectionBanner } from './shell';
 import { Sound } from './sound';
@@ -15,8 +17,13 @@ import { useTitle } from './use-title';
 export function InCall({ room }: { room: CallRoom }) {
   const tiles = useComputed(() => tilesOf(room));
   const panelOpen = useSignal(false);
+  useFocusOnContent();
   const call = room.call.value;
   const title = (call && groupName(call.groupId)) ?? 'Call';
+  const closePanel = () => {
+    panelOpen.value = false;
+    focusNext('[data-testid="participants"]');
+  };
   useTitle(`In call: ${title}`);
   return (
     <div class="call" data-testid="call" data-panel={panelOpen.value ? 'open' : 'closed'}>
@@ -31,12 +38,11 @@ export function InCall({ room }: { room: CallRoom }) {
       <CallBanner room={room} />
       <main id="main" tabIndex={-1} class="call-main">
         <Stage room={room} tiles={tiles.value} />
-        {panelOpen.value && (
-          <ParticipantsPanel room={room} onClose={() => (panelOpen.value = false)} />
-        )}
+        {panelOpen.value && <ParticipantsPanel room={room} onClose={closePanel} />}
       </main>
       <CallControls room={room} panelOpen={panelOpen} />
       <Sound room={room} />
+      <LeaveQuestion />
     </div>
   );
 }

@@ -1,5 +1,6 @@
 import type { Call } from '../api/types';
 import { dismissIncoming, incomingCalls } from '../state/connection';
+import { takeOrAsk } from '../state/current-room';
 import { groupName } from '../state/groups';
 import { go, paths, route } from '../state/router';
 import { callTitle } from './format';
@@ -19,9 +20,13 @@ export function IncomingCalls() {
 }
 
 function IncomingCall({ call }: { call: Call }) {
+  const group = groupName(call.groupId) ?? 'A group of yours';
   const join = () => {
-    dismissIncoming(call.id);
-    go(paths.call(call.id));
+    const take = () => {
+      dismissIncoming(call.id);
+      go(paths.call(call.id));
+    };
+    takeOrAsk({ joining: group, take });
   };
   return (
     <div class="incoming" data-testid="incoming-call" data-call-id={call.id}>
@@ -29,7 +34,7 @@ function IncomingCall({ call }: { call: Call }) {
         <Icon name={call.type === 'audio' ? 'phone' : 'camera'} />
       </span>
       <div class="incoming-text">
-        <strong>{groupName(call.groupId) ?? 'A group of yours'}</strong>
+        <strong>{group}</strong>
         <span class="muted">{callTitle(call.type)} just started</span>
       </div>
       <div class="actions">

@@ -13,6 +13,7 @@ export function Problem({ text }: { text: string | undefined }) {
 }
 
 interface EmptyProps {
+  heading?: 'h1' | 'h2';
   icon: IconName;
   title: string;
   children?: ComponentChildren;
@@ -20,13 +21,13 @@ interface EmptyProps {
 }
 
 /** A place with nothing in it yet, or a page that can only say one thing. */
-export function Empty({ icon, title, children, testId }: EmptyProps) {
+export function Empty({ heading: Heading = 'h1', icon, title, children, testId }: EmptyProps) {
   return (
     <div class="empty" data-testid={testId}>
       <span class="empty-icon">
         <Icon name={icon} />
       </span>
-      <h1>{title}</h1>
+      <Heading>{title}</Heading>
       {children}
     </div>
   );

@@ -1,5 +1,6 @@
+import { useEffect, useRef } from 'preact/hooks';
 import type { CallRoom } from '../state/call-room';
-import { cameraOn, micOn, screenTrack } from '../state/local-media';
+import type { LocalMedia } from '../state/local-media';
 import { isMicOn, producersOf, type Roster } from '../state/roster';
 import { session } from '../state/session';
 import { Avatar } from './avatar';
@@ -8,15 +9,30 @@ import { Icon } from './icon';
 /** Who is in the call, and what can be heard and seen of them. */
 export function ParticipantsPanel({ room, onClose }: { room: CallRoom; onClose: () => void }) {
   const me = session.value?.user.id;
+  const close = useRef<HTMLButtonElement>(null);
+  useEffect(() => close.current?.focus(), []);
+  const onKeyDown = (event: KeyboardEvent) => event.key === 'Escape' && onClose();
   const roster = room.roster.value;
   const people = [...roster.participants.values()];
   return (
-    <aside class="panel" aria-label="People in the call" data-testid="participants-panel">
+    <aside
+      class="panel"
+      aria-label="People in the call"
+      data-testid="participants-panel"
+      onKeyDown={onKeyDown}
+    >
       <header class="panel-head">
         <h2>
           People <span class="count">{people.length}</span>
         </h2>
-        <button type="button" class="button quiet icon-only" aria-label="Close" onClick={onClose}>
+        <button
+          ref={close}
+          type="button"
+          class="button quiet icon-only"
+          aria-label="Close"
+          data-testid="close-participants"
+          onClick={onClose}
+        >
           <Icon name="close" />
         </button>
       </header>
@@ -28,7 +44,7 @@ export function ParticipantsPanel({ room, onClose }: { room: CallRoom; onClose: 
               {name}
               {userId === me && <span class="muted"> (you)</span>}
             </span>
-            <Activity {...(userId === me ? myActivity() : activityOf(roster, userId))} />
+            <Activity {...(userId === me ? myActivity(room.local) : activityOf(roster, userId))} />
           </li>
         ))}
       </ul>
@@ -58,8 +74,8 @@ function Activity({ mic, camera, screen }: ActivityProps) {
   );
 }
 
-function myActivity(): ActivityProps {
-  return { mic: micOn.value, camera: cameraOn.value, screen: screenTrack.value !== null };
+function myActivity({ micOn, cameraOn, sharing }: LocalMedia): ActivityProps {
+  return { mic: micOn.value, camera: cameraOn.value, screen: sharing.value };
 }
 
 function activityOf(roster: Roster, userId: string): ActivityProps {

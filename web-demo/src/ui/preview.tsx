@@ -1,25 +1,18 @@
-import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
 import type { CallType } from '../api/types';
-import {
-  camera,
-  cameraOn,
-  lastWishes,
-  mic,
-  micOn,
-  openDevices,
-  setCamera,
-  setMic,
-} from '../state/local-media';
-import { describeCapture } from '../state/messages';
+import type { LocalMedia } from '../state/local-media';
+import { SOURCES } from '../state/rights';
 import { session } from '../state/session';
+import { lastWishes } from '../state/wishes';
 import { Avatar } from './avatar';
+import { CaptureProblems } from './capture-problems';
 import { DeviceChoice } from './device-choice';
 import { Icon } from './icon';
 import { Problem } from './message';
 import { TrackVideo } from './track-video';
 
 interface PreviewProps {
+  local: LocalMedia;
   type: CallType;
   title: string;
   subtitle: string;
@@ -28,28 +21,33 @@ interface PreviewProps {
   problem?: string | undefined;
   onGo: () => void;
   onCancel: () => void;
-  children?: ComponentChildren;
+}
+
+interface OfLocal {
+  local: LocalMedia;
 }
 
 /** A look in the mirror before joining. Nobody has to have a camera or a microphone. */
 export function Preview(props: PreviewProps) {
-  const { type, title, subtitle, action, busy, problem, onGo, onCancel } = props;
+  const { local, type, title, subtitle, action, busy, problem, onGo, onCancel } = props;
   const video = type === 'video';
-  useEffect(() => void openDevices({ ...lastWishes(), video }), [video]);
+  useEffect(() => void local.open(lastWishes(), SOURCES[type]), [local, type]);
   return (
     <main id="main" tabIndex={-1} class="preview" data-testid="preview">
       <section class="mirror" aria-label="Your picture">
-        <SelfPicture />
+        <SelfPicture local={local} />
         <div class="mirror-controls">
-          <MicSwitch />
-          {video && <CameraSwitch />}
+          <MicSwitch local={local} />
+          {video && <CameraSwitch local={local} />}
         </div>
       </section>
       <section class="card preview-card">
         <h1>{title}</h1>
         <p class="muted">{subtitle}</p>
-        <CaptureProblems video={video} />
-        <DeviceChoice type={type} />
+        <CaptureProblems local={local} video={video}>
+          <p class="hint">You can also go in without. Others will see your name.</p>
+        </CaptureProblems>
+        <DeviceChoice local={local} type={type} />
         <Problem text={problem} />
         <div class="actions">
           <button
@@ -75,7 +73,7 @@ export function Preview(props: PreviewProps) {
   );
 }
 
-function SelfPicture() {
+function SelfPicture({ local: { camera } }: OfLocal) {
   const track = camera.track.value;
   if (track) return <TrackVideo track={track} mirrored label="Your camera" />;
   return (
@@ -86,49 +84,30 @@ function SelfPicture() {
   );
 }
 
-function CaptureProblems({ video }: { video: boolean }) {
-  const micProblem = mic.problem.value;
-  const cameraProblem = video ? camera.problem.value : undefined;
-  if (!micProblem && !cameraProblem) return null;
-  return (
-    <div class="stack">
-      {micProblem && micProblem === cameraProblem ? (
-        <Problem text={describeCapture(micProblem, 'your microphone and camera')} />
-      ) : (
-        <>
-          {micProblem && <Problem text={describeCapture(micProblem, 'your microphone')} />}
-          {cameraProblem && <Problem text={describeCapture(cameraProblem, 'your camera')} />}
-        </>
-      )}
-      <p class="hint">You can also go in without. Others will see your name.</p>
-    </div>
-  );
-}
-
-function MicSwitch() {
-  const on = micOn.value;
+function MicSwitch({ local }: OfLocal) {
+  const on = local.micOn.value;
   return (
     <button
       type="button"
       class={`round ${on ? '' : 'off'}`}
       aria-label={on ? 'Turn microphone off' : 'Turn microphone on'}
       data-testid="preview-mic"
-      onClick={() => setMic(!on)}
+      onClick={() => local.setMic(!on)}
     >
       <Icon name={on ? 'mic' : 'micOff'} />
     </button>
   );
 }
 
-function CameraSwitch() {
-  const on = cameraOn.value;
+function CameraSwitch({ local }: OfLocal) {
+  const on = local.cameraOn.value;
   return (
     <button
       type="button"
       class={`round ${on ? '' : 'off'}`}
       aria-label={on ? 'Turn camera off' : 'Turn camera on'}
       data-testid="preview-camera"
-      onClick={() => setCamera(!on)}
+      onClick={() => local.setCamera(!on)}
     >
       <Icon name={on ? 'camera' : 'cameraOff'} />
     </button>

@@ -61,9 +61,9 @@ export function Banner({ text }: { text: string }) {
 
 export function Notices() {
   return (
-    <ul class="notices">
+    <div class="notices">
       {notices.value.map(({ id, kind, text }) => (
-        <li key={id} class={`notice ${kind}`} role={kind === 'error' ? 'alert' : 'status'}>
+        <div key={id} class={`notice ${kind}`} role={kind === 'error' ? 'alert' : 'status'}>
           <Icon name={kind === 'error' ? 'warning' : 'info'} />
           <span>{text}</span>
           <button
@@ -74,9 +74,9 @@ export function Notices() {
           >
             <Icon name="close" />
           </button>
-        </li>
+        </div>
       ))}
-    </ul>
+    </div>
   );
 }
 

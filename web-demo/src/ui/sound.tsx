@@ -1,14 +1,19 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import type { CallRoom } from '../state/call-room';
-import { chosenDevices } from '../state/local-media';
+import { chosenDevices } from '../state/device-list';
+import { session } from '../state/session';
 import { Icon } from './icon';
 
 /** Everything that is heard in a call. Browsers may want a click first; then this asks for one. */
 export function Sound({ room }: { room: CallRoom }) {
   const blocked = useSignal(false);
   const list = useRef<HTMLDivElement>(null);
-  const sounds = room.tracks.value.filter(({ track }) => track.kind === 'audio');
+  const me = session.value?.user.id;
+  // One's own other devices are in the same room, where their sound would howl.
+  const sounds = room.tracks.value.filter(
+    ({ track, userId }) => track.kind === 'audio' && userId !== me,
+  );
   const allow = () => {
     blocked.value = false;
     for (const audio of list.current?.querySelectorAll('audio') ?? []) void audio.play();

@@ -1,6 +1,5 @@
 import { useEffect, useRef } from 'preact/hooks';
 import type { CallRoom } from '../state/call-room';
-import { stopScreen } from '../state/local-media';
 import type { Tile } from '../state/tiles';
 import { Avatar } from './avatar';
 import { Icon } from './icon';
@@ -18,6 +17,7 @@ interface TileViewProps {
 export function TileView({ room, tile, large = false, onEnlarge }: TileViewProps) {
   const element = useRef<HTMLElement>(null);
   const { width } = useSize(element);
+  useView(room, tile);
   usePictureSize(room, tile, width);
   const speaking = tile.source === 'camera' && tile.micOn && isSpeaking(room, tile.userId);
   return (
@@ -31,7 +31,7 @@ export function TileView({ room, tile, large = false, onEnlarge }: TileViewProps
       data-muted={!tile.micOn}
       aria-label={labelOf(tile)}
     >
-      <Picture tile={tile} />
+      <Picture tile={tile} onStop={() => room.local.stop('screen')} />
       <figcaption>
         {tile.source === 'camera' && !tile.micOn && <Icon name="micOff" />}
         {tile.source === 'screen' && <Icon name="screen" />}
@@ -52,9 +52,9 @@ export function TileView({ room, tile, large = false, onEnlarge }: TileViewProps
 }
 
 /** Until the first frame is there, and without a camera, the initials stand for the person. */
-function Picture({ tile }: { tile: Tile }) {
+function Picture({ tile, onStop }: { tile: Tile; onStop: () => void }) {
   if (tile.source === 'screen') {
-    if (tile.self) return <OwnScreen />;
+    if (tile.self) return <OwnScreen onStop={onStop} />;
     return tile.track && <TrackVideo track={tile.track} whole label={captionOf(tile)} />;
   }
   return (
@@ -68,14 +68,23 @@ function Picture({ tile }: { tile: Tile }) {
 }
 
 /** Showing one's own screen on that same screen would never end. */
-function OwnScreen() {
+function OwnScreen({ onStop }: { onStop: () => void }) {
   return (
     <div class="tile-empty own-screen">
       <p>You are sharing your screen</p>
-      <button type="button" class="button" onClick={stopScreen}>
+      <button type="button" class="button" onClick={onStop}>
         Stop sharing
       </button>
     </div>
+  );
+}
+
+/** Has the server send the picture as long as this tile shows it. */
+function useView(room: CallRoom, { producerId, track }: Tile): void {
+  const receiver = room.media.value?.receiver;
+  useEffect(
+    () => (producerId && track ? receiver?.view(producerId) : undefined),
+    [receiver, producerId, track],
   );
 }
 
