@@ -89,8 +89,8 @@ async fn open_sqlite(url: &str) -> Result<Db, StoreError> {
     Ok(Db::Sqlite { readers: Gate::new(pool(sqlite_readers()).await?), writer: Gate::new(pool(1).await?) })
 }
 
-/// Number of reading connections, which run while one connection writes: one per core, as each is a thread
-/// with its own cache and more threads would only wait for each other.
+/// Number of reading connections: one per core, 2 to 8. They run while one connection writes. Each is a
+/// thread with its own cache, and more threads than cores would only wait for each other.
 fn sqlite_readers() -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     u32::try_from(cores).unwrap_or(u32::MAX).clamp(*SQLITE_READERS.start(), *SQLITE_READERS.end())
