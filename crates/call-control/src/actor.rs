@@ -1,4 +1,4 @@
-//! Who does something: for the rules, and for the audit log.
+//! The actor of an operation, for access checks and the audit log.
 
 use std::net::IpAddr;
 
@@ -13,7 +13,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
     pub who: Who,
-    /// Where the request came from; `None` when nobody asked.
+    /// Address of the request's client; `None` if there is no request, or its address is unknown.
     pub address: Option<IpAddr>,
 }
 
@@ -21,10 +21,10 @@ pub struct Actor {
 pub enum Who {
     User {
         person: Person,
-        /// Whether the app made this user an admin of the whole server.
+        /// Whether the user's token makes them an admin of the server.
         admin: bool,
     },
-    /// The app that embeds the server, by its service token.
+    /// The app that uses the server, with its service token.
     Service,
     /// The server itself: a timer, a lost connection, a restart.
     Server,
@@ -67,7 +67,7 @@ impl Actor {
         }
     }
 
-    /// Whether it may see and moderate everything.
+    /// Whether the actor may see and moderate all calls and groups.
     #[must_use]
     pub const fn is_admin(&self) -> bool {
         match self.who {
@@ -76,10 +76,10 @@ impl Actor {
         }
     }
 
-    /// The user, where only people can do something.
+    /// The acting user, for operations that need one.
     ///
     /// # Errors
-    /// `forbidden` for the service.
+    /// `forbidden` if the actor is not a user.
     pub fn person(&self) -> Result<&Person, Refusal> {
         match &self.who {
             Who::User { person, .. } => Ok(person),

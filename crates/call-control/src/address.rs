@@ -1,4 +1,4 @@
-//! Where a request comes from.
+//! The client address of a request.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -7,11 +7,11 @@ use std::{
 
 use ipnet::IpNet;
 
-/// Where a request comes from, as far as that can be believed.
+/// The client address of a request, as far as trusted proxies report it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
 
-/// Proxies whose word about their clients counts: one address, or a network of them.
+/// Proxies whose `X-Forwarded-For` is trusted: one address, or a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrustedProxy(IpNet);
 
@@ -29,8 +29,8 @@ impl FromStr for TrustedProxy {
     }
 }
 
-/// Walks from the peer towards the client for as long as a trusted proxy says who came before it. `forwarded` are
-/// the values of the `X-Forwarded-For` headers in the order of the request.
+/// Follows the chain of proxies from the peer towards the client, as long as the current address is a trusted
+/// proxy. `forwarded` are the values of the `X-Forwarded-For` headers, in the order of the request.
 pub(crate) fn client_of(
     peer: IpAddr,
     forwarded: impl DoubleEndedIterator<Item = impl AsRef<[u8]>>,
@@ -46,7 +46,7 @@ pub(crate) fn client_of(
     ClientAddress(address)
 }
 
-/// Some proxies add the port.
+/// Reads an address; some proxies append the port.
 fn parse(entry: &[u8]) -> Option<IpAddr> {
     let text = str::from_utf8(entry).ok()?.trim();
     let with_port = || text.parse::<SocketAddr>().map(|address| address.ip());

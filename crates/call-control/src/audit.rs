@@ -1,4 +1,5 @@
-//! The audit log: who did what, when, and from where. Rows are written with the change they tell of and never after.
+//! The audit log: who did what, when, and from which address. An entry is written in the same transaction as
+//! the change that it records.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -57,7 +58,7 @@ pub struct AuditEntry {
 }
 
 impl AuditEntry {
-    /// An entry about nothing in particular yet; see the `on_…` methods.
+    /// An entry without group, call or user; the `on_…` methods add them.
     #[must_use]
     pub fn new(action: Action, by: &Actor, at: DateTime<Utc>) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Who is asking: bearer tokens, and the sign-in for development.
+//! Authentication: bearer tokens (JWT, RFC 7519), the service token, and sign-in by name for development.
 
 mod claims;
 mod config;
@@ -31,16 +31,16 @@ pub use jwks::{InvalidJwksUrl, JwksUrl};
 pub struct Identity {
     pub user_id: UserId,
     pub name: String,
-    /// Whether the token says the name; else it is a short id that stands in for one.
+    /// Whether the token contains the name. Otherwise `name` is a short id.
     pub named: bool,
-    /// Whether the token makes its bearer a server admin.
+    /// Whether the token makes the user a server admin.
     pub admin: bool,
-    /// When the token was made (`iat`), if it says so.
+    /// When the token was issued (`iat`), if it contains that.
     pub issued_at: Option<DateTime<Utc>>,
     pub expires_at: DateTime<Utc>,
 }
 
-/// Checks tokens, and mints them for tests, first steps and dev sign-in.
+/// Verifies tokens, and signs them for tests, first steps and dev sign-in.
 pub struct Authenticator {
     keys: Keys,
     validation: Validation,
@@ -50,13 +50,13 @@ pub struct Authenticator {
     service: Option<ServiceToken>,
 }
 
-/// What tokens are checked with.
+/// The keys that verify tokens.
 enum Keys {
     Shared { decoding: Arc<DecodingKey>, encoding: EncodingKey, dev: bool },
     Published(Arc<Jwks>),
 }
 
-/// Why a token is not taken.
+/// Why a token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
     #[error("the token has expired")]
@@ -65,7 +65,7 @@ pub enum AuthError {
     Invalid,
     #[error("the sessions of this user have been revoked")]
     Revoked,
-    /// It may be valid; what it takes to tell is away.
+    /// Cannot be verified now: the key source or the database is unreachable.
     #[error("the token cannot be checked right now")]
     Unavailable,
 }
@@ -81,15 +81,15 @@ impl From<AuthError> for Refusal {
 }
 
 impl Identity {
-    /// The user as one who does something, from this address.
+    /// The user as the actor of a request from this address.
     #[must_use]
     pub fn actor(&self, address: Option<IpAddr>) -> Actor {
         let person = Person { id: self.user_id, name: self.name.clone() };
         Actor { who: Who::User { person, admin: self.admin }, address }
     }
 
-    /// Whether the token was made before the user's sessions were revoked at `revoked_at`. One that doesn't say
-    /// when it was made may have been.
+    /// Whether a revocation at `revoked_at` covers this token: it was issued at that time or before, or has
+    /// no `iat`.
     #[must_use]
     pub fn is_revoked(&self, revoked_at: DateTime<Utc>) -> bool {
         self.issued_at.is_none_or(|issued_at| issued_at <= revoked_at)
@@ -98,7 +98,8 @@ impl Identity {
 
 impl Authenticator {
     /// # Errors
-    /// [`AuthSetupError`] when the parts don't go together, or the key for dev sign-in can be neither read nor made.
+    /// [`AuthSetupError`] for contradictory settings, or if the key for dev sign-in can be neither read nor
+    /// created.
     pub fn new(config: AuthConfig) -> Result<Self, AuthSetupError> {
         config.check()?;
         let keys = Keys::new(config.sign_in)?;
@@ -115,13 +116,13 @@ impl Authenticator {
         })
     }
 
-    /// Whether anybody on this machine may sign in by name.
+    /// Whether users of this machine may sign in by name.
     #[must_use]
     pub const fn is_dev(&self) -> bool {
         matches!(self.keys, Keys::Shared { dev: true, .. })
     }
 
-    /// Whether this is the token by which the app itself asks. Takes equally long for every wrong one.
+    /// Whether this is the app's service token. Compares in constant time.
     #[must_use]
     pub fn is_service(&self, token: &str) -> bool {
         self.service.as_ref().is_some_and(|service| service.is(token))
@@ -133,14 +134,14 @@ impl Authenticator {
         self.claims.user_id(external)
     }
 
-    /// Who a token speaks for. May have to ask the identity provider for its keys.
+    /// The user of a token. May have to fetch the keys of the identity provider.
     ///
     /// # Errors
-    /// [`AuthError`] for a token that is malformed, unsigned, expired, not yet valid, or somebody else's, and when
-    /// the identity provider is away.
+    /// [`AuthError`] for a token that is malformed, unsigned, expired, not valid yet, or for another issuer
+    /// or audience, and if the identity provider is unreachable.
     pub async fn verify(&self, token: &str) -> Result<Identity, AuthError> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| AuthError::Invalid)?;
-        // Extensions that a token declares critical are not known here (RFC 7515 §4.1.11).
+        // A token with critical extensions is refused, because none is supported (RFC 7515 §4.1.11).
         if header.crit.is_some() || !self.validation.algorithms.contains(&header.alg) {
             return Err(AuthError::Invalid);
         }
@@ -148,7 +149,7 @@ impl Authenticator {
             Keys::Shared { decoding, .. } => Arc::clone(decoding),
             Keys::Published(jwks) => jwks.key(&header).await?,
         };
-        // The key is one for this algorithm; the library takes no choice of several.
+        // The library accepts only the one algorithm of this key.
         let validation = Validation { algorithms: vec![header.alg], ..self.validation.clone() };
         let token = jsonwebtoken::decode::<Claims>(token, &key, &validation).map_err(|error| {
             let expired = matches!(error.kind(), ErrorKind::ExpiredSignature);
@@ -157,10 +158,10 @@ impl Authenticator {
         self.claims.identity(token.claims).ok_or(AuthError::Invalid)
     }
 
-    /// A token that [`Authenticator::verify`] takes, valid for `lifetime` from `now`.
+    /// Signs a token that [`Authenticator::verify`] accepts, valid for `lifetime` from `now`.
     ///
     /// # Errors
-    /// A message for people, when the keys are somebody else's or the claims cannot be written.
+    /// `unsupported` if an identity provider holds the keys, `internal` if the claims cannot be encoded.
     pub fn mint(
         &self,
         sub: &str,
@@ -187,7 +188,7 @@ impl Authenticator {
             .map_err(|error| Refusal::internal(&error))
     }
 
-    /// Signs in by name. The same name is always the same user.
+    /// Signs in by name. The same name always gives the same user.
     ///
     /// # Errors
     /// See [`Authenticator::mint`].
@@ -205,7 +206,7 @@ impl Authenticator {
         Ok((token, identity))
     }
 
-    /// Fetches published keys ahead of the tokens that need them, for as long as this lives.
+    /// Starts a task that keeps the published keys fresh, as long as this authenticator lives.
     pub(crate) fn keep_keys_fresh(&self) {
         if let Keys::Published(jwks) = &self.keys {
             tokio::spawn(Jwks::keep_fresh(Arc::downgrade(jwks)));
@@ -263,9 +264,9 @@ fn warn_if_short(name: &str, secret: &SecretString) {
     }
 }
 
-/// How far the clocks of the app and this server may be apart.
+/// Tolerated difference between the clocks of the app and this server, for `exp` and `nbf`.
 const LEEWAY_SECONDS: u64 = 30;
-/// An HS256 key should have at least as many bytes as the hash (RFC 7518 §3.2).
+/// In bytes: the length of the hash, below which RFC 7518 §3.2 allows no HS256 key. A shorter one is logged.
 const SHORT_SECRET: usize = 32;
 
 #[cfg(test)]

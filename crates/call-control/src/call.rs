@@ -1,19 +1,19 @@
-//! One call as a pure state machine: told what happens and when, it answers with what must be done.
+//! One call as a pure state machine: it takes commands with their time, and returns effects to perform.
 //!
-//! It never waits, reads no clock and draws no ids, so every rule of a call's life can be tested by itself.
+//! It does no I/O, reads no clock and draws no ids, so that each rule of a call's life can be tested by
+//! itself.
 //!
 //! The rules:
-//! 1. A new call waits, with its creator in it. The first join by somebody else makes it active; if none comes
-//!    while it rings, it is cancelled.
-//! 2. Joining over REST opens an unattached leg, which the user's next device takes or which ends after a while.
-//!    Leaving over REST ends all of the user's legs. Others hear of a user's first and last leg only.
+//! 1. A new call is waiting, with its creator in it. The first join of another user makes it active; without
+//! one it is cancelled after the ring time. 2. A join over REST opens an unattached leg. The user's next
+//! device claims it, or it ends after a time limit. A leave over REST ends all legs of the user. Others are
+//! notified of a user's first and last leg only.
 //! 3. A leg whose connection is lost counts as open for the resume window.
-//! 4. The last leg to end ends an active call and cancels a waiting one. Only the server makes a call fail, and
-//!    ending a call that is over changes nothing.
-//! 5. A device that comes back gets its new leg before its old one is closed.
-//! 6. After a restart of the server legs have one resume window to return; those that don't ended when they were
-//!    last seen.
-//! 7. A call that runs too long is ended by [`crate::calls::Calls::cleanup_stale`].
+//! 4. When the last leg ends, an active call ends and a waiting call is cancelled. Only the server makes a
+//! call fail. Ending a call that has ended changes nothing. 5. When a device joins again, its new leg opens
+//! before its old leg is closed. 6. After a restart of the server legs have one resume window to be resumed.
+//! The end of a leg that is not resumed is the time when it was last seen. 7. A call that runs longer than
+//! the maximum age is ended by [`crate::calls::Calls::cleanup_stale`].
 
 mod command;
 mod effect;
@@ -63,13 +63,13 @@ pub struct Call {
     legs: BTreeMap<LegId, Leg>,
     max_participants: i64,
     stamp: Stamp,
-    /// Counts stored changes; the database refuses a change whose predecessor it doesn't hold.
+    /// Number of stored changes. The database refuses a change unless it holds the version before.
     version: i64,
     updated_at: DateTime<Utc>,
     rules: Rules,
 }
 
-/// What never changes about a call.
+/// The properties of a call that never change.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin {
     pub id: CallId,
@@ -81,7 +81,7 @@ pub struct Origin {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Rule 1: created, and nobody but the creator has come yet.
+    /// Rule 1: no user but the creator has joined.
     Waiting,
     Active {
         started_at: DateTime<Utc>,
@@ -100,25 +100,25 @@ pub struct Over {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Ended,
-    /// It ended before anybody but the creator came.
+    /// It ended before a user other than the creator joined.
     Cancelled,
     Failed {
         message: String,
     },
 }
 
-/// The times and sizes a call lives by. `None` switches a timer off.
+/// Time limits and size limits of a call. `None` switches a timer off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// From creation until somebody else has to have joined.
+    /// Time from the creation within which another user has to join.
     pub ring: Option<Duration>,
-    /// From joining over REST until a device has to have claimed the leg.
+    /// Time from a join over REST within which a device has to claim the leg.
     pub unattached: Option<Duration>,
-    /// How long a leg outlives its connection.
+    /// How long a leg stays open after its connection was lost.
     pub resume_window: Duration,
-    /// How many people may be in the call at a time.
+    /// Maximum number of users in the call at a time.
     pub max_participants: usize,
-    /// How long the metadata's JSON text may be, in bytes.
+    /// Maximum length of the metadata's JSON text, in bytes.
     pub max_metadata_bytes: usize,
 }
 
@@ -135,7 +135,7 @@ impl Default for Rules {
 }
 
 impl Call {
-    /// Rule 1: a new call waits, with its creator listed through one unattached leg.
+    /// Rule 1: creates a waiting call; its creator has one unattached leg.
     pub fn create(
         origin: Origin,
         creator: Person,
@@ -166,8 +166,8 @@ impl Call {
         (call, effects)
     }
 
-    /// Rule 6: takes over a running call after a restart, under a new epoch and with a new router. Its legs have
-    /// the resume window to come back.
+    /// Rule 6: restores a running call after a restart, with a new epoch and a new router. Its legs can be
+    /// resumed within the resume window.
     ///
     /// # Errors
     /// [`CorruptRecord`] when the rows contradict each other.
@@ -190,7 +190,8 @@ impl Call {
         Ok((call, effects))
     }
 
-    /// A call that is over, for what may still be done to its record.
+    /// Builds a call from its rows alone: to amend an ended call, or to end a running one that has no owner
+    /// task.
     ///
     /// # Errors
     /// [`CorruptRecord`] when the rows contradict each other.
@@ -200,8 +201,8 @@ impl Call {
         Ok(call)
     }
 
-    /// Changes the call and says what has to be done about it, in order. Ids inside commands are the caller's choice;
-    /// `by` is who is behind it, for the log.
+    /// Applies a command and returns the effects to perform, in order. The caller chooses the ids inside
+    /// commands. `by` is the actor, for the log.
     ///
     /// # Errors
     /// [`CallError`]; the call is then unchanged.
@@ -231,7 +232,7 @@ impl Call {
         Ok(step.finish(self))
     }
 
-    /// When [`Command::Tick`] has something to do next.
+    /// The next time at which [`Command::Tick`] has an effect.
     #[must_use]
     pub fn next_deadline(&self) -> Option<DateTime<Utc>> {
         if self.is_over() {
@@ -261,7 +262,7 @@ impl Call {
         self.max_participants
     }
 
-    /// The legs that are in the call, oldest first.
+    /// The open legs, oldest first.
     pub fn open_legs(&self) -> impl Iterator<Item = &Leg> {
         let mut open: Vec<&Leg> = self.legs.values().filter(|leg| leg.is_open()).collect();
         open.sort_by_key(|leg| (leg.joined_at, leg.id));
@@ -273,7 +274,7 @@ impl Call {
         self.legs.get(&id)
     }
 
-    /// Who is in the call, in the order they came.
+    /// The users in the call, in the order of their oldest open leg.
     #[must_use]
     pub fn participants(&self) -> Vec<UserId> {
         let mut users = Vec::new();
@@ -285,13 +286,13 @@ impl Call {
         users
     }
 
-    /// The open leg of this user that the token of this hash was given for.
+    /// The open leg of this user whose resume token has this hash.
     #[must_use]
     pub fn resumable(&self, user: UserId, resume: ResumeHash) -> Option<&Leg> {
         self.open_legs().find(|leg| leg.person.id == user && leg.resume == Some(resume))
     }
 
-    /// What a user may send and receive in it.
+    /// What a user may send and receive in the call.
     #[must_use]
     pub fn permissions(&self, user: UserId) -> Permissions {
         self.moderation.standing(user).permissions(self.origin.call_type)
@@ -309,7 +310,7 @@ impl Call {
     }
 }
 
-/// `time` plus `wait`; waits too long for the calendar never come.
+/// `time` plus `wait`; the latest possible time if the sum is out of range.
 fn after(time: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
     TimeDelta::from_std(wait)
         .ok()

@@ -1,7 +1,7 @@
-//! The calls of this server, usable without HTTP: every public method is one operation of the service.
+//! The call service, independent of HTTP: each public method is one operation.
 //!
-//! Records are read from the store. What changes a live call goes through the one task that owns it, in
-//! order; a call is live from its creation until it is over.
+//! Records are read from the store. Changes of a live call go through its owner task, in order. A call is
+//! live from its creation until it ends.
 
 mod access;
 mod amend;
@@ -48,7 +48,7 @@ use crate::{
     store::{CallFilter, Page, PageRequest, Store, StoreError, StoredEvent, TimeCursor},
 };
 
-/// Cheap to clone; all clones are one service.
+/// Handle of the service. Cheap to clone; all clones share one state.
 #[derive(Clone)]
 pub struct Calls {
     shared: Arc<Shared>,
@@ -58,12 +58,12 @@ pub struct Calls {
 pub struct CallsConfig {
     pub rules: Rules,
     pub limits: Limits,
-    /// Rule 7: running calls older than this are ended.
+    /// Rule 7: a call that has run longer than this is ended.
     pub max_call_age: Duration,
     pub ice_servers: IceServers,
 }
 
-/// What the service and the tasks of its calls have in common.
+/// State shared by the service and the owner tasks.
 struct Shared {
     config: CallsConfig,
     store: Store,
@@ -106,18 +106,20 @@ impl Calls {
         Ok(calls)
     }
 
-    /// Stops the tasks and leaves running calls to the next start.
+    /// Stops the tasks. Running calls are not ended: the next start takes them over.
     pub async fn shutdown(&self) {
         self.shared.stop.cancel();
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
     }
 
-    /// Starts a call in a group that has none running. The caller is in it at once, through a leg without a device.
+    /// Starts a call in a group without a running call. The caller is in the call at once, with a leg that
+    /// has no device.
     ///
     /// # Errors
-    /// `forbidden` for outsiders, `call_exists` naming the running call, `metadata_too_large`, `conflict` and
-    /// `idempotency_mismatch` for a key that is in use, `node_overloaded`, `unavailable`.
+    /// `forbidden` for callers who are not members, `call_exists` with the id of the running call,
+    /// `metadata_too_large`, `conflict` and `idempotency_mismatch` for a key in use, `node_overloaded`,
+    /// `unavailable`.
     pub async fn create(&self, by: &Actor, new: NewCall) -> Result<Created, Refusal> {
         let user = by.person()?.id;
         self.require_member(new.group_id, by).await?;
@@ -182,7 +184,7 @@ impl Calls {
         Ok(calls.into_iter().map(|call| call.view(now)).collect())
     }
 
-    /// Joins without a device yet; joining twice changes nothing.
+    /// Joins without a device: opens an unattached leg. A second join changes nothing.
     ///
     /// # Errors
     /// `not_found`, `forbidden`, `call_ended`, `call_locked`, `removed`, `too_many_participants`, `node_overloaded`,
@@ -196,8 +198,8 @@ impl Calls {
         Ok(joined)
     }
 
-    /// Ends one leg of the user, or all; leaving twice changes nothing. Whoever is in a call may leave it, member or
-    /// not.
+    /// Ends one leg of the user, or without `leg` all; a second leave changes nothing. A user who is not a
+    /// member any more may leave as well.
     ///
     /// # Errors
     /// `not_found`, `forbidden`, `not_in_call`, `unavailable`.
@@ -205,13 +207,13 @@ impl Calls {
         let user = by.person()?.id;
         let left = self.command(call, Command::Leave { user, leg, reason: LegReason::Left }, by).await;
         match self.readable(by, call).await {
-            // The answer is the call, which is for members only, whoever was in it once.
+            // The answer contains the call, which only members may read, even if the caller was in it.
             Err(refusal) if refusal.code != ErrorCode::Unavailable => Err(refusal),
             Ok(_) | Err(_) => left,
         }
     }
 
-    /// Ends the call for everybody; ending it twice changes nothing.
+    /// Ends the call for all; a second end changes nothing.
     ///
     /// # Errors
     /// `not_found`, `forbidden` for all but the initiator and the group's admins, `unavailable`.
@@ -220,7 +222,7 @@ impl Calls {
         self.command(call, Command::End(reason.into()), by).await
     }
 
-    /// Merges by RFC 7396, also after the end.
+    /// Applies a JSON merge patch (RFC 7396) to the metadata, also after the call has ended.
     ///
     /// # Errors
     /// `not_found`, `forbidden` for all but the initiator and the group's admins, `metadata_too_large`,
@@ -235,7 +237,7 @@ impl Calls {
         self.command(call, Command::MergeMetadata(patch), by).await
     }
 
-    /// Who was there and when, in the order they came.
+    /// All legs of the call, in the order they joined.
     ///
     /// # Errors
     /// `not_found`, `forbidden`, `unavailable`.
@@ -249,7 +251,7 @@ impl Calls {
         Ok(self.shared.store.legs(call, page).await?.map(LegView::from))
     }
 
-    /// The ordered log of a call.
+    /// The event log of a call, in the order of `seq`.
     ///
     /// # Errors
     /// `not_found`, `forbidden`, `unavailable`.
@@ -263,7 +265,7 @@ impl Calls {
         Ok(self.shared.store.events(call, page).await?)
     }
 
-    /// Rule 7: ends the running calls that are too old, and returns how many those were.
+    /// Rule 7: ends the calls that have run longer than `max_call_age`, and returns their number.
     ///
     /// # Errors
     /// `forbidden` for all but server admins, `unavailable`.
@@ -280,7 +282,7 @@ impl Calls {
         Ok(ended)
     }
 
-    /// Ends the legs of somebody who is no longer a member.
+    /// Ends the legs of a former member in the live calls of the group.
     ///
     /// # Errors
     /// `unavailable`.
@@ -288,7 +290,7 @@ impl Calls {
         self.put_out_of(self.shared.live.of_group(group), by, user, LegReason::NotAMember).await
     }
 
-    /// Ends all legs of a user, in whichever calls they are.
+    /// Ends all legs of a user, in all live calls.
     ///
     /// # Errors
     /// `unavailable`.
@@ -304,7 +306,7 @@ impl Calls {
         self.command(call, Command::End(Ending::GroupDeleted), by).await.map(drop)
     }
 
-    /// Does all of something that must not stop half-way when nobody waits for it any more.
+    /// Runs the work to its end in a task of its own, even if the caller is cancelled.
     pub(crate) async fn whole<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
@@ -312,7 +314,7 @@ impl Calls {
         self.shared.tasks.spawn(work).await.unwrap_or_else(|broken| Err(Refusal::internal(&broken)))
     }
 
-    /// One call that does not answer does not keep the user in the others.
+    /// Ends the user's legs in each of the calls, also if one of them fails; returns the first error.
     async fn put_out_of(
         &self,
         calls: Vec<CallId>,
@@ -335,7 +337,8 @@ impl Calls {
         reason: LegReason,
     ) -> Result<(), Refusal> {
         match self.command(call, Command::Leave { user, leg: None, reason }, by).await {
-            // A create that lost a race leaves no call behind.
+            // The user is not in the call, or the call does not exist because the database refused its
+            // create.
             Err(refusal) if matches!(refusal.code, ErrorCode::NotInCall | ErrorCode::NotFound) => Ok(()),
             other => other.map(drop),
         }
@@ -380,20 +383,20 @@ impl Calls {
         }
     }
 
-    /// How many calls are running here.
+    /// Number of live calls on this server.
     #[must_use]
     pub fn live_count(&self) -> usize {
         self.shared.live.count()
     }
 
-    /// How many events were announced before they were stored, because the database was away or slow.
+    /// Number of events sent before they were stored, because the database was unreachable or slow.
     #[must_use]
     pub fn events_unstored(&self) -> u64 {
         self.shared.tally.unstored()
     }
 
-    /// How many events are missing from the logs of calls, because an outage lasted longer than there was room to
-    /// keep them.
+    /// Number of events missing in the logs of calls, because an outage outlasted the room for waiting
+    /// changes.
     #[must_use]
     pub fn events_lost(&self) -> u64 {
         self.shared.tally.lost()

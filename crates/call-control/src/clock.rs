@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-/// The time as both engines can keep it: Postgres holds microseconds.
+/// The time in UTC, truncated to microseconds: that is the precision of Postgres.
 #[must_use]
 pub fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(6)

@@ -1,4 +1,4 @@
-//! Everything of call control, put together.
+//! Call control: the store, the services and the hub, wired together.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,29 +25,29 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// What an installation decides.
+/// Settings of call control.
 #[derive(Clone, Debug)]
 pub struct ControlConfig {
     /// `sqlite://…` or `postgres://…`.
     pub database_url: SecretString,
-    /// Where everything lives on Postgres.
+    /// Schema of the tables on Postgres.
     pub database_schema: String,
     pub auth: AuthConfig,
     pub rules: Rules,
     pub limits: Limits,
-    /// Running calls older than this are ended.
+    /// A call that has run longer than this is ended.
     pub max_call_age: Duration,
     pub ice_servers: IceServers,
-    /// Origins whose pages may use the server, besides its own.
+    /// Origins of the pages that may use the server, besides the server's own.
     pub origins: Vec<HeaderValue>,
-    /// Whose word about where requests come from counts.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<TrustedProxy>,
     pub groups_managed_by: GroupsManagedBy,
-    /// How long a socket outlives its token.
+    /// How long a socket stays open after its token has expired.
     pub token_grace: Duration,
 }
 
-/// Cheap to clone; all clones are one.
+/// Handle of call control. Cheap to clone; all clones share one state.
 #[derive(Clone)]
 pub struct Control {
     pub store: Store,
@@ -60,7 +60,7 @@ pub struct Control {
     pub trusted_proxies: Arc<[TrustedProxy]>,
     pub limits: Limits,
     pub limiter: Arc<Limiter>,
-    /// How long a socket outlives its token.
+    /// How long a socket stays open after its token has expired.
     pub token_grace: Duration,
     known: Arc<KnownUsers>,
 }
@@ -119,11 +119,11 @@ impl Control {
         })
     }
 
-    /// Who a token speaks for. A user seen for the first time, or under a new name, is written down; people seen
-    /// before are let in even while the database is away.
+    /// The user of a token. A new user, or a new name, is stored. Users who are in the map of known users are
+    /// accepted even while the database is unreachable.
     ///
     /// # Errors
-    /// [`AuthError`], which as a refusal is `unauthorized` or `unavailable`.
+    /// [`AuthError`]; as a refusal, `unauthorized` or `unavailable`.
     pub async fn authenticate(&self, token: &str) -> Result<Identity, AuthError> {
         let mut identity = self.auth.verify(token).await?;
         let known = self.remember(&identity).await?;
@@ -133,14 +133,15 @@ impl Control {
         Ok(identity)
     }
 
-    /// Makes sure that the user exists, and that their sessions have not been revoked since they signed in.
+    /// Makes sure that the user is stored, and that their sessions were not revoked after the token was
+    /// issued.
     pub(crate) async fn remember(&self, identity: &Identity) -> Result<KnownUser, AuthError> {
         let known = self.known_user(identity).await?;
         let revoked = known.sessions_revoked_at.is_some_and(|at| identity.is_revoked(at));
         if revoked { Err(AuthError::Revoked) } else { Ok(known) }
     }
 
-    /// Refuses whatever token the user has so far, on every device, and ends what they do with them.
+    /// Revokes all tokens of the user issued up to `now`, closes the user's sockets and ends the user's legs.
     ///
     /// # Errors
     /// `forbidden` for all but server admins, `unavailable`.
@@ -156,13 +157,13 @@ impl Control {
         self.calls.whole(revocation).await
     }
 
-    /// Whether the user has been signed out since they got this token, as far as it is known here.
+    /// Whether the user's sessions were revoked after this token was issued, by the map of known users alone.
     pub(crate) fn is_signed_out(&self, identity: &Identity) -> bool {
         let known = self.known.get(identity.user_id);
         known.and_then(|known| known.sessions_revoked_at).is_some_and(|at| identity.is_revoked(at))
     }
 
-    /// Writes a user down, or renames them.
+    /// Stores a user, or renames them.
     ///
     /// # Errors
     /// `unavailable`.
@@ -172,7 +173,7 @@ impl Control {
         Ok(())
     }
 
-    /// Leaves running calls to the next start and closes the database.
+    /// Stops the service without ending running calls, and closes the database.
     pub async fn shutdown(&self) {
         self.calls.shutdown().await;
         self.store.close().await;
@@ -181,7 +182,7 @@ impl Control {
     async fn known_user(&self, identity: &Identity) -> Result<KnownUser, AuthError> {
         let Identity { user_id, name, named, .. } = identity;
         let known = self.known.get(*user_id);
-        // A token without a name takes whatever name there is.
+        // A token without a name keeps the stored name.
         let is_named = |known: &&KnownUser| match &known.name {
             Some(stored) => !named || stored == name,
             None => false,
@@ -199,7 +200,8 @@ impl Control {
             Ok((name, sessions_revoked_at)) => Ok(self.known.stored(*user_id, &name, sessions_revoked_at)),
             Err(error) => {
                 tracing::warn!(user = %user_id, %error, "a user cannot be noted");
-                // A new name waits; somebody of whom nothing but a revocation is known may not even exist.
+                // A known user continues under the old name. An entry without a name comes from a revocation:
+                // the user may not exist.
                 known.filter(|known| known.name.is_some()).ok_or(AuthError::Unavailable)
             }
         }

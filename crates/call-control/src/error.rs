@@ -1,4 +1,4 @@
-//! What a caller can be told when something does not work: one stable code, the same over REST and sockets.
+//! Errors of operations: stable codes, the same over REST and sockets.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -44,7 +44,7 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// Whether the same request may succeed later without any change.
+    /// Whether the same request may succeed later, unchanged.
     #[must_use]
     pub const fn retryable(self) -> bool {
         matches!(
@@ -53,7 +53,7 @@ impl ErrorCode {
         )
     }
 
-    /// The last path segment of the problem's `type`.
+    /// The last path segment of the problem's `type` (RFC 9457 §3.1.1).
     pub(crate) const fn slug(self) -> &'static str {
         self.words().0
     }
@@ -98,15 +98,15 @@ impl ErrorCode {
     }
 }
 
-/// Why an operation was refused: a code to act on, and a sentence for people.
+/// Why an operation was refused: a code for programs, and a sentence for people.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}: {detail}", code.slug())]
 pub struct Refusal {
     pub code: ErrorCode,
     pub detail: Cow<'static, str>,
-    /// The call that stands in the way, for [`ErrorCode::CallExists`].
+    /// The running call of the group, for [`ErrorCode::CallExists`].
     pub call_id: Option<CallId>,
-    /// How long to wait before the same request may succeed, if that is known.
+    /// How long to wait before the same request may succeed, if known (`Retry-After`).
     pub retry_after: Option<Duration>,
 }
 
@@ -127,7 +127,7 @@ impl Refusal {
         Self { retry_after: Some(wait), ..refusal }
     }
 
-    /// For faults of our own: the cause goes to the log, the caller learns nothing of it.
+    /// A fault of the server: the cause is logged and not sent to the caller.
     pub fn internal(cause: &dyn std::error::Error) -> Self {
         tracing::error!(%cause, "internal error");
         Self::new(ErrorCode::Internal, "the error was logged")

@@ -1,4 +1,4 @@
-//! Groups and their members, and who may change them.
+//! The group service: groups, their members, and who may change them.
 
 use std::str::FromStr;
 
@@ -14,7 +14,7 @@ use crate::{
     store::{Group, Member, NewMember, Page, PageRequest, Role, Store, StoreError, TimeCursor},
 };
 
-/// Cheap to clone; all clones are one service.
+/// Handle of the service. Cheap to clone; all clones share one state.
 #[derive(Clone)]
 pub struct Groups {
     store: Store,
@@ -23,12 +23,12 @@ pub struct Groups {
     managed_by: GroupsManagedBy,
 }
 
-/// Who makes groups and decides about their members.
+/// Who creates groups and manages their members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GroupsManagedBy {
-    /// The app, by its service token.
+    /// The app, with its service token.
     Service,
-    /// Whoever is signed in, by their role in the group.
+    /// Signed-in users, according to their role in the group.
     Users,
 }
 
@@ -37,7 +37,7 @@ pub enum GroupsManagedBy {
 pub struct UnknownManager;
 
 impl GroupsManagedBy {
-    /// An app that says who is who has groups of its own; without one, people make theirs.
+    /// The app manages the groups if it signs the users in; with dev sign-in the users do.
     #[must_use]
     pub const fn default_for(sign_in: &SignIn) -> Self {
         match sign_in {
@@ -65,7 +65,7 @@ impl Groups {
         Self { store, calls, limits, managed_by }
     }
 
-    /// Makes a group with the caller as its owner.
+    /// Creates a group with the caller as its owner.
     ///
     /// # Errors
     /// `forbidden` where the app manages groups, `unavailable`.
@@ -89,7 +89,7 @@ impl Groups {
         let group = new_group(id, name);
         match self.store.create_group(&group, None, by).await {
             Ok(()) => Ok((group, true)),
-            // Somebody else has just made it.
+            // A concurrent request has created it.
             Err(StoreError::Duplicate) => {
                 let made = self.existing(id).await?;
                 Ok((self.renamed(by, made, name).await?, false))
@@ -99,14 +99,14 @@ impl Groups {
     }
 
     /// # Errors
-    /// `not_found`, `forbidden` for outsiders, `unavailable`.
+    /// `not_found`, `forbidden` for users who are not members, `unavailable`.
     pub async fn find(&self, by: &Actor, group: GroupId) -> Result<Group, Refusal> {
         let found = self.existing(group).await?;
         self.role(group, by).await?;
         Ok(found)
     }
 
-    /// The groups a user is in, oldest first.
+    /// The groups of a user, oldest first.
     ///
     /// # Errors
     /// `unavailable`.
@@ -122,7 +122,7 @@ impl Groups {
         self.store.rename_group(group, name.as_str(), by, now()).await?.ok_or_else(no_such_group)
     }
 
-    /// Ends the group's running call and forgets the group with its whole history; the audit log stays.
+    /// Ends the group's running call, and deletes the group with all its calls. The audit log is kept.
     ///
     /// # Errors
     /// `not_found`, `forbidden` for all but owners, `conflict` while members keep starting calls, `unavailable`.
@@ -139,7 +139,7 @@ impl Groups {
     }
 
     /// # Errors
-    /// `not_found`, `forbidden` for outsiders, `unavailable`.
+    /// `not_found`, `forbidden` for users who are not members, `unavailable`.
     pub async fn members(
         &self,
         by: &Actor,
@@ -150,7 +150,7 @@ impl Groups {
         Ok(self.store.members(group, page).await?)
     }
 
-    /// Nobody gives a role above their own.
+    /// Adds a member. The caller cannot give a role above the caller's own.
     ///
     /// # Errors
     /// `not_found` for an unknown group or user, `forbidden` for all but admins and owners, `conflict` for a member,
@@ -170,8 +170,8 @@ impl Groups {
         Ok(Member { user_id: user, name, role, created_at: now })
     }
 
-    /// Makes sure that the user is a member in this role. A user not seen before is written down under `name`.
-    /// Returns whether the membership is new.
+    /// Makes sure that the user is a member with this role. An unknown user is stored under `name`. Returns
+    /// whether the membership is new.
     ///
     /// # Errors
     /// `not_found` for an unknown group, `forbidden` for all but server admins, `too_many_members`, `unavailable`.
@@ -200,12 +200,12 @@ impl Groups {
             Some(_) if self.store.change_member(group, user, Some(role), by, now).await? => {
                 return Ok((member, false));
             }
-            // Or somebody else has just removed them.
+            // Not a member, or removed by a concurrent request.
             Some(_) | None => {}
         }
         match self.store.add_member(group, self.new_member(user, role), by, now).await {
             Ok(()) => Ok((member, true)),
-            // Somebody else has just added them.
+            // A concurrent request has added the member.
             Err(StoreError::Duplicate) => {
                 self.store.change_member(group, user, Some(role), by, now).await?;
                 Ok((member, false))
@@ -214,7 +214,7 @@ impl Groups {
         }
     }
 
-    /// Nobody changes a role above their own, or gives one.
+    /// Changes a member's role. Neither the old nor the new role may be above the caller's own.
     ///
     /// # Errors
     /// `not_found`, `forbidden`, `conflict` for the last owner, `unavailable`.
@@ -235,8 +235,9 @@ impl Groups {
         Ok(Member { user_id: user, name: self.name_of(user).await?, role, created_at: now })
     }
 
-    /// Where people manage groups, members may always leave. A member who goes is out of the group's running call at
-    /// once. For server admins, repeating it makes sure of that.
+    /// Removes a member, and ends the member's legs in the group's running call. Where users manage groups, a
+    /// member may always leave. If a server admin repeats the removal of a former member, open legs are ended
+    /// again.
     ///
     /// # Errors
     /// `not_found`, `forbidden`, `conflict` for the last owner, `unavailable`.
@@ -277,7 +278,7 @@ impl Groups {
         Ok(found.ok_or_else(|| Refusal::new(ErrorCode::NotFound, "there is no such user"))?.name)
     }
 
-    /// The role of a member, for another member.
+    /// The role of a member, if the caller may read the group.
     async fn member_role(&self, by: &Actor, group: GroupId, user: UserId) -> Result<Role, Refusal> {
         self.find(by, group).await?;
         self.store.role(group, user).await?.ok_or_else(no_such_member)
@@ -326,5 +327,5 @@ fn no_such_member() -> Refusal {
     Refusal::new(ErrorCode::NotFound, "there is no such member")
 }
 
-/// Each time a call was started between its end and the deletion.
+/// An attempt fails if a new call starts between the end of the running call and the deletion.
 const DELETE_ATTEMPTS: usize = 3;

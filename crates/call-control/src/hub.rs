@@ -1,4 +1,4 @@
-//! The connected sockets of this process, and who hears what.
+//! The connected sockets of this process, and the delivery of events to them.
 
 pub mod seats;
 
@@ -12,14 +12,14 @@ use seats::Seats;
 use crate::ids::{CallId, LegId, UserId};
 use crate::wire::{Frame, ServerEvent};
 
-/// Who an event is for.
+/// The recipients of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Audience {
-    /// Every socket of these users, in a call or not.
+    /// All sockets of these users, in a call or not.
     Users(Vec<UserId>),
-    /// Every socket of one user.
+    /// All sockets of one user.
     User(UserId),
-    /// Every leg of a call that has a socket.
+    /// All legs of a call that have a socket.
     Call(CallId),
     CallExcept(CallId, LegId),
     /// The legs of one user in a call.
@@ -30,36 +30,37 @@ pub enum Audience {
     Socket(SocketId),
 }
 
-/// The sending half of one socket, given by its carrier.
+/// The sending half of one socket, implemented by its carrier.
 pub trait Outlet: Send + Sync {
     /// Queues one event and returns at once.
     ///
     /// # Errors
-    /// [`SlowSocket`] when the socket's bounded queue is full or gone.
+    /// [`SlowSocket`] when the socket's bounded queue is full.
     fn send(&self, frame: &Frame) -> Result<(), SlowSocket>;
 
-    /// Disconnects the socket. Called at most once, and must not block.
+    /// Disconnects the socket. The hub calls this at most once; it must not block.
     fn close(&self, why: Closing);
 }
 
-/// Why the hub lets a socket go.
+/// Why the hub closes a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closing {
-    /// Its queue was full.
+    /// The socket's queue was full.
     TooSlow,
-    /// Its user's sessions were revoked.
+    /// The user's sessions were revoked.
     Revoked,
 }
 
-/// The reader cannot keep up: losing one event would desynchronise it, so it loses the socket.
+/// The client reads too slowly. A lost event would leave its state wrong, so the socket is closed instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlowSocket;
 
-/// One socket of this process. Never leaves it: a Socket.IO session id would let others act as its owner.
+/// Id of a socket in this process, never sent to clients. (A Socket.IO session id would let others act as its
+/// owner.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SocketId(u64);
 
-/// Cheap to clone; all clones are one hub.
+/// Handle of the hub. Cheap to clone; all clones share one state.
 #[derive(Clone, Default)]
 pub struct Hub {
     shared: Arc<Shared>,
@@ -83,18 +84,18 @@ struct Sockets {
 
 struct Connected {
     user: UserId,
-    /// None once the socket was found too slow: it waits for its carrier to say goodbye.
+    /// `None` once the hub has closed the socket; the entry stays until its carrier unregisters it.
     outlet: Option<Box<dyn Outlet>>,
     leg_by_call: HashMap<CallId, LegId>,
 }
 
 impl Hub {
-    /// How many sockets each user has open.
+    /// The number of open sockets of each user.
     pub fn seats(&self) -> &Seats {
         &self.shared.seats
     }
 
-    /// A socket has connected.
+    /// Registers a connected socket.
     pub fn register(&self, user: UserId, outlet: Box<dyn Outlet>) -> SocketId {
         let id = SocketId(self.shared.next_id.fetch_add(1, Ordering::Relaxed));
         let mut sockets = self.lock();
@@ -103,7 +104,7 @@ impl Hub {
         id
     }
 
-    /// A socket has gone; returns the legs it was carrying.
+    /// Removes a closed socket, and returns the legs that were attached to it.
     pub fn unregister(&self, id: SocketId) -> Vec<(CallId, LegId)> {
         let mut sockets = self.lock();
         let Some(gone) = sockets.by_id.remove(&id) else { return Vec::new() };
@@ -115,8 +116,8 @@ impl Hub {
         gone.leg_by_call.into_iter().collect()
     }
 
-    /// The leg hears its call through this socket. A leg that was on another socket moves here.
-    /// Returns false when the socket has gone meanwhile.
+    /// Attaches a leg to a socket, which then receives the call's events. A leg on another socket moves to
+    /// this one. Returns false if the socket is not registered any more.
     pub fn attach(&self, id: SocketId, call: CallId, leg: LegId) -> bool {
         let mut sockets = self.lock();
         if !sockets.by_id.contains_key(&id) {
@@ -133,12 +134,12 @@ impl Hub {
         true
     }
 
-    /// The leg hears its call no more; its socket stays.
+    /// Detaches a leg: it stops receiving the call's events. The socket stays open.
     pub fn detach(&self, call: CallId, leg: LegId) {
         self.lock().detach(call, leg);
     }
 
-    /// Detaches every leg of a call that is over.
+    /// Detaches all legs of an ended call.
     pub fn forget_call(&self, call: CallId) {
         let mut sockets = self.lock();
         for leg in sockets.legs_by_call.remove(&call).unwrap_or_default() {
@@ -151,25 +152,25 @@ impl Hub {
         self.lock().by_id.get(&id)?.leg_by_call.get(&call).copied()
     }
 
-    /// Whether the leg hears its call through this socket, or through none.
+    /// Whether the leg is attached to this socket, or to none.
     pub fn carries(&self, id: SocketId, leg: LegId) -> bool {
         self.lock().by_leg.get(&leg).is_none_or(|carrier| *carrier == id)
     }
 
-    /// Whether any socket carries the leg.
+    /// Whether the leg is attached to a socket.
     pub fn is_carried(&self, leg: LegId) -> bool {
         self.lock().by_leg.contains_key(&leg)
     }
 
-    /// Every leg this socket carries.
+    /// All legs that are attached to this socket.
     pub fn legs(&self, id: SocketId) -> Vec<(CallId, LegId)> {
         let sockets = self.lock();
         let Some(socket) = sockets.by_id.get(&id) else { return Vec::new() };
         socket.leg_by_call.iter().map(|(call, leg)| (*call, *leg)).collect()
     }
 
-    /// Queues the event for its audience and returns how many sockets it is on its way to.
-    /// A socket whose queue is full is closed rather than left with a gap.
+    /// Queues the event for its audience, and returns the number of sockets it was queued for.
+    /// A socket with a full queue is closed, so that no client misses an event unnoticed.
     pub fn send(&self, audience: &Audience, event: &ServerEvent) -> usize {
         match Frame::new(event) {
             Ok(frame) => self.post(audience, &frame),
@@ -180,7 +181,7 @@ impl Hub {
         }
     }
 
-    /// The same for an event that is serialised already.
+    /// Like [`Hub::send`], for a serialised event.
     pub fn post(&self, audience: &Audience, frame: &Frame) -> usize {
         let (sent, slow) = self.lock().deliver(audience, frame);
         self.shared.slow_sockets.fetch_add(slow.len() as u64, Ordering::Relaxed);
@@ -201,18 +202,18 @@ impl Hub {
         }
     }
 
-    /// Connected sockets.
+    /// Number of connected sockets.
     pub fn socket_count(&self) -> usize {
         self.lock().by_id.len()
     }
 
-    /// Sockets closed because they could not keep up, since start.
+    /// Number of sockets closed because their queue was full, since the start.
     pub fn slow_sockets(&self) -> u64 {
         self.shared.slow_sockets.load(Ordering::Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, Sockets> {
-        // Every change below is complete before anything can panic, so a poisoned map is still whole.
+        // No change below panics half-way, so a poisoned map is still consistent.
         self.shared.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -267,7 +268,7 @@ impl Sockets {
 }
 
 impl Connected {
-    /// Gives back the outlet of a socket that has just proved too slow.
+    /// Queues a frame. If the queue is full, returns the outlet to close.
     fn deliver(&mut self, frame: &Frame) -> Result<(), Option<Box<dyn Outlet>>> {
         let Some(outlet) = &self.outlet else { return Err(None) };
         outlet.send(frame).map_err(|SlowSocket| self.outlet.take())

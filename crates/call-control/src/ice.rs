@@ -1,4 +1,4 @@
-//! What clients are told about STUN and TURN servers.
+//! The STUN and TURN servers for clients, with time-limited credentials.
 
 use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -17,8 +17,9 @@ pub struct IceServers {
 }
 
 impl IceServers {
-    /// The servers, with credentials of their own for this user: the username names its expiry, the credential is
-    /// its HMAC-SHA1 under the shared secret (draft-uberti-behave-turn-rest-00).
+    /// The servers, with TURN credentials for this user (draft-uberti-behave-turn-rest-00): the username is
+    /// the expiry in Unix seconds, a colon and the user's id; the credential is the HMAC-SHA1 of the username
+    /// with the secret.
     #[must_use]
     pub fn for_user(&self, user: UserId, now: DateTime<Utc>) -> Vec<IceServer> {
         let (stun, turn): (Vec<_>, Vec<_>) =
@@ -43,7 +44,7 @@ fn credential(secret: &SecretString, username: &str) -> String {
     STANDARD.encode(hmac::sign(&key, username.as_bytes()))
 }
 
-/// Longer than any call: a TURN allocation is refreshed with the credentials it was made with.
+/// One day, longer than any call: a client refreshes a TURN allocation with the credentials that created it.
 const VALID_SECONDS: i64 = 24 * 60 * 60;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Ids are UUID newtypes, so that a group can never be passed where a call is meant.
+//! Ids as UUID newtypes: the compiler tells the id of a group from the id of a call.
 
 use std::{fmt, str::FromStr};
 
@@ -55,21 +55,22 @@ ids! {
 }
 
 impl UserId {
-    /// The user whom an app knows by this id: a UUID is kept, anything else becomes one (version 5) in the
-    /// `namespace` of who gave the id. `None` unless it has 1 to 255 characters.
+    /// The user with this id in the app. A UUID is used as it is; any other text becomes a UUID version 5
+    /// (RFC 9562 §5.5) in the `namespace` of its issuer. `None` unless the id has 1 to 255 characters.
     #[must_use]
     pub fn from_external(id: &str, namespace: &Uuid) -> Option<Self> {
         from_external(id, namespace).map(Self)
     }
 
-    /// Stands in for a name that nobody gave.
+    /// The first 8 characters of the id, as a name for a user without one.
     pub(crate) fn short(self) -> String {
         self.to_string().chars().take(8).collect()
     }
 }
 
 impl GroupId {
-    /// The group that the app knows by this id, like [`UserId::from_external`] in a namespace of its own.
+    /// The group with this id in the app, converted like [`UserId::from_external`], in a namespace for
+    /// groups.
     #[must_use]
     pub fn from_external(id: &str) -> Option<Self> {
         from_external(id, &GROUPS).map(Self)
@@ -107,7 +108,7 @@ impl TryFrom<String> for DeviceId {
 }
 
 const GROUPS: Uuid = uuid!("1012b521-ddab-4fa8-8fec-4af3de868080");
-/// In characters; OpenID Connect bounds a `sub` to as many, of ASCII.
+/// In characters, like the limit of `sub` in OpenID Connect Core 1.0 §2 (255 ASCII characters).
 const MAX_EXTERNAL_ID: usize = 255;
 const MAX_DEVICE_ID: usize = 64;
 

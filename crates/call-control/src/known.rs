@@ -1,4 +1,4 @@
-//! The people who have asked lately, so that few requests need the database to know who is asking.
+//! Cache of the users seen recently, so that few requests have to read the user from the database.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 
 use crate::ids::UserId;
 
-/// What the database said about them. Bounded; people who have not asked for long are forgotten first.
+/// Bounded map of the stored data of users; the users unused for longest are dropped first.
 #[derive(Default)]
 pub(crate) struct KnownUsers {
     generations: Mutex<Generations>,
@@ -18,12 +18,13 @@ pub(crate) struct KnownUsers {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct KnownUser {
-    /// As it is stored, if that is known.
+    /// The stored name; `None` if only a revocation is known.
     pub(crate) name: Option<String>,
     pub(crate) sessions_revoked_at: Option<DateTime<Utc>>,
 }
 
-/// Whoever asks moves to the recent ones; when those are many, the older ones go and the recent become the older.
+/// Two maps of limited size. A user who is looked up moves to `recent`. When `recent` is full, `older` is
+/// dropped and `recent` becomes `older`.
 #[derive(Default)]
 struct Generations {
     recent: HashMap<UserId, KnownUser>,
@@ -35,7 +36,7 @@ impl KnownUsers {
         self.lock().touch(id).cloned()
     }
 
-    /// The user is stored under this name. A revocation learnt from elsewhere in the meantime stays.
+    /// Records a user as stored under this name. A later revocation in the map is kept.
     pub(crate) fn stored(
         &self,
         id: UserId,
@@ -50,7 +51,7 @@ impl KnownUsers {
         known
     }
 
-    /// Noted for people who are not known as well: somebody may be reading what was stored before.
+    /// Records a revocation, also for users not in the map: a concurrent request may have read the older row.
     pub(crate) fn revoked(&self, id: UserId, at: DateTime<Utc>) {
         let mut generations = self.lock();
         let (name, before) = generations
@@ -81,7 +82,7 @@ impl Generations {
     }
 }
 
-/// Two of them are some megabytes.
+/// Entries per map; two full maps take some megabytes.
 const GENERATION: usize = 25_000;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Calls, people and rules: the durable record, access, REST and signaling.
+//! Call control: the durable record of calls, access rules, REST and signaling.
 //!
-//! [`Control`] is the whole. A REST handler or a socket event becomes a typed command, [`calls::Calls`] hands it to
-//! the task that owns the call, [`call::Call`] decides, and the task carries out what it says: first the
-//! [`store::Store`], then media, then the sockets of the [`hub::Hub`].
+//! [`Control`] holds all parts. A REST request or a socket event becomes a typed command. [`calls::Calls`]
+//! sends it to the owner task of the call, [`call::Call`] decides, and the task performs the effects: first
+//! in the [`store::Store`], then on the media, then on the sockets of the [`hub::Hub`].
 
 pub mod actor;
 pub mod address;

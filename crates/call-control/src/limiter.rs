@@ -1,4 +1,4 @@
-//! How often anybody may ask: a token bucket for each user and for each address.
+//! Rate limits of requests: one token bucket for each user and for each client address.
 
 use std::{
     hash::Hash,
@@ -32,8 +32,8 @@ impl Limiter {
         count(self.users.as_ref(), &user)
     }
 
-    /// Counts one request from an address. This machine itself may ask as often as it likes: its addresses are those
-    /// of a proxy, or of many programs.
+    /// Counts one request from an address. Loopback addresses are not limited: behind them may be a proxy, or
+    /// many programs.
     ///
     /// # Errors
     /// `rate_limited`, with how long to wait.
@@ -42,7 +42,7 @@ impl Limiter {
         if address.is_loopback() { Ok(()) } else { count(self.addresses.as_ref(), &site(address)) }
     }
 
-    /// Forgets, for as long as this lives, whoever has not asked for long enough to have a full bucket.
+    /// Starts a task that drops the entries whose bucket is full again, as long as this limiter lives.
     pub(crate) fn keep_small(self: &Arc<Self>) {
         tokio::spawn(forget(Arc::downgrade(self)));
     }
@@ -57,19 +57,20 @@ async fn forget(limiter: Weak<Limiter>) {
     }
 }
 
-/// 0 is no limit.
+/// `None` for 0, which means no limit.
 fn buckets<K: Hash + Eq + Clone>(per_second: u32) -> Option<DefaultKeyedRateLimiter<K>> {
     let rate = NonZeroU32::new(per_second)?;
     Some(RateLimiter::keyed(Quota::per_second(rate).allow_burst(rate.saturating_mul(BURST))))
 }
 
-/// More keys than fit are let through uncounted, because to refuse everybody would be the attack itself.
+/// When the table is full, requests are accepted without counting: to refuse all would be a denial of
+/// service.
 fn count<K: Hash + Eq + Clone>(buckets: Option<&DefaultKeyedRateLimiter<K>>, key: &K) -> Result<(), Refusal> {
     let Some(buckets) = buckets.filter(|buckets| buckets.len() < MAX_KEYS) else { return Ok(()) };
     buckets.check_key(key).map_err(|until| Refusal::rate_limited(until.wait_time_from(buckets.clock().now())))
 }
 
-/// Whoever has one IPv6 address has the 2^64 of its network.
+/// IPv6 addresses are counted per /64 network, as one client can use all addresses of its network.
 fn site(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
@@ -77,9 +78,9 @@ fn site(address: IpAddr) -> IpAddr {
     }
 }
 
-/// How many seconds' worth of requests may come at once.
+/// Burst size, in seconds of the rate.
 const BURST: NonZeroU32 = NonZeroU32::new(4).unwrap();
-/// Of users, and of addresses.
+/// Maximum number of entries, for users and for addresses each.
 const MAX_KEYS: usize = 200_000;
 const FORGET_EVERY: Duration = Duration::from_secs(10);
 
@@ -92,7 +93,7 @@ mod tests {
         Limiter::new(Limits { requests_per_user, requests_per_address, ..Limits::default() })
     }
 
-    /// How many requests pass before one is refused, of at most 1000.
+    /// The number of requests accepted before the first refusal, out of at most 1000.
     fn passing(mut ask: impl FnMut() -> Result<(), Refusal>) -> usize {
         (0..1_000).take_while(|_| ask().is_ok()).count()
     }

@@ -1,17 +1,18 @@
-//! How much of anything there may be. Each limit that a client can run into has an error code of its own.
+//! Size limits and rate limits. Each limit that a client can reach has an error code.
 
-/// What an installation allows, besides [`crate::call::Rules`].
+/// The limits of an installation, besides [`crate::call::Rules`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a request body.
+    /// Maximum size of a request body, in bytes.
     pub body_bytes: usize,
     pub members_per_group: usize,
     pub producers_per_leg: usize,
     pub consumers_per_transport: usize,
     pub sockets_per_user: usize,
-    /// REST requests of one user in a second; 0: any number. Four seconds' worth may come at once.
+    /// Requests of one user a second, over REST and sockets together; 0 means no limit. The burst is four
+    /// seconds' worth.
     pub requests_per_user: u32,
-    /// REST requests from one address in a second; likewise.
+    /// REST requests and socket sign-ins from one address (IPv6: /64 network) a second; 0 and burst as above.
     pub requests_per_address: u32,
 }
 

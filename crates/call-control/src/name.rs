@@ -1,4 +1,4 @@
-//! What people call each other and their groups.
+//! Display names of users and groups.
 
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -36,14 +36,14 @@ impl DisplayName {
     }
 }
 
-/// As much of a foreign text as can be a name, if anything can.
+/// Makes a display name of any text: drops control characters and shortens it. `None` if nothing is left.
 pub(crate) fn shorten(text: &str) -> Option<String> {
     let printable: String =
         text.trim().chars().filter(|letter| !letter.is_control()).take(MAX_LENGTH).collect();
     (!printable.is_empty()).then_some(printable)
 }
 
-/// In characters.
+/// Maximum length of a name, in characters.
 const MAX_LENGTH: usize = 100;
 
 #[cfg(test)]

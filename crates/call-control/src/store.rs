@@ -1,4 +1,5 @@
-//! The database: one SQL text for SQLite and Postgres, checked by the compiler against both.
+//! The database. SQLite and Postgres share the SQL text, and the Rust code of each query is compiled for
+//! both.
 
 mod audit;
 mod calls;
@@ -23,16 +24,16 @@ pub use users::User;
 
 use gate::Gate;
 
-/// Cheap to clone; all clones share their connections and what they know of an outage.
+/// Handle of the database. Cheap to clone; all clones share the connections and the outage state.
 #[derive(Clone, Debug)]
 pub struct Store {
     db: Db,
 }
 
-/// The two engines. [`on!`] runs the same body on either.
+/// The two databases. [`on!`] runs the same body on either.
 #[derive(Clone, Debug)]
 enum Db {
-    /// SQLite writes one transaction at a time: writers queue for one connection rather than for a lock.
+    /// SQLite runs one write transaction at a time, so all writes share one connection and queue for it.
     Sqlite {
         readers: Gate<Sqlite>,
         writer: Gate<Sqlite>,
@@ -40,7 +41,7 @@ enum Db {
     Postgres(Gate<Postgres>),
 }
 
-/// Runs a statement that reads, with a connection to whichever engine it is. The body is used once.
+/// Runs a reading statement on a connection of the database in use.
 macro_rules! on {
     ($db:expr, |$connection:ident| $body:expr) => {
         match $db {
@@ -50,7 +51,7 @@ macro_rules! on {
     };
 }
 
-/// Runs a statement that writes.
+/// Runs a writing statement.
 macro_rules! on_writer {
     ($db:expr, |$connection:ident| $body:expr) => {
         match $db {
@@ -75,8 +76,9 @@ macro_rules! once {
     };
 }
 
-/// Evaluates a body in a transaction that commits when the body is through, and rolls back when it returns early.
-/// SQLite takes its write lock first: a transaction that read before cannot be upgraded while others write.
+/// Evaluates a body in a transaction. It commits at the end of the body, and rolls back if the body returns
+/// early. On SQLite the write lock is taken at the begin: a reading transaction cannot be upgraded while
+/// others write.
 macro_rules! tx {
     ($db:expr, |$tx:ident| $body:expr) => {
         match $db {

@@ -1,4 +1,4 @@
-//! What the tests of this crate stand on: a database of either engine, and a whole call control on top.
+//! Shared by the tests of this crate: databases of both kinds, and a complete call control.
 
 mod outage;
 mod postgres;
@@ -20,7 +20,7 @@ macro_rules! on_both_engines {
     };
 }
 
-/// As [`on_both_engines!`], for databases that can be taken away: Postgres has a server of its own.
+/// As [`on_both_engines!`], for tests with database outages: each has its own Postgres server.
 macro_rules! on_both_engines_with_outages {
     ($($tests:tt)+) => {
         $crate::testing::on_engine!(sqlite, sqlite: $($tests)+);
@@ -45,19 +45,19 @@ macro_rules! on_engine {
 
 pub(crate) use {on_both_engines, on_both_engines_with_outages, on_engine};
 
-/// This person as one who does something.
+/// This user as an actor.
 pub(crate) fn by(person: &Person) -> Actor {
     Actor { who: Who::User { person: person.clone(), admin: false }, address: None }
 }
 
-/// A database of its own, which can be opened more than once.
+/// A database of one test, which can be opened more than once.
 pub(crate) struct TestStore {
     pub(crate) url: String,
     pub(crate) schema: String,
     place: Place,
 }
 
-/// What goes with the test.
+/// Where the database is; dropped with the test.
 enum Place {
     File { _directory: tempfile::TempDir },
     SharedServer,

@@ -1,7 +1,7 @@
-//! The vocabulary of sockets: what clients may ask, what they are told, and how it is written.
+//! The socket protocol: requests, events and answers, and their JSON form.
 //!
-//! [`ClientCommand`] is everything a client may ask and [`ServerEvent`] everything it is told: these two
-//! enums are the only home of wire names, and [`typescript`] prints them for clients.
+//! [`ClientCommand`] lists all requests of a client and [`ServerEvent`] all events of the server. These two
+//! enums are the only place with names on the wire; [`typescript`] generates the types for clients from them.
 
 pub mod command;
 pub mod event;

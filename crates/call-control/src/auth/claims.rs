@@ -6,7 +6,7 @@ use uuid::{Uuid, uuid};
 use super::Identity;
 use crate::{ids::UserId, name::shorten};
 
-/// The claims that say who somebody is; the others are checked by the JWT library.
+/// The claims about the user's identity. The JWT library checks the others.
 #[derive(Deserialize)]
 pub(super) struct Claims {
     sub: String,
@@ -20,15 +20,15 @@ pub(super) struct Claims {
     others: Map<String, Value>,
 }
 
-/// How claims are read here.
+/// How claims become an identity.
 pub(super) struct ClaimRules {
     namespace: Uuid,
     admin_claim: Option<String>,
 }
 
 impl ClaimRules {
-    /// Ids that are no UUIDs live in a namespace of the configured issuer. Without one all of them share a
-    /// namespace: whoever has the secret is one app, whatever its tokens say in `iss`.
+    /// A `sub` that is not a UUID is hashed in a namespace of the configured issuer. Without an issuer all
+    /// share one namespace: all tokens signed with the secret are of one app, whatever their `iss`.
     pub(super) fn new(issuer: Option<&str>, admin_claim: Option<String>) -> Self {
         let namespace = Uuid::new_v5(&ISSUERS, issuer.unwrap_or_default().as_bytes());
         Self { namespace, admin_claim }

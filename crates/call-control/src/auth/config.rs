@@ -4,19 +4,19 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::JwksUrl;
 
-/// Whose tokens are taken.
+/// Which tokens are accepted.
 #[derive(Clone, Debug)]
 pub struct AuthConfig {
     pub sign_in: SignIn,
-    /// If given, tokens must carry this `iss`; [`SignIn::Jwks`] cannot do without.
+    /// If given, tokens must have this `iss`. [`SignIn::Jwks`] requires it.
     pub issuer: Option<String>,
-    /// If given, tokens must carry this `aud`; [`SignIn::Jwks`] cannot do without. If not, `aud` is not looked at,
-    /// although RFC 7519 §4.1.3 would refuse tokens that have one: apps put their own name there, and who has the
-    /// shared secret has no other app's tokens to misuse.
+    /// If given, tokens must have this `aud`. [`SignIn::Jwks`] requires it. If absent, `aud` is ignored,
+    /// although RFC 7519 §4.1.3 says to refuse a token with an audience: apps put their own name there, and
+    /// no other app has tokens signed with the shared secret.
     pub audience: Option<String>,
-    /// Whose token has this claim with the value `true` is a server admin.
+    /// The user is a server admin if their token has this claim with the value `true`.
     pub admin_claim: Option<String>,
-    /// The token by which the app itself asks.
+    /// The token with which the app itself sends requests.
     pub service_token: Option<SecretString>,
 }
 
@@ -26,11 +26,11 @@ pub enum SignIn {
     Secret(SecretString),
     /// An identity provider signs tokens (RS256, ES256, EdDSA) with keys that it publishes.
     Jwks { url: JwksUrl },
-    /// Anybody on this machine signs in by name; the key lives in this directory.
+    /// Users of this machine sign in by name; the key is stored in this directory.
     Dev { data_dir: PathBuf },
 }
 
-/// Why nobody can be authenticated at all.
+/// Why authentication cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthSetupError {
     #[error("the key for dev sign-in cannot be kept in {path}: {source}")]
@@ -47,13 +47,13 @@ pub enum AuthSetupError {
 }
 
 impl AuthConfig {
-    /// The given sign-in and nothing else.
+    /// The given sign-in, without the optional settings.
     #[must_use]
     pub const fn new(sign_in: SignIn) -> Self {
         Self { sign_in, issuer: None, audience: None, admin_claim: None, service_token: None }
     }
 
-    /// Whether the parts go together.
+    /// Checks that the settings are consistent.
     ///
     /// # Errors
     /// [`AuthSetupError::AnyIssuerOrAudience`], [`AuthSetupError::EmptyServiceToken`].

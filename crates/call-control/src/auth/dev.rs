@@ -1,4 +1,4 @@
-//! The key that dev sign-in signs with. It outlives restarts, so that nobody has to sign in again.
+//! The signing key of dev sign-in. It is stored, so that tokens stay valid after a restart.
 
 use std::{
     fs::{self, OpenOptions, Permissions},
@@ -17,7 +17,7 @@ use super::AuthSetupError;
 pub(super) const USERS: Uuid = uuid!("c7c9b9f4-1b52-4a0e-8f55-2f4b6f0f8f5e");
 pub(super) const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Reads the key in this directory, or makes one.
+/// Reads the key in this directory, or creates one.
 pub(super) fn load_key(directory: &Path) -> Result<SecretString, AuthSetupError> {
     let path = directory.join("dev-key");
     let key = match fs::read_to_string(&path) {

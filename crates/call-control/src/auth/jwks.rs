@@ -1,5 +1,5 @@
-//! The keys that an identity provider publishes (RFC 7517): fetched when a token names one that is not held, and
-//! now and again, so that a withdrawn key does not stay.
+//! The key set that an identity provider publishes (RFC 7517). It is fetched when a token names an unknown
+//! key, and periodically, so that withdrawn keys are dropped.
 
 mod download;
 mod key_set;
@@ -24,7 +24,7 @@ pub(super) use key_set::ALGORITHMS;
 pub(super) struct Jwks {
     download: Download,
     held: RwLock<Arc<KeySet>>,
-    /// Locked while a fetch is under way: others wait for it instead of making one more.
+    /// Locked during a fetch: other callers wait for its result instead of starting another.
     last_fetch: Arc<Mutex<Option<Fetch>>>,
 }
 
@@ -39,11 +39,12 @@ impl Jwks {
         Ok(Arc::new(Self { download, held: RwLock::default(), last_fetch: Arc::default() }))
     }
 
-    /// The key that a token with this header has to be signed with. Only `kid` and `alg` count: a token does not
-    /// say where its own key comes from (`jwk`, `jku`, `x5u`).
+    /// The key for a token with this header. Only `kid` and `alg` are used: a token must not name the source
+    /// of its own key (`jwk`, `jku`, `x5u`).
     ///
     /// # Errors
-    /// [`AuthError::Invalid`] if no such key is published, [`AuthError::Unavailable`] if that cannot be told.
+    /// [`AuthError::Invalid`] if no such key is published, [`AuthError::Unavailable`] if the key is unknown
+    /// and the provider did not answer.
     pub(super) async fn key(self: &Arc<Self>, header: &Header) -> Result<Arc<DecodingKey>, AuthError> {
         match self.look_up(header) {
             Lookup::Found(key) => return Ok(key),
@@ -58,7 +59,7 @@ impl Jwks {
         }
     }
 
-    /// Fetches the keys at once, and again every [`PERIOD`] until nobody holds them any more.
+    /// Fetches the keys at once, and again every [`PERIOD`], until the key set is dropped.
     pub(super) async fn keep_fresh(jwks: Weak<Self>) {
         while let Some(jwks) = jwks.upgrade() {
             jwks.refresh().await;
@@ -67,14 +68,15 @@ impl Jwks {
         }
     }
 
-    /// Fetches the keys, unless that has been tried within [`FLOOR`]. Tells whether the provider answered last.
+    /// Fetches the keys, unless the last attempt ended less than [`FLOOR`] ago. Returns whether the last
+    /// attempt succeeded.
     async fn refresh(self: &Arc<Self>) -> bool {
         let mut last = Arc::clone(&self.last_fetch).lock_owned().await;
         if let Some(fetch) = last.as_ref().filter(|fetch| fetch.ended.elapsed() < FLOOR) {
             return fetch.answered;
         }
         let jwks = Arc::clone(self);
-        // A task of its own: should the one who asks go away, those who wait need not start over.
+        // A task of its own: if this caller is cancelled, the fetch continues for the callers that wait.
         let fetch = tokio::spawn(async move {
             let answered = jwks.fetch().await.inspect_err(|error| {
                 tracing::warn!(?error, "the keys of JWKS_URL cannot be fetched; those held stay in use");
@@ -97,9 +99,10 @@ impl Jwks {
     }
 }
 
-/// At least this long between fetches, whatever made-up key ids tokens carry.
+/// Minimum time between fetches, so that tokens with invented key ids cannot cause more.
 const FLOOR: Duration = Duration::from_secs(10);
-/// At most this long is a withdrawn key still taken, as long as the provider answers.
+/// Time between periodic fetches: about as long a withdrawn key is still accepted, while the provider
+/// answers.
 const PERIOD: Duration = Duration::from_secs(10 * 60);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The token by which the app itself asks, rather than one of its people.
+//! The service token, with which the app itself sends requests, rather than one of its users.
 
 use aws_lc_rs::{
     constant_time::verify_slices_are_equal,
@@ -6,7 +6,7 @@ use aws_lc_rs::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-/// Kept as a hash: comparing hashes tells nothing about the token, not even its length.
+/// Stored as a hash: the time to compare hashes reveals nothing about the token, not even its length.
 pub(super) struct ServiceToken {
     hash: Vec<u8>,
 }

@@ -2,15 +2,15 @@ use super::{Ending, LegReason, MediaChange, Metadata, ProducerRef, ResumeHash, S
 use crate::actor::Person;
 use crate::ids::{DeviceId, LegId, UserId};
 
-/// What can happen to a call.
+/// The inputs of the state machine.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// `leg` is the id of the leg to open, if it takes a new one.
+    /// `leg` is the id for a new leg, if the join opens one.
     Join {
         leg: LegId,
         person: Person,
         via: Via,
-        /// Whether a lock does not keep this person out.
+        /// Whether the user may join a locked call.
         privileged: bool,
     },
     /// Ends one leg, or without `leg` all legs of the user.
@@ -19,50 +19,50 @@ pub enum Command {
         leg: Option<LegId>,
         reason: LegReason,
     },
-    /// The connection of a leg broke without a word.
+    /// The connection of a leg was lost.
     ConnectionLost {
         leg: LegId,
     },
     End(Ending),
-    /// The server cannot go on with this call.
+    /// The call ends because of a fault of the server.
     Fail {
         message: String,
     },
-    /// Merges by RFC 7396.
+    /// Applies a JSON merge patch (RFC 7396).
     MergeMetadata(Metadata),
-    /// Whether people who are not in the call are kept out.
+    /// Locks the call (users who are not in it cannot join) or unlocks it.
     Lock(bool),
-    /// Changes what a person may do.
+    /// Changes what a user may do.
     Permit {
         user: UserId,
         change: StandingChange,
     },
-    /// Puts a person out of the call, for good unless a moderator admits them again.
+    /// Removes a user from the call. The user cannot join again until a moderator admits them.
     Remove {
         user: UserId,
     },
-    /// A moderator has paused a producer, or asks its sender to.
+    /// A moderator has paused a producer (`force`), or asks its sender to pause it.
     Mute {
         producer: ProducerRef,
         force: bool,
     },
-    /// Something that already happened to producers, to be numbered and told.
+    /// Changes of producers that already happened: they are numbered, stored and sent.
     Record(Vec<MediaChange>),
-    /// Time has passed.
+    /// Checks the deadlines against the time.
     Tick,
 }
 
-/// How somebody joins.
+/// The way in which a user joins.
 #[derive(Clone, Debug)]
 pub enum Via {
     /// Over REST: there is no connection yet.
     Rest,
-    /// On a live socket. A device that comes back supersedes its own old leg.
+    /// On a socket. A device that joins again replaces its own old leg.
     Socket {
         device: Option<DeviceId>,
-        /// The token that the leg was given before: it takes up that leg again.
+        /// The hash of the resume token of an open leg: the join resumes that leg.
         resume: Option<ResumeHash>,
-        /// The token that the leg gets for the next time.
+        /// The hash of the leg's new resume token.
         next: ResumeHash,
     },
 }

@@ -10,53 +10,54 @@ use crate::{
     ids::{CallId, LegId, UserId},
 };
 
-/// What has to be done, in the order given.
+/// What to do after a command, in the order given.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    /// To be written in one transaction. If that fails, nothing of the command happened.
+    /// Write these rows in one transaction, before any later effect. `Durability` in `calls/task/effects.rs`
+    /// says what a failure means.
     Store(Box<Changes>),
-    /// The leg now belongs to the socket that asked to join.
+    /// Attach the leg to the joining socket.
     Attach(LegId, Attachment),
-    /// What this user may send and receive has changed.
+    /// Apply the changed permissions of this user to the media.
     Restrict(UserId),
-    /// The media of the leg has to go.
+    /// Close the leg's transports, producers and consumers.
     CloseLeg(LegId),
-    /// To be told to everybody concerned.
+    /// Send the event to its audience.
     Announce(RecordedEvent),
-    /// To be told to the leg whose place a newer leg of the same device took.
+    /// Notify this leg that a newer leg of the same device replaced it.
     Replaced(LegId),
-    /// The leg hears its call no more.
+    /// The leg stops receiving the call's events.
     Detach(LegId),
 }
 
 impl Effect {
-    /// What it has to store.
+    /// The rows to store, if this effect stores any.
     pub(crate) fn changes_mut(&mut self) -> Option<&mut Changes> {
         if let Self::Store(changes) = self { Some(changes) } else { None }
     }
 
-    /// The leg that a joining socket got.
+    /// The leg to attach to the joining socket, if this effect attaches one.
     #[must_use]
     pub const fn attached(&self) -> Option<(LegId, Attachment)> {
         if let Self::Attach(leg, how) = self { Some((*leg, *how)) } else { None }
     }
 }
 
-/// Rows as they are after a command, with the events that it caused.
+/// The rows after a command and the events that the command caused.
 #[derive(Clone, Debug)]
 pub struct Changes {
     pub call: CallRecord,
-    /// The version that the database has to hold for these to be written; 0 for a new call.
+    /// The version that the database has to hold for this write; 0 for a new call.
     pub follows: i64,
     pub legs: Vec<LegRecord>,
     pub events: Vec<RecordedEvent>,
-    /// Who is behind it.
+    /// The actor of the command.
     pub by: Actor,
-    /// For the answer to a create that may be repeated.
+    /// The answer to store for a create with an idempotency key.
     pub receipt: Option<Receipt>,
 }
 
-/// That a request was carried out, so that its repetition gets the same answer.
+/// The answer to a completed request, for repetitions of it.
 #[derive(Clone, Debug)]
 pub struct Receipt {
     pub user: UserId,
@@ -68,7 +69,7 @@ pub struct Receipt {
 }
 
 impl Changes {
-    /// What the audit log has to tell of them.
+    /// The audit log entries of these changes.
     pub fn audit_entries(&self) -> impl Iterator<Item = AuditEntry> {
         self.events.iter().filter_map(|recorded| {
             let (action, subject) = recorded.event.audited()?;
@@ -84,7 +85,7 @@ impl Changes {
     }
 }
 
-/// An event with its place in the call's order.
+/// An event with its number in the call.
 #[derive(Clone, Debug)]
 pub struct RecordedEvent {
     pub call_id: CallId,
@@ -93,11 +94,11 @@ pub struct RecordedEvent {
     pub event: Event,
 }
 
-/// What the log of a call holds.
+/// The events of a call's log.
 #[derive(Clone, Debug)]
 pub enum Event {
     CallCreated,
-    /// Somebody other than the creator joined for the first time.
+    /// A user other than the creator joined for the first time.
     CallStarted,
     /// The call's media moved to another router.
     RoomChanged,
@@ -113,37 +114,37 @@ pub enum Event {
     },
     ProducerMuted {
         producer: ProducerRef,
-        /// Whether it was paused; else its sender is only asked.
+        /// True: the server paused it. False: its sender is asked to pause it.
         force: bool,
         by: Option<UserId>,
     },
     CallEnded {
         ending: Ending,
-        /// Whole seconds since the first join; `None` if nobody but the creator was ever there.
+        /// Whole seconds since the first join; `None` if no user but the creator joined.
         duration_seconds: Option<i64>,
     },
     LegJoined {
         leg: LegId,
         person: Person,
-        /// Who is in the call afterwards.
+        /// The users in the call after this event.
         participants: Vec<UserId>,
-        /// Whether it is the user's only leg.
+        /// Whether it is the user's only open leg.
         first: bool,
     },
     LegLeft {
         leg: LegId,
         person: Person,
         reason: LegReason,
-        /// Who is in the call afterwards.
+        /// The users in the call after this event.
         participants: Vec<UserId>,
-        /// Whether the user has no leg any more.
+        /// Whether the user has no open leg after this event.
         last: bool,
     },
     Media(MediaChange),
 }
 
 impl Event {
-    /// The kind, as it is stored.
+    /// The kind, as stored in `call_events`.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -165,7 +166,7 @@ impl Event {
         }
     }
 
-    /// How it counts for the audit log, if it does, and whom it was done to.
+    /// The action for the audit log and the user affected; `None` for events that are not logged there.
     const fn audited(&self) -> Option<(Action, Option<UserId>)> {
         Some(match self {
             Self::CallCreated => (Action::CallStarted, None),
@@ -189,7 +190,7 @@ impl Event {
         })
     }
 
-    /// The details, as they are stored beside the kind: always an object.
+    /// The details, as stored in `call_events`: always a JSON object.
     #[must_use]
     pub fn details(&self, call: &CallRecord) -> Value {
         match self {

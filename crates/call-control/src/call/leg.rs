@@ -16,33 +16,33 @@ pub struct Leg {
     pub attached_at: Option<DateTime<Utc>>,
     pub last_seen_at: DateTime<Utc>,
     pub state: LegState,
-    /// Whoever holds the token of this hash may take the leg up again.
+    /// Hash of the token with which a client may resume the leg.
     pub resume: Option<ResumeHash>,
 }
 
-/// The SHA-256 of a leg's resume token, which itself is kept nowhere.
+/// SHA-256 of a leg's resume token. The token itself is not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResumeHash(pub [u8; 32]);
 
-/// How a socket came to its leg.
+/// How a socket got its leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attachment {
     /// The leg is new to its client.
     Joined,
-    /// The client had it before.
+    /// The client resumed its leg.
     Resumed {
-        /// The server restarted meanwhile: the leg's transports are gone.
+        /// The server restarted in the meantime: the leg's transports no longer exist.
         media_restart: bool,
     },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LegState {
-    /// Rule 2: joined over REST; a device has yet to claim it.
+    /// Rule 2: joined over REST; no device has claimed the leg.
     Unattached,
-    /// A socket carries it.
+    /// Attached to a socket.
     Open,
-    /// Rule 3: its socket is gone, and it counts as open for the resume window.
+    /// Rule 3: the connection was lost; the leg counts as open for the resume window.
     Lost {
         since: DateTime<Utc>,
         loss: Loss,
@@ -53,11 +53,11 @@ pub enum LegState {
     },
 }
 
-/// How a leg lost its socket.
+/// Why a leg has no socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
     Connection,
-    /// Rule 6: the server restarted; if the leg stays away it ended when it was last seen.
+    /// Rule 6: the server restarted. If the leg is not resumed, its end is the time when it was last seen.
     Restart,
 }
 
@@ -77,7 +77,7 @@ pub enum LegReason {
 }
 
 impl LegReason {
-    /// As it is stored and sent.
+    /// The reason as stored and sent.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -147,7 +147,7 @@ impl Leg {
         self.resume = Some(resume);
     }
 
-    /// Takes it up again, on the same or another socket.
+    /// Resumes the leg, on the same or another socket.
     pub(super) fn take_up(&mut self, resume: ResumeHash, now: DateTime<Utc>) -> Attachment {
         let media_restart = matches!(self.state, LegState::Lost { loss: Loss::Restart, .. });
         self.last_seen_at = now;
@@ -156,7 +156,7 @@ impl Leg {
         Attachment::Resumed { media_restart }
     }
 
-    /// Rule 3: its socket is gone.
+    /// Rule 3: marks an attached leg as lost.
     pub(super) fn lose(&mut self, now: DateTime<Utc>, loss: Loss) {
         if self.state != LegState::Open {
             return;
@@ -191,7 +191,7 @@ impl Leg {
         }
     }
 
-    /// When its stay ends unless somebody comes.
+    /// When the leg ends unless a device claims or resumes it.
     pub(super) fn deadline(&self, rules: &Rules) -> Option<DateTime<Utc>> {
         match self.state {
             LegState::Unattached => Some(after(self.joined_at, rules.unattached?)),
@@ -200,7 +200,7 @@ impl Leg {
         }
     }
 
-    /// How its stay ends once its deadline has passed: when, and why.
+    /// The end time and reason of a leg whose deadline has passed.
     pub(super) const fn expiry(&self, now: DateTime<Utc>) -> Option<(DateTime<Utc>, LegReason)> {
         match self.state {
             LegState::Unattached => Some((now, LegReason::NeverConnected)),

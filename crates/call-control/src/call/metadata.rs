@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 #[schema(value_type = Object)]
 pub struct Metadata(Map<String, Value>);
 
-/// Postgres cannot store the NUL character, so neither engine is given one.
+/// Postgres cannot store the NUL character (U+0000), so it is refused for both databases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("metadata contains the NUL character")]
 pub struct InvalidMetadata;
@@ -25,12 +25,12 @@ impl TryFrom<Map<String, Value>> for Metadata {
 }
 
 impl Metadata {
-    /// Applies a merge patch (RFC 7396); null removes a member.
+    /// Applies a JSON merge patch (RFC 7396); null removes a member.
     pub(super) fn merge(&mut self, patch: &Self) {
         merge(&mut self.0, &patch.0);
     }
 
-    /// Whether its JSON text has more bytes.
+    /// Whether the JSON text is longer than this.
     #[must_use]
     pub fn is_larger_than(&self, bytes: usize) -> bool {
         serde_json::to_string(&self.0).map_or(true, |text| text.len() > bytes)

@@ -1,4 +1,4 @@
-//! What moderators decided: whether newcomers are let in, and what single people may do.
+//! Decisions of moderators: whether the call is locked, and the permissions of single users.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::{CallType, Source};
 use crate::ids::UserId;
 
-/// Kept with the call's row. Whoever is not named has the standing of [`Standing::default`].
+/// Stored in the call's row. A user without an entry has [`Standing::default`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Moderation {
@@ -17,11 +17,11 @@ pub struct Moderation {
     standings: BTreeMap<UserId, Standing>,
 }
 
-/// What one person may do in a call.
+/// What one user may do in a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Standing {
-    /// `None`: whatever this type of call carries.
+    /// `None`: all sources that this type of call allows.
     can_publish: Option<BTreeSet<Source>>,
     pub can_subscribe: bool,
     pub admission: Admission,
@@ -30,12 +30,12 @@ pub struct Standing {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Admission {
-    /// Like everybody: let in unless the call is locked.
+    /// May join unless the call is locked.
     #[default]
     Default,
-    /// Let in even when the call is locked.
+    /// May join even while the call is locked.
     Admitted,
-    /// Stays out.
+    /// May not join.
     Removed,
 }
 
@@ -85,7 +85,7 @@ impl Standing {
         }
         match (change.admitted, self.admission) {
             (Some(true), _) => self.admission = Admission::Admitted,
-            // Somebody who was removed stays so.
+            // A removed user stays removed.
             (Some(false), Admission::Admitted) => self.admission = Admission::Default,
             (Some(false), Admission::Default | Admission::Removed) | (None, _) => {}
         }

@@ -1,4 +1,4 @@
-//! Producers as others in the call know them, and what can change about them.
+//! Producers as other legs see them, and their recorded changes.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -36,7 +36,7 @@ pub struct ProducerRef {
     pub leg_id: LegId,
 }
 
-/// A recorded change of what a call's people send.
+/// A recorded change of a producer.
 #[derive(Debug, Clone)]
 pub enum MediaChange {
     ProducerOpened(ProducerView),

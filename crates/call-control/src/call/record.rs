@@ -1,4 +1,4 @@
-//! The rows of a call, and the way between them and the machine.
+//! The database rows of a call, and their conversion from and to the state machine.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -38,7 +38,7 @@ pub struct CallRecord {
     pub seq: i64,
 }
 
-/// A row of `call_legs`, with the user's name beside it.
+/// A row of `call_legs`, joined with the user's name.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct LegRecord {
     pub id: LegId,

@@ -1,4 +1,4 @@
-//! What a producer carries, and what each type of call lets it carry.
+//! The source of a producer (such as microphone or camera), and the sources that each type of call allows.
 
 use serde::{Deserialize, Serialize};
 use switchyard_media_worker::media::ortc::MediaKind;
@@ -41,7 +41,8 @@ impl Source {
         }
     }
 
-    /// Sources that belong together play in sync, so they share one stream at the receiver.
+    /// Name of the media stream. Sources that belong together (microphone and camera, screen and its audio)
+    /// share a stream, so that the receiver plays them in sync.
     pub fn stream(self) -> &'static str {
         match self {
             Self::Mic | Self::Camera => "camera",

@@ -72,7 +72,7 @@ impl From<EndReason> for Ending {
 }
 
 impl Ending {
-    /// As it is stored and sent.
+    /// The reason as stored and sent.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

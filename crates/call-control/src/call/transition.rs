@@ -13,7 +13,7 @@ use crate::{
     ids::{DeviceId, LegId, UserId},
 };
 
-/// What one command changed, gathered until the command is through.
+/// Collects the changes of one command.
 pub(super) struct Step {
     by: Actor,
     now: DateTime<Utc>,
@@ -37,7 +37,7 @@ impl Step {
         }
     }
 
-    /// The leg's row has changed.
+    /// Marks the leg's row as changed.
     pub(super) fn touch(&mut self, leg: LegId) {
         self.legs.insert(leg);
     }
@@ -46,7 +46,7 @@ impl Step {
         self.events.push(event);
     }
 
-    /// Numbers the events and puts everything that follows from the step into its order.
+    /// Numbers the events and returns the effects in their order.
     pub(super) fn finish(self, call: &mut Call) -> Vec<Effect> {
         let mut effects = Vec::new();
         let events: Vec<_> = self.events.into_iter().map(|event| call.number(event, self.now)).collect();
@@ -107,7 +107,7 @@ impl Call {
         Ok(())
     }
 
-    /// Gives a socket the leg that it had, else one that waits for a device, else a new one.
+    /// Gives a socket the leg that it resumes, else an unattached leg of the user, else a new one.
     fn attach(
         &mut self,
         step: &mut Step,
@@ -138,7 +138,7 @@ impl Call {
         Ok(())
     }
 
-    /// Rule 2: leaving twice, or after the end, changes nothing.
+    /// Rule 2: a second leave, or one after the end, changes nothing.
     pub(super) fn leave(
         &mut self,
         step: &mut Step,
@@ -169,7 +169,7 @@ impl Call {
         }
     }
 
-    /// Rule 4: ending an ended call changes nothing.
+    /// Rule 4: a second end changes nothing.
     pub(super) fn end(&mut self, step: &mut Step, ending: Ending) {
         self.conclude(step, self.outcome(), ending, step.now);
     }
@@ -255,7 +255,7 @@ impl Call {
         }
     }
 
-    /// Rule 4: a call lives as long as somebody is in it.
+    /// Rule 4: ends the call if it has no open leg.
     pub(super) fn end_if_deserted(&mut self, step: &mut Step, ending: Ending) {
         if self.open_legs().next().is_some() {
             return;
@@ -308,7 +308,7 @@ impl Call {
         self.updated_at = step.now;
     }
 
-    /// How the call counts if it ends now.
+    /// The outcome if the call ends in this state.
     const fn outcome(&self) -> Outcome {
         match self.state {
             State::Waiting => Outcome::Cancelled,
@@ -325,7 +325,7 @@ impl Call {
         if self.is_over() { Err(CallError::Ended) } else { Ok(()) }
     }
 
-    /// Whether somebody who is not in the call may come in.
+    /// Checks that a user who is not in the call may join.
     fn ensure_admitted(&self, user: UserId, privileged: bool) -> Result<(), CallError> {
         match self.moderation.standing(user).admission {
             Admission::Removed => return Err(CallError::Removed),
@@ -346,14 +346,14 @@ impl Call {
         self.legs.values_mut().find(|leg| leg.person.id == user && leg.state == LegState::Unattached)
     }
 
-    /// Older legs of the same device: there is one page, and it has just come back.
+    /// The other open legs of the same user and device: a device has one page, which has just joined again.
     fn legs_to_supersede(&self, by: LegId) -> Vec<LegId> {
         let Some(new) = self.legs.get(&by).filter(|leg| leg.device.is_some()) else { return Vec::new() };
         let same_device = |leg: &&Leg| leg.person.id == new.person.id && leg.device == new.device;
         self.open_legs().filter(same_device).map(|leg| leg.id).filter(|id| *id != by).collect()
     }
 
-    /// Legs whose time is up, those first that ended first.
+    /// The legs whose deadline has passed, ordered by their end.
     fn expired_legs(&self, now: DateTime<Utc>) -> Vec<(LegId, DateTime<Utc>, LegReason)> {
         let due = |leg: &&Leg| leg.deadline(&self.rules).is_some_and(|deadline| deadline <= now);
         let expired = self.legs.values().filter(due);
@@ -368,7 +368,7 @@ impl Call {
     }
 }
 
-/// Open legs of one user: more than anybody has devices, lost ones included.
+/// Maximum number of open legs of one user, lost legs included.
 const MAX_LEGS: usize = 32;
 
 fn count<T>(items: &[T]) -> i64 {

@@ -1,4 +1,5 @@
-//! Group membership decides everything; admins of the server see and moderate everything.
+//! Access to calls: a user needs to be a member of the call's group; server admins may see and moderate any
+//! call.
 
 use super::{Calls, request::Request};
 use crate::{
@@ -10,13 +11,20 @@ use crate::{
 };
 
 impl Calls {
-    /// The role of somebody who takes part.
+    /// The caller's role in the group, for taking part in its calls.
+    ///
+    /// # Errors
+    /// `forbidden` for a user who is not a member, and for the service.
     pub(super) async fn require_member(&self, group: GroupId, by: &Actor) -> Result<Role, Refusal> {
         let user = by.person()?.id;
         self.shared.store.role(group, user).await?.ok_or_else(not_a_member)
     }
 
-    /// The role of somebody who looks on or moderates.
+    /// The caller's role in the group, for reading or moderating its calls. Server admins and the service
+    /// count as owners.
+    ///
+    /// # Errors
+    /// `forbidden` for a user who is not a member.
     pub(super) async fn require_insight(&self, group: GroupId, by: &Actor) -> Result<Role, Refusal> {
         if by.is_admin() { Ok(Role::Owner) } else { self.require_member(group, by).await }
     }
@@ -26,14 +34,20 @@ impl Calls {
         stored.ok_or_else(|| Refusal::new(ErrorCode::NotFound, "there is no such call"))
     }
 
-    /// The call, for somebody who may look at it.
+    /// The call, if the caller may read it.
+    ///
+    /// # Errors
+    /// `not_found`, `forbidden`.
     pub(super) async fn readable(&self, by: &Actor, call: CallId) -> Result<StoredCall, Refusal> {
         let stored = self.stored(call).await?;
         self.require_insight(stored.record.group_id, by).await?;
         Ok(stored)
     }
 
-    /// Whether a lock keeps this member out of the call.
+    /// How this member may join: whether a lock of the call applies to them.
+    ///
+    /// # Errors
+    /// `not_found`, `forbidden` for a user who is not a member.
     pub(super) async fn require_entry(&self, by: &Actor, call: CallId) -> Result<Entry, Refusal> {
         let record = self.stored(call).await?.record;
         let role = self.require_member(record.group_id, by).await?;
@@ -41,8 +55,8 @@ impl Calls {
         Ok(if moderates { Entry::Privileged } else { Entry::Ordinary })
     }
 
-    /// Somebody may lose their membership between being let in and being in: whoever removed them found nobody to
-    /// put out then.
+    /// Repeats the membership check after a join. A member may be removed between the access check and the
+    /// join; the removal then finds no leg to end.
     pub(super) async fn ensure_still_member(&self, by: &Actor, call: CallId) -> Result<(), Refusal> {
         let Some(live) = self.shared.live.get(call) else { return Ok(()) };
         match self.require_member(live.group, by).await {
@@ -54,7 +68,7 @@ impl Calls {
         }
     }
 
-    /// Why nobody here owns the call.
+    /// Why this server has no owner task for the call.
     pub(super) async fn why_unowned(&self, call: CallId) -> Refusal {
         match self.stored(call).await {
             Ok(stored) if stored.record.status.is_running() => {
@@ -65,7 +79,11 @@ impl Calls {
         }
     }
 
-    /// Who started the call, and the admins of its group, have a say in it. Returns the group and their role.
+    /// Checks that the caller may moderate: the call's initiator, or an admin or owner of its group. Returns
+    /// the group and the caller's role.
+    ///
+    /// # Errors
+    /// `not_found`, `forbidden`.
     pub(super) async fn require_say(&self, by: &Actor, call: CallId) -> Result<(GroupId, Role), Refusal> {
         let record = self.stored(call).await?.record;
         let role = self.require_insight(record.group_id, by).await?;
@@ -76,8 +94,9 @@ impl Calls {
         }
     }
 
-    /// As [`Calls::require_say`], for what must work while the database is away: then whoever started a live call and
-    /// is in it has a say, for nobody stays in a call who has lost their membership.
+    /// As [`Calls::require_say`], for operations that must work while the database is unreachable. Then only
+    /// the initiator of a live call may moderate, while in the call: a user who loses the membership is
+    /// removed from the call.
     pub(super) async fn require_say_always(&self, by: &Actor, call: CallId) -> Result<(), Refusal> {
         match self.require_say(by, call).await {
             Err(refusal) if refusal.code == ErrorCode::Unavailable && self.started_it(by, call).await => {
@@ -97,13 +116,13 @@ impl Calls {
     }
 }
 
-/// How somebody may come into a call.
+/// How a user may join a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
-    /// Only by taking up a leg again: whether they are still a member cannot be told at the moment.
+    /// Only by resuming a leg: the database is unreachable, so the membership cannot be checked.
     OnlyBack,
     Ordinary,
-    /// Moderators come in whether it is locked or not.
+    /// A moderator: a lock of the call does not apply.
     Privileged,
 }
 

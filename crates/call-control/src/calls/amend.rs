@@ -1,4 +1,4 @@
-//! Changing a call, live or over.
+//! Commands on a call, whether it is live or has ended.
 
 use super::{Calls, request::Request};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Calls {
-    /// Hands a command to the call's owner; a call that is over has none, and is changed in the store alone.
+    /// Sends a command to the call's owner task. An ended call has no owner task: only its record is changed.
     pub(super) async fn command(
         &self,
         call: CallId,
@@ -31,7 +31,7 @@ impl Calls {
         self.amend(stored, command, by).await
     }
 
-    /// Applies a command to the record of a call that is over.
+    /// Applies a command to the record of an ended call.
     async fn amend(&self, stored: StoredCall, command: Command, by: &Actor) -> Result<CallView, Refusal> {
         let legs = self.shared.store.all_legs(stored.record.id).await?;
         let mut call = Call::past(stored.record, legs, self.shared.config.rules).map_err(StoreError::from)?;

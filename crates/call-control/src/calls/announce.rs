@@ -1,4 +1,4 @@
-//! Recorded events as sockets hear them.
+//! The wire events for recorded events.
 
 use crate::{
     call::{Call, CallView, Event, MediaChange, RecordedEvent, Stamp},
@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// Creation and end are told to every member of the group, everything else to those in the call.
+/// Whether the event goes to every member of the group (creation and end) or only to the legs of the call.
 pub(super) const fn concerns_members(event: &Event) -> bool {
     match event {
         Event::CallCreated | Event::CallEnded { .. } => true,
@@ -26,7 +26,7 @@ pub(super) const fn concerns_members(event: &Event) -> bool {
     }
 }
 
-/// Every recorded event has its wire event, so that those who count `seq` see no gap.
+/// Each recorded event becomes exactly one wire event, so that clients see no gap in `seq`.
 pub(super) fn server_event(call: &Call, recorded: RecordedEvent) -> ServerEvent {
     let RecordedEvent { call_id, stamp, event, at: _ } = recorded;
     let view = || CallView { epoch: stamp.epoch, seq: stamp.seq, ..call.view(now()) };

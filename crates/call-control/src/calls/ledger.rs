@@ -1,5 +1,5 @@
-//! One call's way into the store. Changes are written one after another; when the database is away, what cannot be
-//! refused waits here, in order, and is written beside the call's life rather than in its way.
+//! Write queue of one call. Changes are stored one after another. While the database is unreachable, changes
+//! that cannot be refused wait here, in order, and are stored in the background while the call goes on.
 
 use std::{
     collections::VecDeque,
@@ -26,12 +26,12 @@ pub(super) struct Ledger {
     tally: Arc<Tally>,
     /// Oldest first.
     waiting: VecDeque<Arc<Changes>>,
-    /// Writes the oldest.
+    /// The attempt to store the oldest change, if one is under way.
     writing: Option<JoinHandle<Result<(), StoreError>>>,
     retry_at: Option<Instant>,
 }
 
-/// What outages did to the log of events, over all calls of this server.
+/// Effect of database outages on the event logs, counted in events over all calls of this server.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     unstored: AtomicU64,
@@ -43,13 +43,16 @@ impl Ledger {
         Self { store, tally, waiting: VecDeque::new(), writing: None, retry_at: None }
     }
 
-    /// Stores the changes with which somebody becomes the owner of a call. They are never kept.
+    /// Stores the first changes of a new owner. If that fails they are not kept for later.
     pub(super) async fn found(&self, changes: &Changes) -> Result<(), StoreError> {
         self.store.commit(changes).await
     }
 
-    /// Stores changes that may be refused: at once while the database is away, and soon when it does not take earlier
-    /// ones. With [`StoreError::InDoubt`] they are kept, and end up stored exactly once.
+    /// Stores changes that may be refused. Fails at once while the database is unreachable, and after
+    /// [`PATIENCE`] if earlier changes still cannot be stored.
+    ///
+    /// # Errors
+    /// [`StoreError`]. With [`StoreError::InDoubt`] the changes are kept and end up stored exactly once.
     pub(super) async fn write(&mut self, changes: Changes) -> Result<(), StoreError> {
         if self.store.is_away() {
             return Err(Away::Resting.into());
@@ -64,11 +67,11 @@ impl Ledger {
         written
     }
 
-    /// Stores changes that cannot be refused, for they tell of what has happened. If the database does not take them
-    /// soon they are kept until it does.
+    /// Stores changes that cannot be refused, because they record what already happened. If that takes longer
+    /// than [`PATIENCE`] they are kept and stored later.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`] alone.
+    /// Only [`StoreError::Fenced`].
     pub(super) async fn write_or_keep(&mut self, changes: Changes) -> Result<(), StoreError> {
         if !self.waiting.is_empty() {
             self.tally.count_unstored(&changes);
@@ -86,11 +89,11 @@ impl Ledger {
         Ok(())
     }
 
-    /// Tries to store the oldest change that waits; without one, it never returns. It can be dropped at any time: the
-    /// next call goes on with the same attempt.
+    /// Tries to store the oldest waiting change; never returns if no change waits. Cancel safe: the next call
+    /// continues the same attempt.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`] alone.
+    /// Only [`StoreError::Fenced`].
     pub(super) async fn progress(&mut self) -> Result<(), StoreError> {
         let Some(oldest) = self.waiting.front() else { return std::future::pending().await };
         if let Some(retry_at) = self.retry_at {
@@ -116,10 +119,10 @@ impl Ledger {
         Ok(())
     }
 
-    /// Stores everything that waits, however long that takes.
+    /// Stores all waiting changes, without a time limit.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`] alone.
+    /// Only [`StoreError::Fenced`].
     pub(super) async fn drain(&mut self) -> Result<(), StoreError> {
         while !self.waiting.is_empty() {
             self.progress().await?;
@@ -127,8 +130,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// When there is no room, the newest change takes the one before it in. The rows of the call stay true; what is
-    /// lost, and counted, are the events of that one.
+    /// Queues a change. If the queue is full, the last waiting change is merged with this one: the rows stay
+    /// correct, but the events of that last change are lost, and counted.
     fn keep(&mut self, changes: Changes) {
         if self.waiting.len() < MOST_WAITING {
             self.waiting.push_back(Arc::new(changes));
@@ -162,7 +165,7 @@ impl Tally {
     }
 }
 
-/// Makes one change out of two that follow each other.
+/// Merges two consecutive changes into one, with the events of `newer` only.
 fn take_in(older: &mut Changes, newer: Changes) {
     let follows = older.follows;
     let taken = mem::replace(older, Changes { follows, ..newer });
@@ -171,10 +174,10 @@ fn take_in(older: &mut Changes, newer: Changes) {
     older.legs.extend(unchanged);
 }
 
-/// Some hours of an ordinary call, some minutes of a lively one.
+/// Enough changes for hours of an ordinary call, or for minutes of a busy one.
 const MOST_WAITING: usize = 1_000;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// How long a call stands still for the database before it goes on without.
+/// How long a call waits for the database before it continues without.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

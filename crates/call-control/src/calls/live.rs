@@ -1,4 +1,4 @@
-//! Which calls are live here, and how to reach their owners.
+//! Registry of the live calls of this server and of the channels to their owner tasks.
 
 use std::{
     collections::HashMap,
@@ -21,7 +21,7 @@ pub(super) struct Registry {
     calls: Mutex<HashMap<CallId, Live>>,
 }
 
-/// The way to the owner of a live call.
+/// Channel to the owner task of a live call.
 #[derive(Clone)]
 pub(super) struct Live {
     pub(super) group: GroupId,
@@ -42,7 +42,8 @@ impl Registry {
         self.lock().get(&call).cloned()
     }
 
-    /// Of creates that race for a group each is live for a moment, so there may be more than one.
+    /// The live calls of a group. Concurrent creates are each live until the database refuses all but one, so
+    /// there may be more than one.
     pub(super) fn of_group(&self, group: GroupId) -> Vec<CallId> {
         self.lock().iter().filter(|(_, live)| live.group == group).map(|(call, _)| *call).collect()
     }
@@ -56,13 +57,13 @@ impl Registry {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<CallId, Live>> {
-        // Single inserts and removals leave nothing half-done behind.
+        // Each change is a single insert or remove, so a poisoned map is still consistent.
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Live {
-    /// Waits for the owner's answer; `None` if it stopped owning the call first.
+    /// Sends a request and waits for the answer; `None` if the owner task ends without one.
     pub(super) async fn ask<T>(
         &self,
         request: impl FnOnce(Reply<T>) -> Request,
@@ -74,7 +75,10 @@ impl Live {
 }
 
 impl Calls {
-    /// Asks the owner of a live call.
+    /// Sends a request to the owner task of a live call and waits for the answer.
+    ///
+    /// # Errors
+    /// `call_ended` if the call is not live here; otherwise those of the request.
     pub(super) async fn ask<T>(
         &self,
         call: CallId,

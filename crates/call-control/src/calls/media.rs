@@ -1,9 +1,9 @@
-//! A call's media as its owner task sees it: which leg owns which transport, producer and consumer, and what
-//! each may do. [`CallMedia`] executes media commands on the call's router and collects what others must be
-//! told as [`Notice`]s, which the owner takes after every call.
+//! Media state of one call: which leg owns which transport, producer and consumer, and what each leg may do.
+//! [`CallMedia`] executes media commands on the call's router and collects the resulting events as
+//! [`Notice`]s, which the owner task takes after each request or router event.
 //!
-//! A leg reaches only what is its own, and only what its own call produces; anything else is `not_found`,
-//! whether it exists or not.
+//! A leg can use only its own objects and consume only producers of its own call. Any other id is answered
+//! with `not_found`, whether it exists or not.
 
 mod consumers;
 mod data;
@@ -37,7 +37,7 @@ use crate::wire::command::{MediaCommand, MediaWish};
 use crate::wire::event::ServerEvent;
 use crate::wire::reply::{Consumed, JoinTransports, MediaReply};
 
-/// The media of one call. Owned by the call's task, so nothing here is shared or locked.
+/// The media of one call. Owned by the call's task: no locks.
 pub struct CallMedia {
     call: CallId,
     limits: Limits,
@@ -53,7 +53,7 @@ pub struct CallMedia {
     notices: Vec<Notice>,
 }
 
-/// What one leg owns.
+/// The media objects of one leg.
 struct LegMedia {
     user: UserId,
     permissions: Permissions,
@@ -67,7 +67,7 @@ struct LegMedia {
 }
 
 impl CallMedia {
-    /// Creates the call's router. The receiver yields its events, for [`CallMedia::observe`].
+    /// Creates the call's router. The receiver yields the router's events, for [`CallMedia::observe`].
     ///
     /// # Errors
     /// [`MediaError`] when no worker can take another router.
@@ -100,22 +100,22 @@ impl CallMedia {
         self.router.id()
     }
 
-    /// Everything being sent, for a snapshot.
+    /// All open producers, for a snapshot.
     pub fn producers(&self) -> Vec<ProducerView> {
         self.producers.values().cloned().collect()
     }
 
-    /// Every open data producer, for a snapshot.
+    /// All open data producers, for a snapshot.
     pub fn data_producers(&self) -> Vec<DataProducerView> {
         self.data_producers.values().cloned().collect()
     }
 
-    /// What others must be told since the last time, in order.
+    /// Takes the notices collected since the last call, in order.
     pub fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
     }
 
-    /// Lets a leg have media.
+    /// Registers a leg, so that it may create transports. Has no effect if the leg is registered already.
     pub fn open_leg(&mut self, leg: LegId, user: UserId, permissions: Permissions) {
         self.legs.entry(leg).or_insert_with(|| LegMedia::new(user, permissions));
     }
@@ -124,22 +124,23 @@ impl CallMedia {
     pub async fn close_leg(&mut self, leg: LegId) {
         let Some(owned) = self.legs.get(&leg) else { return };
         for transport in owned.send.into_iter().chain(owned.recv) {
-            // A worker that does not answer has no transport left to close either.
+            // If the worker does not answer, its transports are gone too.
             let _ = self.router.close_transport(transport).await;
             self.forget_transport(transport);
         }
         self.legs.remove(&leg);
     }
 
-    /// Closes the router, and with it every transport of the call.
+    /// Closes the router and all transports of the call.
     pub async fn close(self) {
         self.router.close().await;
     }
 
-    /// Gives a joining leg what it asked for in the same round trip.
+    /// Creates the transports and consumers that a join asks for.
     ///
     /// # Errors
-    /// A [`Refusal`] when a transport cannot be made or `consume` was asked for without the means.
+    /// A [`Refusal`] when a transport cannot be created, or `consume` lacks a receive transport or
+    /// capabilities.
     pub async fn provide(
         &mut self,
         leg: LegId,
@@ -156,7 +157,7 @@ impl CallMedia {
         Ok((transports, consumed))
     }
 
-    /// Remembers what a leg can decode: once for all that can decode the same, which is kilobytes long.
+    /// Stores the RTP capabilities of a leg. Legs with equal capabilities (several kilobytes) share one copy.
     ///
     /// # Errors
     /// `not_in_call` for an unknown leg.
@@ -167,10 +168,10 @@ impl CallMedia {
         Ok(())
     }
 
-    /// Does what a leg asks of its own media.
+    /// Executes a media command of a leg.
     ///
     /// # Errors
-    /// A [`Refusal`]; nothing has changed then.
+    /// The [`Refusal`] to answer the client with.
     pub async fn execute(&mut self, leg: LegId, command: MediaCommand) -> Result<MediaReply, Refusal> {
         match command {
             MediaCommand::ConnectTransport(request) => self.connect_transport(leg, request).await,
@@ -201,7 +202,7 @@ impl CallMedia {
         }
     }
 
-    /// A join that finds a transport in its way replaces it: the client that made it is gone.
+    /// Creates a transport for a join and replaces an existing one: the client that created that one is gone.
     async fn fresh_transport(
         &mut self,
         leg: LegId,

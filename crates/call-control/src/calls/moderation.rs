@@ -1,4 +1,5 @@
-//! What moderators do: the initiator while a member, the group's admins and owners, and admins of the server.
+//! Operations of moderators: the call's initiator while a member, the group's admins and owners, and server
+//! admins.
 
 use switchyard_media_worker::media::ProducerId;
 
@@ -12,7 +13,7 @@ use crate::{
 };
 
 impl Calls {
-    /// Keeps people out who are not in the call, or lets them in again.
+    /// Locks the call, so that users who are not in it cannot join, or unlocks it.
     ///
     /// # Errors
     /// `not_found`, `forbidden`, `call_ended`, `unavailable`.
@@ -24,8 +25,8 @@ impl Calls {
     /// Changes what a member of the group may do in the call, whether they are in it or not.
     ///
     /// # Errors
-    /// `not_found` also for somebody who is no member, `forbidden` also for somebody of a higher role and for oneself,
-    /// `call_ended`, `unavailable`.
+    /// `not_found` also if `user` is not a member, `forbidden` also if `user` has a higher role or is the
+    /// caller (server admins excepted), `call_ended`, `unavailable`.
     pub async fn permit(
         &self,
         by: &Actor,
@@ -40,19 +41,19 @@ impl Calls {
         self.command(call, Command::Permit { user, change }, by).await
     }
 
-    /// Puts somebody out of the call. They stay out until a moderator admits them.
+    /// Removes a user from the call. The user cannot join again until a moderator admits them.
     ///
     /// # Errors
-    /// `not_found`, `forbidden` also for somebody of a higher role, `not_in_call`, `call_ended`, `unavailable`.
+    /// `not_found`, `forbidden` also if `user` has a higher role, `not_in_call`, `call_ended`, `unavailable`.
     pub async fn remove(&self, by: &Actor, call: CallId, user: UserId) -> Result<CallView, Refusal> {
         self.require_say_over(by, call, user).await?;
         self.command(call, Command::Remove { user }, by).await
     }
 
-    /// Asks a producer's sender to pause it, or with `force` pauses it.
+    /// Asks the sender of a producer to pause it; with `force` the server pauses it.
     ///
     /// # Errors
-    /// `not_found`, `forbidden` also for somebody of a higher role, `call_ended`, `unavailable`.
+    /// `not_found`, `forbidden` also if the sender has a higher role, `call_ended`, `unavailable`.
     pub async fn mute(
         &self,
         by: &Actor,
@@ -67,7 +68,7 @@ impl Calls {
         self.ask(call, |reply| Request::Mute { producer, force, by, reply }).await
     }
 
-    /// Who is in the call, and what each may do; nobody once it is over.
+    /// The participants of the call and their permissions; empty once the call has ended.
     ///
     /// # Errors
     /// `not_found`, `forbidden`, `unavailable`.
@@ -82,7 +83,7 @@ impl Calls {
         }
     }
 
-    /// Nobody moderates people of a role above their own.
+    /// As [`Calls::require_say`], and the role of `user` must not be above the caller's.
     async fn require_say_over(&self, by: &Actor, call: CallId, user: UserId) -> Result<(), Refusal> {
         let (group, own) = self.require_say(by, call).await?;
         let role = self.shared.store.role(group, user).await?;

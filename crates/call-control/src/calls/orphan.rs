@@ -1,4 +1,4 @@
-//! A running call whose owner is gone for good.
+//! A running call whose owner task panicked.
 
 use super::{Calls, announce};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Calls {
-    /// Lets the call fail, and tells its members.
+    /// Records that the call failed, and notifies the members of its group.
     pub(super) async fn fail_orphan(&self, call: CallId) {
         tracing::error!(%call, "the owner of a call broke; the call fails");
         self.shared.live.remove(call);

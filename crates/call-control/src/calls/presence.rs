@@ -1,5 +1,5 @@
-//! Which legs are connected. Now and then the store is told, so that after a crash it is known until when
-//! each was there.
+//! The set of connected legs. Their `last_seen_at` is stored every few seconds, so that after a crash the
+//! record says until when each leg was connected.
 
 use std::{
     collections::HashSet,

@@ -1,4 +1,4 @@
-//! Creates that may be repeated: the same `Idempotency-Key` gets the same answer for a day.
+//! Idempotent creates: for a day, a repetition with the same `Idempotency-Key` gets the first answer.
 
 use std::{
     collections::HashSet,
@@ -14,7 +14,7 @@ use crate::{
     ids::UserId,
 };
 
-/// What marks a create as the repetition of another.
+/// Identifies a create, so that a repetition of it is recognised.
 #[derive(Clone, Debug)]
 pub struct Once {
     /// 1 to 255 visible ASCII characters.
@@ -23,20 +23,20 @@ pub struct Once {
     pub body_hash: [u8; 32],
 }
 
-/// The creates that carry a key and are being worked on.
+/// The keys of the creates in progress.
 #[derive(Clone, Default)]
 pub(super) struct InProgress {
     keys: Arc<Mutex<HashSet<(UserId, String)>>>,
 }
 
-/// Holds a key until its create has been answered.
+/// Reserves a key until its create has been answered.
 pub(super) struct Claim {
     in_progress: InProgress,
     key: (UserId, String),
 }
 
 impl InProgress {
-    /// `None` while another create with this key is being worked on.
+    /// `None` while another create with this key is in progress.
     fn claim(&self, user: UserId, key: &str) -> Option<Claim> {
         let key = (user, key.to_owned());
         let claimed = self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
@@ -51,7 +51,12 @@ impl Drop for Claim {
 }
 
 impl Calls {
-    /// Claims the key, or finds the answer that it got before.
+    /// Reserves the key (inner `Ok`), or returns the stored answer of an earlier create with this key (inner
+    /// `Err`).
+    ///
+    /// # Errors
+    /// `conflict` while a create with this key is in progress, `idempotency_mismatch` if an earlier one had
+    /// another body, `unavailable`.
     pub(super) async fn claim(&self, user: UserId, once: &Once) -> Result<Result<Claim, Value>, Refusal> {
         let claim = self.shared.in_progress.claim(user, &once.key).ok_or_else(|| {
             Refusal::new(ErrorCode::Conflict, "a request with this Idempotency-Key is being worked on")

@@ -1,4 +1,4 @@
-//! What the owner of a call can be asked. Every request is answered, unless the call ends first.
+//! Requests to the owner task of a call. Each request gets an answer, unless the call ends first.
 
 use serde_json::Value;
 use switchyard_media_worker::media::{
@@ -20,21 +20,21 @@ use crate::{
     },
 };
 
-/// What a call starts with.
+/// Parameters of a new call.
 #[derive(Clone, Debug)]
 pub struct NewCall {
     pub group_id: GroupId,
     pub call_type: CallType,
     pub metadata: Metadata,
-    /// If it may be the repetition of another request.
+    /// The idempotency key, if the request has one.
     pub once: Option<Once>,
 }
 
-/// What became of a create.
+/// Result of a create.
 #[derive(Clone, Debug)]
 pub enum Created {
     Now(Box<CallView>),
-    /// The request was a repetition: the answer that it got the first time.
+    /// The request was a repetition: the answer to the first request.
     Before(Value),
 }
 

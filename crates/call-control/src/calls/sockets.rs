@@ -1,4 +1,4 @@
-//! What people do live, through a socket.
+//! Operations that need a connected socket.
 
 use switchyard_media_worker::media::{
     Direction,
@@ -23,12 +23,13 @@ use crate::{
 };
 
 impl Calls {
-    /// Brings a socket into a call. Joining again on the same socket returns the same leg; with the resume token of
-    /// a leg that is still open the socket takes that leg up, even while the database is away.
+    /// Joins a socket to a call. Joining again on the same socket returns the same leg. With the resume token
+    /// of an open leg the socket resumes that leg, even while the database is unreachable.
     ///
     /// # Errors
-    /// `not_found`, `forbidden`, `call_ended`, `call_locked`, `removed`, `too_many_participants`, `node_overloaded`,
-    /// `unavailable`, and what the wished-for media can run into.
+    /// `not_found`, `forbidden`, `call_ended`, `call_locked`, `removed`, `too_many_participants`,
+    /// `limit_exceeded` for too many legs of the user, `bad_request` for `consume` without its prerequisites,
+    /// `node_overloaded`, `unavailable`, and the errors of creating the requested transports and consumers.
     pub async fn attach(&self, by: &Actor, socket: SocketId, join: Join) -> Result<Joined, Refusal> {
         let person = by.person()?.clone();
         let call = join.call_id;
@@ -49,7 +50,8 @@ impl Calls {
         }
     }
 
-    /// What this leg missed, or where that is not at hand, the call as it is.
+    /// The events after `since`; a snapshot of the call if `since` is absent or some of those events are not
+    /// held.
     ///
     /// # Errors
     /// `not_in_call`, `call_ended`.
@@ -57,13 +59,13 @@ impl Calls {
         self.ask(call, |reply| Request::Sync { leg, since, reply }).await
     }
 
-    /// The leg's socket is gone without a word: it has the resume window to come back.
+    /// The leg's connection was lost: the leg stays open for the resume window.
     pub async fn connection_lost(&self, call: CallId, leg: LegId) {
-        // A call that is over has no legs left to lose.
+        // An ended call has no open legs: there is nothing to do.
         let _ = self.ask(call, |reply| Request::Lost { leg, reply }).await;
     }
 
-    /// Ends a leg whose user could not show a valid token in time.
+    /// Ends a leg whose user's token has expired or was revoked.
     ///
     /// # Errors
     /// `not_in_call`, `call_ended`, `unavailable`.
@@ -73,7 +75,7 @@ impl Calls {
     }
 
     /// # Errors
-    /// `not_in_call`, and whatever the command itself runs into.
+    /// `not_in_call`, `call_ended`, and the errors of the command.
     pub async fn media(
         &self,
         call: CallId,
@@ -84,7 +86,7 @@ impl Calls {
     }
 
     /// # Errors
-    /// `not_in_call`, `limit_exceeded`, `node_overloaded`.
+    /// `not_in_call`, `call_ended`, `limit_exceeded`, `node_overloaded`, `unavailable`.
     pub async fn create_transport(
         &self,
         call: CallId,
@@ -95,7 +97,7 @@ impl Calls {
     }
 
     /// # Errors
-    /// `not_in_call`.
+    /// `not_in_call`, `call_ended`.
     pub async fn set_rtp_capabilities(
         &self,
         call: CallId,

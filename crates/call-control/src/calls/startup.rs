@@ -1,4 +1,4 @@
-//! Taking over calls that have no owner, and the chores that repeat.
+//! Takeover of running calls without an owner task, and the periodic background tasks.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ use crate::{
 };
 
 impl Calls {
-    /// Rule 6: every call that was running gets an owner again. One that cannot be taken over does not hold up the
-    /// others, and is tried again by [`Calls::adopt`].
+    /// Rule 6: starts an owner task for each running call of the database. If this fails for one call the
+    /// others are still taken over, and [`Calls::adopt`] tries that call again.
     pub(super) async fn take_over(&self) -> Result<(), StoreError> {
         for record in self.shared.store.running_calls().await? {
             let id = record.id;
@@ -29,15 +29,15 @@ impl Calls {
         Ok(())
     }
 
-    /// Takes over running calls that have had no owner for a while: nobody knew whether they had been created, or
-    /// they could not be taken over before.
+    /// Takes over running calls that have no owner task here and have not changed for this long: the outcome
+    /// of their create was in doubt, or an earlier takeover failed.
     pub(super) async fn adopt(&self, unchanged_for: Duration) -> Result<(), StoreError> {
         let quiet = self.shared.store.running_calls_unchanged_since(now() - unchanged_for).await?;
         for record in quiet.into_iter().filter(|record| self.shared.live.get(record.id).is_none()) {
             let id = record.id;
             match self.take_over_one(record).await {
                 Ok(()) => tracing::warn!(call = %id, "a running call without an owner was taken over"),
-                // Its owner has just finished with it.
+                // Another owner has written the call in the meantime.
                 Err(TakeOverError::Store(StoreError::Fenced)) => {}
                 Err(error) => tracing::warn!(call = %id, %error, "a running call cannot be taken over yet"),
             }
@@ -54,7 +54,7 @@ impl Calls {
         Ok(())
     }
 
-    /// A router for a call.
+    /// Creates the router of a call.
     pub(super) async fn open_media(
         &self,
         call: CallId,
@@ -63,7 +63,7 @@ impl Calls {
         CallMedia::open(&self.shared.media, call, call_type, self.shared.config.limits).await
     }
 
-    /// Starts the chores that repeat until [`Calls::shutdown`].
+    /// Starts the background tasks, which run until [`Calls::shutdown`].
     pub(super) fn keep_house(&self) {
         self.repeat(PRESENCE_PERIOD, |calls| async move {
             if let Err(error) = calls.shared.presence.note(&calls.shared.store).await {
@@ -85,7 +85,7 @@ impl Calls {
                 tracing::debug!(%error, "calls without an owner could not be looked for");
             }
         });
-        // Joins are refused while the database is away, so somebody else has to find out that it is back.
+        // Joins are refused while the database is unreachable, so this probe has to find out when it is back.
         self.repeat(PROBE_PERIOD, |calls| async move {
             if calls.shared.store.is_away() {
                 let _ = calls.shared.store.ping().await;
@@ -103,7 +103,7 @@ impl Calls {
             every.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 every.tick().await;
-                // Between its turns a chore keeps no room for what it does.
+                // Boxed, so that a background task frees its buffers between runs.
                 Box::pin(chore(calls.clone())).await;
             }
         }));
@@ -120,9 +120,9 @@ enum TakeOverError {
 
 const PRESENCE_PERIOD: Duration = Duration::from_secs(5);
 const SWEEP_PERIOD: Duration = Duration::from_secs(60);
-/// How long the repetition of a request gets the answer of the first.
+/// How long the answer to a create is kept for repetitions of it.
 const RECEIPTS_KEPT: Duration = Duration::from_secs(24 * 3600);
 const ADOPT_PERIOD: Duration = Duration::from_secs(5);
-/// Longer than anything takes that a new owner does before the call counts as owned.
+/// Longer than everything that a new owner does before its call counts as owned.
 const ORPHANED_AFTER: Duration = Duration::from_secs(10);
 const PROBE_PERIOD: Duration = Duration::from_secs(1);

@@ -1,5 +1,5 @@
-//! The one owner of a live call. It takes one request, media event or deadline after another, lets the state
-//! machine decide, and carries out what that says.
+//! The owner task of a live call. It handles one request, media event or deadline after another: the state
+//! machine decides, and the task performs the resulting effects.
 
 mod answer;
 mod effects;
@@ -38,12 +38,13 @@ pub(super) struct CallTask {
     media: CallMedia,
     ledger: Ledger,
     recent: Recent,
-    /// Another owner has taken the call over, or its group is gone: nothing may be written any more.
+    /// Another owner has taken over the call, or its group was deleted: this task must not write any more.
     fenced: bool,
 }
 
 impl CallTask {
-    /// Carries out a call's first effects and, unless it is over with them, owns it from then on.
+    /// Performs the first effects of a call and starts its owner task, which stops at once if the call ended
+    /// with them.
     pub(super) async fn launch(
         shared: &Arc<Shared>,
         call: Call,
@@ -64,7 +65,7 @@ impl CallTask {
             recent: Recent::default(),
             fenced: false,
         };
-        // Registered before it is announced, so that whoever hears of it finds it.
+        // Registered before it is announced, so that a client that gets the announcement can join at once.
         shared.live.insert(id, live);
         if let Err(error) = task.carry_out(effects, Durability::Founding, None).await {
             shared.live.remove(id);
@@ -75,7 +76,8 @@ impl CallTask {
         Ok(())
     }
 
-    /// A call must not stay behind without an owner when its task panics.
+    /// Runs the task. If it panics, the call is recorded as failed, so that it does not stay without an
+    /// owner.
     async fn run_guarded(self, mailbox: mpsc::Receiver<Request>, events: mpsc::Receiver<MediaEvent>) {
         let (calls, id) = (Calls { shared: Arc::clone(&self.shared) }, self.id());
         if AssertUnwindSafe(self.run(mailbox, events)).catch_unwind().await.is_err() {
@@ -105,7 +107,8 @@ impl CallTask {
         self.retire(mailbox).await;
     }
 
-    /// Nothing that happens by itself can be refused: what the database cannot take waits for it.
+    /// Applies a command that no client asked for. It cannot be refused: if the database is unreachable, the
+    /// changes wait in the ledger.
     async fn go_on(&mut self, command: Command) {
         let mut next = self.call.clone();
         let Ok(effects) = next.handle(command, &Actor::SERVER, now()) else { return };
@@ -121,7 +124,7 @@ impl CallTask {
         }
     }
 
-    /// Records and tells what the last turn changed about media.
+    /// Records and sends the notices about media that the last step collected.
     async fn tell_media(&mut self) {
         for notice in self.media.take_notices() {
             match notice {
@@ -138,8 +141,9 @@ impl CallTask {
         Instant::now() + wait.unwrap_or(IDLE)
     }
 
-    /// Lets go of the call. Requests still in the mailbox are answered by their senders' finding it closed. Until all
-    /// is stored the call stays registered, lest somebody take over what the database still says of it.
+    /// Ends the ownership. The mailbox is closed, so the senders of waiting requests see that the call is
+    /// over. The call stays registered until all changes are stored: otherwise its outdated rows could be
+    /// taken over.
     async fn retire(self, mailbox: mpsc::Receiver<Request>) {
         drop(mailbox);
         let id = self.id();
@@ -155,7 +159,7 @@ impl CallTask {
         };
         if !fenced {
             tokio::select! {
-                // Fenced: somebody else owns the call, and has said more.
+                // An error is `Fenced`: another owner has written newer changes.
                 _ = ledger.drain() => {}
                 () = given_up => tracing::error!(call = %id, "the database stayed away; the last changes of the call are lost"),
             }
@@ -168,9 +172,9 @@ impl CallTask {
     }
 }
 
-/// Requests that wait for the owner's turn; whoever brings one more waits as well.
+/// Requests that may wait for the task. A sender with one more waits for room.
 const MAILBOX: usize = 256;
-/// With nothing to wait for, any time will do.
+/// The wait when the call has no deadline; any long time will do.
 const IDLE: Duration = Duration::from_secs(3600);
-/// How long a stopping server waits for the database to take what is left.
+/// How long a stopping server waits for the database to store the remaining changes.
 const LAST_PATIENCE: Duration = Duration::from_secs(3);

@@ -1,4 +1,4 @@
-//! The service on both engines: whole calls with real owner tasks, media routers and listening sockets.
+//! The service on both databases: complete calls with real owner tasks, media routers and sockets.
 
 mod crowd;
 mod moderation;
@@ -329,7 +329,7 @@ on_both_engines! {
         let store = database.open().await;
         let (hub, media) = (Hub::default(), world.control.calls.shared.media.clone());
         let calls = Calls::start(config, store, media, hub).await.unwrap();
-        // The sweep that every start begins with may have come first.
+        // The sweep at the start may have ended the call already.
         calls.cleanup_stale(&Actor::SERVER).await.unwrap();
         let swept = calls.find_one(&by(&ada), call).await.unwrap();
         assert_eq!((swept.status, swept.end_reason), (CallStatus::Cancelled, Some(Ending::Timeout)));

@@ -1,10 +1,10 @@
-//! How often a client may do something.
+//! Rate limit of one kind of request of one socket.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A token bucket, kept as the time at which it is full again (the virtual scheduling of ITU-T I.371).
+/// A token bucket, stored as the time when it is full again (virtual scheduling algorithm, ITU-T I.371).
 #[derive(Debug)]
 pub(super) struct Allowance {
     refill: Duration,
@@ -13,13 +13,13 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
-    /// `burst` at once, and `per_second` in the long run. Neither may be zero.
+    /// Allows `burst` requests at once, and `per_second` on average. Neither may be zero.
     pub(super) const fn new(per_second: u32, burst: u32) -> Self {
         let refill = Duration::from_nanos(NANOS_PER_SECOND / per_second as u64);
         Self { refill, capacity: refill.saturating_mul(burst), full_at: None }
     }
 
-    /// Takes one token; false if there is none.
+    /// Takes one token; false if the bucket is empty.
     pub(super) fn take(&mut self, now: Instant) -> bool {
         let full_at = self.full_at.map_or(now, |full_at| full_at.max(now)) + self.refill;
         let allowed = full_at - now <= self.capacity;

@@ -1,5 +1,5 @@
-//! What REST and the WebSocket's handshake have in common of HTTP: where a request comes from, its token, and how
-//! it is refused.
+//! HTTP parts shared by REST and the WebSocket handshake: the client address, the bearer token, and problem
+//! documents.
 
 mod client;
 mod problem;
@@ -13,10 +13,10 @@ pub use problem::{Problem, ProblemType};
 
 use crate::error::{ErrorCode, Refusal};
 
-/// The token of a request.
+/// The bearer token of a request (RFC 6750 §2.1).
 ///
 /// # Errors
-/// `unauthorized` when there is none.
+/// `unauthorized` without one.
 pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
     let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = header.and_then(|value| value.split_once(' '));

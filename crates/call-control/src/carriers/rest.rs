@@ -1,5 +1,5 @@
-//! The REST surface: one file per verb, each a thin edge around a service operation.
-//! Router and OpenAPI document come from the same declarations.
+//! The REST API: one file per operation, each a thin layer over a service operation. The router and the
+//! OpenAPI document come from the same declarations.
 
 mod admin;
 mod auth;
@@ -38,8 +38,9 @@ use crate::{
     limiter::Limiter,
 };
 
-/// Everything under its path, with `/openapi.json` and `/docs`. What is not there is a problem document; a server
-/// that has pages as well sets its own fallback. Pages of other origins need [`cors`] around it.
+/// The router of all operations, `/openapi.json` and `/docs`. An unknown path is answered with a problem
+/// document; a server that also has pages sets its own fallback. Pages of other origins need [`cors`] around
+/// the router.
 ///
 /// Dev sign-in only works when the server runs with `into_make_service_with_connect_info::<SocketAddr>()`.
 pub fn router(control: Control) -> Router {
@@ -61,7 +62,7 @@ pub fn openapi() -> Document {
     DECLARED.iter().chain(PROBES).fold(api, |api, declare| api.routes(declare())).into_openapi()
 }
 
-/// Lets the pages of the allowed origins in. Tokens travel in a header, so no credentials mode is needed.
+/// CORS layer for the allowed origins. Tokens are sent in a header, so credentials need not be allowed.
 pub fn cors(control: &Control) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(control.origins.iter().cloned()))
@@ -70,14 +71,16 @@ pub fn cors(control: &Control) -> CorsLayer {
         .expose_headers([header::RETRY_AFTER])
 }
 
-/// One path at a time, so that there is never more than its share of the document, which as a whole takes megabytes.
+/// Adds the paths one by one, so that only one path's part of the OpenAPI document is in memory; the whole
+/// takes megabytes.
 fn routed(declared: &[Declare]) -> Router<Control> {
     declared.iter().fold(Router::new(), |router, declare| {
         router.merge(Router::from(OpenApiRouter::new().routes(declare())))
     })
 }
 
-/// Before anything else is looked at, so that nobody can try many tokens.
+/// Counts the request of this address before anything else is checked, so that tokens cannot be guessed by
+/// trying.
 async fn limit_address(State(limiter): State<Arc<Limiter>>, request: Request, next: Next) -> Response {
     let counted = client_address(request.extensions()).map_or(Ok(()), |from| limiter.count_address(from));
     match counted {
@@ -90,7 +93,7 @@ async fn not_found() -> Refusal {
     Refusal::new(ErrorCode::NotFound, "there is nothing under this path")
 }
 
-/// The handlers of a path, and what the document says of them.
+/// The handlers of a path with their descriptions in the document.
 type Declare = fn() -> UtoipaMethodRouter<Control>;
 
 const DECLARED: &[Declare] = &[
@@ -136,7 +139,8 @@ const DECLARED: &[Declare] = &[
     || routes!(admin::sweep::sweep),
     || routes!(admin::audit::list_audit),
 ];
-/// What a load balancer asks. It is never refused for its clients' requests.
+/// The probes of load balancers. They are not rate limited: requests of its clients may count for the address
+/// of a load balancer.
 const PROBES: &[Declare] = &[|| routes!(health::live), || routes!(health::ready)];
 const DOCUMENT: &str = "/openapi.json";
 

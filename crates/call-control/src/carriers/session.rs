@@ -1,4 +1,4 @@
-//! One signed-in socket, whatever carries it: its commands, answered one after another.
+//! One signed-in socket, of either carrier: executes its requests one after another.
 
 mod admission;
 
@@ -26,32 +26,32 @@ use crate::wire::reply::{
     Ack, Done, NewTransport, OfCall, Reply, RouterCapabilities, Snapshot, TokenAccepted,
 };
 
-/// A registered socket. It has to be closed with [`Session::close`].
+/// A registered socket. The carrier has to close it with [`Session::close`].
 ///
-/// What its methods do is boxed while it is being done, so that a socket that waits keeps no room for it.
+/// The methods box their futures, so that an idle socket holds no memory for them.
 pub struct Session {
     control: Control,
     admission: Admission,
-    /// `None`: in a time too far away to wait for.
+    /// When the socket is closed because of its expired token; `None` if that time is out of range.
     overstays_at: Option<Instant>,
     signals: Allowance,
     key_frames: Allowance,
     socket: SocketId,
 }
 
-/// How a socket went.
+/// How a socket ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Farewell {
-    /// Its client said goodbye: its legs end.
+    /// The client disconnected on purpose: its legs end.
     Left,
-    /// It broke, or was closed from here: its legs outlive it by the resume window.
+    /// The connection was lost, or the server closed it: the legs stay open for the resume window.
     Lost,
-    /// Its token expired and no other came in time: its legs are ended.
+    /// The token expired without a refresh in time, or was revoked: the legs end.
     Overstayed,
 }
 
 impl Session {
-    /// Registers a socket; it hears events from here on.
+    /// Registers a socket, which receives events from here on.
     pub fn open(control: Control, admission: Admission, outlet: Box<dyn Outlet>) -> Self {
         let socket = control.hub.register(admission.identity.user_id, outlet);
         let overstays_at = overstays_at(admission.identity.expires_at, control.token_grace, now());
@@ -59,13 +59,13 @@ impl Session {
         Self { control, admission, overstays_at, signals, key_frames, socket }
     }
 
-    /// Tells a new socket which calls it could join.
+    /// Sends a new socket the running calls of the user's groups.
     pub async fn greet(&mut self) {
         Box::pin(self.tell_active_calls()).await;
     }
 
     async fn tell_active_calls(&mut self) {
-        // Whoever was signed out everywhere while this socket was on its way here was not known to be on it.
+        // A revocation between the check of the token and the registration did not find this socket.
         if self.control.remember(&self.admission.identity).await == Err(AuthError::Revoked) {
             self.overstays_at = Some(Instant::now());
             return;
@@ -78,7 +78,7 @@ impl Session {
         }
     }
 
-    /// Does what one event asks. Cancelling it may leave the request done but unanswered.
+    /// Executes one request. If it is cancelled, the request may be executed but not answered.
     pub async fn answer(&mut self, event: &str, payload: &str, now: DateTime<Utc>) -> Ack {
         let result = AssertUnwindSafe(Box::pin(self.try_answer(event, payload, now))).catch_unwind().await;
         Ack(result.unwrap_or_else(|_| {
@@ -87,7 +87,7 @@ impl Session {
         }))
     }
 
-    /// Waits until the token has been expired for longer than a socket may outlive it.
+    /// Waits until the token has expired and the grace time is over.
     pub async fn overstayed(&self) {
         match self.overstays_at {
             Some(at) => tokio::time::sleep_until(at).await,
@@ -95,7 +95,7 @@ impl Session {
         }
     }
 
-    /// The socket is gone.
+    /// Unregisters the socket, and ends or keeps its legs according to `farewell`.
     pub async fn close(self, farewell: Farewell) {
         Box::pin(self.end_legs(farewell)).await;
     }
@@ -113,7 +113,7 @@ impl Session {
             };
             if let Err(error) = ended {
                 tracing::debug!(%call, %leg, %error, "a leg did not end with its socket");
-                // It may have ended before; where the database is away, the resume window ends it.
+                // The leg may have ended already. If the database is unreachable, the resume window ends it.
                 calls.connection_lost(call, leg).await;
             }
         }
@@ -136,7 +136,10 @@ impl Session {
         self.perform(command).await
     }
 
-    /// What costs others something cannot be had without end.
+    /// Rate limits of requests that cause traffic for other clients.
+    ///
+    /// # Errors
+    /// `rate_limited`.
     fn take_turn(&mut self, command: &ClientCommand, now: Instant) -> Result<(), Refusal> {
         let in_turn = if matches!(command, ClientCommand::Signal(_)) {
             self.signals.take(now)
@@ -157,7 +160,7 @@ impl Session {
         match command {
             ClientCommand::Join(join) => {
                 let joined = calls.attach(actor, self.socket, *join).await?;
-                // Whoever signed the user out meanwhile may not have found this leg.
+                // A revocation during the join may not have found this leg.
                 if self.control.is_signed_out(&self.admission.identity) {
                     let Snapshot { call_id, user_id, leg_id, .. } = joined.snapshot;
                     calls.expire(call_id, user_id, leg_id).await?;
@@ -215,7 +218,10 @@ impl Session {
         }
     }
 
-    /// Goes on with a newer token; it has to be the same user's.
+    /// Replaces the token with a newer one of the same user.
+    ///
+    /// # Errors
+    /// `unauthorized`, `unavailable`, `forbidden` for a token of another user.
     async fn refresh(&mut self, token: &str) -> Result<Reply, Refusal> {
         let identity = self.control.authenticate(token).await?;
         if identity.user_id != self.admission.identity.user_id {
@@ -226,8 +232,8 @@ impl Session {
         Ok(Reply::TokenAccepted(TokenAccepted { expires_at: self.admission.expires_at() }))
     }
 
-    /// Ids of transports, producers and consumers do not name their call. Few sockets are in more than one, so
-    /// each is asked in turn until one knows the id.
+    /// Executes a media command. Its ids do not name the call, and few sockets are in several calls: so the
+    /// calls of this socket are tried one after another until one knows the id.
     async fn media(&self, command: MediaCommand) -> Result<Reply, Refusal> {
         let mut answer = Err(not_in_call());
         for (call, leg) in self.control.hub.legs(self.socket) {
@@ -272,7 +278,7 @@ impl Session {
     }
 }
 
-/// On the clock that timers run by.
+/// The end of the grace time, on the monotonic clock; `None` if it is out of range.
 fn overstays_at(expires_at: DateTime<Utc>, grace: Duration, now: DateTime<Utc>) -> Option<Instant> {
     let remaining = (expires_at - now).to_std().unwrap_or_default();
     Instant::now().checked_add(remaining.checked_add(grace)?)
@@ -282,7 +288,7 @@ fn not_in_call() -> Refusal {
     Refusal::new(ErrorCode::NotInCall, "join the call first")
 }
 
-/// Trickled candidates of a few connections at once, and any chat's pace after that.
+/// Bursts for the trickled ICE candidates (RFC 8838) of a few connections, and a rate for chat.
 const SIGNALS: Allowance = Allowance::new(50, 200);
-/// Each costs a sender the bits of a whole picture. A client that turns to many senders at once needs one of each.
+/// Each key frame costs its sender bandwidth. The burst allows a client to switch to many senders at once.
 const KEY_FRAMES: Allowance = Allowance::new(10, 100);

@@ -1,9 +1,9 @@
 //! The Socket.IO carrier: namespace `/calls`, for unmodified socket.io-client 4.x.
 //!
-//! The library runs every event handler in a task of its own, so order would be lost; extractors, however, run
-//! in the order of arrival. `Posted` is an extractor that puts the event into its socket's bounded mailbox,
-//! which one task per socket empties. Handlers are registered while the socket is still being admitted: an event
-//! that arrives together with the connect packet is answered like any other.
+//! The library runs each event handler in a task of its own, which would lose the order; but extractors run
+//! in the order of arrival. `Posted` is an extractor that puts the event into the bounded mailbox of its
+//! socket, and one task per socket handles the mailbox. Handlers are registered during admission, so that an
+//! event that arrives together with the connect packet is answered as well.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,14 +32,14 @@ use crate::hub::{Closing, Outlet, SlowSocket};
 use crate::wire::Frame;
 use crate::wire::reply::Ack;
 
-/// The running carrier.
+/// Handle of the running carrier.
 #[derive(Clone)]
 pub struct SocketIoCarrier {
     io: SocketIo,
 }
 
 impl SocketIoCarrier {
-    /// The layer to put around the HTTP router, and the handle to close it with.
+    /// Returns the layer to put around the HTTP router, and the handle to close the carrier.
     pub fn new(control: Control) -> (SocketIoLayer, Self) {
         let (layer, io) = SocketIo::builder()
             .ping_interval(PING)
@@ -55,15 +55,15 @@ impl SocketIoCarrier {
         (layer, Self { io })
     }
 
-    /// Closes every connection; clients take it for a lost one and try again elsewhere.
+    /// Closes all connections. Clients treat this as a lost connection and reconnect.
     pub async fn close(&self) {
         self.io.close().await;
     }
 }
 
-/// A middleware for the requests of this carrier, which keeps each for as long as its socket lives. Headers and path of
-/// a request are pieces of the buffer that it was read into, 8 KiB that go only when all of them are gone: those that
-/// matter are copied, the others forgotten.
+/// Middleware that saves memory: the library keeps the request of each socket as long as the socket lives.
+/// Headers and path refer to the read buffer of 8 KiB, which is freed only when none of them is left. So the
+/// needed headers and the path are copied, and the others dropped.
 pub async fn keep_little(mut request: Request, next: Next) -> Response {
     if request.uri().path().starts_with("/socket.io") {
         *request.headers_mut() = KEPT_HEADERS
@@ -79,7 +79,7 @@ pub async fn keep_little(mut request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// The connect middleware: lets a socket in by its token.
+/// The connect middleware: admits a socket by its token.
 async fn admit(
     socket: SocketRef,
     TryData(auth): TryData<Auth>,
@@ -99,7 +99,7 @@ async fn admit(
     Ok(())
 }
 
-/// The connect handler: answers this socket until it has gone.
+/// The connect handler: answers the requests of this socket until it disconnects.
 async fn serve(socket: SocketRef, State(control): State<Control>, Extension(entrance): Extension<Entrance>) {
     let Some(admitted) = entrance.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
     let Admitted { admission, mut letters, mut farewell } = admitted;
@@ -137,7 +137,7 @@ struct Auth {
 #[derive(Clone)]
 struct Mailbox(mpsc::Sender<Box<Letter>>);
 
-/// Handed from the middleware to the handler of the same socket.
+/// Passed from the connect middleware to the connect handler of the same socket.
 #[derive(Clone)]
 struct Entrance(Arc<Mutex<Option<Admitted>>>);
 
@@ -147,7 +147,8 @@ struct Admitted {
     farewell: watch::Receiver<Option<DisconnectReason>>,
 }
 
-/// One event as it came: `["name", payload]`. Boxed: a mailbox has room for dozens of them from the first on.
+/// One event as received: `["name", payload]`. Boxed, because a mailbox allocates places for dozens of
+/// letters at once.
 struct Letter {
     packet: Value,
     ack: AckSender,
@@ -164,7 +165,7 @@ impl Letter {
     }
 }
 
-/// An extractor, because those run in the order of arrival.
+/// Puts an event into the mailbox. It is an extractor because extractors run in the order of arrival.
 struct Posted;
 
 impl FromMessage<LocalAdapter> for Posted {
@@ -192,7 +193,7 @@ struct SocketOutlet(SocketRef);
 impl Outlet for SocketOutlet {
     fn send(&self, frame: &Frame) -> Result<(), SlowSocket> {
         match self.0.emit(frame.name, &frame.data) {
-            // A socket that has just gone needs no closing: its disconnect is on the way.
+            // A closed socket is not slow: its disconnect handler will run.
             Ok(()) | Err(SendError::Socket(SocketError::Closed) | SendError::Serialize(_)) => Ok(()),
             Err(SendError::Socket(SocketError::InternalChannelFull)) => Err(SlowSocket),
         }
@@ -203,14 +204,15 @@ impl Outlet for SocketOutlet {
     }
 }
 
-/// The goodbye needs room in the queue whose fullness may be its cause; the heartbeat ends the wait at last.
+/// Disconnects. The disconnect packet needs room in the send queue, which may be full: retries until there is
+/// room, or the heartbeat timeout has closed the socket.
 async fn disconnect(socket: SocketRef) {
     while socket.connected() && socket.clone().disconnect().is_err() {
         tokio::time::sleep(DISCONNECT_RETRY).await;
     }
 }
 
-/// An answer that does not fit the queue must not be lost unnoticed: the socket goes with it.
+/// Sends an acknowledgement. If the queue is full the socket is closed, so that the client notices the loss.
 fn send_ack(socket: &SocketRef, ack: AckSender, answer: &Ack) {
     if let Err(SendError::Socket(SocketError::InternalChannelFull)) = ack.send(answer) {
         tokio::spawn(disconnect(socket.clone()));
@@ -246,7 +248,8 @@ fn farewell_of(reason: Option<DisconnectReason>) -> Farewell {
     }
 }
 
-/// What the library asks for: the handshake of RFC 6455 §4.2.1, and how to read what is posted.
+/// The headers that the library reads: those of the WebSocket handshake (RFC 6455 §4.2.1), and the content
+/// type of polling requests.
 const KEPT_HEADERS: [HeaderName; 5] = [
     header::CONNECTION,
     header::UPGRADE,
@@ -254,13 +257,13 @@ const KEPT_HEADERS: [HeaderName; 5] = [
     header::SEC_WEBSOCKET_VERSION,
     header::CONTENT_TYPE,
 ];
-/// Twice this is how long a dead connection goes unnoticed.
+/// Ping interval and ping timeout: a dead connection is detected within twice this time.
 const PING: Duration = Duration::from_secs(10);
-/// The longest request is a join with a browser's capabilities, some 20 kB.
+/// In bytes. The longest request is a join with a browser's RTP capabilities, some 20 kB.
 const MAX_MESSAGE: usize = 256 * 1024;
-/// Requests of one socket that wait for their turn.
+/// Requests of one socket that may wait. Another one is refused with `rate_limited`.
 const MAILBOX: usize = 256;
-/// Packets on their way to one socket; one that lets more pile up is closed.
+/// Packets that may wait to be sent to one socket. A socket with more is closed.
 const MAX_OUTGOING: usize = 4096;
 const DISCONNECT_RETRY: Duration = Duration::from_millis(100);
 

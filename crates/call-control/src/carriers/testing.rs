@@ -1,4 +1,4 @@
-//! What tests of both carriers share: a server, and clients that speak the bare protocols.
+//! Shared by the tests of both carriers: a server, and clients of the bare protocols.
 
 pub(super) mod socketio_client;
 pub(super) mod websocket_client;

@@ -1,13 +1,14 @@
 //! The plain WebSocket carrier at `GET /calls/ws`, for clients without a Socket.IO library.
 //!
-//! Text frames hold JSON: `{id?, event, data}` each way. A request is answered by `{id, event: "ack", data}`, in the
-//! order of the requests; one that cannot be read is answered like any other. The token comes in the `Authorization`
-//! header or in a first frame `{event: "auth", data: {token}}`.
+//! Text frames hold JSON: `{id?, event, data}` in both directions. A request is answered with `{id, event:
+//! "ack", data}`, in the order of the requests; a malformed request is answered too. The token is sent in the
+//! `Authorization` header or in a first frame `{event: "auth", data: {token}}`.
 //!
-//! A client that closes with 1000 says goodbye, and its legs end. Any other end, 1001 (a page that reloads) included,
-//! is a lost connection: the legs wait for the resume window. The server closes with 1008 when the token does not let
-//! the client in or on, with 1009 after a message that is too long, with 1012 when it stops, and with 1013 when the
-//! client is too slow or should try again later.
+//! If the client closes with code 1000, its legs end. Any other end, also code 1001 (a page that reloads),
+//! counts as a lost connection: the legs stay open for the resume window. Close codes of the server (RFC 6455
+//! §7.4, and 1012 and 1013 of the IANA registry): 1008 if the token is missing, refused, expired or revoked,
+//! or the user has too many sockets; 1009 after a message that is too long; 1012 when the server stops; 1013
+//! when the client reads too slowly or should try again later.
 
 mod connection;
 mod frame;
@@ -29,7 +30,7 @@ use crate::carriers::http::client_address;
 use crate::carriers::http::method_not_allowed;
 use crate::carriers::http::problems::Handshake;
 
-/// The running carrier.
+/// Handle of the running carrier.
 #[derive(Clone)]
 pub struct WebSocketCarrier {
     control: Control,
@@ -38,7 +39,7 @@ pub struct WebSocketCarrier {
 }
 
 impl WebSocketCarrier {
-    /// The route to merge into the HTTP router, and the handle to close its connections with.
+    /// Returns the route to merge into the HTTP router, and the handle to close the connections.
     pub fn new(control: Control) -> (Router, Self) {
         let carrier = Self { control, stop: CancellationToken::new(), connections: TaskTracker::new() };
         let router = Router::new()
@@ -48,7 +49,7 @@ impl WebSocketCarrier {
         (router, carrier)
     }
 
-    /// Closes every connection, and waits until they have gone.
+    /// Closes all connections, and waits until they have ended.
     pub async fn close(&self) {
         self.stop.cancel();
         self.connections.close();
@@ -84,7 +85,7 @@ pub(crate) async fn open_web_socket(
     };
     let upgrade = hyper::upgrade::on(&mut request);
     connections.spawn(async move {
-        // A connection that breaks before it is a WebSocket has nobody to tell.
+        // If the connection breaks before the upgrade, no answer is possible.
         let Ok(upgraded) = upgrade.await else { return };
         let stream =
             WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config())).await;
@@ -101,9 +102,9 @@ fn config() -> WebSocketConfig {
         .write_buffer_size(BUFFER)
 }
 
-/// The longest request is a join with a browser's capabilities, some 20 kB.
+/// In bytes. The longest request is a join with a browser's RTP capabilities, some 20 kB.
 const MAX_MESSAGE: usize = 256 * 1024;
-/// Held by every connection, idle ones too; most messages are shorter.
+/// Bytes of each read and write buffer. All connections hold them, also idle ones; most messages are shorter.
 const BUFFER: usize = 4 * 1024;
 
 #[cfg(test)]

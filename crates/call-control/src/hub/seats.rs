@@ -1,24 +1,24 @@
-//! How many sockets each user has open.
+//! Limits the number of open sockets of each user.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::ids::UserId;
 
-/// Cheap to clone; all clones count together.
+/// Counter of open sockets. Cheap to clone; all clones share one count.
 #[derive(Clone, Default)]
 pub struct Seats {
     taken: Arc<Mutex<HashMap<UserId, usize>>>,
 }
 
-/// The right to one open socket, until it is dropped.
+/// Permit for one open socket; dropping it frees the place.
 pub struct Seat {
     seats: Seats,
     user: UserId,
 }
 
 impl Seats {
-    /// `None` when the user has `most` already.
+    /// Takes one place. `None` if the user has `most` sockets already.
     pub fn take(&self, user: UserId, most: usize) -> Option<Seat> {
         let mut taken = self.lock();
         let of_user = taken.get(&user).copied().unwrap_or_default();
@@ -30,7 +30,7 @@ impl Seats {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<UserId, usize>> {
-        // Single inserts and removals leave nothing half-done behind.
+        // Each change is a single insert or remove, so a poisoned map is still consistent.
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

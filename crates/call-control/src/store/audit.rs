@@ -7,13 +7,13 @@ use crate::{
     ids::{CallId, GroupId, UserId},
 };
 
-/// Which entries are wanted; what is absent does not matter.
+/// Filter for entries; an absent field matches all.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AuditFilter {
     pub action: Option<Action>,
     pub group: Option<GroupId>,
     pub call: Option<CallId>,
-    /// Who did it, or whom it was done to.
+    /// The actor, or the user affected.
     pub user: Option<UserId>,
     pub from: Option<DateTime<Utc>>,
     /// Exclusive.
@@ -62,7 +62,7 @@ impl Store {
     }
 }
 
-/// Writes one entry in a transaction that is open.
+/// Writes one entry in an open transaction.
 macro_rules! log {
     ($tx:ident, $entry:expr) => {{
         let entry: &$crate::audit::AuditEntry = &$entry;

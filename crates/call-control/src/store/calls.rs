@@ -11,23 +11,23 @@ use crate::{
     ids::{CallId, GroupId, UserId},
 };
 
-/// A call's row, and who is in the call.
+/// A call's row with its participants.
 #[derive(Clone, Debug)]
 pub struct StoredCall {
     pub record: CallRecord,
     pub participants: Vec<UserId>,
 }
 
-/// Which calls of a group are wanted.
+/// Filter for the calls of a group.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CallFilter {
     pub status: Option<CallStatus>,
     pub call_type: Option<CallType>,
-    /// Somebody who was in the call.
+    /// A user who was in the call.
     pub member: Option<UserId>,
-    /// Created at this time or later.
+    /// Created at or after this time.
     pub from: Option<DateTime<Utc>>,
-    /// Created before.
+    /// Created before this time.
     pub to: Option<DateTime<Utc>>,
 }
 
@@ -39,17 +39,18 @@ impl StoredCall {
 }
 
 impl Store {
-    /// Writes the rows and the events of one command in one transaction. Writing the same changes again does nothing, so
-    /// that they can be repeated when nobody knows whether they were written.
+    /// Writes the rows and events of one command in one transaction. Idempotent: a commit with an unknown
+    /// outcome can be repeated.
     ///
     /// # Errors
-    /// [`StoreError::RunningCallExists`] or [`StoreError::MissingReference`] for a new call that cannot be,
-    /// [`StoreError::Fenced`] when somebody else changed the call, [`StoreError::Unavailable`], or
+    /// For a new call, [`StoreError::RunningCallExists`] or [`StoreError::MissingReference`];
+    /// [`StoreError::Fenced`] if another owner has changed the call; [`StoreError::Unavailable`], or
     /// [`StoreError::InDoubt`].
     pub async fn commit(&self, changes: &Changes) -> Result<(), StoreError> {
         let refused = match self.write(changes).await {
             Err(StoreError::Fenced) => StoreError::Fenced,
-            // The other keys of a new call are its own random id, and that of a create which was claimed here.
+            // The other unique keys cannot collide: a random id, and an idempotency key reserved by this
+            // create.
             Err(StoreError::Duplicate) if changes.follows == NO_VERSION => StoreError::RunningCallExists,
             done => return done,
         };
@@ -218,7 +219,7 @@ impl Store {
         self.with_participants(records).await
     }
 
-    /// Every running call.
+    /// All running calls.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -230,7 +231,7 @@ impl Store {
         .await)?)
     }
 
-    /// Every running call that was created before `before`.
+    /// All running calls created before `before`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -245,7 +246,7 @@ impl Store {
         })?)
     }
 
-    /// Every running call that has not changed since `since`.
+    /// All running calls whose last change was before `since`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -300,14 +301,15 @@ impl Store {
     }
 }
 
-/// Whether a row is the one that these changes wrote. Two owners may reach the same version, but not the same row.
+/// Whether the row is the one that these changes wrote. Two owners may write the same version, but not the
+/// same row.
 fn is_the_same(stored: &CallRecord, written: &CallRecord) -> bool {
     let told = |call: &CallRecord| (call.version, call.epoch, call.seq, call.webrtc_room_id);
     let happened = |call: &CallRecord| (call.status, call.end_reason, call.ended_at, call.updated_at);
     told(stored) == told(written) && happened(stored) == happened(written)
 }
 
-/// What a new call follows.
+/// The version before the first change of a call.
 const NO_VERSION: i64 = 0;
 
 const INSERT_CALL: &str = "
@@ -316,7 +318,7 @@ const INSERT_CALL: &str = "
         created_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
 
-/// The conditions on what never changes also give both statements the same parameters.
+/// The conditions on columns that never change give both statements the same parameters.
 const UPDATE_CALL: &str = "
     UPDATE calls SET status = $2, webrtc_room_id = $3, started_at = $4, ended_at = $5, duration_seconds = $6,
         max_participants = $7, metadata = $8, moderation = $9, end_reason = $10, error_message = $11,

@@ -5,23 +5,23 @@ use crate::{
     error::{ErrorCode, Refusal},
 };
 
-/// Why the database did not do it.
+/// Why a database operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Nothing was done.
+    /// The database is unreachable; nothing was changed.
     #[error("the database cannot be reached: {0}")]
     Unavailable(#[source] Away),
-    /// The transaction was about to be committed, and nobody knows whether it was.
+    /// The database became unreachable during a COMMIT; its outcome is unknown.
     #[error("the database went away over a commit: {0}")]
     InDoubt(#[source] Away),
-    /// Another owner has changed the call since.
+    /// Another owner has changed the call in the meantime.
     #[error("the call belongs to somebody else by now")]
     Fenced,
     #[error("the group already has a running call")]
     RunningCallExists,
     #[error("it exists already")]
     Duplicate,
-    /// The row refers to another that is not there.
+    /// A foreign key refers to a row that does not exist.
     #[error("what it refers to does not exist")]
     MissingReference,
     #[error("a group keeps at least one owner")]
@@ -38,23 +38,23 @@ pub enum StoreError {
     Config(String),
 }
 
-/// How the database is away.
+/// Why the database is unreachable.
 #[derive(Debug, thiserror::Error)]
 pub enum Away {
     #[error(transparent)]
     Driver(sqlx::Error),
-    /// Others hold what the operation needs.
+    /// A deadlock, a serialization failure, or a lock that was not granted.
     #[error(transparent)]
     Contended(sqlx::Error),
     #[error("it does not answer in time")]
     Late,
-    /// It was found away so recently that nobody asked.
+    /// The database was unreachable a moment ago, so the operation was not tried.
     #[error("it was away a moment ago")]
     Resting,
 }
 
 impl Away {
-    /// Whether the database, rather than its silence, said so.
+    /// Whether the error is an answer of the database.
     pub(super) fn is_answer(&self) -> bool {
         match self {
             Self::Driver(error) | Self::Contended(error) => error.as_database_error().is_some(),
@@ -62,7 +62,7 @@ impl Away {
         }
     }
 
-    /// Whether other operations would fare no better.
+    /// Whether other operations would fail as well.
     pub(super) const fn is_outage(&self) -> bool {
         match self {
             Self::Driver(_) | Self::Late => true,
@@ -127,7 +127,7 @@ impl From<StoreError> for Refusal {
     }
 }
 
-/// Whether a transaction may be committed although its COMMIT failed so.
+/// Whether the transaction may be committed although its COMMIT failed with this error.
 pub(super) fn leaves_doubt(error: &sqlx::Error) -> bool {
     error.as_database_error().is_none_or(|refused| matches!(Fault::of(refused), Some(Fault::Outage)))
 }
@@ -140,9 +140,10 @@ const fn is_connection_fault(error: &sqlx::Error) -> bool {
     )
 }
 
-/// Faults that pass without the caller's doing.
+/// Temporary faults of the database.
 enum Fault {
-    /// A lock held by a stranger, a disk that is full or broken, a server that starts, stops or is full.
+    /// A lock held by another process, a full or broken disk, or a server that starts, stops or has no
+    /// resources.
     Outage,
     Contention,
 }

@@ -1,5 +1,5 @@
-//! The way to a database's connections. Every operation is bounded in time, and for a moment after the database was
-//! found away nobody waits for it at all.
+//! Access to the database connections. Each operation has a time limit, and a circuit breaker refuses
+//! operations at once for a while after the database was unreachable.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -14,7 +14,7 @@ use super::{
     error::{Away, leaves_doubt},
 };
 
-/// A pool of connections, and what is known of the database behind it.
+/// A connection pool with its circuit breaker.
 #[derive(Debug)]
 pub(super) struct Gate<DB: Database> {
     pool: Pool<DB>,
@@ -26,7 +26,7 @@ impl<DB: Database> Gate<DB> {
         Self { pool, breaker: Arc::default() }
     }
 
-    /// Waits for a connection to do one operation on.
+    /// Waits for a connection for one operation.
     pub(super) async fn enter(&self) -> Result<Turn<DB>, StoreError> {
         let pass = self.breaker.pass(Instant::now())?;
         let deadline = Instant::now() + OPERATION;
@@ -34,14 +34,14 @@ impl<DB: Database> Gate<DB> {
             self.breaker.open(Instant::now());
             StoreError::from(error)
         })?;
-        // Whoever was before it may have found the database away while this one queued.
+        // Another operation may have found the database unreachable while this one waited.
         if pass == Pass::Ordinary && self.is_away() {
             return Err(Away::Resting.into());
         }
         Ok(Turn { connection, breaker: Arc::clone(&self.breaker), deadline, answered: false })
     }
 
-    /// Whether the database was found away and has not been found back since.
+    /// Whether the database was found unreachable and has not answered an operation since.
     pub(super) fn is_away(&self) -> bool {
         self.breaker.rest_until().is_some()
     }
@@ -57,8 +57,8 @@ impl<DB: Database> Clone for Gate<DB> {
     }
 }
 
-/// One operation, with a connection of its own. If it is dropped half-way the connection is closed: nobody could say
-/// what the next answer on it belongs to, and a server that never answers would keep it out of the pool for good.
+/// One operation and its connection. If it is dropped half-way the connection is closed: the next answer on
+/// the connection could belong to this operation, and one without an answer would never return to the pool.
 pub(super) struct Turn<DB: Database> {
     connection: PoolConnection<DB>,
     breaker: Arc<Breaker>,
@@ -75,7 +75,7 @@ impl<DB: Database> Turn<DB> {
         self.deadline
     }
 
-    /// Takes note of how the operation went, and gives the connection back.
+    /// Reports the outcome to the circuit breaker, and returns the connection to the pool.
     pub(super) fn finish<T>(mut self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         match &outcome {
             Err(StoreError::Unavailable(away) | StoreError::InDoubt(away)) => {
@@ -101,7 +101,7 @@ impl<DB: Database> Drop for Turn<DB> {
     }
 }
 
-/// Waits for a part of an operation no longer than the whole may take.
+/// Waits for a part of an operation until the deadline of the whole.
 pub(super) async fn within<T>(
     deadline: Instant,
     work: impl Future<Output = Result<T, StoreError>>,
@@ -109,7 +109,7 @@ pub(super) async fn within<T>(
     timeout_at(deadline, work).await.unwrap_or_else(|_| Err(Away::Late.into()))
 }
 
-/// Waits for a COMMIT. Unless the database itself refuses it, nobody knows what becomes of one that fails.
+/// Waits for a COMMIT. If it fails without a refusal of the database, its outcome is unknown.
 pub(super) async fn commit_within(
     deadline: Instant,
     commit: impl Future<Output = Result<(), sqlx::Error>>,
@@ -122,8 +122,8 @@ pub(super) async fn commit_within(
     }
 }
 
-/// Refuses everything for [`REST`] after the database was found away. Then it lets one operation through, which finds
-/// out whether it is back, so that in a long outage at most one caller at a time has to wait.
+/// Circuit breaker. It refuses all operations for [`REST`] after the database was unreachable. Then it admits
+/// one operation as a probe, so that in a long outage at most one caller at a time has to wait.
 #[derive(Debug, Default)]
 struct Breaker {
     rest_until: Mutex<Option<Instant>>,
@@ -132,7 +132,7 @@ struct Breaker {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pass {
     Ordinary,
-    /// The one that finds out.
+    /// The operation that tests whether the database is back.
     Probe,
 }
 
@@ -166,9 +166,9 @@ impl Breaker {
     }
 }
 
-/// How long one operation may take altogether, waiting for a connection included.
+/// Time limit of one operation, including the wait for a connection.
 pub(super) const OPERATION: Duration = Duration::from_secs(3);
-/// How long nobody asks after the database was found away.
+/// How long operations are refused after the database was unreachable.
 const REST: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ pub enum Role {
 }
 
 impl Store {
-    /// Creates the group with its first owner, if it has one.
+    /// Creates a group, with `owner` as its first member if given.
     ///
     /// # Errors
     /// [`StoreError::MissingReference`] for an unknown owner, or [`StoreError::Unavailable`].
@@ -102,7 +102,7 @@ impl Store {
             .await)?)
     }
 
-    /// The groups a user is in, oldest first.
+    /// The groups of a user, oldest first.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -126,7 +126,7 @@ impl Store {
         Ok(request.page(groups, |group: &Group| TimeCursor { at: group.created_at, id: group.id.0 }))
     }
 
-    /// Returns the group under its new name, if there is one.
+    /// Renames a group and returns it; `None` if it does not exist.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -153,7 +153,8 @@ impl Store {
         }))
     }
 
-    /// Deletes the group, its members and its history, unless a call is running in it: that call is returned.
+    /// Deletes a group with its members and calls. If a call is running in it, returns that call and deletes
+    /// nothing.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -231,8 +232,9 @@ impl Store {
     }
 
     /// # Errors
-    /// [`StoreError::Duplicate`] for a member, [`StoreError::MissingReference`] for an unknown user or group,
-    /// [`StoreError::GroupFull`] for one member more than `most`, or [`StoreError::Unavailable`].
+    /// [`StoreError::Duplicate`] if the user is a member, [`StoreError::MissingReference`] for an unknown
+    /// user or group, [`StoreError::GroupFull`] if the group has `most` members, or
+    /// [`StoreError::Unavailable`].
     pub async fn add_member(
         &self,
         group: GroupId,
@@ -254,11 +256,11 @@ impl Store {
         Ok(())
     }
 
-    /// Gives a member another role, or with `None` removes them. Returns whether there was such a member.
+    /// Changes a member's role, or with `None` removes the member. Returns whether the user was a member.
     ///
     /// # Errors
-    /// [`StoreError::LastOwner`] when a user leaves the group without an owner (the service may), or
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::LastOwner`] if a user's change would leave the group without an owner (the service may
+    /// do that), or [`StoreError::Unavailable`].
     pub async fn change_member(
         &self,
         group: GroupId,
@@ -288,22 +290,23 @@ impl Store {
     }
 }
 
-/// Somebody to be added to a group.
+/// A member to add to a group.
 #[derive(Clone, Copy, Debug)]
 pub struct NewMember {
     pub user: UserId,
     pub role: Role,
-    /// How many members the group may have.
+    /// Maximum number of members of the group.
     pub most: usize,
 }
 
 const INSERT_MEMBER: &str =
     "INSERT INTO group_members (group_id, user_id, role, created_at) VALUES ($1, $2, $3, $4)";
 const UPDATE_ROLE: &str = "UPDATE group_members SET role = $3 WHERE group_id = $1 AND user_id = $2";
-/// The condition that always holds gives both statements the same parameters.
+/// The condition on `$3`, which is always true, gives both statements the same parameters.
 const DELETE_MEMBER: &str =
     "DELETE FROM group_members WHERE group_id = $1 AND user_id = $2 AND CAST($3 AS TEXT) IS NULL";
-/// Whoever counts on what else is in the group must take turns: owners who remove each other, a deletion and a create.
+/// Locks the group's row. Transactions that depend on other rows of the group run one after another: two
+/// owners who remove each other, or a deletion and the create of a call.
 pub(super) const LOCK_GROUP: &str = "UPDATE groups SET updated_at = $2 WHERE id = $1";
 const COUNT_OWNERS: &str = "SELECT count(*) FROM group_members WHERE group_id = $1 AND role = 'owner'";
 const COUNT_MEMBERS: &str = "SELECT count(*) FROM group_members WHERE group_id = $1";

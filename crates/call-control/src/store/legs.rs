@@ -25,7 +25,7 @@ pub struct StoredEvent {
 }
 
 impl Store {
-    /// Every leg a call ever had, in the order they came.
+    /// All legs of a call, in the order they joined.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -39,7 +39,7 @@ impl Store {
         .await)?)
     }
 
-    /// A call's legs, in the order they came.
+    /// A page of a call's legs, in the order they joined.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -62,7 +62,7 @@ impl Store {
         Ok(request.page(legs, |leg: &LegRecord| TimeCursor { at: leg.joined_at, id: leg.id.0 }))
     }
 
-    /// Notes that these legs are still connected.
+    /// Sets `last_seen_at` of these legs.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -82,7 +82,7 @@ impl Store {
         Ok(())
     }
 
-    /// A call's events, in their order.
+    /// A page of a call's events, in the order of `seq`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -104,5 +104,5 @@ impl Store {
     }
 }
 
-/// Well below the number of parameters either engine takes.
+/// Well below the maximum number of parameters of both databases.
 const LEGS_PER_STATEMENT: usize = 500;

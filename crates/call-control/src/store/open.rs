@@ -1,4 +1,4 @@
-//! Opening and migrating a database.
+//! Opens a database and applies the migrations.
 
 use std::{num::NonZeroUsize, ops::RangeInclusive, str::FromStr, time::Duration};
 
@@ -13,13 +13,14 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{Away, Db, Store, StoreError, gate::Gate, on, tx};
 
 impl Store {
-    /// Opens `sqlite://…` or `postgres://…` and brings its tables up to date. On Postgres everything lives in
-    /// `schema`, which is created if it is missing; SQLite has no schemas and ignores it. Servers that open the same
-    /// database at once take turns.
+    /// Opens `sqlite://…` or `postgres://…` and applies the migrations. On Postgres all tables are in
+    /// `schema`, which is created if it is missing; SQLite ignores it. Servers that open the same database at
+    /// the same time migrate one after another.
     ///
     /// # Errors
-    /// [`StoreError::Config`] for an address or schema that cannot be right, [`StoreError::Unavailable`] or
-    /// [`StoreError::Migration`] when the database does not play along.
+    /// [`StoreError::Config`] for an invalid URL scheme or schema name, [`StoreError::Database`] for a URL
+    /// that the driver refuses, [`StoreError::Unavailable`] or [`StoreError::Migration`] if the database
+    /// cannot be opened or migrated.
     pub async fn open(url: &str, schema: &str) -> Result<Self, StoreError> {
         let db = match url.split(':').next() {
             Some("sqlite") => open_sqlite(url).await?,
@@ -31,16 +32,16 @@ impl Store {
         Ok(Self { db })
     }
 
-    /// Whether the database answers, and would take a change.
+    /// Checks that the database answers and accepts writes.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when it doesn't.
+    /// [`StoreError::Unavailable`] otherwise.
     pub async fn ping(&self) -> Result<(), StoreError> {
         let reads = on!(&self.db, |connection| connection.execute("SELECT 1").await.map(drop));
         self.try_writing().await.and(reads)
     }
 
-    /// Whether changes would be refused at once, because the database was found away.
+    /// Whether the database was found unreachable and has not answered a change since.
     #[must_use]
     pub fn is_away(&self) -> bool {
         match &self.db {
@@ -49,7 +50,7 @@ impl Store {
         }
     }
 
-    /// Waits for what is being written and closes every connection.
+    /// Waits for operations in progress and closes all connections.
     pub async fn close(&self) {
         match &self.db {
             Db::Sqlite { readers, writer } => {
@@ -60,7 +61,7 @@ impl Store {
         }
     }
 
-    /// On SQLite this waits for its turn to write.
+    /// Runs an empty write transaction. On SQLite it waits for the write lock.
     async fn try_writing(&self) -> Result<(), StoreError> {
         tx!(&self.db, |tx| tx.execute("SELECT 1").await.map(drop)?);
         Ok(())
@@ -88,14 +89,14 @@ async fn open_sqlite(url: &str) -> Result<Db, StoreError> {
     Ok(Db::Sqlite { readers: Gate::new(pool(sqlite_readers()).await?), writer: Gate::new(pool(1).await?) })
 }
 
-/// Any number of connections reads while one writes, but more than there are cores only wait for each other, and each
-/// is a thread with a cache of its own.
+/// Number of reading connections: one per core, 2 to 8. They run while one connection writes. Each is a
+/// thread with its own cache, and more threads than cores would only wait for each other.
 fn sqlite_readers() -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     u32::try_from(cores).unwrap_or(u32::MAX).clamp(*SQLITE_READERS.start(), *SQLITE_READERS.end())
 }
 
-/// SQLite lets two connections neither switch a new file to WAL at once nor wait for each other's turn at it.
+/// Retries, because SQLite fails at once if two connections switch a new file to WAL mode at the same time.
 async fn migrate_sqlite(options: &SqliteConnectOptions) -> Result<(), StoreError> {
     let give_up = Instant::now() + MIGRATION_PATIENCE;
     loop {
@@ -106,7 +107,8 @@ async fn migrate_sqlite(options: &SqliteConnectOptions) -> Result<(), StoreError
     }
 }
 
-/// All or nothing, in one transaction: the driver itself locks only Postgres while it migrates.
+/// Applies all migrations in one transaction, which also holds the write lock: the driver locks only Postgres
+/// itself.
 async fn try_migrate_sqlite(options: &SqliteConnectOptions) -> Result<(), StoreError> {
     let mut connection: SqliteConnection = options.connect().await?;
     let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
@@ -138,7 +140,7 @@ async fn migrate_postgres(options: &PgConnectOptions, schema: &str) -> Result<()
     Ok(connection.close().await?)
 }
 
-/// A database that is away while it is brought up to date is away, and not wrong.
+/// Reports a database that is unreachable during the migration as unreachable, not as a failed migration.
 fn migrated(done: Result<(), MigrateError>) -> Result<(), StoreError> {
     match done {
         Err(MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _)) => Err(cause.into()),
@@ -146,7 +148,8 @@ fn migrated(done: Result<(), MigrateError>) -> Result<(), StoreError> {
     }
 }
 
-/// Looks before it creates: a role that may not create schemas can still use the one made for it.
+/// Creates the schema if it is missing. Checks first: a role without the right to create schemas can use an
+/// existing one.
 async fn create_schema(connection: &mut PgConnection, schema: &str) -> Result<(), StoreError> {
     let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = $1)")
         .bind(schema)
@@ -154,7 +157,8 @@ async fn create_schema(connection: &mut PgConnection, schema: &str) -> Result<()
         .await?;
     if !exists {
         let create = format!("CREATE SCHEMA IF NOT EXISTS {schema}");
-        // Another server may be making it at the same moment; even IF NOT EXISTS then meets its row.
+        // Another server may create the schema at the same time: even IF NOT EXISTS then fails as a
+        // duplicate.
         let made = connection.execute(sqlx::AssertSqlSafe(create)).await.map_err(StoreError::from);
         if !matches!(made, Ok(_) | Err(StoreError::Duplicate)) {
             made?;
@@ -174,16 +178,17 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
 /// How long an operation waits for a connection or a lock.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a start waits for another server that is migrating.
+/// How long a start waits while another server migrates.
 const MIGRATION_PATIENCE: Duration = Duration::from_secs(60);
 const MIGRATION_RETRY: Duration = Duration::from_millis(50);
 const SQLITE_READERS: RangeInclusive<u32> = 2..=8;
-/// Pages of each connection, as negative KiB. What is not there is in the system's cache.
+/// Page cache of each connection: 512 KiB (negative means KiB). Other pages are in the system's file cache.
 const SQLITE_CACHE: &str = "-512";
-/// How long a connection is kept that nobody needs.
+/// How long an idle connection is kept.
 const SQLITE_IDLE: Duration = Duration::from_secs(60);
 const POSTGRES_CONNECTIONS: u32 = 16;
-/// Milliseconds. What this side has given up must not go on holding locks over there.
+/// In milliseconds. An operation that this server has given up must not hold locks in the database any
+/// longer.
 const ABANDONED_WORK_ENDS: [(&str, &str); 3] = [
     ("lock_timeout", "2000"),
     ("statement_timeout", "3000"),

@@ -1,4 +1,5 @@
-//! Keyset paging: a cursor says after which row to go on, so that rows added meanwhile shift nothing.
+//! Keyset pagination: a cursor names the last row of a page, so that rows added in the meantime do not shift
+//! the next page.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Datelike, Utc};
@@ -16,10 +17,10 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
 }
 
-/// What part of a list is wanted.
+/// Which part of a list to return.
 #[derive(Clone, Copy, Debug)]
 pub struct PageRequest<C> {
-    /// 1 to 100.
+    /// Maximum number of items, 1 to 100.
     pub limit: u8,
     pub after: Option<C>,
 }
@@ -58,7 +59,7 @@ impl Cursor for TimeCursor {
     }
 }
 
-/// SQLite compares times as text, which only years of four digits survive.
+/// SQLite compares times as text, which is correct only for years with four digits.
 fn is_ordinary(at: &DateTime<Utc>) -> bool {
     (1970..=9999).contains(&at.year())
 }
@@ -75,7 +76,7 @@ impl Cursor for i64 {
 }
 
 impl<C> PageRequest<C> {
-    /// One row more than asked for tells whether there is another page.
+    /// One row more than the page: it shows whether another page follows.
     pub(super) const fn limit_and_one(&self) -> i64 {
         self.limit as i64 + 1
     }

@@ -25,7 +25,7 @@ impl Store {
         .await)?)
     }
 
-    /// Forgets the answers given before `before`.
+    /// Deletes the answers given before `before`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

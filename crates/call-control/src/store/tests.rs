@@ -1,4 +1,4 @@
-//! Every query on both engines.
+//! Every query on both databases.
 
 mod histories;
 mod outage;

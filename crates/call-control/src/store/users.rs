@@ -21,7 +21,7 @@ pub struct User {
 }
 
 impl Store {
-    /// Makes sure that the user exists under this name, and tells when their sessions were last revoked.
+    /// Stores the user under this name. Returns when their sessions were last revoked.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -53,8 +53,8 @@ impl Store {
         .await)?)
     }
 
-    /// Makes sure that the user exists, under whatever name. Returns that name, and when their sessions were last
-    /// revoked.
+    /// Stores the user under this name, unless the user exists. Returns the stored name, and when the user's
+    /// sessions were last revoked.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -81,8 +81,8 @@ impl Store {
         }))
     }
 
-    /// Revokes what the user has signed in with up to `now`. A user who has never been here is written down under
-    /// a short id, since their tokens may be around already.
+    /// Revokes the user's tokens issued up to `now`. An unknown user is stored under a short id, as their
+    /// tokens may have been issued already.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -108,7 +108,7 @@ impl Store {
             .await)?)
     }
 
-    /// Users whose name starts with `name`, whatever the case of ASCII letters; oldest first.
+    /// Users whose name starts with `name`, ignoring the case of ASCII letters; oldest first.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -138,7 +138,7 @@ const REVOKE_SESSIONS: &str = "
     ON CONFLICT (id) DO UPDATE SET sessions_revoked_at = excluded.sessions_revoked_at
     WHERE users.sessions_revoked_at IS NULL OR users.sessions_revoked_at < excluded.sessions_revoked_at";
 
-/// A LIKE pattern in which the name's own wildcards stand for themselves.
+/// A LIKE pattern for a prefix; wildcards in `name` are escaped.
 fn like_prefix(name: &str) -> String {
     let mut pattern = String::with_capacity(name.len() + 1);
     for letter in name.chars() {

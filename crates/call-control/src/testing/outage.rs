@@ -1,14 +1,14 @@
-//! Databases that go away.
+//! Database outages.
 
 use sqlx::{Connection, Executor, SqliteConnection};
 
 use super::{Place, TestStore, postgres::Server};
 
-/// The database is away for as long as this lives.
+/// The database is unreachable as long as this value lives.
 pub(crate) enum Outage<'a> {
-    /// A stranger holds the lock of a SQLite file.
+    /// Another connection holds the exclusive lock of the SQLite file.
     Locked(SqliteConnection),
-    /// Every process of a Postgres server is stopped.
+    /// All processes of the Postgres server are stopped (SIGSTOP).
     Frozen(Frozen<'a>),
 }
 
@@ -38,7 +38,7 @@ impl Outage<'_> {
     }
 }
 
-/// A stopped server would outlive its test.
+/// Continues the server when dropped: a stopped server would stay after its test.
 pub(crate) struct Frozen<'a>(&'a Server);
 
 impl Drop for Frozen<'_> {

@@ -1,4 +1,5 @@
-//! Postgres servers for this test process alone: on a Unix socket in a temporary directory, gone with the process.
+//! Postgres servers of this test process, on Unix sockets in temporary directories. They end with the
+//! process.
 
 use std::{
     fs,
@@ -10,17 +11,17 @@ use std::{
 
 use tokio::sync::OnceCell;
 
-/// The address of the server that tests share.
+/// The URL of the server that the tests share.
 pub(super) async fn url() -> String {
     shared().await.url()
 }
 
-/// Where that server listens.
+/// The Unix socket of the shared server.
 pub(super) async fn socket() -> PathBuf {
     shared().await.directory.join(super::proxy::SOCKET)
 }
 
-/// The first call starts it.
+/// The shared server; the first call starts it.
 async fn shared() -> &'static Server {
     static SERVER: OnceCell<Server> = OnceCell::const_new();
     SERVER.get_or_init(Server::own).await
@@ -29,7 +30,7 @@ async fn shared() -> &'static Server {
 /// A running server.
 pub(crate) struct Server {
     directory: PathBuf,
-    /// Ends the server when its standard input closes, which happens however this process ends.
+    /// Ends the server when its standard input closes, which happens at any end of this process.
     _guard: Child,
 }
 
@@ -43,7 +44,7 @@ impl Server {
         format!("postgres://switchyard@localhost/postgres?host={}", self.directory.display())
     }
 
-    /// Stops all of its processes where they are, so that connections stay and nothing answers.
+    /// Stops all processes of the server, so that connections stay open but get no answer.
     pub(crate) fn freeze(&self) {
         let parent = self.postmaster();
         signal("-STOP", std::slice::from_ref(&parent));
@@ -102,7 +103,8 @@ fn children(parent: &str) -> Vec<String> {
     threads.split_whitespace().map(str::to_owned).collect()
 }
 
-/// Postgres refuses to run as root, so root lends it the account that its package made.
+/// The account for the server if the tests run as root, because Postgres refuses to run as root: the account
+/// `postgres` of its package.
 struct Account {
     uid: u32,
     gid: u32,
@@ -130,7 +132,7 @@ impl Account {
     }
 }
 
-/// The newest installed server.
+/// The programs of the newest installed server.
 fn binaries() -> PathBuf {
     let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
@@ -161,7 +163,7 @@ fn wait_for(directory: &Path, binaries: &Path) {
     }
 }
 
-/// Runs the server until standard input closes, then removes everything.
+/// Shell script: runs the server until standard input closes, then removes its directory.
 const GUARD: &str = r#"
     "$1" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=400 >"$2/log" 2>&1 </dev/null &
     cat >/dev/null

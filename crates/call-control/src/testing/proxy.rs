@@ -1,4 +1,4 @@
-//! Something between this process and a Postgres server that can break a connection over a COMMIT.
+//! A proxy in front of a Postgres server that can break a connection during a COMMIT.
 
 use std::sync::{
     Arc,
@@ -17,20 +17,20 @@ pub(crate) struct Proxy {
     next: Arc<AtomicU8>,
 }
 
-/// What becomes of the next COMMIT.
+/// What happens to the next COMMIT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Fate {
-    /// It is answered.
+    /// The COMMIT is executed and answered.
     Answered = 0,
-    /// The server executes it, and the answer is lost.
+    /// The COMMIT is executed, but its answer is lost.
     Done = 1,
-    /// It is lost on the way.
+    /// The COMMIT does not reach the server.
     Lost = 2,
 }
 
 impl Proxy {
-    /// In front of the server that all tests share.
+    /// Starts a proxy in front of the shared server.
     pub(crate) async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(directory.path().join(SOCKET)).unwrap();
@@ -52,18 +52,18 @@ impl Proxy {
         TestStore { url, schema: super::fresh_schema(), place: super::Place::SharedServer }
     }
 
-    /// Decides on one COMMIT, the next.
+    /// Sets the fate of the next COMMIT only.
     pub(crate) fn doom_next_commit(&self, fate: Fate) {
         self.next.store(fate as u8, Ordering::SeqCst);
     }
 
-    /// Whether the doomed COMMIT has come.
+    /// Whether the fate has been applied to a COMMIT.
     pub(crate) fn has_struck(&self) -> bool {
         self.next.load(Ordering::SeqCst) == Fate::Answered as u8
     }
 }
 
-/// Ends, and with it the connection, when either side does or fate strikes.
+/// Forwards both directions until one side closes, or a COMMIT meets its fate.
 async fn relay(mut client: UnixStream, mut server: UnixStream, fate: Arc<AtomicU8>) {
     let (mut asked, mut answered) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     loop {
@@ -90,6 +90,6 @@ async fn relay(mut client: UnixStream, mut server: UnixStream, fate: Arc<AtomicU
     }
 }
 
-/// Where Postgres listens, in its directory.
+/// Name of the Unix socket in the directory of Postgres.
 pub(super) const SOCKET: &str = ".s.PGSQL.5432";
 const COMMIT: &[u8] = b"COMMIT\0";

@@ -1,4 +1,5 @@
-//! A whole call control with real media workers on loopback, and sockets that write down what they hear.
+//! A complete call control with real media workers on loopback, and sockets that record the events sent to
+//! them.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -31,7 +32,7 @@ pub(crate) struct World {
     pub(crate) control: Control,
 }
 
-/// [`Rules::default`], where a constant is needed.
+/// As [`Rules::default`], but constant and without timers for ringing and unattached legs.
 const STANDARD_RULES: Rules = Rules {
     ring: None,
     unattached: None,
@@ -40,13 +41,13 @@ const STANDARD_RULES: Rules = Rules {
     max_metadata_bytes: 16 * 1024,
 };
 
-/// Long enough for nothing to time out during a test.
+/// Timers too long to expire during a test.
 pub(crate) const fn slow_rules() -> Rules {
     let long = Duration::from_secs(600);
     Rules { ring: Some(long), unattached: Some(long), resume_window: long, ..STANDARD_RULES }
 }
 
-/// Everything times out at once.
+/// Timers that expire almost at once.
 pub(crate) const fn fast_rules() -> Rules {
     let short = Duration::from_millis(50);
     Rules { ring: Some(short), unattached: Some(short), resume_window: short, ..STANDARD_RULES }
@@ -65,7 +66,7 @@ impl World {
         Self::with(Self::config(store, rules, sign_in)).await
     }
 
-    /// What [`World::start`] starts with.
+    /// The configuration that [`World::start`] uses.
     pub(crate) fn config(store: &TestStore, rules: Rules, sign_in: SignIn) -> ControlConfig {
         ControlConfig {
             database_url: store.url.as_str().into(),
@@ -86,7 +87,7 @@ impl World {
         Self::with_max_load(config, 1.0).await
     }
 
-    /// Whose media workers take nobody new beyond this load; below 0 they always have too much to do.
+    /// Starts with media workers that refuse joins above this load; below 0 they always count as overloaded.
     pub(crate) async fn with_max_load(config: ControlConfig, max_load: f64) -> Self {
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let media = MediaConfig {
@@ -128,7 +129,7 @@ impl World {
         }
     }
 
-    /// A connected socket of this user.
+    /// Registers a socket of this user.
     pub(crate) fn socket(&self, user: &Person) -> (SocketId, Heard) {
         let (outlet, heard) = TestOutlet::new();
         (self.control.hub.register(user.id, Box::new(outlet)), heard)
@@ -152,10 +153,10 @@ impl World {
     }
 }
 
-/// A socket that keeps what it is sent.
+/// A socket that passes its events to a [`Heard`].
 pub(crate) struct TestOutlet(mpsc::UnboundedSender<(&'static str, Value)>);
 
-/// What a socket was sent.
+/// The events that were sent to a socket.
 pub(crate) struct Heard(mpsc::UnboundedReceiver<(&'static str, Value)>);
 
 impl TestOutlet {
@@ -175,7 +176,7 @@ impl Outlet for TestOutlet {
 }
 
 impl Heard {
-    /// Waits for the next event of this name and skips others.
+    /// Waits for the next event of this name; other events are dropped.
     pub(crate) async fn next(&mut self, name: &str) -> Value {
         let wait = async {
             loop {
@@ -190,7 +191,7 @@ impl Heard {
             .unwrap_or_else(|_| panic!("{name} never came"))
     }
 
-    /// What has come so far.
+    /// The events received so far.
     pub(crate) fn so_far(&mut self) -> Vec<(&'static str, Value)> {
         std::iter::from_fn(|| self.0.try_recv().ok()).collect()
     }

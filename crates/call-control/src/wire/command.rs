@@ -1,4 +1,4 @@
-//! Everything a client may ask over a socket, parsed once at the edge.
+//! All requests of a client over a socket, parsed once when they arrive.
 
 mod fields;
 mod payload;
@@ -15,8 +15,8 @@ use super::reply::{
 use super::typescript::Module;
 use crate::error::{ErrorCode, Refusal};
 
-/// Declares what clients may ask, a row for each request: its name on the wire, what it carries, and what its
-/// acknowledgement holds.
+/// Declares the requests of clients, a row for each: its name on the wire, its payload, and the data of its
+/// acknowledgement.
 macro_rules! commands {
     (
         $(#[$about:meta])*
@@ -61,22 +61,23 @@ commands! {
         "call:remove": Remove(Remove) -> Done,
         "call:permit": Permit(Permit) -> Done,
         "call:lock": Lock(Lock) -> OfCall,
-        /// Goes on with a newer token of the same user.
+        /// Replaces the socket's token with a newer one of the same user.
         "auth:refresh": Refresh(Refresh) -> TokenAccepted,
-        /// The router's abilities are the same for every call, so no call has to answer this.
+        /// The router's RTP capabilities are the same for all calls, so no owner task has to answer this.
         "media:router-capabilities": RouterCapabilities(InCall) -> RouterCapabilities,
         "media:set-rtp-capabilities": SetRtpCapabilities(SetRtpCapabilities) -> Done,
         "media:create-transport": CreateTransport(CreateTransport) -> NewTransport,
-        /// Reports of the client's own statistics: taken, kept nowhere.
+        /// Statistics measured by the client: accepted and not stored.
         "media:client-stats": ClientStats(ClientStats) -> Done,
         ;
-        /// About a thing that belongs to one of the socket's legs, named by its own id.
+        /// A command on an object of one of the socket's legs; the payload has the object's id, but not the
+        /// call's.
         Media(MediaCommand),
     }
 }
 
 commands! {
-    /// What a leg may do with its own transports, producers and consumers.
+    /// Commands of a leg on its own transports, producers and consumers.
     #[derive(Debug, Clone)]
     pub enum MediaCommand {
         "media:connect-transport": ConnectTransport(ConnectTransport) -> Done,
@@ -102,16 +103,16 @@ commands! {
 }
 
 impl ClientCommand {
-    /// Reads one event; `payload` is its JSON argument.
+    /// Parses one request; `payload` is its JSON argument.
     ///
     /// # Errors
-    /// [`CommandError`], to be answered in the ack.
+    /// [`CommandError`], to send in the acknowledgement.
     pub fn parse(name: &str, payload: &str) -> Result<Self, CommandError> {
         let command = match Self::read(name, payload)? {
             Some(command) => command,
             None => Self::Media(MediaCommand::read(name, payload)?.ok_or(CommandError::UnknownEvent)?),
         };
-        // A struct can also be read from a list of its fields, which nobody means.
+        // serde also accepts an array of a struct's fields; only an object is allowed here.
         if !payload.trim_start().starts_with('{') {
             return Err(CommandError::NotAnObject);
         }
@@ -119,7 +120,7 @@ impl ClientCommand {
         Ok(command)
     }
 
-    /// JSON that is passed on unread has no type that bounds it.
+    /// Checks the size of JSON that is forwarded without parsing, as no type bounds it.
     fn check_sizes(&self) -> Result<(), CommandError> {
         if let Self::Signal(signal) = self {
             bound("payload", &signal.payload, MAX_SIGNAL_BYTES)?;
@@ -131,7 +132,7 @@ impl ClientCommand {
     }
 }
 
-/// Why an event is not a command.
+/// Why a request cannot be parsed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     #[error("no such event")]
@@ -159,14 +160,14 @@ fn bound(field: &'static str, json: &RawValue, limit: usize) -> Result<(), Comma
     if json.get().len() > limit {
         return Err(CommandError::TooLarge { field, limit });
     }
-    // Reading it as a value bounds how deep it is nested: those it is passed on to may have to recurse.
+    // Parsing it as a `Value` limits its nesting, which protects recursive parsers of the receivers.
     serde_json::from_str::<Value>(json.get())?;
     Ok(())
 }
 
-/// Room for any SDP; signals are passed on to others, so they are kept smaller than requests.
+/// Bytes: enough for any SDP. Signals are forwarded to others, so the limit is lower than that of requests.
 const MAX_SIGNAL_BYTES: usize = 64 * 1024;
-/// Kept for the life of the data producer and repeated in every join.
+/// Bytes. The `appData` is stored with the data producer and sent in the answer to each join.
 const MAX_APP_DATA_BYTES: usize = 1024;
 
 #[cfg(test)]

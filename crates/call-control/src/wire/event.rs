@@ -1,4 +1,5 @@
-//! Everything the server tells a client. A payload is plain data; its wire name is in the table of [`ServerEvent`].
+//! All events from the server to a client. A payload is plain data; its name is in the table of
+//! [`ServerEvent`].
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -12,7 +13,7 @@ use super::typescript::Module;
 use crate::call::{CallView, DataProducerView, Permissions, ProducerRef, ProducerView, Stamp};
 use crate::ids::{CallId, GroupId, LegId, UserId};
 
-/// Declares what clients are told, a row for each event: its name on the wire, and what it carries.
+/// Declares the events for clients, a row for each: its name on the wire, and its payload.
 macro_rules! events {
     (
         $(#[$about:meta])*

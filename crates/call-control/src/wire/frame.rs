@@ -1,4 +1,4 @@
-//! An event as it is written, and the names of frames that are neither request nor event.
+//! A serialised event, and the names of frames that are neither request nor event.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::event::ServerEvent;
 
-/// An event serialised once for all its readers.
+/// An event, serialised once for all its recipients.
 #[derive(Debug, Clone, Serialize)]
 pub struct Frame {
     #[serde(rename = "event")]
@@ -18,7 +18,7 @@ pub struct Frame {
 
 impl Frame {
     /// # Errors
-    /// [`serde_json::Error`] for what has no JSON form, such as a map with keys that are no text.
+    /// [`serde_json::Error`] for an event without a JSON form, such as a map whose keys are not strings.
     pub fn new(event: &ServerEvent) -> Result<Self, serde_json::Error> {
         Ok(Self { name: event.name(), data: serde_json::value::to_raw_value(event)?.into() })
     }
@@ -28,7 +28,7 @@ fn as_it_is<S: Serializer>(data: &Arc<RawValue>, serializer: S) -> Result<S::Ok,
     data.as_ref().serialize(serializer)
 }
 
-/// The event of the first frame of a client that could not send its token in a header.
+/// Name of the first frame of a client that cannot send its token in a header.
 pub const AUTH: &str = "auth";
-/// The event of every answer.
+/// Name of the frame of an acknowledgement.
 pub const ACK: &str = "ack";

@@ -1,4 +1,5 @@
-//! What a client gets back: one acknowledgement for every request, always.
+//! The answers to clients: one acknowledgement for each request (over Socket.IO, if the client asked for
+//! one).
 
 use chrono::{DateTime, Utc};
 use serde::ser::SerializeStruct;

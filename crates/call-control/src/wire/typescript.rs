@@ -1,4 +1,5 @@
-//! The TypeScript types of both carriers, made from the types that the server itself reads and writes.
+//! Generates the TypeScript types of both carriers from the types that the server itself parses and
+//! serialises.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -10,7 +11,7 @@ use super::event::ServerEvent;
 use super::reply::AckError;
 use crate::wire::frame::{ACK, AUTH};
 
-/// A module that declares the requests and events, for socket.io-client and for the plain WebSocket.
+/// The text of a module with the requests and events, for socket.io-client and for the plain WebSocket.
 #[must_use]
 pub fn typescript() -> String {
     let mut module = Module::default();
@@ -21,12 +22,12 @@ pub fn typescript() -> String {
     module.print()
 }
 
-/// A module in the making.
+/// A module under construction.
 pub(super) struct Module {
     config: Config,
     requests: String,
     events: String,
-    /// By name, so that their order does not depend on who mentions them first.
+    /// Sorted by name, so that the order does not depend on the first use.
     types: BTreeMap<String, String>,
 }
 
@@ -45,7 +46,7 @@ impl Module {
         let _ = writeln!(self.events, "  '{name}': (data: {payload}) => void;");
     }
 
-    /// Declares the type and all it refers to; returns its name.
+    /// Declares the type and all types it refers to; returns its name.
     fn declare<T: TS + 'static>(&mut self) -> String {
         self.visit::<T>();
         T::visit_generics(self);
@@ -82,7 +83,7 @@ export interface AckFrame<Data = unknown> {{ id?: FrameId; event: '{ACK}'; data:
 impl Default for Module {
     fn default() -> Self {
         Self {
-            // What the server counts stays far below 2^53.
+            // All numbers of the server stay far below 2^53, so they fit a JavaScript number.
             config: Config::new().with_large_int("number"),
             requests: String::new(),
             events: String::new(),
@@ -93,7 +94,7 @@ impl Default for Module {
 
 impl TypeVisitor for Module {
     fn visit<T: TS + 'static + ?Sized>(&mut self) {
-        // Only types of our own have a place to be written to.
+        // Only types of this crate have an output path.
         if T::output_path().is_none() || self.types.contains_key(&T::ident(&self.config)) {
             return;
         }

@@ -4,13 +4,13 @@ use reqwest::{Client, StatusCode, header, redirect::Policy};
 
 use super::JwksUrl;
 
-/// Fetches one document, and trusts its server with neither time nor memory.
+/// Downloads one document, with limits on its time and size.
 pub(super) struct Download {
     url: JwksUrl,
     http: Client,
 }
 
-/// Why there are no new keys.
+/// Why a download failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DownloadError {
     #[error("the request failed: {0}")]
@@ -26,7 +26,7 @@ pub(super) enum DownloadError {
 impl Download {
     pub(super) fn new(url: JwksUrl) -> Result<Self, reqwest::Error> {
         let client = Client::builder().redirect(Policy::none()).timeout(TIMEOUT);
-        // What is meant for this machine is not to leave it by way of a proxy.
+        // A request to a loopback address must not go through a proxy to another machine.
         let client = if url.is_loopback() { client.no_proxy() } else { client.https_only(true) };
         Ok(Self { url, http: client.build()? })
     }
@@ -48,7 +48,7 @@ impl Download {
     }
 }
 
-/// For the whole of it, from the connection to the last byte.
+/// For the whole download, from connecting to the last byte.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// A key is about one kilobyte.
+/// Maximum size of the key set in bytes; one key has about a kilobyte.
 const MAX_BODY: usize = 1024 * 1024;

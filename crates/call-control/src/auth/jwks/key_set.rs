@@ -9,7 +9,7 @@ use jsonwebtoken::{
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The published keys that tokens can be checked with.
+/// The published keys that can verify tokens.
 #[derive(Default)]
 pub(super) struct KeySet {
     keys: Vec<Key>,
@@ -17,26 +17,26 @@ pub(super) struct KeySet {
 
 struct Key {
     id: Option<String>,
-    /// The only one that the key is used with, whatever a token claims.
+    /// The only algorithm used with this key, whatever a token's `alg` says.
     algorithm: Algorithm,
     decoding: Arc<DecodingKey>,
 }
 
 pub(super) enum Lookup {
     Found(Arc<DecodingKey>),
-    /// The key is there, but for tokens of another kind.
+    /// The key exists, but not for the token's algorithm; or several keys match.
     OtherAlgorithm,
     Unknown,
 }
 
-/// A key set as it is published (RFC 7517 §5).
+/// A JWK Set (RFC 7517 §5).
 #[derive(Deserialize)]
 struct Published {
     keys: Vec<Value>,
 }
 
 impl KeySet {
-    /// Keys for other purposes, and of kinds not known here, are left out (RFC 7517 §5).
+    /// Reads a JWK Set. Keys for other uses and of unknown types are ignored (RFC 7517 §5).
     pub(super) fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
         let published: Published = serde_json::from_slice(text)?;
         let count = published.keys.len();
@@ -47,7 +47,7 @@ impl KeySet {
         Ok(Self { keys })
     }
 
-    /// A token without `kid` is taken only if there is no doubt about its key.
+    /// Finds the key for a token. Without `kid`, exactly one key has to match.
     pub(super) fn look_up(&self, id: Option<&str>, algorithm: Algorithm) -> Lookup {
         let is_meant = |key: &&Key| id.is_none() || key.id.as_deref() == id;
         let mut meant = self.keys.iter().filter(is_meant).peekable();
@@ -71,7 +71,7 @@ impl Key {
     }
 }
 
-/// A symmetric key is never one: it is no secret once it is published.
+/// The algorithm of a key. Symmetric keys are not accepted: a published key is no secret.
 fn algorithm(parameters: &AlgorithmParameters) -> Option<Algorithm> {
     use AlgorithmParameters::{EllipticCurve as Ec, OctetKeyPair as Okp, RSA};
     match parameters {
@@ -82,7 +82,8 @@ fn algorithm(parameters: &AlgorithmParameters) -> Option<Algorithm> {
     }
 }
 
-/// Whether the key may check signatures made with this algorithm, as far as it says.
+/// Whether `use`, `key_ops` and `alg` of the key, where present, allow to verify signatures of this
+/// algorithm.
 fn allows(key: &CommonParameters, algorithm: Algorithm) -> bool {
     let for_signatures = key.public_key_use.as_ref().is_none_or(|r#use| *r#use == PublicKeyUse::Signature);
     let may_verify = key.key_operations.as_ref().is_none_or(|list| list.contains(&KeyOperations::Verify));
@@ -90,5 +91,5 @@ fn allows(key: &CommonParameters, algorithm: Algorithm) -> bool {
     for_signatures && may_verify && of_algorithm
 }
 
-/// Of a kind each, so that the type of a key says which one it is for.
+/// The accepted algorithms. Each needs another type of key, so the type of a key determines its algorithm.
 pub(in crate::auth) const ALGORITHMS: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];

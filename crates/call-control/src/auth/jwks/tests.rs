@@ -1,4 +1,4 @@
-//! Stories of a server and its identity provider. Both are real; only time is moved by hand.
+//! Stories of a server and its identity provider. Both are real; only the time is simulated.
 
 mod provider;
 
@@ -12,7 +12,7 @@ use super::{FLOOR, PERIOD};
 use crate::auth::{AuthError, Authenticator};
 use provider::{Answer, OTHER_RSA, Provider, RSA, SigningKey, claims, verify_once};
 
-/// Lets this much time pass at once. In between it runs by itself, as the network takes real time.
+/// Advances the time at once. Otherwise the clock runs, because the network takes real time.
 async fn pass(duration: time::Duration) {
     time::pause();
     time::advance(duration).await;
@@ -274,7 +274,7 @@ async fn until_asked(provider: &Provider, times: usize) {
     time::timeout(time::Duration::from_secs(20), asked).await.unwrap();
 }
 
-/// Lets other tasks do what they can do without waiting.
+/// Yields, so that other tasks do all that they can do without waiting.
 async fn until_idle() {
     for _ in 0..20 {
         tokio::task::yield_now().await;

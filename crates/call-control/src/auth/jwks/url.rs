@@ -2,7 +2,7 @@ use std::{net::IpAddr, str::FromStr};
 
 use reqwest::Url;
 
-/// Where keys are published: `https`, or `http` on this machine itself.
+/// The URL of a key set: `https`, or `http` on a loopback host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JwksUrl(Url);
 
@@ -15,7 +15,7 @@ impl JwksUrl {
         &self.0
     }
 
-    /// Whether it needs no network, and so no TLS.
+    /// Whether the host is loopback, so that TLS is not needed.
     pub(super) fn is_loopback(&self) -> bool {
         let host = self.0.host_str().unwrap_or_default();
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();

@@ -1,4 +1,4 @@
-//! Random histories, against the model and against what must always hold.
+//! Random histories, checked against the model and the invariants.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,15 +7,15 @@ use proptest::prelude::*;
 use super::{super::*, model::Model, story::*};
 use crate::ids::DeviceId;
 
-/// What may happen, in random order. Numbers name people, devices and legs.
+/// The inputs, in random order. Numbers stand for users, devices and legs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Happening {
     JoinRest(u8),
     Join {
         who: u8,
-        /// 0: it has no name.
+        /// 0: no device id.
         device: u8,
-        /// With the token that the join of this number got.
+        /// The number of the join whose resume token is used.
         resume: Option<u8>,
     },
     Leave(u8),
@@ -51,7 +51,7 @@ pub(crate) fn happenings() -> impl Strategy<Value = Vec<Happening>> {
 }
 
 impl Story {
-    /// Lets it happen to the call and to the model.
+    /// Applies an input to the call and to the model.
     pub(crate) fn happen(&mut self, happening: Happening, model: &mut Model) {
         let new = self.next_leg();
         let allowed = model.happen(happening, self.legs);
@@ -107,7 +107,7 @@ impl Story {
         self.handle(command)
     }
 
-    /// What holds whatever has happened.
+    /// Checks the invariants.
     fn check(&self) {
         let view = self.call.view(self.now);
         let participants: BTreeSet<_> = view.participants.iter().collect();
@@ -136,7 +136,7 @@ impl Story {
         }
     }
 
-    /// The log alone tells who was there, how many at most, and how it ended.
+    /// Checks that the log alone gives the participants, their maximum number, and the end of the call.
     fn check_log(&self) {
         let numbers: Vec<i64> = self.recorded.iter().map(|recorded| recorded.stamp.seq).collect();
         assert_eq!(numbers, (1..=self.call.stamp().seq).collect::<Vec<_>>(), "one step per event, no gap");

@@ -1,4 +1,4 @@
-//! The rules of a call's life told a second time, as plainly as possible, to hold the state machine against.
+//! A second, simpler implementation of the rules, against which the state machine is checked.
 
 use std::collections::BTreeSet;
 
@@ -19,16 +19,16 @@ pub(crate) struct Model {
     peak: usize,
     started: Option<DateTime<Utc>>,
     over: Option<(DateTime<Utc>, CallStatus, Ending)>,
-    /// What the audit log has to tell, apart from metadata.
+    /// The expected audit log, without changes of metadata.
     logged: Vec<Action>,
 }
 
-/// One device's stay.
+/// One device's stay: a leg.
 struct Stay {
     number: u32,
     who: u8,
     device: u8,
-    /// The number of the join that its resume token came with.
+    /// The number of the join that issued the resume token.
     token: Option<u32>,
     joined: DateTime<Utc>,
     seen: DateTime<Utc>,
@@ -37,7 +37,7 @@ struct Stay {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Whereabouts {
-    /// Joined over REST, no device yet.
+    /// Joined over REST; no device has claimed it.
     Unclaimed,
     Here,
     Away {
@@ -68,7 +68,7 @@ impl Model {
         model
     }
 
-    /// Returns whether it is allowed. `new` is the number that a leg opened by it gets.
+    /// Applies an input; returns whether it is allowed. `new` is the number of a leg that it opens.
     pub(crate) fn happen(&mut self, happening: Happening, new: u32) -> bool {
         match happening {
             Happening::JoinRest(who) => return self.join_rest(who, new),
@@ -119,7 +119,7 @@ impl Model {
         true
     }
 
-    /// What the machine has to agree with.
+    /// Checks that the state machine has the state of the model.
     pub(crate) fn check(&self, call: &Call) {
         let view = call.view(self.now);
         let here: BTreeSet<_> = self.present().into_iter().map(user).collect();

@@ -1,4 +1,5 @@
-//! A call to tell stories about: its clock, its people, its devices, and what it had stored and told.
+//! A call for story tests: with a simulated clock, users, devices, and the stored changes and recorded
+//! events.
 
 use uuid::Uuid;
 
@@ -20,7 +21,7 @@ pub(crate) const ADA: u8 = 1;
 pub(crate) const BOB: u8 = 2;
 pub(crate) const EVE: u8 = 3;
 
-/// A call that Ada has just created, with a clock to move and ids to hand out.
+/// A call that Ada has just created, with a simulated clock and ids.
 pub(crate) struct Story {
     pub(crate) call: Call,
     pub(crate) now: DateTime<Utc>,
@@ -38,7 +39,7 @@ impl Story {
         Self::new(CallId(Uuid::from_u128(7)), rules)
     }
 
-    /// A story that can be told beside others.
+    /// A story about the call with this id, to run beside other stories.
     pub(crate) fn of(call: CallId) -> Self {
         Self::new(call, RULES)
     }
@@ -95,7 +96,7 @@ impl Story {
         self.handle(Command::Join { leg, person: person(who), via: Via::Rest, privileged: false })
     }
 
-    /// Returns the leg that the device got.
+    /// Joins with a device and returns its leg.
     pub(crate) fn join(&mut self, who: u8, device: &str) -> LegId {
         let leg = self.next_leg();
         let device = (!device.is_empty()).then(|| DeviceId::try_from(device.to_owned()).unwrap());
@@ -135,7 +136,8 @@ impl Story {
     }
 }
 
-/// A device's join; its next resume token hashes to the number of the leg that it would open.
+/// The join of a device. The hash of its new resume token is derived from the id of the leg that it would
+/// open.
 pub(crate) fn join(who: u8, leg: LegId, device: Option<DeviceId>, resume: Option<ResumeHash>) -> Command {
     let via = Via::Socket { device, resume, next: token(leg) };
     Command::Join { leg, person: person(who), via, privileged: false }
@@ -159,7 +161,7 @@ pub(crate) fn leg(number: u32) -> LegId {
     LegId(Uuid::from_u128(1000 + u128::from(number)))
 }
 
-/// What a server finds when it starts again.
+/// Restores the call from its rows, as a restarted server does.
 pub(crate) fn restart(story: &Story, now: DateTime<Utc>) -> (Call, Vec<Effect>) {
     let call = story.call.to_record();
     let legs = story.call.legs.values().map(|leg| leg.to_record(call.id)).collect();

@@ -1,4 +1,4 @@
-//! Tracks going out to one leg each.
+//! Consumers: tracks sent to one leg each.
 
 use switchyard_media_worker::media::ortc::{Layers, RtpCapabilities};
 use switchyard_media_worker::media::{ConsumeOptions, ConsumerId, Direction, ProducerId, TransportId};
@@ -13,7 +13,8 @@ use crate::wire::event::{CloseReason, ConsumerClosed, ServerEvent};
 use crate::wire::reply::{Consumed, ConsumerView, FailedConsumer, MediaReply};
 
 impl CallMedia {
-    /// Consumes what it can and says for each of the others why not.
+    /// Creates a consumer for each requested producer. Failures are reported per producer, with an error
+    /// code.
     pub(super) async fn consume(&mut self, leg: LegId, request: Consume) -> Result<MediaReply, Refusal> {
         if self.own_transport(leg, request.transport_id)? != Direction::Recv {
             return Err(Refusal::new(ErrorCode::BadRequest, "consume on the transport you receive on"));
@@ -26,7 +27,10 @@ impl CallMedia {
         Ok(MediaReply::Consumed(self.consume_each(leg, &order, request.producer_ids).await?))
     }
 
-    /// Paused consumers for everything the other legs send.
+    /// Creates paused consumers for all producers of the other legs; none if a moderator denied receiving.
+    ///
+    /// # Errors
+    /// `bad_request` without a receive transport or without RTP capabilities.
     pub(super) async fn consume_all(&mut self, leg: LegId) -> Result<Consumed, Refusal> {
         if !self.leg(leg)?.permissions.can_subscribe {
             return Ok(Consumed::default());
@@ -80,7 +84,7 @@ impl CallMedia {
         Ok(MediaReply::done())
     }
 
-    /// Taken and forgotten: priorities matter only to a downlink estimator.
+    /// Accepted without effect: only a bandwidth estimator per receiver would use priorities.
     pub(super) fn set_priority(&self, leg: LegId, request: SetPriority) -> Result<MediaReply, Refusal> {
         self.own_consumers(leg, &[request.consumer_id])?;
         Ok(MediaReply::done())
@@ -104,7 +108,8 @@ impl CallMedia {
         self.legs.iter().flat_map(of_leg).collect()
     }
 
-    /// The consumer is closed; its leg is told unless it asked for it. Nothing happens the second time.
+    /// Removes a closed consumer. With a `reason` its leg is notified; without one the leg closed it itself.
+    /// Idempotent.
     pub(super) fn forget_consumer(&mut self, consumer_id: ConsumerId, reason: Option<CloseReason>) {
         let Some(leg) = self.leg_by_consumer.remove(&consumer_id) else { return };
         let Some(owned) = self.legs.get_mut(&leg) else { return };
@@ -176,7 +181,7 @@ impl CallMedia {
     }
 }
 
-/// How to consume, whatever is consumed.
+/// The options that all consumers of one request share.
 struct Order {
     transport: TransportId,
     paused: bool,

@@ -1,4 +1,4 @@
-//! Data channels in and out.
+//! Data producers and data consumers.
 
 use switchyard_media_worker::media::{
     DataConsumerCloseReason, DataConsumerId, DataProduceOptions, DataProducerId, Direction,
@@ -103,7 +103,7 @@ impl CallMedia {
         Ok(MediaReply::done())
     }
 
-    /// The data producer is closed, and with it all its consumers. Nothing happens the second time.
+    /// Removes a closed data producer and all its consumers. Idempotent.
     pub(super) fn forget_data_producer(&mut self, data_producer_id: DataProducerId) {
         let Some(producer) = self.data_producers.remove(&data_producer_id) else { return };
         let leg_id = producer.leg_id;
@@ -122,7 +122,8 @@ impl CallMedia {
         }
     }
 
-    /// The data consumer is closed; its leg is told unless it asked for it. Nothing happens the second time.
+    /// Removes a closed data consumer. With a `reason` its leg is notified; without one the leg closed it
+    /// itself. Idempotent.
     pub(super) fn forget_data_consumer(
         &mut self,
         id: DataConsumerId,

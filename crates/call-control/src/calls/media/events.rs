@@ -1,4 +1,4 @@
-//! What the router reports, brought into the call's books and told to whom it concerns.
+//! Applies the router's events to the call's media state and notifies the legs concerned.
 
 use switchyard_media_worker::media::ortc::Layers;
 use switchyard_media_worker::media::{
@@ -12,7 +12,7 @@ use crate::wire::event::{
 };
 
 impl CallMedia {
-    /// Takes one event of the router. An event about something already closed is old news.
+    /// Applies one event of the router. Events about objects that are already closed are ignored.
     pub fn observe(&mut self, event: Event) {
         match event {
             Event::TransportState { transport, ice, dtls } => self.tell_state(transport, ice, dtls),

@@ -1,4 +1,4 @@
-//! Media faults in the words of the wire.
+//! Error codes for media errors.
 
 use switchyard_media_worker::MediaError;
 use switchyard_media_worker::media::ControlError;

@@ -1,20 +1,21 @@
-//! How often a call hears how loud its people are.
+//! Rate limit of the audio level reports of a call.
 
 use switchyard_media_worker::media::ProducerId;
 
-/// Thins out the router's five reports of levels a second by how many listen: each is a message to every one of them,
-/// which in a crowd would cost more than forwarding the voices themselves.
+/// The router reports audio levels 5 times a second, and each report is one message to every leg. In a large
+/// call this would cost more than forwarding the audio, so the rate falls with the number of listeners.
 #[derive(Debug, Default)]
 pub(super) struct LevelReports {
-    /// Reports since the last one told.
+    /// Reports held back since the last report that was sent.
     kept_back: usize,
-    /// The last one told named somebody.
+    /// The last report that was sent named a speaker.
     audible: bool,
 }
 
 impl LevelReports {
-    /// Whether a report is for so many ears. What is kept back is old news by the next report; only silence, which
-    /// is reported once, has no next: whoever heard somebody is told at once.
+    /// Whether to send this report to so many listeners. A report that is held back needs no repetition, as
+    /// the next one replaces it. Silence (empty `levels`) is reported once only, so it is sent at once if the
+    /// last report sent named a speaker.
     pub(super) fn is_due(&mut self, levels: &[(ProducerId, i8)], listeners: usize) -> bool {
         let due = if levels.is_empty() {
             self.audible
@@ -29,9 +30,10 @@ impl LevelReports {
     }
 }
 
-/// So many hear every report, which makes 200 messages a second; twice as many hear every other one.
+/// Up to this many listeners get every report: 200 messages a second. Up to twice as many get every second
+/// one.
 const LISTENERS_TO_ALL: usize = 40;
-/// However many listen, they hear one report a second.
+/// At least every fifth report is sent, which is one a second, whatever the number of listeners.
 const AT_LEAST_EVERY: usize = 5;
 
 #[cfg(test)]

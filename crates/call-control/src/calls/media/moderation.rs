@@ -1,4 +1,4 @@
-//! What moderators do to others' media.
+//! Moderation of media: muting a producer and applying changed permissions.
 
 use switchyard_media_worker::media::{DataConsumerCloseReason, ProducerId};
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl CallMedia {
-    /// Whose producer it is.
+    /// The producer with the leg and the user that own it.
     ///
     /// # Errors
     /// `not_found`.
@@ -22,10 +22,10 @@ impl CallMedia {
             .ok_or_else(|| not_found("no such producer in this call"))
     }
 
-    /// Pauses anybody's producer; its owner may resume it. Returns whether it was sending.
+    /// Pauses a producer of any leg; its owner may resume it. Returns false if it was paused already.
     ///
     /// # Errors
-    /// `not_found`, `internal` when the worker is gone.
+    /// `not_found`, `unavailable` when the worker is gone.
     pub async fn silence(&mut self, id: ProducerId) -> Result<bool, Refusal> {
         self.producer(id)?;
         self.router.pause_producer(id).await?;
@@ -37,7 +37,8 @@ impl CallMedia {
         Ok(true)
     }
 
-    /// Holds a user's legs to what they may do from here on: what they may not do any more ends.
+    /// Applies new permissions to all legs of a user: closes their producers and consumers that are not
+    /// permitted.
     pub async fn restrict(&mut self, user: UserId, permissions: &Permissions) {
         let theirs: Vec<_> =
             self.legs.iter().filter(|(_, leg)| leg.user == user).map(|(id, _)| *id).collect();
@@ -51,7 +52,7 @@ impl CallMedia {
             for producer in producers {
                 let source = self.producers.get(&producer).map(|producer| producer.app_data.source);
                 if source.is_some_and(|source| !permissions.can_publish.contains(&source)) {
-                    // A worker that does not answer has no producer left to close either.
+                    // If the worker does not answer, its producers are gone too.
                     let _ = self.router.close_producer(producer).await;
                     self.forget_producer(producer);
                 }

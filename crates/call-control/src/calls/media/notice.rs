@@ -1,14 +1,14 @@
-//! What a change of media means to others.
+//! The events that media changes cause.
 
 use crate::call::MediaChange;
 use crate::hub::Audience;
 use crate::wire::event::ServerEvent;
 
-/// Something others must be told.
+/// An event to send because of a media change.
 #[derive(Debug)]
 pub enum Notice {
-    /// Part of the call's record: the owner stores it, numbers it and tells the call.
+    /// Part of the call's record: the owner task numbers it, stores it and sends it to the call.
     Recorded(MediaChange),
-    /// Latest wins, never stored: goes out as it is.
+    /// Current state, sent without a number and never stored: the latest event replaces earlier ones.
     Observed(Audience, Box<ServerEvent>),
 }

@@ -1,4 +1,4 @@
-//! Tracks coming in.
+//! Producers: tracks that legs send.
 
 use switchyard_media_worker::media::{Direction, ProduceOptions, ProducerId};
 
@@ -62,7 +62,7 @@ impl CallMedia {
         Ok(MediaReply::done())
     }
 
-    /// The producer is closed, and with it all its consumers. Nothing happens the second time.
+    /// Removes a closed producer and all its consumers. Idempotent.
     pub(super) fn forget_producer(&mut self, id: ProducerId) {
         let Some(producer) = self.producers.remove(&id) else { return };
         if let Some(owned) = self.legs.get_mut(&producer.leg_id) {

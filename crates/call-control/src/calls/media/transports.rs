@@ -1,4 +1,4 @@
-//! A leg's two transports: one it sends on, one it receives on.
+//! The two transports of a leg: one for sending, one for receiving.
 
 use switchyard_media_worker::media::ortc::TransportParameters;
 use switchyard_media_worker::media::{Direction, TransportId};
@@ -11,7 +11,7 @@ use crate::wire::reply::{IceRestarted, MediaReply, Stats};
 
 impl CallMedia {
     /// # Errors
-    /// `limit_exceeded` when the leg has one in this direction.
+    /// `limit_exceeded` when the leg has a transport in this direction already.
     pub async fn create_transport(
         &mut self,
         leg: LegId,
@@ -78,7 +78,7 @@ impl CallMedia {
         }
     }
 
-    /// The transport is closed, and with it everything on it. Nothing happens the second time.
+    /// Removes a closed transport with its producers and consumers. Idempotent.
     pub(super) fn forget_transport(&mut self, id: TransportId) {
         let Some(leg) = self.leg_by_transport.remove(&id) else { return };
         let Some(owned) = self.legs.get_mut(&leg) else { return };

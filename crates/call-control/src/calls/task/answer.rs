@@ -1,4 +1,4 @@
-//! Answering requests.
+//! Answers to requests.
 
 use aws_lc_rs::digest;
 use switchyard_media_worker::media::ortc::router_rtp_capabilities;
@@ -23,7 +23,7 @@ use crate::{
 };
 
 impl CallTask {
-    /// Somebody who stopped waiting for the answer needs none.
+    /// Handles one request. If its sender no longer waits, the answer is dropped.
     pub(super) async fn answer(&mut self, request: Request) {
         match request {
             Request::Command { command, by, reply } => {
@@ -46,7 +46,7 @@ impl CallTask {
                 let _ = reply.send(self.mute(producer, force, &by).await);
             }
             Request::Lost { leg, reply } => {
-                // The leg may have been taken up on another socket meanwhile.
+                // The leg may have been resumed on another socket in the meantime.
                 if !self.shared.hub.is_carried(leg) {
                     self.shared.presence.went(leg);
                     self.go_on(Command::ConnectionLost { leg }).await;
@@ -65,14 +65,15 @@ impl CallTask {
         }
     }
 
-    /// Does what somebody asks, and returns the leg that it attached. A refused command changes nothing.
+    /// Applies a command of a client, and returns the leg that it attached. A refused command changes
+    /// nothing.
     async fn obey(
         &mut self,
         command: Command,
         by: &Actor,
         socket: Option<SocketId>,
     ) -> Result<Option<(LegId, Attachment)>, Refusal> {
-        // People who are here already may bring another device, and those who come back are no news.
+        // No overload check for users who are in the call already: they add a device or return.
         if let Command::Join { person, .. } = &command
             && !self.is_here(person.id)
         {
@@ -85,7 +86,7 @@ impl CallTask {
         let before = std::mem::replace(&mut self.call, next);
         match self.carry_out(effects, durability, socket).await {
             Ok(()) => Ok(attached),
-            // It may well have been stored, and if it was not it will be.
+            // The changes may have been stored; if not, the ledger will store them.
             Err(doubt @ StoreError::InDoubt(_)) => Err(doubt.into()),
             Err(error) => {
                 self.call = before;
@@ -94,7 +95,8 @@ impl CallTask {
         }
     }
 
-    /// When the database is away, people already in the call carry on; whoever asks for more is refused.
+    /// While the database is unreachable, users in the call continue; new joins and changes of settings are
+    /// refused.
     fn durability(&self, command: &Command) -> Durability {
         match command {
             Command::Join { person, .. } if !self.is_here(person.id) => Durability::First,
@@ -149,7 +151,8 @@ impl CallTask {
         })
     }
 
-    /// A moderator's wish: paused first, so that nobody hears of a silence that is none.
+    /// Mutes a producer. With `force` it is paused before this is announced, so that the announcement is
+    /// true.
     async fn mute(&mut self, producer: ProducerRef, force: bool, by: &Actor) -> Result<CallView, Refusal> {
         if force && !self.media.silence(producer.producer_id).await? {
             return Ok(self.call.view(now()));
@@ -167,7 +170,7 @@ impl CallTask {
         self.snapshot(leg).map(|snapshot| Synced::Snapshot(Box::new(snapshot)))
     }
 
-    /// The leg that this socket already has in the call.
+    /// The open leg of this socket in the call, if it has one.
     fn leg_of(&self, socket: SocketId) -> Option<LegId> {
         let leg = self.shared.hub.leg(socket, self.id())?;
         self.call.leg(leg).filter(|leg| leg.is_open()).map(|leg| leg.id)
@@ -211,7 +214,7 @@ fn not_in_call() -> Refusal {
     Refusal::new(ErrorCode::NotInCall, "join the call first")
 }
 
-/// 256 random bits in base64url, and their hash.
+/// A new resume token, 256 random bits in base64url (RFC 4648 §5), and its hash.
 fn resume_token() -> (String, ResumeHash) {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
     let token = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());

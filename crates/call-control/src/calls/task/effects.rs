@@ -1,4 +1,4 @@
-//! Carrying out what the state machine says, in its order.
+//! Performs the effects of the state machine, in their order.
 
 use std::time::Duration;
 
@@ -18,19 +18,20 @@ use crate::{
     },
 };
 
-/// What a command asks of the store.
+/// When a command's changes have to be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Durability {
-    /// What makes this task the owner of its call. If it fails, or nobody knows, there is no owner.
+    /// First: this makes the task the owner of its call. If it fails or is in doubt, the task does not start.
     Founding,
-    /// Stored first; if that fails, nothing is done. If nobody knows, all is done but for attaching a socket.
+    /// First: if it fails, no effect is performed. If it is in doubt, all are performed, but no socket is
+    /// attached.
     First,
-    /// It already happened, or must not be refused: when the database is away, storing waits.
+    /// Later, if the database is unreachable: the command already happened, or must not be refused.
     Eventual,
 }
 
 impl CallTask {
-    /// `socket` is the one that is joining, if one is.
+    /// Performs the effects. `socket` is the joining socket, if the command is a join.
     pub(super) async fn carry_out(
         &mut self,
         effects: Vec<Effect>,
@@ -71,7 +72,8 @@ impl CallTask {
         written
     }
 
-    /// From here on the leg hears its call, so that nothing between now and its snapshot is missed.
+    /// Attaches the leg to the socket. From here on the leg receives the call's events, so that it misses
+    /// none between this point and its snapshot.
     fn admit(&mut self, leg: LegId, how: Attachment, socket: Option<SocketId>) {
         let Some(user) = self.call.leg(leg).map(|leg| leg.person.id) else { return };
         self.media.open_leg(leg, user, self.call.permissions(user));
@@ -81,12 +83,13 @@ impl CallTask {
         if socket.is_some_and(|socket| self.shared.hub.attach(socket, self.id(), leg)) {
             self.shared.presence.arrived(leg);
         } else {
-            // The socket went while its join was waiting, or its join is in doubt. Losing a leg has no effects yet.
+            // The socket closed while its join waited, or the join is in doubt. `ConnectionLost` causes no
+            // effects.
             let _ = self.call.handle(Command::ConnectionLost { leg }, &Actor::SERVER, now());
         }
     }
 
-    /// Tells whoever still listens as this leg that somebody else took its place.
+    /// Notifies the socket that still carries this leg that another one replaced it.
     fn tell_replaced(&self, leg_id: LegId) {
         let replaced = CallReplaced { call_id: self.id(), leg_id };
         self.shared.hub.send(&Audience::Leg(leg_id), &ServerEvent::CallReplaced(replaced));
@@ -108,7 +111,7 @@ impl CallTask {
         }
     }
 
-    /// Everybody in the group; those in the call when the store cannot say soon.
+    /// The members of the group; if the store does not return them in time, only the legs of the call.
     async fn members(&self) -> Audience {
         let members = self.shared.store.member_ids(self.call.origin().group_id);
         if let Ok(Ok(members)) = timeout(MEMBERS_PATIENCE, members).await {
@@ -120,5 +123,5 @@ impl CallTask {
     }
 }
 
-/// How long a call stands still for the list of its members.
+/// How long a call waits for the list of its members.
 const MEMBERS_PATIENCE: Duration = Duration::from_secs(1);

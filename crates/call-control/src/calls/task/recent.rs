@@ -1,4 +1,4 @@
-//! The last recorded events as they were sent, for those who missed some.
+//! The last recorded events as they were sent, for `call:sync`.
 
 use std::collections::VecDeque;
 
@@ -23,7 +23,8 @@ impl Recent {
         }
     }
 
-    /// Everything after `since` up to `last`, unless some of it is gone or from before a restart.
+    /// The events after `since` up to `last`. `None` if some of them are not held, if `since` is ahead of
+    /// `last`, or if it is from another epoch.
     pub(super) fn after(&self, since: Since, last: Stamp) -> Option<Vec<Frame>> {
         let oldest = self.events.front().map_or(last.seq + 1, |(seq, _)| *seq);
         let is_held = since.epoch.is_none_or(|epoch| epoch == last.epoch)
@@ -39,7 +40,7 @@ fn size(frame: &Frame) -> usize {
 }
 
 const MOST_EVENTS: usize = 500;
-/// Events of a large call name everybody in it; this bounds what one call remembers.
+/// Bytes of payload that one call holds: the events of a large call list all its participants.
 const MOST_BYTES: usize = 1024 * 1024;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Many people at once.
+//! Many users at the same time.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What moderators do, and what the audit log tells of it.
+//! Moderation, and its entries in the audit log.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! The database goes away while calls run.
+//! The database becomes unreachable while calls run.
 
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Well below the time that an operation on the database may take.
+/// Less than the time limit of a database operation.
 const PROMPT: Duration = Duration::from_millis(2_500);
 
 /// Waits until `is_so` holds.
@@ -36,7 +36,7 @@ async fn promptly<T>(work: impl Future<Output = T>) -> T {
     done
 }
 
-/// Has a call record a change of its media, as its task does when a router reports one.
+/// Makes a call record a change of its media, as its task does when the router reports one.
 async fn pause_producer(calls: &Calls, call: CallId, user: UserId, leg: LegId) {
     let producer = ProducerRef { producer_id: ProducerId(uuid::Uuid::new_v4()), user_id: user, leg_id: leg };
     let command = Command::Record(vec![MediaChange::ProducerPaused(producer)]);

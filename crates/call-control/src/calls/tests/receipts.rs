@@ -1,4 +1,4 @@
-//! Creates that are repeated.
+//! Repeated creates.
 
 use crate::{
     actor::Person,
@@ -21,7 +21,7 @@ async fn create(
     world.control.calls.create(&by(who), new).await
 }
 
-/// Starts a call unless one is just being started, and waits for it.
+/// Starts a call, or returns the running one; repeats while the answer is `unavailable`.
 async fn until_a_call_runs(world: &World, who: &Person, team: GroupId) -> CallId {
     loop {
         match world.call(who, team).await {

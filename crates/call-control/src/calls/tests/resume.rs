@@ -1,4 +1,4 @@
-//! Coming back to a leg, and catching up.
+//! Resuming a leg, and `call:sync`.
 
 use serde_json::json;
 

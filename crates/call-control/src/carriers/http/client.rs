@@ -12,9 +12,11 @@ use axum::{
 
 use crate::address::{ClientAddress, TrustedProxy, client_of};
 
-/// A middleware that notes the [`ClientAddress`] of every request. It belongs outside of all that asks for it.
+/// Middleware that adds the [`ClientAddress`] to each request. It has to wrap all handlers and middleware
+/// that read the address.
 ///
-/// Only `X-Forwarded-For` is read: a proxy that writes one header leaves the others as the client sent them.
+/// Only `X-Forwarded-For` is read: a proxy that sets one such header forwards the others unchanged from the
+/// client.
 pub async fn note_client_address(
     State(proxies): State<Arc<[TrustedProxy]>>,
     mut request: Request,
@@ -28,7 +30,7 @@ pub async fn note_client_address(
     next.run(request).await
 }
 
-/// What [`note_client_address`] found, if the server was told the other end of the connection.
+/// The address that [`note_client_address`] added; `None` if the server does not provide the peer's address.
 #[must_use]
 pub fn client_address(extensions: &Extensions) -> Option<IpAddr> {
     extensions.get::<ClientAddress>().map(|ClientAddress(address)| *address)

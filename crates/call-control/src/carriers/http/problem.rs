@@ -1,4 +1,4 @@
-//! How REST says no.
+//! Problem documents: the error answers of REST.
 
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// The HTTP status that goes with a code.
+/// The HTTP status of an error code.
 pub(crate) const fn status(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::BadRequest | ErrorCode::UnknownEvent => StatusCode::BAD_REQUEST,
@@ -112,12 +112,12 @@ fn type_of(slug: &str) -> String {
     format!("/problems/{slug}")
 }
 
-/// Never 0, which would mean at once.
+/// Rounds up, to at least 1: a `Retry-After` of 0 would mean at once.
 fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
-/// After a fault that nobody knows the length of.
+/// `Retry-After` for a fault of unknown duration.
 const USUAL_WAIT: Duration = Duration::from_secs(2);
 
 #[cfg(test)]

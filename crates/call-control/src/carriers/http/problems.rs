@@ -1,4 +1,4 @@
-//! The problems an operation can answer with, for the OpenAPI document.
+//! The error answers of each operation, for the OpenAPI document.
 
 use std::collections::BTreeMap;
 
@@ -21,9 +21,9 @@ use crate::{
     ids::CallId,
 };
 
-/// Sets of codes, with what each means. Status, headers and examples are those that the codes are answered with.
+/// Declares sets of error codes, each with a description. Status, headers and examples follow from the code.
 ///
-/// A set says all about its statuses: of two sets that an operation names, the later counts.
+/// If two sets of an operation have the same status, the later set replaces the earlier one for that status.
 macro_rules! problems {
     ($($(#[doc = $about:literal])+ $set:ident { $($(#[doc = $meaning:literal])+ $code:ident,)+ })+) => {$(
         $(#[doc = $about])+
@@ -242,7 +242,7 @@ fn example(code: ErrorCode, meaning: &str) -> Refusal {
     Refusal { call_id, ..Refusal::new(code, meaning.to_owned()) }
 }
 
-/// As `code` says it.
+/// The code as in the `code` field.
 fn name(code: ErrorCode) -> String {
     code.slug().replace('-', "_")
 }

@@ -1,4 +1,4 @@
-//! For the app that embeds the server, and for admins.
+//! Operations for the app that uses the server, and for server admins.
 
 pub(super) mod audit;
 pub(super) mod sweep;

@@ -1,4 +1,4 @@
-//! `/calls`: the durable record.
+//! `/calls`: the durable record of calls.
 
 pub(super) mod active_of_group;
 pub(super) mod active_of_user;
@@ -51,7 +51,7 @@ pub(super) struct History {
     cursor: Option<String>,
 }
 
-/// A body may repeat the id in the path.
+/// Checks that the id in a body, if present, is the id in the path.
 fn same_call(path: CallId, body: Option<CallId>) -> Result<(), Refusal> {
     match body {
         Some(id) if id != path => Err(bad_request("callId is not that of the path".to_owned())),

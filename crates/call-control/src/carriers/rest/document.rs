@@ -1,4 +1,4 @@
-//! What the OpenAPI document says besides the operations.
+//! The parts of the OpenAPI document that belong to no operation.
 
 use std::sync::LazyLock;
 
@@ -20,7 +20,7 @@ use crate::{
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Switchyard", description = PROSE),
-    // Its carrier routes it.
+    // The WebSocket carrier routes this path.
     paths(carriers::websocket::open_web_socket),
     components(schemas(Problem)),
     modifiers(&Bearer),
@@ -51,7 +51,7 @@ impl Modify for Bearer {
     }
 }
 
-/// Answers with the document. It is made when it is first asked for, and kept as text.
+/// Answers with the document. It is generated at the first request, and kept as text.
 pub(super) async fn serve() -> Result<([(HeaderName, &'static str); 1], &'static str), Refusal> {
     static TEXT: LazyLock<Option<String>> = LazyLock::new(|| openapi().to_json().ok());
     let text = TEXT.as_deref().ok_or(Refusal::new(ErrorCode::Internal, "the document cannot be written"))?;

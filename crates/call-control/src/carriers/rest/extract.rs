@@ -1,4 +1,4 @@
-//! Requests taken apart into types; what does not fit is a problem document.
+//! Extractors: parse requests into types, and answer a malformed request with a problem document.
 
 use axum::{
     body::Bytes,
@@ -23,10 +23,10 @@ use crate::{
     store::{Cursor, PageRequest},
 };
 
-/// Who is asking, by their bearer token: a user, or the app that embeds the server.
+/// The caller, according to the bearer token: a user, or the app with its service token.
 pub(super) struct Caller(pub(super) Actor);
 
-/// The user who is asking, by their bearer token.
+/// The calling user, according to the bearer token.
 pub(super) struct User(pub(super) Identity);
 
 impl FromRequestParts<Control> for Caller {
@@ -75,17 +75,17 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     }
 }
 
-/// A user in a path: their UUID, or the id that the app knows them by.
+/// A user id in a path: the UUID, or the app's own id of the user.
 pub(super) fn user_of(control: &Control, external: &str) -> Result<UserId, Refusal> {
     control.auth.user_id(external).ok_or_else(|| bad_request(EXTERNAL_ID.to_owned()))
 }
 
-/// A group in a path: its UUID, or the id that the app knows it by.
+/// A group id in a path: the UUID, or the app's own id of the group.
 pub(super) fn group_of(external: &str) -> Result<GroupId, Refusal> {
     GroupId::from_external(external).ok_or_else(|| bad_request(EXTERNAL_ID.to_owned()))
 }
 
-/// The parameters after the `?`.
+/// The query parameters.
 pub(super) struct Query<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
@@ -99,7 +99,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// A time in a query: of a year that every database can tell from others.
+/// A time in a query, of the years 1970 to 9999: SQLite compares times as text.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(try_from = "DateTime<Utc>")]
 pub(super) struct Moment(pub(super) DateTime<Utc>);
@@ -116,7 +116,7 @@ impl TryFrom<DateTime<Utc>> for Moment {
     }
 }
 
-/// A JSON body, coming or going.
+/// The JSON body of a request or an answer.
 pub(super) struct Json<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
@@ -129,7 +129,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         let is_object = is_object(&body);
         let body = axum::Json::from_request(Request::from_parts(parts, body.into()), state).await;
         match body {
-            // A struct can also be read from a list of its fields, which nobody means.
+            // serde also accepts an array of a struct's fields; only an object is allowed here.
             Ok(_) if !is_object => Err(bad_request("the body has to be a JSON object".to_owned())),
             Ok(axum::Json(body)) => Ok(Self(body)),
             Err(rejection) => Err(refuse_json(&rejection)),
@@ -143,7 +143,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// A JSON body that may be left out.
+/// An optional JSON body.
 pub(super) struct OptionalJson<T>(pub(super) T);
 
 impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJson<T> {

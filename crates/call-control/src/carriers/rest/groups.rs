@@ -1,4 +1,4 @@
-//! `/groups`: the people who may take part.
+//! `/groups`: groups and their members, who may take part in calls.
 
 pub(super) mod add_member;
 pub(super) mod create;

@@ -1,4 +1,4 @@
-//! Is it up?
+//! `/health`: liveness and readiness probes.
 
 use axum::{extract::State, http::StatusCode};
 

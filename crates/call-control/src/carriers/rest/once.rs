@@ -1,4 +1,4 @@
-//! Requests that may be repeated safely: `Idempotency-Key`.
+//! Idempotent requests: the header `Idempotency-Key`.
 
 use aws_lc_rs::digest;
 use axum::{
@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::extract::{Json, bad_request, refuse_bytes};
 use crate::{calls::Once, error::Refusal};
 
-/// A JSON body, and the key that its sender gave it, if they did.
+/// A JSON body, and the idempotency key if the request has one.
 pub(super) struct Repeatable<T> {
     pub(super) body: T,
     pub(super) once: Option<Once>,

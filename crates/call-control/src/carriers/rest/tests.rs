@@ -1,4 +1,4 @@
-//! The REST surface as clients meet it.
+//! The REST API as clients see it.
 
 mod access;
 mod audit;
@@ -64,7 +64,7 @@ impl Api {
         Self::configured(|config| config.auth = AuthConfig::new(sign_in)).await
     }
 
-    /// A server that the app asks with [`SERVICE`].
+    /// A server whose app has the service token [`SERVICE`].
     async fn of_an_app() -> Self {
         Self::configured(|config| config.auth.service_token = Some(SERVICE.into())).await
     }
@@ -76,7 +76,7 @@ impl Api {
         Self { world: World::with(config).await, _store: store }
     }
 
-    /// A token as an app makes it that knows this user by `sub`.
+    /// A token of an app whose id for the user is `sub`.
     fn token_of(sub: &str, issued: DateTime<Utc>, more: &Value) -> String {
         let expires = issued + Duration::from_secs(3600);
         let mut claims = json!({"sub": sub, "iat": issued.timestamp(), "exp": expires.timestamp()});
@@ -85,7 +85,7 @@ impl Api {
         jsonwebtoken::encode(&Header::default(), &claims, &key).unwrap()
     }
 
-    /// A user who has signed in once, and their token.
+    /// A user who has signed in once, with a token.
     async fn user(&self, name: &str) -> (UserId, String) {
         let id = UserId(Uuid::new_v4());
         let hour = Duration::from_secs(3600);
@@ -136,7 +136,7 @@ impl Api {
         }
     }
 
-    /// From this peer, and with these headers besides the token.
+    /// Sends a request from this peer address, with the token besides the request's headers.
     async fn ask_from(&self, peer: &str, request: Builder, token: &str) -> Answer {
         let peer: SocketAddr = format!("{peer}:5000").parse().unwrap();
         let request =
@@ -144,7 +144,7 @@ impl Api {
         self.send(request.body(Body::empty()).unwrap()).await
     }
 
-    /// A running call of Ada's in the [`Api::team`]: her token, Bob's, the group, and the call's path.
+    /// A running call of Ada in [`Api::team`]: Ada's token, Bob's token, the group, and the path of the call.
     async fn call(&self) -> (String, String, String, String) {
         let (ada, bob, group) = self.team().await;
         let call = self.post("/calls", &ada, json!({"groupId": group})).await.body;
@@ -155,7 +155,7 @@ impl Api {
         self.get("/users/me", token).await.body["id"].as_str().unwrap().to_owned()
     }
 
-    /// A group of Ada's, with Bob in it.
+    /// A group with Ada as owner and Bob as member.
     async fn team(&self) -> (String, String, String) {
         let (_, ada) = self.user("Ada").await;
         let (bob_id, bob) = self.user("Bob").await;
@@ -187,7 +187,7 @@ impl Answer {
     }
 }
 
-/// No operation answers with a status that its description does not name.
+/// Checks that the OpenAPI document lists the status for this operation.
 #[track_caller]
 fn assert_documented(method: &str, path: &str, status: StatusCode) {
     let fits = |template: &str| {

@@ -1,4 +1,4 @@
-//! `/users`: who is who.
+//! `/users`: the users known to the server.
 
 pub(super) mod me;
 pub(super) mod put;
@@ -8,7 +8,7 @@ pub(super) mod search;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-/// How a name starts: at most 100 characters, all on one line.
+/// The prefix of a name: at most 100 characters, without control characters.
 #[derive(Default, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Prefix(String);

@@ -1,4 +1,4 @@
-//! Who may open a socket.
+//! Checks before a socket is opened: rate limit, token, and number of sockets.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,22 +10,22 @@ use crate::auth::{AuthError, Identity};
 use crate::error::{ErrorCode, Refusal};
 use crate::hub::seats::Seat;
 
-/// Somebody who may open a socket.
+/// The permission to open a socket.
 pub struct Admission {
     pub(super) identity: Identity,
     pub(super) address: Option<IpAddr>,
-    /// Free again once the socket is gone.
+    /// Counts this socket until it is closed.
     pub(super) _seat: Seat,
 }
 
-/// Why somebody may not. Printed, it is a stable code: all that Socket.IO's `connect_error` and the reason of a
-/// WebSocket's close frame can carry.
+/// Why a socket is refused. Its `Display` text is a stable code, for Socket.IO's `connect_error` and for the
+/// reason of a WebSocket close frame, which carry only a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AdmissionError {
     MissingToken,
     Token(AuthError),
     TooManySockets,
-    /// Too many tries from this address: tokens are not to be guessed here either.
+    /// Too many attempts from this address: the limit prevents guessing of tokens.
     RateLimited,
 }
 
@@ -45,7 +45,7 @@ impl Admission {
         Ok(Self { identity, address, _seat: seat.ok_or(AdmissionError::TooManySockets)? })
     }
 
-    /// Until when the token is valid.
+    /// When the token expires.
     pub const fn expires_at(&self) -> DateTime<Utc> {
         self.identity.expires_at
     }

@@ -82,7 +82,7 @@ async fn every_request_is_acknowledged_however_malformed() {
     let deep = format!(r#"["call:leave",{}{}]"#, "[".repeat(10_000), "]".repeat(10_000));
     let id = socket.post_raw(&deep).await;
     assert_eq!(socket.ack(id).await["error"]["code"], "bad_request");
-    // A request that wants no answer gets none, and does no harm.
+    // A request without an ack id gets no answer, and the next request works.
     socket.send(r#"42/calls,["call:dance",{}]"#.to_owned()).await;
     assert_eq!(socket.ok("media:client-stats", &json!({})).await, json!({}));
 }
@@ -103,7 +103,7 @@ async fn requests_of_one_socket_are_handled_in_the_order_sent() {
     for _ in 0..20 {
         let (mut alice, mut bob, call) = two_in_a_call(&world).await;
         let mut ids = Vec::new();
-        // Fewer than may be asked at once, so that none is refused.
+        // Less than the allowed burst, so that none is refused.
         for number in 0..150 {
             ids.push(alice.post("call:signal", &numbered(&call, number)).await);
         }
@@ -120,7 +120,7 @@ async fn a_flood_is_answered_to_the_last_request_and_what_is_accepted_stays_in_o
     let world = World::new().await;
     let (mut alice, mut bob, call) = two_in_a_call(&world).await;
     let mut ids = Vec::new();
-    // Nothing is read in between: even if no answer has left yet, there is room for all of them.
+    // Nothing is read in between: the queue has room for all answers.
     for number in 0..MAX_OUTGOING / 2 {
         ids.push(alice.post("call:signal", &numbered(&call, number)).await);
     }
@@ -145,7 +145,7 @@ async fn a_client_that_cannot_keep_up_is_let_go() {
     let mut socket = world.connect(&alice).await;
     socket.event("active-calls").await;
     let (hub, audience) = (&world.control.hub, Audience::User(alice.person.id));
-    // Nothing is sent in between: whoever queues does not wait.
+    // Nothing is sent in between: this loop never waits.
     for _ in 0..=MAX_OUTGOING {
         hub.send(&audience, &ServerEvent::ActiveCalls(Vec::new()));
     }
@@ -205,7 +205,7 @@ async fn a_signal_stays_inside_its_call_and_goes_to_whom_it_is_for() {
     let everybody = json!({"callId": call, "type": "hello", "payload": 1});
     alices.ok("call:signal", &everybody).await;
     assert_eq!(bobs[0].event("call:signal").await["type"], "hello");
-    // Whatever was sent to Carol before this answer would have come before it.
+    // Events sent to Carol before this answer would have arrived before it.
     carols.ok("media:client-stats", &json!({})).await;
     alices.ok("media:client-stats", &json!({})).await;
     assert!(!carols.pending().contains(&"call:signal"));

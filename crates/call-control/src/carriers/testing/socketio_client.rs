@@ -1,4 +1,4 @@
-//! The wire itself: Engine.IO 4 and Socket.IO 5 over one WebSocket, without a client library's kindness.
+//! A client of the bare protocol: Engine.IO 4 and Socket.IO 5 over one WebSocket, without a client library.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ pub(in crate::carriers) struct Client {
     next_ack: u64,
     acks: HashMap<u64, Value>,
     events: VecDeque<(String, Value)>,
-    /// Every text frame that came, for tests that look for what must not be in them.
+    /// All text frames received, for tests that check what must not be in them.
     pub(in crate::carriers) frames: Vec<String>,
 }
 
@@ -36,7 +36,7 @@ impl Client {
         client
     }
 
-    /// Enters the namespace: the session id, or the text of `connect_error`.
+    /// Connects to the namespace. Returns the session id, or the text of `connect_error`.
     pub(in crate::carriers) async fn enter(&mut self, auth: &Value) -> Result<String, String> {
         self.send(format!("40/calls,{auth}")).await;
         let text = |packet: &str, field: &str| {
@@ -55,14 +55,14 @@ impl Client {
         self.ack(id).await
     }
 
-    /// The data of a request that has to succeed.
+    /// Sends a request that has to succeed, and returns the data of its answer.
     pub(in crate::carriers) async fn ok(&mut self, event: &str, payload: &Value) -> Value {
         let ack = self.request(event, payload).await;
         assert_eq!(ack["ok"], true, "{event}: {ack}");
         ack["data"].clone()
     }
 
-    /// The code of a request that has to fail.
+    /// Sends a request that has to fail, and returns the error code.
     pub(in crate::carriers) async fn refused(&mut self, event: &str, payload: &Value) -> String {
         let ack = self.request(event, payload).await;
         assert_eq!(ack["ok"], false, "{event}: {ack}");
@@ -90,7 +90,7 @@ impl Client {
         }
     }
 
-    /// The next event of this name; the ones before it are dropped.
+    /// The next event of this name; the events before it are dropped.
     pub(in crate::carriers) async fn event(&mut self, name: &str) -> Value {
         loop {
             while let Some((event, payload)) = self.events.pop_front() {
@@ -102,7 +102,7 @@ impl Client {
         }
     }
 
-    /// Names of the events received so far and not asked for yet.
+    /// Names of the events that were received and not returned yet.
     pub(in crate::carriers) fn pending(&self) -> Vec<&str> {
         self.events.iter().map(|(name, _)| name.as_str()).collect()
     }
@@ -115,7 +115,7 @@ impl Client {
         self.stream.send(Message::binary(bytes)).await.unwrap();
     }
 
-    /// The name of the next event, whatever it is.
+    /// The name of the next event.
     pub(in crate::carriers) async fn any_event(&mut self) -> String {
         loop {
             if let Some((event, _)) = self.events.pop_front() {
@@ -125,7 +125,7 @@ impl Client {
         }
     }
 
-    /// The connection breaks without a word.
+    /// Drops the connection without a close.
     pub(in crate::carriers) fn vanish(self) {
         drop(self);
     }
@@ -144,7 +144,7 @@ impl Client {
         }
     }
 
-    /// The namespace's disconnect packet, or `None` if the connection ends without.
+    /// The disconnect packet of the namespace; `None` if the connection ends without one.
     pub(in crate::carriers) async fn goodbye(&mut self) -> Option<String> {
         while let Some(frame) = self.next_frame().await {
             if frame.starts_with("41") {

@@ -22,7 +22,7 @@ pub(in crate::carriers) struct PlainClient {
 }
 
 impl PlainClient {
-    /// With the token in the `Authorization` header.
+    /// Connects with the token in the `Authorization` header.
     pub(in crate::carriers) async fn connect(address: SocketAddr, token: &str) -> Self {
         let authorization = format!("Bearer {token}").parse().unwrap();
         Self::open(address, "", &[(header::AUTHORIZATION, authorization)]).await.unwrap()
@@ -32,7 +32,7 @@ impl PlainClient {
         Self::open(address, "", &[]).await.unwrap()
     }
 
-    /// The HTTP status of a handshake that is refused.
+    /// Opens a connection; the error is the HTTP status of a refused handshake.
     pub(in crate::carriers) async fn open(
         address: SocketAddr,
         query: &str,
@@ -49,7 +49,7 @@ impl PlainClient {
         }
     }
 
-    /// Brings the token in the first frame: the answer.
+    /// Sends the token in the first frame, and returns the answer.
     pub(in crate::carriers) async fn sign_in(&mut self, token: &str) -> Value {
         self.request("auth", &json!({ "token": token })).await
     }
@@ -80,7 +80,7 @@ impl PlainClient {
         self.next_id
     }
 
-    /// The next answer and the id it is for, null without one.
+    /// The id (null without one) and the data of the next answer.
     pub(in crate::carriers) async fn ack(&mut self) -> (Value, Value) {
         loop {
             let mut frame = self.frame().await.expect("the connection is open");
@@ -91,7 +91,7 @@ impl PlainClient {
         }
     }
 
-    /// The next event of this name; the ones before it are dropped.
+    /// The next event of this name; the events before it are dropped.
     pub(in crate::carriers) async fn event(&mut self, name: &str) -> Value {
         loop {
             let (event, payload) = self.any_event().await;
@@ -109,7 +109,7 @@ impl PlainClient {
         self.events.pop_front().unwrap()
     }
 
-    /// Reads to the end: the close frame's code and reason, or `None` if there was none.
+    /// Reads to the end. Returns code and reason of the close frame; `None` without a close frame.
     pub(in crate::carriers) async fn end(&mut self) -> Option<(u16, String)> {
         loop {
             if let Err(end) = self.frame().await {

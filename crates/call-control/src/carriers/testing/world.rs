@@ -1,4 +1,4 @@
-//! A server on a free port of this machine, with people and a group.
+//! A server on a free loopback port, with users and a group.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -88,7 +88,8 @@ impl World {
         self.caller_until(name, Duration::from_secs(3600)).await
     }
 
-    /// `valid_for` may be less than the leeway that clocks are given: then the token has just run out.
+    /// A user with a token. If `valid_for` is less than the tolerated clock difference, the token has just
+    /// expired but is still accepted.
     pub(in crate::carriers) async fn caller_until(&self, name: &str, valid_for: Duration) -> Caller {
         let person = Person { id: UserId::random(), name: name.to_owned() };
         self.control.store.put_user(person.id, name, now()).await.unwrap();
@@ -110,7 +111,7 @@ impl World {
         group
     }
 
-    /// Starts a call; its id as JSON clients use it.
+    /// Starts a call, and returns its id as text.
     pub(in crate::carriers) async fn call(
         &self,
         by: &Caller,
@@ -124,26 +125,26 @@ impl World {
         }
     }
 
-    /// Waits until the server knows that sockets have gone.
+    /// Waits until the server has this number of sockets.
     pub(in crate::carriers) async fn until_sockets(&self, count: usize) {
         while self.control.hub.socket_count() != count {
             tokio::task::yield_now().await;
         }
     }
 
-    /// The same while time is paused, which stands still for those who are busy.
+    /// The same for tests with paused time: sleeps, because paused time advances only while all tasks wait.
     pub(in crate::carriers) async fn until_sockets_patiently(&self, count: usize) {
         while self.control.hub.socket_count() != count {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
-    /// Over Socket.IO.
+    /// Connects over Socket.IO.
     pub(in crate::carriers) async fn connect(&self, caller: &Caller) -> Client {
         Client::connect(self.address, &caller.token).await
     }
 
-    /// Over a plain WebSocket.
+    /// Connects over a plain WebSocket.
     pub(in crate::carriers) async fn connect_plain(&self, caller: &Caller) -> PlainClient {
         PlainClient::connect(self.address, &caller.token).await
     }

@@ -1,4 +1,4 @@
-//! The life of one connection: sign-in, requests one after another, and the last word.
+//! One connection: sign-in, requests one after another, and the close frame.
 
 mod ending;
 
@@ -29,16 +29,16 @@ use crate::wire::Frame;
 use crate::wire::frame::AUTH;
 use crate::wire::reply::{Ack, Reply, TokenAccepted};
 
-/// Whose connection it is.
+/// The parameters of a connection.
 pub(super) struct Guest {
     pub(super) control: Control,
-    /// `None` until the first frame has brought a token.
+    /// `None` if the token has to come in the first frame.
     pub(super) admission: Option<Admission>,
     pub(super) address: Option<IpAddr>,
     pub(super) stop: CancellationToken,
 }
 
-/// Serves a connection until it is gone.
+/// Serves a connection until it ends.
 pub(super) async fn serve<S>(stream: WebSocketStream<S>, guest: Guest)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -49,7 +49,7 @@ where
     let mut writer = tokio::spawn(write(sink, outgoing, goodbye));
     let ending =
         Connection { requests, queue, stop: guest.stop.clone(), pulse: Pulse::new() }.run(guest).await;
-    // The queue's last sender is gone: the writer sends what is left, and then this.
+    // The last sender of the queue is dropped: the writer sends the waiting messages, then this frame.
     let _ = last_word.send(ending.close_frame());
     if timeout(LAST_WORDS, &mut writer).await.is_err() {
         writer.abort();
@@ -68,7 +68,7 @@ async fn write<S>(
             return;
         }
     }
-    // Nothing can be done about a goodbye that does not arrive.
+    // If the close frame cannot be sent, there is nothing left to do.
     if let Ok(Some(frame)) = goodbye.await {
         let _ = sink.send(Message::Close(Some(frame))).await;
     }
@@ -101,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         ending
     }
 
-    /// Waits for the first frame, which has to bring a token.
+    /// Waits for the first frame, which has to contain a token.
     async fn sign_in(&mut self, control: &Control, address: Option<IpAddr>) -> Result<Admission, Ending> {
         let stop = self.stop.clone();
         let first = tokio::select! {
@@ -129,7 +129,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Answers requests until there is a reason to stop.
+    /// Answers requests until the connection has to end.
     async fn converse(
         &mut self,
         session: &mut Session,
@@ -169,7 +169,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.acknowledge(id.as_ref(), &Ack(Err(refusal)))
     }
 
-    /// An answer that does not fit the queue must not be lost unnoticed: the connection goes with it.
+    /// Queues an acknowledgement. If the queue is full the connection ends, so that the client notices the
+    /// loss.
     fn acknowledge(&self, id: Option<&RequestId>, ack: &Ack) -> Result<(), Ending> {
         let text = frame::answer(id, ack).map_err(|error| {
             tracing::error!(%error, "an answer cannot be written as JSON");
@@ -181,7 +182,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         })
     }
 
-    /// The next message of the client, who is pinged while there is none. Can be cancelled without losing any.
+    /// Waits for the next message of the client, and sends pings while it waits. Cancel safe.
     async fn message(&mut self) -> Result<Incoming, Ending> {
         loop {
             tokio::select! {
@@ -210,7 +211,7 @@ enum Incoming {
     Binary,
 }
 
-/// Tells a silent client from a dead one.
+/// Heartbeat: detects a dead connection.
 struct Pulse {
     beat: Interval,
     felt: bool,
@@ -219,7 +220,7 @@ struct Pulse {
 impl Pulse {
     fn new() -> Self {
         let mut beat = interval_at(Instant::now() + PING, PING);
-        // While a request is being answered nothing is read, which is not the client's fault.
+        // While a request is being answered nothing is read: missed ticks must not count against the client.
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self { beat, felt: true }
     }
@@ -228,7 +229,7 @@ impl Pulse {
         self.felt = true;
     }
 
-    /// Waits until it is time for a ping; false if the one before was not answered.
+    /// Waits until the next ping is due; false if nothing was received since the last one.
     async fn check(&mut self) -> bool {
         self.beat.tick().await;
         std::mem::take(&mut self.felt)
@@ -250,7 +251,7 @@ impl Outlet for QueueOutlet {
             }
         };
         match self.queue.try_send(Message::text(text)) {
-            // A connection that has just gone needs no closing.
+            // A closed connection is not slow.
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
             Err(mpsc::error::TrySendError::Full(_)) => Err(SlowSocket),
         }
@@ -264,7 +265,7 @@ impl Outlet for QueueOutlet {
 async fn let_go(closing: &mut watch::Receiver<Option<Closing>>) -> Closing {
     match closing.wait_for(Option::is_some).await.map(|why| *why) {
         Ok(Some(why)) => why,
-        // The hub forgets an outlet only after it closed it, or once the session is over.
+        // The hub drops an outlet only after it has closed it, or after the session has ended.
         Ok(None) | Err(_) => std::future::pending().await,
     }
 }
@@ -294,11 +295,11 @@ fn no_binary() -> Unreadable {
     Unreadable { id: None, refusal: Refusal::new(ErrorCode::BadRequest, "binary messages are not taken") }
 }
 
-/// Twice this is how long a dead connection goes unnoticed.
+/// Interval of pings: a dead connection is detected within twice this time.
 const PING: Duration = Duration::from_secs(10);
-/// How long a connection may be anonymous.
+/// Time within which the first frame has to arrive.
 const SIGN_IN: Duration = Duration::from_secs(5);
-/// Messages on their way to one client; one that lets more pile up is closed.
+/// Messages that may wait to be sent to one client. A connection with more is closed.
 const MAX_OUTGOING: usize = 4096;
-/// How long what was said last may take to be sent.
+/// Time limit for sending the last messages and the close frame.
 const LAST_WORDS: Duration = Duration::from_secs(2);

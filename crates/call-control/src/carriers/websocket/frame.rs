@@ -1,4 +1,4 @@
-//! The JSON around requests, answers and events.
+//! The JSON frames of requests and answers.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use crate::wire::command::Text;
 use crate::wire::frame::ACK;
 use crate::wire::reply::Ack;
 
-/// One request as it came.
+/// One request as received.
 #[derive(Debug, Deserialize)]
 pub(super) struct Request<'a> {
     pub(super) id: Option<RequestId>,
@@ -20,7 +20,8 @@ pub(super) struct Request<'a> {
     pub(super) data: &'a RawValue,
 }
 
-/// Names a request in its answer: whatever its client likes.
+/// Id of a request, chosen by the client and repeated in the answer: an unsigned integer, or a text of at
+/// most 64 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(super) enum RequestId {
@@ -28,7 +29,7 @@ pub(super) enum RequestId {
     Text(Text<64>),
 }
 
-/// What cannot be read, with as much of it as can be named in the answer.
+/// A malformed request: its id, if that can be read, and the refusal to answer with.
 #[derive(Debug)]
 pub(super) struct Unreadable {
     pub(super) id: Option<RequestId>,
@@ -44,7 +45,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The text of an answer.
+/// The JSON text of an answer.
 pub(super) fn answer(id: Option<&RequestId>, ack: &Ack) -> Result<String, serde_json::Error> {
     serde_json::to_string(&Answer { id, event: ACK, data: ack })
 }

@@ -1,4 +1,4 @@
-//! What is checked before a request becomes a WebSocket.
+//! The checks of the WebSocket handshake.
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -9,11 +9,11 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body
 use crate::carriers::http::bearer;
 use crate::error::{ErrorCode, Refusal};
 
-/// The answer that makes a WebSocket of the connection.
+/// The answer that upgrades the connection to a WebSocket.
 ///
 /// # Errors
-/// `bad_request` for what is no handshake (RFC 6455 §4.2.1) or brings a query, since addresses get into logs and are no
-/// place for a token; `forbidden` for foreign pages.
+/// `bad_request` for a request that is no handshake (RFC 6455 §4.2.1) or has a query, because URLs are logged
+/// and must not contain a token; `forbidden` for pages of an origin that is not allowed.
 pub(super) fn accept(request: &Request, origins: &[HeaderValue]) -> Result<Response, Refusal> {
     if request.uri().query().is_some() {
         let detail =
@@ -29,21 +29,21 @@ pub(super) fn accept(request: &Request, origins: &[HeaderValue]) -> Result<Respo
     })
 }
 
-/// A refusal names the version that would be understood (RFC 6455 §4.2.2).
+/// Answers a refused handshake, with the supported protocol version (RFC 6455 §4.2.2).
 pub(super) fn refused(refusal: impl Into<Refusal>) -> Response {
     ([(header::SEC_WEBSOCKET_VERSION, "13")], refusal.into()).into_response()
 }
 
-/// The bearer token, if the client could set a header.
+/// The bearer token of the `Authorization` header; `None` without that header.
 ///
 /// # Errors
-/// `unauthorized` for a header that holds something else.
+/// `unauthorized` if the header contains no bearer token.
 pub(super) fn token(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     if headers.contains_key(header::AUTHORIZATION) { bearer(headers).map(Some) } else { Ok(None) }
 }
 
-/// Browsers always say which page opens a WebSocket; other programs need not. Behind a proxy the own page may have
-/// come over TLS, so either scheme is its own.
+/// Browsers send `Origin` with each WebSocket handshake; other programs need not. The server's own page may
+/// be served over TLS by a proxy, so both schemes are allowed for the own host.
 fn is_allowed_origin(headers: &HeaderMap, allowed: &[HeaderValue]) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return true };
     allowed.contains(origin) || is_own(origin, headers.get(header::HOST)).unwrap_or(false)

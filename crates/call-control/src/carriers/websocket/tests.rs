@@ -139,7 +139,7 @@ async fn requests_are_answered_in_the_order_sent() {
     let (mut alice, mut bob, call) = two_in_a_call(&world).await;
     let mut ids = Vec::new();
     for number in 0..200 {
-        // Quick and slow ones in turn.
+        // Quick and slow requests alternate.
         let signal = json!({"callId": call, "type": "number", "payload": number});
         ids.push(alice.post("call:signal", &signal).await);
         ids.push(alice.post("call:lock", &json!({"callId": call, "locked": number % 2 == 0})).await);
@@ -257,7 +257,7 @@ async fn a_client_that_cannot_keep_up_is_let_go() {
     let mut client = world.connect_plain(&alice).await;
     client.event("active-calls").await;
     let (hub, audience) = (&world.control.hub, Audience::User(alice.person.id));
-    // Nothing is sent in between: whoever queues does not wait.
+    // Nothing is sent in between: this loop never waits.
     for _ in 0..5_000 {
         hub.send(&audience, &ServerEvent::ActiveCalls(Vec::new()));
     }

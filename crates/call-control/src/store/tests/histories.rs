@@ -1,4 +1,4 @@
-//! Random histories of a call, each change written: what the database holds is what the call is.
+//! Random histories of a call: after each change the rows in the database match the call.
 
 use proptest::{
     strategy::{Strategy, ValueTree},
@@ -18,7 +18,7 @@ use crate::{
     testing::on_both_engines,
 };
 
-/// People and a group with the ids that stories use.
+/// Stores the users and the group that the stories use.
 async fn prepare(store: &Store) {
     for who in 1..6 {
         store.put_user(user(who), &person(who).name, now()).await.unwrap();

@@ -1,4 +1,4 @@
-//! The database goes away under the store.
+//! The database becomes unreachable under the store.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Field types that hold what a payload promises: bounded text, and one id or a list of them.
+//! Field types of payloads: bounded text, and one id or a list of ids.
 
 use serde::{Deserialize, Serialize};
 use switchyard_media_worker::media::ortc::Layers;
@@ -99,5 +99,5 @@ fn one_or_many<T>(one: Option<T>, many: Option<Vec<T>>) -> Result<Vec<T>, IdsErr
     }
 }
 
-/// As many as one transport may have consumers.
+/// The maximum number of consumers of one transport.
 const MAX_IDS: usize = 200;

@@ -1,4 +1,4 @@
-//! What requests carry.
+//! The payloads of requests.
 
 use std::collections::BTreeSet;
 

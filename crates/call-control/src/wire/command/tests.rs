@@ -2,7 +2,7 @@ use super::*;
 
 const ID: &str = "7f9c24e5-2b1f-4c3e-9a36-1d0f5a8e6b11";
 
-/// Every event with the smallest payload that it takes.
+/// Every request with its smallest valid payload.
 fn table() -> Vec<(&'static str, String)> {
     let call = format!(r#"{{"callId":"{ID}"}}"#);
     let transport = format!(r#"{{"transportId":"{ID}"}}"#);

@@ -65,12 +65,12 @@ impl Provider {
         *self.answer.lock().unwrap() = answer;
     }
 
-    /// How often the keys have been asked for.
+    /// Number of requests for the keys.
     pub(super) fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
 
-    /// Takes this provider's tokens.
+    /// An authenticator that accepts this provider's tokens.
     pub(super) fn relying_party(&self) -> Arc<Authenticator> {
         let config = AuthConfig {
             issuer: Some(ISSUER.to_owned()),
@@ -100,7 +100,7 @@ pub(super) struct SigningKey {
     id: &'static str,
 }
 
-/// Making RSA keys takes long: the tests share two.
+/// Generating RSA keys takes long, so the tests share two.
 pub(super) static RSA: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::rsa("rsa"));
 pub(super) static OTHER_RSA: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::rsa("other-rsa"));
 
@@ -127,7 +127,7 @@ impl SigningKey {
         Self { algorithm: Algorithm::EdDSA, key: EncodingKey::from_ed_der(der.as_ref()), id }
     }
 
-    /// As it is published.
+    /// The public key as a JWK.
     pub(super) fn jwk(&self) -> Value {
         let mut jwk = Jwk::from_encoding_key(&self.key, self.algorithm).unwrap();
         jwk.common.key_id = Some(self.id.to_owned());
@@ -144,7 +144,7 @@ impl SigningKey {
         Header { kid: Some(self.id.to_owned()), ..Header::new(self.algorithm) }
     }
 
-    /// A token of Alice's.
+    /// A token for Alice.
     pub(super) fn token(&self) -> String {
         self.sign(&self.header(), &claims())
     }
@@ -158,7 +158,7 @@ pub(super) fn claims() -> Value {
     json!({ "sub": "alice", "exp": chrono::Utc::now().timestamp() + 600, "iss": ISSUER, "aud": AUDIENCE })
 }
 
-/// What a server makes of a token that has not asked for the provider's keys before.
+/// Verifies a token with a server that has not fetched the provider's keys before.
 pub(super) async fn verify_once(keys: Vec<Value>, token: &str) -> Result<Identity, AuthError> {
     Provider::start(Answer::Keys(keys)).await.relying_party().verify(token).await
 }

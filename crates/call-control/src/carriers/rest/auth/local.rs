@@ -1,4 +1,4 @@
-//! Telling requests of this machine's own user from those that come from elsewhere or from a foreign page.
+//! Checks that a request comes from this machine, and not through a proxy or from a page of another origin.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,8 +12,9 @@ use crate::{
     error::{ErrorCode, Refusal},
 };
 
-/// Proof that a request comes from this machine: a loopback peer asked for a loopback host (a page that rebinds its
-/// own name asks for that name), no proxy is in between, and the page, if there is one, is allowed.
+/// Proof that a request comes from this machine: the peer address and the `Host` are loopback (with DNS
+/// rebinding the `Host` is the page's own name), there are no proxy headers, and the `Origin`, if present, is
+/// allowed.
 pub(in crate::carriers::rest) struct Local;
 
 impl FromRequestParts<Control> for Local {
@@ -36,7 +37,7 @@ impl FromRequestParts<Control> for Local {
     }
 }
 
-/// HTTP/1.1 names the host in a header, HTTP/2 in the request's target.
+/// The host of a request: in HTTP/1.1 the `Host` header, in HTTP/2 the authority of the target.
 fn host(parts: &Parts) -> Option<String> {
     match parts.headers.get(header::HOST) {
         Some(host) => host.to_str().ok().map(str::to_owned),
@@ -53,7 +54,7 @@ fn is_loopback_host(host: &str) -> bool {
     name.is_some_and(|name| name.eq_ignore_ascii_case("localhost") || is_loopback(name))
 }
 
-/// Browsers always say which page a POST comes from; other programs need not.
+/// Browsers send `Origin` with each POST; other programs need not.
 fn is_allowed_origin(headers: &HeaderMap, host: &str, allowed: &[HeaderValue]) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return true };
     let own = origin.to_str().is_ok_and(|origin| origin.strip_prefix("http://") == Some(host));

@@ -1,4 +1,4 @@
-//! Who gets in.
+//! Access: tokens, roles and membership.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The audit log, and sweeping.
+//! The audit log, and the end of stale calls.
 
 use super::*;
 

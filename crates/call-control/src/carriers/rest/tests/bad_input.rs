@@ -1,4 +1,4 @@
-//! What does not fit.
+//! Malformed requests.
 
 use super::*;
 

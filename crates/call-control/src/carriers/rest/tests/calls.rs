@@ -1,4 +1,4 @@
-//! A call over REST, and what is left of it.
+//! A call over REST, and its record.
 
 use super::*;
 

@@ -14,7 +14,7 @@ fn the_document_names_every_operation_once_and_its_problems() {
     assert_eq!(operations.len(), 39);
     for operation in operations {
         let (signed, refuses) = (operation["security"].is_array(), operation["responses"]["401"].is_object());
-        // A name is signed in, not a token: its 401 is a revocation.
+        // Sign-in by name takes no token; its 401 means that the sessions were revoked.
         assert_eq!(signed || operation["operationId"] == "dev_token", refuses, "{operation}");
     }
     assert_eq!(DOCUMENT["info"]["license"]["name"], "Apache-2.0");

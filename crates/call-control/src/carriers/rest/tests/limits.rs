@@ -1,8 +1,8 @@
-//! How much, and how often.
+//! Size limits and rate limits.
 
 use super::*;
 
-/// Asks until the answer is a 429, at most this often.
+/// Repeats a request until the answer is 429, at most `most` times.
 async fn refused_within(most: usize, mut ask: impl AsyncFnMut() -> Answer) -> Option<Answer> {
     for _ in 0..most {
         let answer = ask().await;

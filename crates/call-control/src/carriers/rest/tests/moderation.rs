@@ -1,4 +1,4 @@
-//! Who may do what in a call.
+//! Moderation over REST.
 
 use super::*;
 

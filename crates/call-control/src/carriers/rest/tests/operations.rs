@@ -1,4 +1,4 @@
-//! What needs no token.
+//! Operations without a token.
 
 use super::*;
 

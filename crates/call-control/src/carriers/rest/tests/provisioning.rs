@@ -1,4 +1,4 @@
-//! The app that embeds the server.
+//! Operations of the app that uses the server.
 
 use super::*;
 use crate::groups::GroupsManagedBy;

@@ -1,4 +1,4 @@
-//! What legs may and may not do with media, as clients see it.
+//! Media requests over Socket.IO: what is allowed and what is refused.
 
 use serde_json::{Value, json};
 

@@ -6,23 +6,23 @@ use crate::auth::AuthError;
 use crate::carriers::session::{AdmissionError, Farewell};
 use crate::hub::Closing;
 
-/// Why a connection is over.
+/// Why a connection ends.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// The client closed it for good.
+    /// The client closed it with code 1000.
     Left,
-    /// It broke, fell silent, or the client closed it for now.
+    /// It broke, the heartbeat timed out, or the client closed it with another code.
     Lost,
     TooLong,
     NotAdmitted(AdmissionError),
     Overstayed,
     LetGo(Closing),
-    /// The server stops.
+    /// The server is stopping.
     Restart,
 }
 
 impl Ending {
-    /// Only 1000 is a goodbye: 1001 is a page that goes away, perhaps to come back after a reload.
+    /// Only code 1000 ends the legs: 1001 means that the page is left, perhaps only to reload it.
     pub(super) fn of_client(frame: Option<&CloseFrame>) -> Self {
         if frame.is_some_and(|frame| frame.code == CloseCode::Normal) { Self::Left } else { Self::Lost }
     }
@@ -37,7 +37,7 @@ impl Ending {
         }
     }
 
-    /// What the client is told, if it still listens.
+    /// The close frame for the client; `None` if the client has closed or lost the connection.
     pub(super) fn close_frame(&self) -> Option<CloseFrame> {
         let unauthorized = |error| (CloseCode::Policy, AdmissionError::Token(error).to_string());
         let (code, reason) = match self {
