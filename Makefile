@@ -1,4 +1,4 @@
-# Everything a developer or CI does with Switchyard. `make` alone lists the targets.
+# All steps of development and CI. `make` alone lists the targets.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -12,7 +12,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 NODE_PACKAGES := $(patsubst %/package.json,%,$(wildcard web-demo/package.json tests/package.json))
 TESTED_SERVER := $(abspath $(TARGET_DIR))/debug/switchyard
 E2E := SWITCHYARD_BIN=$(TESTED_SERVER) node --test --test-concurrency=1 --test-force-exit
-# What `make generate` makes. Each file has a rule in the last section that says how.
+# The files that `make generate` writes. The last section has a rule for each.
 GENERATED := web-demo/src/call/signaling.gen.ts
 
 ## run: build the demo page and the release binary, serve both at http://localhost:3000
@@ -28,23 +28,23 @@ check: check-format check-map check-layers check-dependencies check-web check-li
 .PHONY: test
 test: test-needs test-rust test-e2e
 
-## test-kill: kill the server under load many times, on both databases, and compare what is left (minutes)
+## test-kill: kill the server under load many times, on both databases, and compare the records (minutes)
 .PHONY: test-kill
 test-kill: tested-server
 	cd tests && KILLS=$(or $(KILLS),30) $(E2E) kill.test.mjs
 
-## test-outage: take both databases away under a running call for 30 seconds
+## test-outage: interrupt each database for 30 seconds during a running call
 .PHONY: test-outage
 test-outage: tested-server
 	cd tests && OUTAGE_SECONDS=30 $(E2E) outage.test.mjs
 
-## test-memory: run the tests of the code that is `unsafe` under valgrind
+## test-memory: run the tests of `unsafe` code under valgrind
 .PHONY: test-memory
 test-memory:
 	cargo test --locked --package switchyard-media-worker --lib socket:: \
 		--config "target.'cfg(unix)'.runner = ['valgrind', '--quiet', '--error-exitcode=1']"
 
-## fuzz-api: ask a running server everything its OpenAPI document allows, and more (3 minutes)
+## fuzz-api: fuzz the REST API of a running server by its OpenAPI document (3 minutes)
 .PHONY: fuzz-api
 fuzz-api: tested-server tests/fuzz/.venv/installed
 	SWITCHYARD_BIN=$(TESTED_SERVER) node tests/fuzz/fuzz.mjs
@@ -71,7 +71,7 @@ bench-callgrind:
 		$(TARGET_DIR)/release/switchyard-bench workload
 	$(TARGET_DIR)/release/switchyard-bench instructions $(TARGET_DIR)/callgrind.out
 
-## generate: rewrite the files that are made from the code
+## generate: rewrite the generated files
 .PHONY: generate
 generate: $(GENERATED)
 
@@ -108,7 +108,7 @@ web-demo/dist/index.html: web-demo/node_modules/.package-lock.json web-demo/inde
 check-format:
 	cargo fmt --all --check
 
-# The map of the code names files and folders, relative to crates/ or to the root: a rename must reach it.
+# The map names files and folders relative to crates/ or to the root: a rename has to change it too.
 .PHONY: check-map
 check-map:
 	@echo 'every path that crates/README.md names exists'
@@ -123,7 +123,7 @@ check-layers:
 	@echo 'no module imports one that stands above it, or one that imports it'
 	@crates/layers check
 
-# One crypto stack: aws-lc-rs. The lock file may mention others, the build may not.
+# One crypto library: aws-lc-rs. The lock file may list others, but the build must not use them.
 .PHONY: check-dependencies
 check-dependencies: $(TARGET_DIR)/tools/bin/cargo-deny
 	$< --workspace check --hide-inclusion-graph bans licenses sources
@@ -131,8 +131,8 @@ check-dependencies: $(TARGET_DIR)/tools/bin/cargo-deny
 	@tree=$$(cargo tree --workspace --locked --edges all --target all --prefix none); \
 		if grep -E '^(ring|openssl|openssl-sys|native-tls) v' <<<"$$tree"; then exit 1; fi
 
-# Unoptimised: it runs for a second and would take minutes to optimise. Advisories, which its default features are
-# for, need a download at check time.
+# Unoptimised: cargo-deny runs for a second, but its optimised build takes minutes. Its default features are only
+# for advisories, which would need a download at each check.
 $(TARGET_DIR)/tools/bin/cargo-deny:
 	CARGO_PROFILE_DEV_DEBUG=0 cargo install cargo-deny --version 0.20.2 --locked --debug --no-default-features \
 		--root $(TARGET_DIR)/tools --target-dir $(TARGET_DIR)/tools/build
@@ -178,7 +178,7 @@ test-e2e: tested-server tests/.venv/installed
 tested-server: web-demo/dist/index.html tests/node_modules/.package-lock.json
 	cargo build --workspace --bins --locked
 
-# Another WebRTC stack, to have in a call.
+# Python packages: for calls with another WebRTC stack, and for the fuzzer.
 tests/.venv/installed: tests/python/requirements.txt
 tests/fuzz/.venv/installed: tests/fuzz/requirements.txt
 tests/.venv/installed tests/fuzz/.venv/installed:
@@ -188,7 +188,7 @@ tests/.venv/installed tests/fuzz/.venv/installed:
 
 # ---- generate ----
 
-# The code may have changed without its time of change telling, so these are always made.
+# File times do not show whether the code has changed, so these files are always rewritten.
 .PHONY: $(GENERATED)
 
 web-demo/src/call/signaling.gen.ts: web-demo/node_modules/.package-lock.json

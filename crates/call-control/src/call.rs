@@ -5,15 +5,17 @@
 //!
 //! The rules:
 //! 1. A new call is waiting, with its creator in it. The first join of another user makes it active; without
-//! one it is cancelled after the ring time. 2. A join over REST opens an unattached leg. The user's next
-//! device claims it, or it ends after a time limit. A leave over REST ends all legs of the user. Others are
-//! notified of a user's first and last leg only.
+//!    one it is cancelled after the ring time.
+//! 2. A join over REST opens an unattached leg. The user's next device claims it, or it ends after a time
+//!    limit. A leave over REST ends all legs of the user. Others are notified of a user's first and last leg
+//!    only.
 //! 3. A leg whose connection is lost counts as open for the resume window.
 //! 4. When the last leg ends, an active call ends and a waiting call is cancelled. Only the server makes a
-//! call fail. Ending a call that has ended changes nothing. 5. When a device joins again, its new leg opens
-//! before its old leg is closed. 6. After a restart of the server legs have one resume window to be resumed.
-//! The end of a leg that is not resumed is the time when it was last seen. 7. A call that runs longer than
-//! the maximum age is ended by [`crate::calls::Calls::cleanup_stale`].
+//!    call fail. Ending a call that has ended changes nothing.
+//! 5. When a device joins again, its new leg opens before its old leg is closed.
+//! 6. After a restart of the server legs have one resume window to be resumed. The end of a leg that is not
+//!    resumed is the time when it was last seen.
+//! 7. A call that runs longer than the maximum age is ended by [`crate::calls::Calls::cleanup_stale`].
 
 mod command;
 mod effect;

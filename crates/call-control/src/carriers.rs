@@ -1,7 +1,7 @@
-//! The edges: what comes over HTTP or a socket becomes a typed command here, and answers are written.
+//! The carriers: they parse HTTP requests and socket events into typed commands, and write the answers.
 //!
-//! [`rest`] has a file for each verb. [`socketio`] and [`websocket`] carry the same vocabulary (`wire`): a
-//! [`Session`] answers one socket's commands in the order sent, whichever carrier it came by.
+//! [`rest`] has a file for each operation. [`socketio`] and [`websocket`] carry the same protocol (`wire`): a
+//! [`Session`] answers the requests of one socket in the order sent, whatever the carrier.
 
 mod allowance;
 pub mod http;
