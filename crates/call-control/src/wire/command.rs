@@ -32,6 +32,10 @@ macro_rules! commands {
         }
 
         impl $Commands {
+            /// The names of the table.
+            #[cfg(test)]
+            pub(crate) const NAMES: &[&str] = &[$($name),+];
+
             /// `None` for a name that is not in the table.
             fn read(name: &str, payload: &str) -> Result<Option<Self>, CommandError> {
                 Ok(Some(match name {

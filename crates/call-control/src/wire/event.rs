@@ -27,6 +27,10 @@ macro_rules! events {
         }
 
         impl $Events {
+            /// The names of the table.
+            #[cfg(test)]
+            pub(crate) const NAMES: &[&str] = &[$($name),+];
+
             /// The event's name on the wire.
             pub fn name(&self) -> &'static str {
                 match self {

@@ -19,6 +19,8 @@ pub(in crate::carriers) struct PlainClient {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     next_id: u64,
     events: VecDeque<(String, Value)>,
+    /// In their order: `>` a request that the client sent with an id, `<` whatever it received.
+    pub(in crate::carriers) frames: Vec<(char, Value)>,
 }
 
 impl PlainClient {
@@ -43,7 +45,7 @@ impl PlainClient {
             request.headers_mut().insert(name.clone(), value.clone());
         }
         match connect_async(request).await {
-            Ok((stream, _)) => Ok(Self { stream, next_id: 0, events: VecDeque::new() }),
+            Ok((stream, _)) => Ok(Self { stream, next_id: 0, events: VecDeque::new(), frames: Vec::new() }),
             Err(tungstenite::Error::Http(response)) => Err(response.status().as_u16()),
             Err(error) => panic!("{error}"),
         }
@@ -76,7 +78,9 @@ impl PlainClient {
     /// Sends a request without waiting for its answer.
     pub(in crate::carriers) async fn post(&mut self, event: &str, payload: &Value) -> u64 {
         self.next_id += 1;
-        self.send(json!({"id": self.next_id, "event": event, "data": payload}).to_string()).await;
+        let frame = json!({"id": self.next_id, "event": event, "data": payload});
+        self.send(frame.to_string()).await;
+        self.frames.push(('>', frame));
         self.next_id
     }
 
@@ -141,7 +145,11 @@ impl PlainClient {
     async fn frame(&mut self) -> Result<Value, Option<(u16, String)>> {
         loop {
             match timeout(PATIENCE, self.stream.next()).await.unwrap() {
-                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Text(text))) => {
+                    let frame: Value = serde_json::from_str(&text).unwrap();
+                    self.frames.push(('<', frame.clone()));
+                    return Ok(frame);
+                }
                 Some(Ok(Message::Close(frame))) => {
                     return Err(frame.map(|frame| (frame.code.into(), frame.reason.to_string())));
                 }

@@ -1,3 +1,5 @@
+mod transcript;
+
 use std::time::Duration;
 
 use axum::http::{HeaderValue, header};

@@ -16,6 +16,11 @@ fn table() -> Vec<(&'static str, String)> {
         ("call:end", call.clone()),
         ("call:signal", with(&call, r#""type":"offer","payload":{"sdp":"v=0"}"#)),
         ("call:sync", call.clone()),
+        ("call:mute", with(&call, &format!(r#""producerId":"{ID}""#))),
+        ("call:remove", with(&call, &format!(r#""userId":"{ID}""#))),
+        ("call:permit", with(&call, &format!(r#""userId":"{ID}""#))),
+        ("call:lock", with(&call, r#""locked":true"#)),
+        ("auth:refresh", r#"{"token":"x"}"#.to_owned()),
         ("media:router-capabilities", call.clone()),
         ("media:set-rtp-capabilities", with(&call, r#""rtpCapabilities":{}"#)),
         ("media:create-transport", with(&call, r#""direction":"recv""#)),
@@ -53,6 +58,15 @@ fn table() -> Vec<(&'static str, String)> {
         ("media:close-data-consumer", id),
         ("media:client-stats", "{}".to_owned()),
     ]
+}
+
+#[test]
+fn every_request_is_in_this_table() {
+    let mut tested: Vec<_> = table().into_iter().map(|(name, _)| name).collect();
+    let mut all = [ClientCommand::NAMES, MediaCommand::NAMES].concat();
+    tested.sort_unstable();
+    all.sort_unstable();
+    assert_eq!(tested, all);
 }
 
 #[test]
