@@ -22,8 +22,17 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     /// The address on which metrics are served, if any.
     pub(crate) admin: Option<SocketAddr>,
+    pub(crate) connections: Connections,
     pub(crate) media: MediaConfig,
     pub(crate) control: ControlConfig,
+}
+
+/// How many TCP connections there may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Connections {
+    /// `None`: as many as the limit of open files has room for.
+    pub(crate) in_all: Option<usize>,
+    pub(crate) per_address: usize,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +83,11 @@ impl Config {
             origins: origins(&frontend_url)?,
             trusted_proxies,
         };
-        Ok(Self { listen: SocketAddr::new(host, port), admin, media, control })
+        let connections = Connections {
+            in_all: settings.limits.max_connections.map(|most| most as usize),
+            per_address: settings.limits.connections_per_address as usize,
+        };
+        Ok(Self { listen: SocketAddr::new(host, port), admin, connections, media, control })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod listener;
 mod logging;
 mod metrics;
 mod page;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
@@ -11,22 +12,29 @@ use axum::routing::get;
 use serde::Serialize;
 use serde_json::Value;
 use switchyard_call_control::Control;
+use switchyard_call_control::carriers::http::Gate;
 use switchyard_media_worker::{Counters, Media};
 
+use crate::listener::{Counts, Places};
+
 /// Answers `GET /metrics`, without authentication.
-pub(crate) fn router(control: Control, media: Media) -> Router {
-    Router::new().route("/metrics", get(metrics)).with_state(Figures { control, media })
+pub(crate) fn router(figures: Figures) -> Router {
+    Router::new().route("/metrics", get(metrics)).with_state(figures)
 }
 
+/// Where the figures come from.
 #[derive(Clone)]
-struct Figures {
-    control: Control,
-    media: Media,
+pub(crate) struct Figures {
+    pub(crate) control: Control,
+    pub(crate) media: Media,
+    pub(crate) gate: Gate,
+    pub(crate) places: Arc<Places>,
 }
 
-async fn metrics(State(Figures { control, media }): State<Figures>) -> impl IntoResponse {
+async fn metrics(State(Figures { control, media, gate, places }): State<Figures>) -> impl IntoResponse {
     let mut exposition = Exposition::default();
     exposition.note_control(&control);
+    exposition.note_connections(&gate, &places);
     media.counters().await.iter().for_each(|counters| exposition.note_worker(counters));
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], exposition.to_string())
 }
@@ -56,6 +64,15 @@ impl Exposition {
         self.note("sockets_too_slow", Kind::Counter, "", hub.slow_sockets().into());
         self.note("events_unstored", Kind::Counter, "", calls.events_unstored().into());
         self.note("events_lost", Kind::Counter, "", calls.events_lost().into());
+    }
+
+    fn note_connections(&mut self, gate: &Gate, places: &Places) {
+        let Counts { open, refused, evicted } = places.counts();
+        self.note("connections", Kind::Gauge, "", open.into());
+        self.note("connections_refused", Kind::Counter, "", refused.into());
+        self.note("connections_evicted", Kind::Counter, "", evicted.into());
+        self.note("sockets_not_admitted", Kind::Gauge, "", gate.strangers().into());
+        self.note("sockets_not_admitted_evicted", Kind::Counter, "", gate.strangers_evicted().into());
     }
 
     fn note_worker(

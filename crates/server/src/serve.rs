@@ -1,6 +1,5 @@
 //! Runs the server: each part is started after the parts it needs, and stopped in reverse order.
 
-use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,14 +10,13 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderValue, header};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::serve::ListenerExt;
 use switchyard_call_control::auth::SignIn;
 use switchyard_call_control::carriers::WebSocketCarrier;
-use switchyard_call_control::carriers::http::note_client_address;
+use switchyard_call_control::carriers::http::{Gate, note_client_address, pass_gate};
 use switchyard_call_control::carriers::socketio::{SocketIoCarrier, keep_little};
 use switchyard_call_control::{Control, carriers::rest};
 use switchyard_media_worker::Media;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -26,8 +24,9 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 use tracing::Span;
 
-use crate::config::Config;
-use crate::metrics;
+use crate::config::{Config, Connections};
+use crate::listener::{self, Limits, Places};
+use crate::metrics::{self, Figures};
 use crate::page;
 
 /// Runs until SIGINT or SIGTERM, then stops within [`PATIENCE`].
@@ -41,21 +40,24 @@ pub(crate) async fn serve(config: Config, data_dir: &Path) -> anyhow::Result<()>
         None => None,
     };
     let address = listener.local_addr()?;
-    let listener = listener.tap_io(send_at_once);
     let dev_sign_in = matches!(config.control.auth.sign_in, SignIn::Dev { .. });
     let media = Media::start(config.media).await.context("cannot start media")?;
     let control = Control::start(config.control, media.clone()).await.context("cannot start call control")?;
-    let (router, carriers) = app(control.clone());
+    let gate = Gate::new(Arc::clone(&control.limiter));
+    let (router, carriers) = app(control.clone(), gate.clone());
+    let places = Places::new(places_for(config.connections));
 
     let stop = CancellationToken::new();
-    let server = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(stop.clone().cancelled_owned());
-    let server = tokio::spawn(server.into_future());
+    let server = tokio::spawn(listener::serve(listener, router, Arc::clone(&places), stop.clone()));
     if let Some(admin) = admin {
         tracing::info!("metrics are at http://{}/metrics", admin.local_addr()?);
-        let metrics = axum::serve(admin, metrics::router(control.clone(), media.clone()))
-            .with_graceful_shutdown(stop.clone().cancelled_owned());
-        tokio::spawn(metrics.into_future());
+        let router = metrics::router(Figures {
+            control: control.clone(),
+            media: media.clone(),
+            gate,
+            places: Arc::clone(&places),
+        });
+        tokio::spawn(listener::serve(admin, router, places, stop.clone()));
     }
     announce(address, dev_sign_in);
 
@@ -80,7 +82,16 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
-fn app(control: Control) -> (Router, Carriers) {
+/// As many connections as are set, or as the limit of open files has room for.
+fn places_for(Connections { in_all, per_address }: Connections) -> Limits {
+    let room = listener::raise_descriptor_limit();
+    if in_all.is_some_and(|wanted| wanted > room) {
+        tracing::warn!("MAX_CONNECTIONS is more than the limit of open files allows: {room} connections");
+    }
+    Limits { in_all: in_all.map_or(room, |wanted| wanted.min(room)), per_address }
+}
+
+fn app(control: Control, gate: Gate) -> (Router, Carriers) {
     let cors = rest::cors(&control);
     let (layer, socket_io) = SocketIoCarrier::new(control.clone());
     let (route, web_socket) = WebSocketCarrier::new(control.clone());
@@ -90,6 +101,7 @@ fn app(control: Control) -> (Router, Carriers) {
         .fallback(page::serve)
         .layer(layer)
         .layer(from_fn(keep_little))
+        .layer(from_fn_with_state(gate, pass_gate))
         .layer(cors)
         .layer(SetResponseHeaderLayer::if_not_present(
             header::X_CONTENT_TYPE_OPTIONS,
@@ -109,14 +121,6 @@ struct Carriers {
 /// The query is not logged: it may contain secrets.
 fn span(request: &Request) -> Span {
     tracing::info_span!("http", method = %request.method(), path = request.uri().path())
-}
-
-/// Disables Nagle's algorithm: signaling messages are small and urgent, and must not wait for the
-/// acknowledgement of the previous one.
-fn send_at_once(connection: &mut TcpStream) {
-    if let Err(error) = connection.set_nodelay(true) {
-        tracing::debug!(%error, "a connection keeps Nagle's algorithm");
-    }
 }
 
 fn announce(address: SocketAddr, dev_sign_in: bool) {

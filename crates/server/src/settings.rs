@@ -215,6 +215,12 @@ pub(crate) struct LimitSettings {
     /// loopback addresses are not limited. 0: no limit.
     #[arg(long, env = "RATE_LIMIT_PER_ADDRESS", default_value_t = 100)]
     pub(crate) rate_limit_per_address: u32,
+    /// TCP connections at the same time [default: as many as the limit of open files has room for].
+    #[arg(long, env = "MAX_CONNECTIONS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_connections: Option<u32>,
+    /// TCP connections from one client's address; loopback addresses are not limited.
+    #[arg(long, env = "CONNECTIONS_PER_ADDRESS", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) connections_per_address: u32,
 }
 
 pub(crate) fn hours(text: &str) -> Result<Duration, String> {

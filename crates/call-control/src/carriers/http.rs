@@ -1,15 +1,21 @@
-//! HTTP parts shared by REST and the WebSocket handshake: the client address, the bearer token, and problem
-//! documents.
+//! HTTP parts shared by REST and the sockets' handshakes: the gate in front of all, the client address, the bearer
+//! token, and problem documents.
 
 mod client;
+mod connection;
+mod gate;
 mod problem;
 pub(crate) mod problems;
+mod strangers;
 
 use axum::http::{HeaderMap, header};
 
 pub use client::{client_address, note_client_address};
+pub use connection::Connection;
+pub use gate::{Gate, pass_gate};
 pub(crate) use problem::status;
 pub use problem::{Problem, ProblemType};
+pub(crate) use strangers::Stranger;
 
 use crate::error::{ErrorCode, Refusal};
 

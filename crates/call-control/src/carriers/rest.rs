@@ -13,14 +13,10 @@ mod once;
 mod rtp_capabilities;
 mod users;
 
-use std::sync::Arc;
-
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request, State},
+    extract::DefaultBodyLimit,
     http::{HeaderName, Method, header},
-    middleware::{Next, from_fn_with_state},
-    response::{IntoResponse, Response},
     routing::get,
 };
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -32,10 +28,9 @@ use utoipa_axum::{
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::{
-    carriers::http::{client_address, method_not_allowed},
+    carriers::http::method_not_allowed,
     control::Control,
     error::{ErrorCode, Refusal},
-    limiter::Limiter,
 };
 
 /// The router of all operations, `/openapi.json` and `/docs`. An unknown path is answered with a problem
@@ -44,8 +39,7 @@ use crate::{
 ///
 /// Dev sign-in only works when the server runs with `into_make_service_with_connect_info::<SocketAddr>()`.
 pub fn router(control: Control) -> Router {
-    let limited = routed(DECLARED).layer(from_fn_with_state(Arc::clone(&control.limiter), limit_address));
-    limited
+    routed(DECLARED)
         .merge(routed(PROBES))
         .route(DOCUMENT, get(document::serve))
         .merge(SwaggerUi::new("/docs").config(Config::from(DOCUMENT)))
@@ -77,16 +71,6 @@ fn routed(declared: &[Declare]) -> Router<Control> {
     declared.iter().fold(Router::new(), |router, declare| {
         router.merge(Router::from(OpenApiRouter::new().routes(declare())))
     })
-}
-
-/// Counts the request of this address before anything else is checked, so that tokens cannot be guessed by
-/// trying.
-async fn limit_address(State(limiter): State<Arc<Limiter>>, request: Request, next: Next) -> Response {
-    let counted = client_address(request.extensions()).map_or(Ok(()), |from| limiter.count_address(from));
-    match counted {
-        Ok(()) => next.run(request).await,
-        Err(refusal) => refusal.into_response(),
-    }
 }
 
 async fn not_found() -> Refusal {

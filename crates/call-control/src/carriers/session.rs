@@ -10,6 +10,7 @@ use futures_util::FutureExt;
 use switchyard_media_worker::media::ortc::router_rtp_capabilities;
 use tokio::time::Instant;
 
+pub(in crate::carriers) use admission::TOKEN_WITHIN;
 pub use admission::{Admission, AdmissionError};
 
 use super::allowance::Allowance;

@@ -23,9 +23,10 @@ use socketioxide::socket::{DisconnectReason, Socket};
 use socketioxide::{SendError, SocketError, SocketIo};
 use tokio::sync::{mpsc, watch};
 
+use super::session::TOKEN_WITHIN;
 use super::session::{Admission, AdmissionError, Farewell, Session};
 use crate::Control;
-use crate::carriers::http::client_address;
+use crate::carriers::http::{Stranger, client_address};
 use crate::clock::now;
 use crate::error::{ErrorCode, Refusal};
 use crate::hub::{Closing, Outlet, SlowSocket};
@@ -44,7 +45,7 @@ impl SocketIoCarrier {
         let (layer, io) = SocketIo::builder()
             .ping_interval(PING)
             .ping_timeout(PING)
-            .connect_timeout(PING)
+            .connect_timeout(TOKEN_WITHIN)
             .max_buffer_size(MAX_OUTGOING)
             .max_payload(MAX_MESSAGE as u64)
             .ws_max_message_size(MAX_MESSAGE)
@@ -88,6 +89,9 @@ async fn admit(
     let Ok(Auth { token }) = auth else { return Err(AdmissionError::MissingToken) };
     let address = client_address(&socket.req_parts().extensions);
     let admission = Admission::by_token(&control, &token, address).await?;
+    if let Some(stranger) = socket.req_parts().extensions.get::<Stranger>() {
+        stranger.admit();
+    }
     let (mailbox, letters) = mpsc::channel(MAILBOX);
     let (goodbye, farewell) = watch::channel(None);
     socket.on_fallback(async |_: Posted| {});

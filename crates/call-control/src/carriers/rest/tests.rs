@@ -36,7 +36,7 @@ use crate::{
     ControlConfig,
     actor::Person,
     auth::{AuthConfig, SignIn},
-    carriers::http::note_client_address,
+    carriers::http::{Gate, note_client_address, pass_gate},
     clock::now,
     ids::UserId,
     testing::{SECRET, TestStore, World, slow_rules},
@@ -45,6 +45,7 @@ use crate::{
 /// A server and the people who use it.
 struct Api {
     world: World,
+    gate: Gate,
     _store: TestStore,
 }
 
@@ -73,7 +74,9 @@ impl Api {
         let store = TestStore::sqlite().await;
         let mut config = World::config(&store, slow_rules(), SignIn::Secret(SECRET.into()));
         change(&mut config);
-        Self { world: World::with(config).await, _store: store }
+        let world = World::with(config).await;
+        let gate = Gate::new(Arc::clone(&world.control.limiter));
+        Self { world, gate, _store: store }
     }
 
     /// A token of an app whose id for the user is `sub`.
@@ -121,7 +124,8 @@ impl Api {
         let control = &self.world.control;
         let (method, path) = (request.method().to_string().to_lowercase(), request.uri().path().to_owned());
         let client_address = from_fn_with_state(Arc::clone(&control.trusted_proxies), note_client_address);
-        let router = router(control.clone()).layer(cors(control)).layer(client_address);
+        let gate = from_fn_with_state(self.gate.clone(), pass_gate);
+        let router = router(control.clone()).layer(cors(control)).layer(gate).layer(client_address);
         let response = router.oneshot(request).await.unwrap();
         assert_documented(&method, &path, response.status());
         let (parts, body) = response.into_parts();

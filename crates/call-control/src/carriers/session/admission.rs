@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -79,3 +80,6 @@ impl From<AdmissionError> for Refusal {
         }
     }
 }
+
+/// How long a socket may be open before it shows a token.
+pub(in crate::carriers) const TOKEN_WITHIN: Duration = Duration::from_secs(3);

@@ -21,7 +21,8 @@ use ending::Ending;
 
 use super::frame::{self, Request, RequestId, Unreadable};
 use crate::Control;
-use crate::carriers::session::{Admission, AdmissionError, Session};
+use crate::carriers::http::Stranger;
+use crate::carriers::session::{Admission, AdmissionError, Session, TOKEN_WITHIN};
 use crate::clock::now;
 use crate::error::{ErrorCode, Refusal};
 use crate::hub::{Closing, Outlet, SlowSocket};
@@ -35,6 +36,7 @@ pub(super) struct Guest {
     /// `None` if the token has to come in the first frame.
     pub(super) admission: Option<Admission>,
     pub(super) address: Option<IpAddr>,
+    pub(super) stranger: Option<Stranger>,
     pub(super) stop: CancellationToken,
 }
 
@@ -84,7 +86,7 @@ struct Connection<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn run(mut self, guest: Guest) -> Ending {
-        let Guest { control, admission, address, .. } = guest;
+        let Guest { control, admission, address, stranger, .. } = guest;
         let admission = match admission {
             Some(admission) => admission,
             None => match self.sign_in(&control, address).await {
@@ -92,6 +94,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Err(ending) => return ending,
             },
         };
+        if let Some(stranger) = &stranger {
+            stranger.admit();
+        }
         let (close, mut closing) = watch::channel(None);
         let outlet = QueueOutlet { queue: self.queue.clone(), close };
         let mut session = Session::open(control, admission, Box::new(outlet));
@@ -106,7 +111,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let stop = self.stop.clone();
         let first = tokio::select! {
             () = stop.cancelled() => return Err(Ending::Restart),
-            first = timeout(SIGN_IN, self.message()) => first,
+            first = timeout(TOKEN_WITHIN, self.message()) => first,
         };
         let Ok(first) = first else { return Err(Ending::NotAdmitted(AdmissionError::MissingToken)) };
         let (id, token) = match first? {
@@ -297,8 +302,6 @@ fn no_binary() -> Unreadable {
 
 /// Interval of pings: a dead connection is detected within twice this time.
 const PING: Duration = Duration::from_secs(10);
-/// Time within which the first frame has to arrive.
-const SIGN_IN: Duration = Duration::from_secs(5);
 /// Messages that may wait to be sent to one client. A connection with more is closed.
 const MAX_OUTGOING: usize = 4096;
 /// Time limit for sending the last messages and the close frame.
