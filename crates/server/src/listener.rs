@@ -35,6 +35,8 @@ pub(crate) async fn serve(
     places: Arc<Places>,
     stop: CancellationToken,
 ) {
+    // Without this, the router would build its middleware anew for each request, with its state.
+    let router = router.with_state(());
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {

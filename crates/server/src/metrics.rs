@@ -12,7 +12,7 @@ use axum::routing::get;
 use serde::Serialize;
 use serde_json::Value;
 use switchyard_call_control::Control;
-use switchyard_call_control::carriers::http::Gate;
+use switchyard_call_control::carriers::http::{Gate, StrangerCounts};
 use switchyard_media_worker::{Counters, Media};
 
 use crate::listener::{Counts, Places};
@@ -71,8 +71,10 @@ impl Exposition {
         self.note("connections", Kind::Gauge, "", open.into());
         self.note("connections_refused", Kind::Counter, "", refused.into());
         self.note("connections_evicted", Kind::Counter, "", evicted.into());
-        self.note("sockets_not_admitted", Kind::Gauge, "", gate.strangers().into());
-        self.note("sockets_not_admitted_evicted", Kind::Counter, "", gate.strangers_evicted().into());
+        let StrangerCounts { open, evicted, refused } = gate.strangers();
+        self.note("sockets_without_token", Kind::Gauge, "", open.into());
+        self.note("sockets_without_token_evicted", Kind::Counter, "", evicted.into());
+        self.note("handshakes_refused", Kind::Counter, "", refused.into());
     }
 
     fn note_worker(

@@ -16,6 +16,7 @@ pub use gate::{Gate, pass_gate};
 pub(crate) use problem::status;
 pub use problem::{Problem, ProblemType};
 pub(crate) use strangers::Stranger;
+pub use strangers::StrangerCounts;
 
 use crate::error::{ErrorCode, Refusal};
 

@@ -13,7 +13,7 @@ use axum::{
 
 use super::{
     Connection, client_address,
-    strangers::{Stranger, Strangers},
+    strangers::{Stranger, StrangerCounts, Strangers},
 };
 use crate::{
     error::{ErrorCode, Refusal},
@@ -36,16 +36,9 @@ impl Gate {
         Self { limiter, strangers }
     }
 
-    /// Sockets that have not shown a token yet.
     #[must_use]
-    pub fn strangers(&self) -> usize {
-        self.strangers.count()
-    }
-
-    /// Sockets closed before they showed a token, since start.
-    #[must_use]
-    pub fn strangers_evicted(&self) -> u64 {
-        self.strangers.evicted()
+    pub fn strangers(&self) -> StrangerCounts {
+        self.strangers.counts()
     }
 
     fn count(&self, request: &Request) -> Result<(), Refusal> {
@@ -53,39 +46,63 @@ impl Gate {
     }
 
     /// A handshake that opens a socket: the socket finds its [`Stranger`] among the extensions of the request.
-    fn welcome(&self, request: &mut Request) -> Stranger {
-        let stranger = self.strangers.enter(client_address(request.extensions()));
+    fn welcome(&self, request: &mut Request) -> Result<Stranger, Refusal> {
+        let stranger = self.strangers.enter(client_address(request.extensions()))?;
         request.extensions_mut().insert(stranger.clone());
-        stranger
+        Ok(stranger)
     }
 
     /// Opens an Engine.IO session by polling. The answer names the session.
-    async fn open_session(&self, mut request: Request, next: Next) -> Response {
-        let stranger = self.welcome(&mut request);
+    async fn open_session(&self, mut request: Request, next: Next) -> Result<Response, Refusal> {
+        let stranger = self.welcome(&mut request)?;
         let (parts, body) = next.clone().run(request).await.into_parts();
-        let Ok(body) = to_bytes(body, OPEN_PACKET).await else {
-            return Refusal::new(ErrorCode::Internal, "the session cannot be opened").into_response();
-        };
+        let body = to_bytes(body, OPEN_PACKET).await.map_err(|error| Refusal::internal(&error))?;
         if let Some(id) = session_of(&body) {
             let uri = format!("{SOCKET_IO}/?EIO=4&transport=polling&sid={id}").parse().unwrap_or_default();
             stranger.has_session(id, move || close_session(&uri, &next));
         }
-        Response::from_parts(parts, Body::from(body))
+        Ok(Response::from_parts(parts, Body::from(body)))
     }
 
-    /// A request of an Engine.IO session that is not admitted yet.
-    async fn go_on(&self, stranger: &Stranger, request: Request, next: Next) -> Response {
-        if is_upgrade(&request)
-            && let Some(connection) = request.extensions().get::<Connection>()
-        {
+    /// Opens a WebSocket, of either carrier.
+    async fn open_socket(&self, mut request: Request, next: Next) -> Result<Response, Refusal> {
+        let stranger = self.welcome(&mut request)?;
+        if let Some(connection) = request.extensions().get::<Connection>() {
             stranger.own(connection);
         }
-        let (parts, body) = request.into_parts();
-        match to_bytes(body, STRANGERS_POST).await {
-            Ok(body) => next.run(Request::from_parts(parts, Body::from(body))).await,
-            Err(_) => Refusal::new(ErrorCode::TooLarge, "too much before a token was shown").into_response(),
+        Ok(next.run(request).await)
+    }
+
+    async fn pass(&self, request: Request, next: Next) -> Result<Response, Refusal> {
+        let knock = Knock::of(&request);
+        let session = if let Knock::Session(id) = &knock { self.strangers.session(id) } else { None };
+        // Load balancers probe often, and an admitted socket has an allowance of its own.
+        if matches!(knock, Knock::Probe) || session.as_ref().is_some_and(Stranger::is_admitted) {
+            return Ok(next.run(request).await);
+        }
+        self.count(&request)?;
+        match (knock, session) {
+            (Knock::Session(_), Some(stranger)) => go_on(&stranger, request, next).await,
+            (Knock::Polling, _) => self.open_session(request, next).await,
+            (Knock::WebSocket, _) => self.open_socket(request, next).await,
+            (Knock::Probe | Knock::Request | Knock::Session(_), _) => Ok(next.run(request).await),
         }
     }
+}
+
+/// A request of an Engine.IO session that is not admitted yet.
+async fn go_on(stranger: &Stranger, request: Request, next: Next) -> Result<Response, Refusal> {
+    if is_upgrade(&request)
+        && let Some(connection) = request.extensions().get::<Connection>()
+    {
+        stranger.own(connection);
+    }
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, STRANGERS_POST).await.map_err(|_| {
+        let most = STRANGERS_POST / 1024;
+        Refusal::new(ErrorCode::TooLarge, format!("before its token a session may post {most} KiB at once"))
+    })?;
+    Ok(next.run(Request::from_parts(parts, Body::from(body))).await)
 }
 
 impl fmt::Debug for Gate {
@@ -95,28 +112,8 @@ impl fmt::Debug for Gate {
 }
 
 /// The middleware. It belongs outside of everything but the middleware that adds the client's address.
-pub async fn pass_gate(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
-    let knock = Knock::of(&request);
-    let session = if let Knock::Session(id) = &knock { gate.strangers.session(id) } else { None };
-    // Load balancers probe often, and an admitted socket has an allowance of its own.
-    if matches!(knock, Knock::Probe) || session.as_ref().is_some_and(Stranger::is_admitted) {
-        return next.run(request).await;
-    }
-    if let Err(refusal) = gate.count(&request) {
-        return refusal.into_response();
-    }
-    match (knock, session) {
-        (Knock::Session(_), Some(stranger)) => gate.go_on(&stranger, request, next).await,
-        (Knock::Polling, _) => gate.open_session(request, next).await,
-        (Knock::WebSocket, _) => {
-            let stranger = gate.welcome(&mut request);
-            if let Some(connection) = request.extensions().get::<Connection>() {
-                stranger.own(connection);
-            }
-            next.run(request).await
-        }
-        (Knock::Probe | Knock::Request | Knock::Session(_), _) => next.run(request).await,
-    }
+pub async fn pass_gate(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    gate.pass(request, next).await.unwrap_or_else(IntoResponse::into_response)
 }
 
 /// What a request wants, as far as the gate is concerned.

@@ -1,4 +1,4 @@
-//! The sockets that have not shown a token yet: bounded per address and in all, the oldest goes first.
+//! The sockets that have not shown a token yet: bounded per address and in all, and the oldest is closed first.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,6 +14,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::Connection;
+use crate::error::Refusal;
 
 /// The sockets not admitted yet, and the Engine.IO sessions by their ids. All clones are one table.
 #[derive(Clone, Default)]
@@ -21,8 +22,8 @@ pub(crate) struct Strangers {
     table: Arc<Table>,
 }
 
-/// One socket from its handshake on. It is a stranger until [`Self::admit`], and forgotten when the last clone
-/// is dropped: the request that opened the socket has one among its extensions.
+/// One socket from its handshake on. It is a stranger until [`Self::admit`]. The request that opened the socket has
+/// a clone among its extensions.
 #[derive(Clone)]
 pub(crate) struct Stranger(Arc<Inner>);
 
@@ -32,20 +33,24 @@ struct Table {
     /// Engine.IO sessions that began with polling, by session id, admitted or not.
     sessions: Mutex<HashMap<Box<str>, Weak<Inner>>>,
     evicted: AtomicU64,
+    refused: AtomicU64,
 }
 
 #[derive(Default)]
 struct Waiting {
-    /// By arrival.
+    /// By arrival: strangers, and for [`PATIENCE`] those that are closed without having been admitted, because the
+    /// Socket.IO library keeps their memory for about as long.
     by_number: BTreeMap<u64, Entry>,
-    by_address: HashMap<IpAddr, BTreeMap<u64, ()>>,
+    by_address: HashMap<Option<IpAddr>, usize>,
+    /// The strangers that are not closed.
+    open: BTreeMap<u64, Weak<Inner>>,
     next: u64,
 }
 
 struct Entry {
+    /// `None` for loopback and unknown addresses, which are counted together.
     address: Option<IpAddr>,
     since: Instant,
-    stranger: Weak<Inner>,
 }
 
 struct Inner {
@@ -62,12 +67,29 @@ struct Session {
     close: Box<dyn Fn() + Send + Sync>,
 }
 
+/// For operators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StrangerCounts {
+    /// Sockets that have not shown a token yet.
+    pub open: usize,
+    /// Sockets closed because they showed no token in time, or to make room for others; since start.
+    pub evicted: u64,
+    /// Handshakes refused; since start.
+    pub refused: u64,
+}
+
 impl Strangers {
-    /// A socket whose handshake has just come. If there are too many strangers, of this address or in all, the
-    /// oldest of them is closed.
-    pub(crate) fn enter(&self, address: Option<IpAddr>) -> Stranger {
-        let counted = address.filter(|address| !address.is_loopback());
+    /// Registers the socket of a handshake. With too many strangers open, the oldest of them is closed.
+    ///
+    /// # Errors
+    /// `rate_limited` if too many strangers have come from this address, or in all, within [`PATIENCE`].
+    pub(crate) fn enter(&self, address: Option<IpAddr>) -> Result<Stranger, Refusal> {
+        let address = address.map(|address| address.to_canonical()).filter(|address| !address.is_loopback());
         let mut waiting = self.table.waiting();
+        if !waiting.has_room(address) {
+            self.table.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(Refusal::rate_limited(RETRY_AFTER));
+        }
         let number = waiting.next;
         waiting.next += 1;
         let inner = Arc::new(Inner {
@@ -76,15 +98,13 @@ impl Strangers {
             connections: Mutex::default(),
             session: OnceLock::new(),
         });
-        let entry = Entry { address: counted, since: Instant::now(), stranger: Arc::downgrade(&inner) };
-        waiting.by_number.insert(number, entry);
-        if let Some(address) = counted {
-            waiting.by_address.entry(address).or_default().insert(number, ());
-        }
-        let evicted = waiting.evict(counted);
+        waiting.by_number.insert(number, Entry { address, since: Instant::now() });
+        *waiting.by_address.entry(address).or_default() += 1;
+        waiting.open.insert(number, Arc::downgrade(&inner));
+        let oldest = if waiting.open.len() > OPEN { waiting.open.pop_first() } else { None };
         drop(waiting);
-        self.end(evicted);
-        Stranger(inner)
+        self.end(oldest.map(|(_, oldest)| oldest));
+        Ok(Stranger(inner))
     }
 
     /// The socket that an Engine.IO session id belongs to.
@@ -100,7 +120,8 @@ impl Strangers {
         while let Some((&number, entry)) = waiting.by_number.first_key_value()
             && now.duration_since(entry.since) > PATIENCE
         {
-            expired.extend(waiting.remove(number));
+            expired.extend(waiting.open.get(&number).cloned());
+            waiting.remove(number);
         }
         drop(waiting);
         self.end(expired);
@@ -110,18 +131,19 @@ impl Strangers {
         Arc::strong_count(&self.table) == 1
     }
 
-    /// Sockets closed as strangers, since start.
-    pub(crate) fn evicted(&self) -> u64 {
-        self.table.evicted.load(Ordering::Relaxed)
+    pub(crate) fn counts(&self) -> StrangerCounts {
+        let open = self.table.waiting().open.len();
+        let (evicted, refused) = (&self.table.evicted, &self.table.refused);
+        StrangerCounts {
+            open,
+            evicted: evicted.load(Ordering::Relaxed),
+            refused: refused.load(Ordering::Relaxed),
+        }
     }
 
-    pub(crate) fn count(&self) -> usize {
-        self.table.waiting().by_number.len()
-    }
-
-    fn end(&self, strangers: Vec<Weak<Inner>>) {
-        self.table.evicted.fetch_add(strangers.len() as u64, Ordering::Relaxed);
+    fn end(&self, strangers: impl IntoIterator<Item = Weak<Inner>>) {
         for stranger in strangers.into_iter().filter_map(|stranger| stranger.upgrade()) {
+            self.table.evicted.fetch_add(1, Ordering::Relaxed);
             stranger.end();
         }
     }
@@ -138,7 +160,7 @@ impl Stranger {
 
     pub(crate) fn is_admitted(&self) -> bool {
         let table = self.0.table.upgrade();
-        !table.is_some_and(|table| table.waiting().by_number.contains_key(&self.0.number))
+        !table.is_some_and(|table| table.waiting().open.contains_key(&self.0.number))
     }
 
     /// This connection is the socket's own. Until the socket is admitted, little may be read from it.
@@ -183,7 +205,7 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         let Some(table) = self.table.upgrade() else { return };
-        table.waiting().remove(self.number);
+        table.waiting().open.remove(&self.number);
         if let Some(session) = self.session.get() {
             table.sessions().remove(&session.id);
         }
@@ -202,45 +224,43 @@ impl Table {
 }
 
 impl Waiting {
-    fn remove(&mut self, number: u64) -> Option<Weak<Inner>> {
-        let Entry { address, stranger, .. } = self.by_number.remove(&number)?;
-        if let Some(address) = address
-            && let Some(of_address) = self.by_address.get_mut(&address)
-        {
-            of_address.remove(&number);
-            if of_address.is_empty() {
+    fn has_room(&self, address: Option<IpAddr>) -> bool {
+        let most = if address.is_some() { PER_ADDRESS } else { OF_THIS_MACHINE };
+        let of_address = self.by_address.get(&address).copied().unwrap_or_default();
+        of_address < most && self.by_number.len() < IN_ALL
+    }
+
+    fn remove(&mut self, number: u64) {
+        self.open.remove(&number);
+        let Some(Entry { address, .. }) = self.by_number.remove(&number) else { return };
+        match self.by_address.get_mut(&address) {
+            Some(of_address) if *of_address > 1 => *of_address -= 1,
+            Some(_) | None => {
                 self.by_address.remove(&address);
             }
         }
-        Some(stranger)
-    }
-
-    /// Removes the oldest of what is too much.
-    fn evict(&mut self, address: Option<IpAddr>) -> Vec<Weak<Inner>> {
-        let of_address = address.and_then(|address| self.by_address.get(&address));
-        let oldest_of_address = of_address
-            .filter(|of_address| of_address.len() > PER_ADDRESS)
-            .and_then(|of_address| of_address.first_key_value().map(|(&number, ())| number));
-        let oldest = self.by_number.first_key_value().map(|(&number, _)| number);
-        let oldest = oldest.filter(|_| self.by_number.len() > IN_ALL);
-        let too_many: Vec<u64> = oldest_of_address.or(oldest).into_iter().collect();
-        too_many.into_iter().filter_map(|number| self.remove(number)).collect()
     }
 }
 
 impl fmt::Debug for Strangers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Strangers").field("waiting", &self.count()).finish()
+        f.debug_struct("Strangers").field("counts", &self.counts()).finish()
     }
 }
 
-/// The carriers themselves let a socket without a token go earlier, and say why. This is for those that go on
-/// trying tokens.
+/// Longer than the time that the carriers give a socket to show a token, so that they can say why they close it. This
+/// limit is for clients that try one token after another.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Strangers of one address. They are strangers for two round trips.
-const PER_ADDRESS: usize = 128;
-/// Strangers in all: each takes some 10 KiB, most of it inside the libraries.
-const IN_ALL: usize = 512;
+/// Strangers of one address within [`PATIENCE`]. A client is a stranger for about two round trips.
+const PER_ADDRESS: usize = 256;
+/// The same for loopback addresses, where a proxy may stand for many clients. Each takes some 12 KiB, most of it inside
+/// the libraries.
+const OF_THIS_MACHINE: usize = 640;
+/// The same for all addresses together.
+const IN_ALL: usize = 4096;
+/// Strangers that are open at the same time.
+const OPEN: usize = 512;
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// What may be read from a stranger's WebSocket: a frame of 16 KiB, with what is around it.
 const BYTES: usize = 24 * 1024;
 /// A session that changes from polling to a WebSocket has one connection of its own.
@@ -250,61 +270,65 @@ const CONNECTIONS: usize = 2;
 mod tests {
     use super::*;
 
-    fn own(strangers: &Strangers, address: &str) -> (Stranger, Connection) {
-        let (stranger, connection) = (strangers.enter(address.parse().ok()), Connection::new());
+    fn own(strangers: &Strangers, address: &str) -> Option<(Stranger, Connection)> {
+        let (stranger, connection) = (strangers.enter(address.parse().ok()).ok()?, Connection::new());
         stranger.own(&connection);
-        (stranger, connection)
+        Some((stranger, connection))
+    }
+
+    fn closed((_, connection): &(Stranger, Connection)) -> bool {
+        connection.closed().is_cancelled()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_has_its_share_of_strangers_whether_they_stay_or_go() {
+        let strangers = Strangers::default();
+        for _ in 0..PER_ADDRESS {
+            let stranger = own(&strangers, "203.0.113.7").unwrap();
+            // Whoever is admitted counts no longer.
+            own(&strangers, "203.0.113.8").unwrap().0.admit();
+            drop(stranger);
+        }
+        assert!(own(&strangers, "203.0.113.7").is_none() && own(&strangers, "::ffff:203.0.113.7").is_none());
+        assert!(own(&strangers, "203.0.113.8").is_some());
+        assert_eq!(strangers.counts().refused, 2);
+        tokio::time::advance(PATIENCE + Duration::from_millis(1)).await;
+        strangers.expire();
+        assert!(own(&strangers, "203.0.113.7").is_some());
     }
 
     #[tokio::test]
-    async fn the_oldest_stranger_of_an_address_makes_room_for_the_next() {
+    async fn the_oldest_stranger_makes_room_for_the_next() {
         let strangers = Strangers::default();
-        let other = own(&strangers, "203.0.113.8");
-        let mut of_address: Vec<_> = (0..PER_ADDRESS).map(|_| own(&strangers, "203.0.113.7")).collect();
-        of_address[0].0.admit();
-        of_address.push(own(&strangers, "203.0.113.7"));
-        assert!(of_address.iter().all(|(_, connection)| !connection.closed().is_cancelled()));
-        of_address.push(own(&strangers, "203.0.113.7"));
-        let closed = |(_, connection): &(Stranger, Connection)| connection.closed().is_cancelled();
-        assert_eq!(of_address.iter().map(closed).filter(|closed| *closed).count(), 1);
-        assert!(closed(&of_address[1]) && !closed(&other));
-        assert_eq!(strangers.evicted(), 1);
-    }
-
-    #[tokio::test]
-    async fn strangers_of_many_addresses_are_bounded_in_all() {
-        let strangers = Strangers::default();
-        let all: Vec<_> = (0..IN_ALL + 50)
-            .map(|number| own(&strangers, &format!("10.0.{}.{}", number / 250, number % 250)))
-            .collect();
-        assert_eq!(strangers.count(), IN_ALL);
-        assert!(all.iter().take(50).all(|(_, connection)| connection.closed().is_cancelled()));
-        assert!(all.iter().skip(50).all(|(_, connection)| !connection.closed().is_cancelled()));
+        let address = |number: usize| format!("10.0.{}.{}", number / 100, number % 100);
+        let all: Vec<_> = (0..OPEN + 50).map(|number| own(&strangers, &address(number)).unwrap()).collect();
+        assert_eq!(strangers.counts(), StrangerCounts { open: OPEN, evicted: 50, refused: 0 });
+        assert!(all.iter().take(50).all(closed) && !all.iter().skip(50).any(closed));
     }
 
     #[tokio::test(start_paused = true)]
     async fn whoever_stays_a_stranger_is_closed_in_time() {
         let strangers = Strangers::default();
-        let (early, late) = (own(&strangers, "::1"), own(&strangers, "::1"));
+        let (early, late) = (own(&strangers, "::1").unwrap(), own(&strangers, "::1").unwrap());
         early.0.admit();
         tokio::time::advance(PATIENCE + Duration::from_millis(1)).await;
-        let fresh = own(&strangers, "::1");
+        let fresh = own(&strangers, "::1").unwrap();
         strangers.expire();
-        assert!(late.1.closed().is_cancelled());
-        assert!(!early.1.closed().is_cancelled() && !fresh.1.closed().is_cancelled());
+        assert!(closed(&late) && !closed(&early) && !closed(&fresh));
     }
 
     #[tokio::test]
-    async fn a_stranger_may_send_little_and_nothing_is_kept_of_one_that_is_gone() {
+    async fn a_stranger_may_send_little_and_nothing_is_kept_of_one_that_was_admitted() {
         let strangers = Strangers::default();
-        let (stranger, connection) = own(&strangers, "203.0.113.7");
+        let (stranger, connection) = own(&strangers, "203.0.113.7").unwrap();
         stranger.has_session("abc", || ());
         assert!(connection.spend(BYTES) && !connection.spend(1));
         stranger.admit();
         assert!(connection.spend(1 << 30));
         assert!(strangers.session("abc").is_some_and(|found| found.is_admitted()));
         drop(stranger);
-        assert!(strangers.session("abc").is_none() && strangers.count() == 0);
-        assert!(strangers.table.sessions().is_empty() && strangers.table.waiting().by_address.is_empty());
+        let waiting = strangers.table.waiting();
+        assert!(waiting.by_number.is_empty() && waiting.by_address.is_empty() && waiting.open.is_empty());
+        assert!(strangers.table.sessions().is_empty());
     }
 }
