@@ -55,6 +55,21 @@ test('the sign-in with a token is accessible and fits', async () => {
   await assertAccessible(visitor, 'the sign-in with a token');
 });
 
+test('the description of the API shows itself under its content policy', async () => {
+  const page = await browser.newPage();
+  /** @type {string[]} */
+  const complaints = [];
+  page.on('console', (message) => {
+    if (message.type() === 'error') complaints.push(message.text());
+  });
+  const answer = await page.goto(`${fixture.server.url}/docs/`);
+  assert.match(answer?.headers()['content-security-policy'] ?? '', /default-src 'none'/);
+  await page.waitForSelector('.opblock', { timeout: 20_000 });
+
+  await page.close();
+  assert.deepEqual(complaints, []);
+});
+
 test('whoever uses the keyboard is always where something is', async () => {
   const { url } = fixture.server;
   const alice = use(await DemoPage.signIn(browser, url, 'Alice'));

@@ -4,7 +4,7 @@
 //! time and memory. A [`run`] creates users and a call through [`api`], adds peers to crews ([`crew`], in
 //! this process or in child processes), and measures whole seconds. A peer's signaling is a task ([`peer`]);
 //! its media is a [`sender`] and a [`receiver`] on transports of `switchyard-peer`, thousands of which one
-//! [`engine`] thread drives. Both ends count their packets per second ([`tally`]), and [`summary`] makes the
+//! [`engine`] thread drives. Both ends count their packets per second ([`tally`]), and [`run`] makes the
 //! report from the counts.
 //!
 //! Engines use epoll, so this needs Linux.

@@ -3,13 +3,15 @@ import type { VideoChoice } from './encodings';
 import { Receiver, type RemoteTrack } from './receiver';
 import { Sender } from './sender';
 import type { Signaling } from './signaling';
-import type { Joined, Source } from './signaling.gen';
+import type { IceServer, Joined, Source } from './signaling.gen';
 import { TransportLink } from './transport-link';
 
 export interface MediaSessionOptions {
   device: Device;
   signaling: Signaling;
   choice: VideoChoice;
+  /** STUN and TURN servers with credentials that are valid from now on. */
+  iceServers: () => Promise<IceServer[]>;
   onTracks: (tracks: RemoteTrack[]) => void;
   /** Something could not be sent. */
   onSendError: (source: Source, error: unknown) => void;
@@ -27,7 +29,7 @@ export class MediaSession {
   readonly #links: TransportLink[];
 
   constructor(joined: Joined, options: MediaSessionOptions) {
-    const { device, signaling, choice, onInterrupted, onLost } = options;
+    const { device, signaling, choice, iceServers, onInterrupted, onLost } = options;
     const { send, recv } = joined.transports ?? {};
     if (!send || !recv) throw new Error('The server offered no media transports.');
     const withIce = (offered: TransportOptions): TransportOptions => ({
@@ -40,7 +42,7 @@ export class MediaSession {
     };
     const onChange = () => onInterrupted(this.#isInterrupted());
     this.#links = Object.values(this.#transports).map(
-      (transport) => new TransportLink(transport, signaling, { onChange, onLost }),
+      (transport) => new TransportLink(transport, signaling, { onChange, onLost, iceServers }),
     );
     const transport = this.#transports.send;
     this.sender = new Sender({

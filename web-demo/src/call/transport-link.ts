@@ -1,11 +1,14 @@
 import type { Transport } from 'mediasoup-client/types';
 import type { Signaling } from './signaling';
+import type { IceServer } from './signaling.gen';
 
 export interface TransportLinkEvents {
   /** The connection state is another. */
   onChange: () => void;
   /** No restart helped. */
   onLost: () => void;
+  /** STUN and TURN servers for the next restart: those of the join may have expired. */
+  iceServers: () => Promise<IceServer[]>;
 }
 
 /**
@@ -37,6 +40,10 @@ export class TransportLink {
 
   async restartIce(): Promise<void> {
     const transportId = this.#transport.id;
+    // Without new servers, those of the join may still do.
+    const iceServers = await this.#events.iceServers().catch(() => undefined);
+    if (iceServers && !this.#transport.closed)
+      await this.#transport.updateIceServers({ iceServers });
     const { iceParameters } = await this.#signaling.request('media:restart-ice', { transportId });
     if (!this.#transport.closed) await this.#transport.restartIce({ iceParameters });
   }

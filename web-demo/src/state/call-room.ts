@@ -164,6 +164,7 @@ export class CallRoom {
       device,
       signaling: connection,
       choice: this.#choice,
+      iceServers: () => signedIn(api.iceServers()),
       onTracks: (tracks) => {
         this.tracks.value = tracks;
       },

@@ -16,10 +16,13 @@ mod users;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    http::{HeaderName, Method, header},
+    http::{HeaderName, HeaderValue, Method, header},
     routing::get,
 };
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::{
+    cors::{AllowOrigin, CorsLayer},
+    set_header::SetResponseHeaderLayer,
+};
 use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::{
     router::{OpenApiRouter, UtoipaMethodRouter},
@@ -39,10 +42,12 @@ use crate::{
 ///
 /// Dev sign-in only works when the server runs with `into_make_service_with_connect_info::<SocketAddr>()`.
 pub fn router(control: Control) -> Router {
+    let docs = Router::from(SwaggerUi::new("/docs").config(Config::from(DOCUMENT)));
     routed(DECLARED)
+        .layer(unless_set(header::CACHE_CONTROL, "no-store"))
         .merge(routed(PROBES))
         .route(DOCUMENT, get(document::serve))
-        .merge(SwaggerUi::new("/docs").config(Config::from(DOCUMENT)))
+        .merge(docs.layer(unless_set(header::CONTENT_SECURITY_POLICY, DOCS_POLICY)))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .layer(DefaultBodyLimit::max(control.limits.body_bytes))
@@ -71,6 +76,10 @@ fn routed(declared: &[Declare]) -> Router<Control> {
     declared.iter().fold(Router::new(), |router, declare| {
         router.merge(Router::from(OpenApiRouter::new().routes(declare())))
     })
+}
+
+fn unless_set(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
 }
 
 async fn not_found() -> Refusal {
@@ -127,6 +136,9 @@ const DECLARED: &[Declare] = &[
 /// of a load balancer.
 const PROBES: &[Declare] = &[|| routes!(health::live), || routes!(health::ready)];
 const DOCUMENT: &str = "/openapi.json";
+/// Swagger UI loads its own files, asks this server, and sets styles from its script.
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+    img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 #[cfg(test)]
 mod tests;
