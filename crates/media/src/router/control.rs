@@ -43,7 +43,9 @@ impl Router {
         };
         let credentials = random_credentials(ctx);
         let parameters = transport_parameters(id, &credentials, ctx);
-        let dtls = RtcDtls::new(ctx.config.certificate.clone());
+        let mut cookie = [0; 20];
+        ctx.rng.fill_bytes(&mut cookie);
+        let dtls = RtcDtls::new(ctx.config.certificate.clone(), cookie);
         let (router, ssrc) = (self.key, ctx.rng.next_u32());
         let key = self.transports.insert_with_key(|key| {
             let budget = Budget::new(ctx.config.max_packet_rate);
