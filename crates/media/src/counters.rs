@@ -14,12 +14,15 @@ pub struct Counters {
     pub stun_unknown_username: u64,
     /// STUN messages that failed validation or authentication.
     pub stun_rejected: u64,
-    /// Datagrams the DTLS association refused.
+    /// DTLS records and handshake messages that were dropped: malformed, forged, in plaintext where only encryption is
+    /// believed, or more than a handshake needs.
     pub dtls_rejected: u64,
     /// Handshakes with a certificate that signaling did not announce.
     pub fingerprint_mismatches: u64,
     /// Handshakes that failed for other reasons.
     pub handshakes_failed: u64,
+    /// How often a handshake began anew, because the library could not go on.
+    pub handshakes_restarted: u64,
     /// SRTP or SRTCP before the handshake was complete.
     pub srtp_without_keys: u64,
     /// SRTP and SRTCP beyond a client's packet rate limit.

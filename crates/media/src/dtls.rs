@@ -1,10 +1,16 @@
 //! DTLS for SRTP keys and data channels (RFC 5764, RFC 8827 §6.5), behind the [`Dtls`] trait so that the library
 //! under it can be exchanged. Peers are authenticated by certificate fingerprint alone.
 
+mod allowance;
 mod certificate;
 mod config;
 mod endpoint;
 mod flight;
+mod handshake;
+mod hello;
+mod message;
+mod proof;
+mod provider;
 mod record;
 
 pub use certificate::Certificate;
@@ -24,9 +30,8 @@ pub(crate) trait Dtls: Send {
     /// Datagrams that came earlier are handled as if they came now.
     fn start(&mut self, now: Instant, role: DtlsRole, remote: Vec<Fingerprint>) -> Result<(), DtlsError>;
 
-    /// An error means that this datagram was dropped and should be counted; any effect on the association is
-    /// reported by an event.
-    fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) -> Result<(), DtlsError>;
+    /// Reads a datagram. Anything wrong in it is dropped silently (RFC 6347 §4.1.2.7); events tell what happened.
+    fn handle_datagram(&mut self, now: Instant, datagram: &[u8]);
 
     fn handle_timeout(&mut self, now: Instant);
 
@@ -62,6 +67,10 @@ pub(crate) enum DtlsEvent {
     ApplicationData(Bytes),
     /// The peer ended a connected association.
     Closed,
+    /// So many records or handshake messages were dropped.
+    Dropped(u32),
+    /// The handshake began anew so many times.
+    Restarted(u32),
     /// The handshake failed.
     Failed(DtlsFailure),
 }
@@ -72,6 +81,7 @@ pub(crate) enum DtlsFailure {
     FingerprintMismatch,
     #[error("the peer offers no SRTP protection profile of ours")]
     NoSrtpProfile,
+    /// Encrypted: one in plaintext is not believed.
     #[error("the peer gave up by an alert")]
     Alert,
     #[error("the handshake took longer than 30 s")]
@@ -80,13 +90,9 @@ pub(crate) enum DtlsFailure {
     Protocol(String),
 }
 
-/// Why a datagram or some data was dropped, or a start refused.
+/// Why some data was dropped, or a start refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DtlsError {
-    #[error("not a sequence of DTLS records that make sense here")]
-    Malformed,
-    #[error("more than the handshake needs")]
-    TooMuch,
     #[error("the handshake is not complete")]
     NotConnected,
     #[error("the handshake has been started already")]

@@ -3,6 +3,7 @@
 
 mod association;
 mod guard;
+mod resets;
 mod stream;
 
 pub(crate) use association::Sctp;
@@ -85,6 +86,8 @@ pub(crate) enum SctpOpenError {
     InvalidId,
     #[error("the stream is open already")]
     AlreadyOpen,
+    #[error("the stream's last channel is not closed at both ends yet")]
+    Closing,
     #[error("the association has ended")]
     Closed,
 }

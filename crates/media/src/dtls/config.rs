@@ -1,10 +1,14 @@
+use super::DtlsRole;
 use super::certificate::{Certificate, Fingerprint};
 use super::flight::INTERVAL;
-use super::{DtlsError, DtlsRole};
+use super::handshake::LOCAL;
+use super::hello::Cookie;
+use super::provider::Provider;
 use crate::srtp::Profile;
-use rtc_crypto::providers::AwsLcRsProvider;
 use rtc_dtls::config::{ClientAuthType, ConfigBuilder, ExtendedMasterSecretType, HandshakeConfig};
+use rtc_dtls::endpoint::Endpoint;
 use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
+use rtc_shared::TransportProtocol;
 use rtc_shared::error::Error;
 use std::sync::Arc;
 
@@ -14,17 +18,15 @@ pub(super) struct Identity {
     pub(super) certificate: Certificate,
     /// The peer's certificate must have one of these.
     pub(super) remote: Arc<[Fingerprint]>,
+    /// What a client must echo.
+    pub(super) cookie: Cookie,
 }
 
 impl Identity {
-    pub(super) fn config(
-        &self,
-        role: DtlsRole,
-        profiles: &[Profile],
-    ) -> Result<Arc<HandshakeConfig>, DtlsError> {
+    pub(super) fn config(&self, role: DtlsRole, profiles: &[Profile]) -> Result<Arc<HandshakeConfig>, Error> {
         let remote = Arc::clone(&self.remote);
         ConfigBuilder::default()
-            .with_crypto_provider(Arc::new(AwsLcRsProvider::new()))
+            .with_crypto_provider(Arc::new(Provider::new(self.cookie)))
             .with_certificates(vec![self.certificate.library()])
             .with_srtp_protection_profiles(profiles.iter().map(|profile| profile.library()).collect())
             .with_client_auth(ClientAuthType::RequireAnyClientCert)
@@ -40,7 +42,12 @@ impl Identity {
             .with_server_name(SERVER_NAME.to_owned())
             .build(role == DtlsRole::Client, None)
             .map(Arc::new)
-            .map_err(|error| DtlsError::Library(error.to_string()))
+    }
+
+    /// An endpoint that waits for a ClientHello.
+    pub(super) fn server(&self, profile: Profile) -> Result<Endpoint, Error> {
+        let config = self.config(DtlsRole::Server, &[profile])?;
+        Ok(Endpoint::new(LOCAL, TransportProtocol::UDP, Some(config)))
     }
 }
 

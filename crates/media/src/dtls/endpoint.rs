@@ -1,20 +1,19 @@
 use super::certificate::{Certificate, Fingerprint};
 use super::config::Identity;
-use super::flight::Flight;
-use super::record::{self, Records};
+use super::handshake::{Handshake, PEER, drain};
+use super::hello::Cookie;
+use super::record::{Content, Records};
 use super::{Dtls, DtlsError, DtlsEvent, DtlsFailure, DtlsRole};
-use crate::srtp::Profile;
 use bytes::{Bytes, BytesMut};
 use rtc_dtls::endpoint::{Endpoint, EndpointEvent};
-use rtc_shared::TransportProtocol;
 use rtc_shared::error::Error;
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
 /// [`Dtls`] over rtc-dtls (DTLS 1.2).
 pub(crate) struct RtcDtls {
     certificate: Certificate,
+    cookie: Cookie,
     state: State,
     transmits: VecDeque<Bytes>,
     events: VecDeque<DtlsEvent>,
@@ -25,40 +24,24 @@ enum State {
     Pending {
         early: Vec<Bytes>,
     },
-    Handshaking(Handshake),
+    Handshaking(Box<Handshake>),
     Connected(Connected),
     Ended,
 }
 
-struct Handshake {
-    endpoint: Endpoint,
-    offer: Offer,
-    flight: Flight,
-    /// The time limit of the handshake, counted from our ClientHello or the peer's first datagram.
-    deadline: Option<Instant>,
-    received_bytes: usize,
-}
-
-/// State of the SRTP profile negotiation. As a server, rtc-dtls selects the first profile in the client's
-/// list that it is configured with, and Chromium lists AES-CM first. To prefer GCM, the first endpoint is
-/// configured with GCM alone; if that fails, the client's first flight is fed to a second endpoint, which is
-/// configured with AES-CM.
-enum Offer {
-    Gcm { identity: Identity, first_flight: Vec<Bytes> },
-    Settled,
-}
-
 struct Connected {
     endpoint: Endpoint,
-    /// How many more plaintext datagrams are read, in case our last flight was lost and the peer repeats its
-    /// own.
-    plaintext_budget: u32,
+    /// Our last flight, for a peer that did not receive it and repeats its own (RFC 6347 §4.2.4).
+    last_flight: Vec<Bytes>,
+    repeated: Instant,
 }
 
 impl RtcDtls {
-    pub(crate) fn new(certificate: Certificate) -> Self {
+    /// `cookie` is random.
+    pub(crate) fn new(certificate: Certificate, cookie: [u8; 20]) -> Self {
         Self {
             certificate,
+            cookie,
             state: State::Pending { early: Vec::new() },
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -73,45 +56,43 @@ impl Dtls for RtcDtls {
             State::Handshaking(_) | State::Connected(_) => return Err(DtlsError::AlreadyStarted),
             State::Ended => return Err(DtlsError::Ended),
         };
-        let identity = Identity { certificate: self.certificate.clone(), remote: remote.into() };
-        match role {
-            DtlsRole::Client => self.connect(now, &identity),
-            DtlsRole::Server => {
-                self.state = State::Handshaking(Handshake::accept(identity)?);
-                early.iter().try_for_each(|datagram| self.handshake(now, datagram))
-            }
+        let identity =
+            Identity { certificate: self.certificate.clone(), remote: remote.into(), cookie: self.cookie };
+        let handshake = match role {
+            DtlsRole::Client => Handshake::connect(now, identity)?,
+            DtlsRole::Server => Handshake::accept(identity),
+        };
+        self.state = State::Handshaking(Box::new(handshake));
+        self.take_output();
+        if role == DtlsRole::Server {
+            early.iter().for_each(|datagram| self.handshake(now, datagram));
         }
+        Ok(())
     }
 
-    fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) -> Result<(), DtlsError> {
-        let records = record::inspect(datagram).ok_or(DtlsError::Malformed)?;
+    fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
         match &mut self.state {
             State::Pending { early } if early.len() < MAX_EARLY_DATAGRAMS => {
                 early.push(Bytes::copy_from_slice(datagram));
-                Ok(())
             }
-            State::Pending { .. } => Err(DtlsError::TooMuch),
+            State::Pending { .. } | State::Ended => self.events.push_back(DtlsEvent::Dropped(1)),
             State::Handshaking(_) => self.handshake(now, datagram),
-            State::Connected(_) => self.receive(now, datagram, &records),
-            State::Ended => Err(DtlsError::Ended),
+            State::Connected(_) => self.receive(now, datagram),
         }
     }
 
     fn handle_timeout(&mut self, now: Instant) {
         if let State::Handshaking(handshake) = &mut self.state {
-            if handshake.deadline.is_some_and(|deadline| deadline <= now) {
-                self.fail(DtlsFailure::TimedOut);
-            } else {
-                self.transmits.extend(handshake.flight.repeat(now).iter().cloned());
+            match handshake.handle_timeout(now) {
+                Ok(()) => self.take_output(),
+                Err(failure) => self.fail(failure),
             }
         }
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
-            State::Handshaking(handshake) => {
-                handshake.flight.due().into_iter().chain(handshake.deadline).min()
-            }
+            State::Handshaking(handshake) => handshake.poll_timeout(),
             State::Pending { .. } | State::Connected(_) | State::Ended => None,
         }
     }
@@ -137,80 +118,77 @@ impl Dtls for RtcDtls {
     }
 
     fn close(&mut self, now: Instant) {
-        if let State::Handshaking(Handshake { endpoint, .. }) | State::Connected(Connected { endpoint, .. }) =
-            &mut self.state
-        {
-            // An error does not matter: the endpoint is discarded.
-            let _ = endpoint.close(now);
-            self.transmits.extend(drain(endpoint));
+        match &mut self.state {
+            State::Handshaking(handshake) => self.transmits.extend(handshake.close(now)),
+            State::Connected(Connected { endpoint, .. }) => {
+                // An error does not matter: the endpoint is discarded.
+                let _ = endpoint.close(now);
+                self.transmits.extend(drain(endpoint));
+            }
+            State::Pending { .. } | State::Ended => {}
         }
         self.state = State::Ended;
     }
 }
 
 impl RtcDtls {
-    fn connect(&mut self, now: Instant, identity: &Identity) -> Result<(), DtlsError> {
-        let offers = [Profile::AeadAes128Gcm, Profile::Aes128CmHmacSha1_80];
-        let config = identity.config(DtlsRole::Client, &offers)?;
-        let mut endpoint = Endpoint::new(LOCAL, TransportProtocol::UDP, None);
-        endpoint.connect(now, PEER, config, None).map_err(|error| DtlsError::Library(error.to_string()))?;
-        let client_hello = drain(&mut endpoint);
-        self.transmits.extend(client_hello.iter().cloned());
-        self.state = State::Handshaking(Handshake {
-            endpoint,
-            offer: Offer::Settled,
-            flight: Flight::sent(now, client_hello),
-            deadline: Some(now + HANDSHAKE_LIFETIME),
-            received_bytes: 0,
-        });
-        Ok(())
+    fn handshake(&mut self, now: Instant, datagram: &[u8]) {
+        let State::Handshaking(handshake) = &mut self.state else { return };
+        let received = handshake.receive(now, datagram);
+        self.take_output();
+        match received {
+            Ok(events) => self.take(now, events),
+            Err(failure) => self.fail(failure),
+        }
     }
 
-    /// Feeds one datagram to the handshake and handles the result.
-    fn handshake(&mut self, now: Instant, datagram: &[u8]) -> Result<(), DtlsError> {
-        let State::Handshaking(handshake) = &mut self.state else { return Err(DtlsError::Ended) };
-        handshake.admit(now, datagram.len())?;
-        let read = handshake.read(now, datagram);
-        let sent = drain(&mut handshake.endpoint);
-        self.transmits.extend(sent.iter().cloned());
-        if !sent.is_empty() {
-            handshake.offer = Offer::Settled;
-            handshake.flight = Flight::sent(now, sent);
+    fn take_output(&mut self) {
+        let State::Handshaking(handshake) = &mut self.state else { return };
+        let output = handshake.take_output();
+        self.transmits.extend(output.transmits);
+        if output.dropped > 0 {
+            self.events.push_back(DtlsEvent::Dropped(output.dropped));
         }
-        match read {
-            Ok(events) => self.take(events),
-            Err(error) => self.fail(failure(&error)),
+        if output.restarts > 0 {
+            self.events.push_back(DtlsEvent::Restarted(output.restarts));
         }
-        Ok(())
     }
 
-    /// Feeds one datagram to an established association.
-    fn receive(&mut self, now: Instant, datagram: &[u8], records: &Records) -> Result<(), DtlsError> {
-        let State::Connected(connected) = &mut self.state else { return Err(DtlsError::NotConnected) };
-        if records.any_plaintext {
-            connected.plaintext_budget =
-                connected.plaintext_budget.checked_sub(1).ok_or(DtlsError::TooMuch)?;
-        }
-        let read = connected.endpoint.read(now, PEER, None, BytesMut::from(datagram));
-        self.transmits.extend(drain(&mut connected.endpoint));
-        match read {
-            Ok(events) => {
-                self.take(events);
-                Ok(())
+    /// Reads a datagram of an established association, which nothing in plaintext can change.
+    fn receive(&mut self, now: Instant, datagram: &[u8]) {
+        let mut records = Records::of(datagram);
+        let mut dropped = 0;
+        for record in records.by_ref() {
+            let State::Connected(connected) = &mut self.state else { break };
+            match (record.encrypted, record.content) {
+                (true, Content::Alert | Content::Handshake | Content::ApplicationData) => {
+                    let read = connected.endpoint.read(now, PEER, None, BytesMut::from(record.bytes));
+                    self.transmits.extend(drain(&mut connected.endpoint));
+                    match read {
+                        Ok(events) => self.take(now, events),
+                        Err(Error::ErrAlertFatalOrClose) => self.peer_closed(),
+                        Err(_) => dropped += 1,
+                    }
+                }
+                (false, Content::Handshake) => {
+                    dropped += 1;
+                    self.transmits.extend(connected.repeat(now));
+                }
+                (_, Content::ChangeCipherSpec) | (false, Content::Alert | Content::ApplicationData) => {
+                    dropped += 1;
+                }
             }
-            Err(Error::ErrAlertFatalOrClose) => {
-                self.state = State::Ended;
-                self.events.push_back(DtlsEvent::Closed);
-                Ok(())
-            }
-            Err(error) => Err(DtlsError::Library(error.to_string())),
+        }
+        dropped += records.dropped;
+        if dropped > 0 {
+            self.events.push_back(DtlsEvent::Dropped(dropped));
         }
     }
 
-    fn take(&mut self, events: Vec<EndpointEvent>) {
+    fn take(&mut self, now: Instant, events: Vec<EndpointEvent>) {
         for event in events {
             match event {
-                EndpointEvent::HandshakeComplete => self.complete(),
+                EndpointEvent::HandshakeComplete => self.complete(now),
                 EndpointEvent::ApplicationData(data) => {
                     self.events.push_back(DtlsEvent::ApplicationData(data.freeze()));
                 }
@@ -220,26 +198,20 @@ impl RtcDtls {
         }
     }
 
-    fn complete(&mut self) {
+    fn complete(&mut self, now: Instant) {
         let State::Handshaking(handshake) = std::mem::replace(&mut self.state, State::Ended) else { return };
-        match handshake.connected() {
-            Ok(event) => {
+        match handshake.complete() {
+            Ok((endpoint, last_flight, event)) => {
                 self.events.push_back(event);
-                let endpoint = handshake.endpoint;
-                self.state = State::Connected(Connected { endpoint, plaintext_budget: PLAINTEXT_BUDGET });
+                self.state = State::Connected(Connected { endpoint, last_flight, repeated: now });
             }
             Err(failure) => self.fail(failure),
         }
     }
 
     fn peer_closed(&mut self) {
-        let event = match std::mem::replace(&mut self.state, State::Ended) {
-            State::Connected(_) => DtlsEvent::Closed,
-            State::Pending { .. } | State::Handshaking(_) | State::Ended => {
-                DtlsEvent::Failed(DtlsFailure::Alert)
-            }
-        };
-        self.events.push_back(event);
+        self.state = State::Ended;
+        self.events.push_back(DtlsEvent::Closed);
     }
 
     fn fail(&mut self, failure: DtlsFailure) {
@@ -248,100 +220,21 @@ impl RtcDtls {
     }
 }
 
-impl Handshake {
-    fn accept(identity: Identity) -> Result<Self, DtlsError> {
-        Ok(Self {
-            endpoint: server(&identity, Profile::AeadAes128Gcm)?,
-            offer: Offer::Gcm { identity, first_flight: Vec::new() },
-            flight: Flight::default(),
-            deadline: None,
-            received_bytes: 0,
-        })
-    }
-
-    /// Limits the time and the bytes that an unauthenticated peer can use.
-    fn admit(&mut self, now: Instant, bytes: usize) -> Result<(), DtlsError> {
-        self.deadline.get_or_insert(now + HANDSHAKE_LIFETIME);
-        self.received_bytes += bytes;
-        if self.received_bytes > MAX_HANDSHAKE_BYTES { Err(DtlsError::TooMuch) } else { Ok(()) }
-    }
-
-    fn read(&mut self, now: Instant, datagram: &[u8]) -> Result<Vec<EndpointEvent>, Error> {
-        if let Offer::Gcm { first_flight, .. } = &mut self.offer
-            && first_flight.len() < MAX_FIRST_FLIGHT_DATAGRAMS
-        {
-            first_flight.push(Bytes::copy_from_slice(datagram));
+impl Connected {
+    /// Our last flight, if it was not sent just before: its size and a forged request's are much the same, and the
+    /// peer drops the records that it has.
+    fn repeat(&mut self, now: Instant) -> Vec<Bytes> {
+        if now < self.repeated + REPEAT_INTERVAL {
+            return Vec::new();
         }
-        match self.endpoint.read(now, PEER, None, BytesMut::from(datagram)) {
-            Err(Error::ErrServerNoMatchingSrtpProfile) => self.read_again_with_aes_cm(now),
-            result => result,
-        }
-    }
-
-    /// Replaces the GCM endpoint, whose alert is not sent, and feeds the client's first flight to the new
-    /// endpoint.
-    fn read_again_with_aes_cm(&mut self, now: Instant) -> Result<Vec<EndpointEvent>, Error> {
-        let Offer::Gcm { identity, first_flight } = std::mem::replace(&mut self.offer, Offer::Settled) else {
-            return Err(Error::ErrServerNoMatchingSrtpProfile);
-        };
-        self.endpoint = server(&identity, Profile::Aes128CmHmacSha1_80)
-            .map_err(|_| Error::ErrServerNoMatchingSrtpProfile)?;
-        let mut events = Vec::new();
-        for datagram in first_flight {
-            events.extend(self.endpoint.read(now, PEER, None, BytesMut::from(datagram))?);
-        }
-        Ok(events)
-    }
-
-    fn connected(&self) -> Result<DtlsEvent, DtlsFailure> {
-        let lost = || DtlsFailure::Protocol("the association vanished".to_owned());
-        let state = self.endpoint.get_connection_state(PEER).ok_or_else(lost)?;
-        let profile =
-            Profile::negotiated(state.srtp_protection_profile()).ok_or(DtlsFailure::NoSrtpProfile)?;
-        let keying_material = state
-            .export_keying_material(EXPORTER_LABEL, &[], profile.keying_material_len())
-            .map_err(|error| DtlsFailure::Protocol(error.to_string()))?;
-        Ok(DtlsEvent::Connected { profile, keying_material, is_client: state.is_client() })
+        self.repeated = now;
+        self.last_flight.clone()
     }
 }
 
-fn server(identity: &Identity, profile: Profile) -> Result<Endpoint, DtlsError> {
-    let config = identity.config(DtlsRole::Server, &[profile])?;
-    Ok(Endpoint::new(LOCAL, TransportProtocol::UDP, Some(config)))
-}
-
-fn drain(endpoint: &mut Endpoint) -> Vec<Bytes> {
-    std::iter::from_fn(|| endpoint.poll_transmit()).map(|transmit| transmit.message.freeze()).collect()
-}
-
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the library has one error enum of 690 variants for all its crates"
-)]
-fn failure(error: &Error) -> DtlsFailure {
-    match error {
-        Error::ErrNoMatchingCertificateFingerprint => DtlsFailure::FingerprintMismatch,
-        Error::ErrServerNoMatchingSrtpProfile
-        | Error::ErrClientNoMatchingSrtpProfile
-        | Error::ErrRequestedButNoSrtpExtension => DtlsFailure::NoSrtpProfile,
-        Error::ErrAlertFatalOrClose => DtlsFailure::Alert,
-        error => DtlsFailure::Protocol(error.to_string()),
-    }
-}
-
-/// RFC 5764 §4.2.
-const EXPORTER_LABEL: &str = "EXTRACTOR-dtls_srtp";
-/// The library keeps associations by address. This endpoint has one association, and its address may change,
-/// so a fixed address stands for the peer (the port must not be 0).
-const PEER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 1));
-const LOCAL: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
 /// Datagrams. A ClientHello with post-quantum key shares takes two.
 const MAX_EARLY_DATAGRAMS: usize = 4;
-const MAX_FIRST_FLIGHT_DATAGRAMS: usize = 8;
-/// A handshake needs some 6 kB from each side; the rest is for repeats.
-const MAX_HANDSHAKE_BYTES: usize = 128 * 1024;
-const HANDSHAKE_LIFETIME: Duration = Duration::from_secs(30);
-const PLAINTEXT_BUDGET: u32 = 64;
+const REPEAT_INTERVAL: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests;

@@ -33,6 +33,10 @@ impl Flight {
     pub(super) fn due(&self) -> Option<Instant> {
         self.due
     }
+
+    pub(super) fn into_datagrams(self) -> Vec<Bytes> {
+        self.datagrams
+    }
 }
 
 /// RFC 6347 §4.2.4.1 suggests 1 s; a call needs its first loss repaired sooner. Doubled at each repeat.

@@ -43,7 +43,9 @@ impl Router {
         };
         let credentials = random_credentials(ctx);
         let parameters = transport_parameters(id, &credentials, ctx);
-        let dtls = RtcDtls::new(ctx.config.certificate.clone());
+        let mut cookie = [0; 20];
+        ctx.rng.fill_bytes(&mut cookie);
+        let dtls = RtcDtls::new(ctx.config.certificate.clone(), cookie);
         let (router, ssrc) = (self.key, ctx.rng.next_u32());
         let key = self.transports.insert_with_key(|key| {
             let budget = Budget::new(ctx.config.max_packet_rate);
@@ -265,15 +267,14 @@ impl Router {
     ) -> Result<(DataConsumerKey, DataConsumerParameters), ControlError> {
         let transport = self.transports.get_mut(key).ok_or(ControlError::TransportNotFound)?;
         let producer = self.data_producers.get_mut(producer_key).ok_or(ControlError::DataProducerNotFound)?;
-        let Side::Downlink(downlink) = &mut transport.side else { return Err(ControlError::WrongDirection) };
-        let stream = downlink.next_stream_id;
-        if stream >= SctpParameters::default().outgoing_streams {
-            return Err(ControlError::LimitExceeded("data channels in a transport's life"));
+        if matches!(transport.side, Side::Uplink(_)) {
+            return Err(ControlError::WrongDirection);
         }
+        let stream =
+            transport.sctp.free_stream().ok_or(ControlError::LimitExceeded("data channels per transport"))?;
         let mut parameters = producer.offer.clone();
         parameters.sctp_stream_parameters.stream_id = stream;
         let reliability = reliability(&parameters.sctp_stream_parameters)?;
-        downlink.next_stream_id += 1;
         transport.sctp.open_stream(stream, reliability)?;
         let reliable = reliability.delivery == Delivery::Reliable;
         let consumer = DataConsumer { id, producer: producer_key, transport: key, stream, reliable };

@@ -1,4 +1,5 @@
-use super::guard::{self, Contents};
+use super::guard::{self, Contents, Sent};
+use super::resets::Resets;
 use super::stream::{Reliability, SendBuffer};
 use super::{
     DropReason, MAX_MESSAGE_SIZE, Payload, STREAMS, SctpError, SctpEvent, SctpOpenError, SctpSendError,
@@ -10,7 +11,7 @@ use rtc_sctp::{
 };
 use rtc_shared::TransportProtocol;
 use rtc_shared::error::Error;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,6 +24,11 @@ pub(crate) struct Sctp {
     state: State,
     /// Streams that signaling opened; they outlast the setup of the association.
     streams: BTreeMap<u16, OpenStream>,
+    /// Streams that we have closed and the peer has not yet: a peer that never opened the channel leaves its stream
+    /// here.
+    closing: BTreeSet<u16>,
+    /// Where the search for a free stream goes on, so that an id rests as long as possible before it is used again.
+    next_free: u16,
     /// The cumulative TSN of our last SACK: everything up to this TSN has arrived.
     acknowledged: u32,
     packets: VecDeque<Bytes>,
@@ -37,7 +43,7 @@ enum State {
     },
     Established {
         attempt: Attempt,
-        resets: u32,
+        resets: Resets,
     },
     Closed,
 }
@@ -64,6 +70,8 @@ impl Sctp {
             endpoint: Endpoint::new(LOCAL, TransportProtocol::UDP, Arc::new(EndpointConfig::new()), server),
             state: State::Setup { attempts: Vec::new() },
             streams: BTreeMap::new(),
+            closing: BTreeSet::new(),
+            next_free: 0,
             acknowledged: 0,
             packets: VecDeque::new(),
             events: VecDeque::new(),
@@ -127,18 +135,34 @@ impl Sctp {
         if self.streams.contains_key(&stream) {
             return Err(SctpOpenError::AlreadyOpen);
         }
+        if self.closing.contains(&stream) {
+            return Err(SctpOpenError::Closing);
+        }
+        if let State::Established { attempt, .. } = &mut self.state {
+            attempt.register(stream);
+        }
         self.streams.insert(stream, OpenStream { reliability, buffer: SendBuffer::default() });
         Ok(())
     }
 
-    /// Closes a stream in both directions: queued messages are still sent, received ones are dropped.
+    /// A stream that is neither open nor closing, if there is one.
+    pub(crate) fn free_stream(&mut self) -> Option<u16> {
+        let taken = |id: &u16| self.streams.contains_key(id) || self.closing.contains(id);
+        let free = (self.next_free..STREAMS).chain(0..self.next_free).find(|id| !taken(id))?;
+        self.next_free = (free + 1) % STREAMS;
+        Some(free)
+    }
+
+    /// Closes a stream in both directions: queued messages are still sent, received ones are dropped. Its id is free
+    /// again when the peer has closed it too (RFC 8831 §6.7).
     pub(crate) fn close_stream(&mut self, now: Instant, stream: u16) {
         if self.streams.remove(&stream).is_some()
             && let State::Established { attempt, .. } = &mut self.state
             && let Ok(mut library) = attempt.association.stream(stream)
+            // An error means that the association is already gone, which is the goal.
+            && library.close(now).is_ok()
         {
-            // An error means that the stream or the association is already gone, which is the goal.
-            let _ = library.close(now);
+            self.closing.insert(stream);
         }
     }
 
@@ -175,8 +199,8 @@ impl Sctp {
             // A peer that wants to start over (RFC 9260 §5.2.2) would have to do so in a new DTLS association.
             (State::Established { .. }, Some(_)) => Err(SctpError::UnexpectedChunk),
             (State::Established { resets, .. }, None) => {
-                *resets += contents.resets;
-                if *resets > MAX_RESETS { Err(SctpError::TooManyResets) } else { Ok(()) }
+                let admitted = resets.admit(&contents.resets, &contents.answers, self.acknowledged);
+                if admitted { Ok(()) } else { Err(SctpError::TooManyResets) }
             }
             (State::Closed, _) => Err(SctpError::Closed),
         }
@@ -188,11 +212,12 @@ impl Sctp {
             let connected =
                 |attempt: &mut Attempt| attempt.poll().any(|event| matches!(event, Event::Connected));
             if let Some(index) = attempts.iter_mut().position(connected) {
-                let attempt = attempts.swap_remove(index);
+                let mut attempt = attempts.swap_remove(index);
+                self.streams.keys().for_each(|stream| attempt.register(*stream));
                 for abandoned in attempts.drain(..) {
                     self.endpoint.handle_event(abandoned.handle, EndpointEvent::drained());
                 }
-                self.state = State::Established { attempt, resets: 0 };
+                self.state = State::Established { attempt, resets: Resets::default() };
                 self.events.push_back(SctpEvent::Connected);
             }
         }
@@ -203,6 +228,7 @@ impl Sctp {
             self.gather(now);
             self.state = State::Closed;
             self.streams.clear();
+            self.closing.clear();
             self.events.push_back(SctpEvent::Closed);
         }
     }
@@ -220,8 +246,11 @@ impl Sctp {
                         open.buffer.release(n_bytes);
                     }
                 }
-                Event::AssociationLost { id, .. } if !closed && self.streams.remove(&id).is_some() => {
-                    self.events.push_back(SctpEvent::StreamClosed { stream: id });
+                Event::AssociationLost { id, .. } if !closed => {
+                    self.closing.remove(&id);
+                    if self.streams.remove(&id).is_some() {
+                        self.events.push_back(SctpEvent::StreamClosed { stream: id });
+                    }
                 }
                 Event::AssociationLost { .. }
                 | Event::HandshakeFailed { .. }
@@ -251,20 +280,15 @@ impl Sctp {
     }
 
     fn gather(&mut self, now: Instant) {
-        let attempts = match &mut self.state {
-            State::Setup { attempts } => attempts.as_mut_slice(),
-            State::Established { attempt, .. } => std::slice::from_mut(attempt),
-            State::Closed => &mut [],
-        };
-        for attempt in attempts {
-            while let Some(transmit) = attempt.association.poll_transmit(now) {
-                if let rtc_sctp::Payload::RawEncode(packets) = transmit.message {
-                    let acknowledged =
-                        packets.iter().filter_map(|packet| guard::acknowledged_by(packet)).last();
-                    self.acknowledged = acknowledged.unwrap_or(self.acknowledged);
-                    self.packets.extend(packets);
+        while let Some(packets) = self.attempts_mut().iter_mut().find_map(|attempt| attempt.transmit(now)) {
+            for said in packets.iter().filter_map(|packet| guard::sent(packet)) {
+                match (said, &mut self.state) {
+                    (Sent::Acknowledgement(tsn), _) => self.acknowledged = tsn,
+                    (Sent::Reset(request), State::Established { resets, .. }) => resets.sent(request),
+                    (Sent::Reset(_), State::Setup { .. } | State::Closed) => {}
                 }
             }
+            self.packets.extend(packets);
         }
     }
 
@@ -289,6 +313,20 @@ impl Attempt {
     fn poll(&mut self) -> impl Iterator<Item = Event> {
         std::iter::from_fn(|| self.association.poll())
     }
+
+    fn transmit(&mut self, now: Instant) -> Option<Vec<Bytes>> {
+        match self.association.poll_transmit(now)?.message {
+            rtc_sctp::Payload::RawEncode(packets) => Some(packets),
+            _ => Some(Vec::new()),
+        }
+    }
+
+    /// Makes a stream known before its first message: the library answers the reset of a stream that it does not know
+    /// without resetting its own side (RFC 8831 §6.7).
+    fn register(&mut self, stream: u16) {
+        // An error means that the peer's first message came before.
+        let _ = self.association.open_stream(stream, PayloadProtocolIdentifier::Binary);
+    }
 }
 
 fn write(
@@ -299,9 +337,6 @@ fn write(
     protocol: PayloadProtocolIdentifier,
     bytes: &Bytes,
 ) -> Result<(), Error> {
-    if association.stream(stream).is_err() {
-        association.open_stream(stream, PayloadProtocolIdentifier::Binary)?;
-    }
     let mut library = association.stream(stream)?;
     let (kind, value) = reliability.delivery.library();
     library.set_reliability_params(!reliability.ordered, kind, value)?;
@@ -348,8 +383,6 @@ const LOCAL: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED
 const RECEIVE_WINDOW: u32 = 2 * MAX_MESSAGE_SIZE as u32;
 /// The number of associations kept for a client's repeated INITs.
 const MAX_ATTEMPTS: usize = 4;
-/// Limit on stream resets: the library stores each reset request that it cannot carry out yet.
-const MAX_RESETS: u32 = 4096;
 
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,10 @@ use super::{STREAMS, SctpError};
 pub(super) struct Contents {
     /// The initial TSN of an INIT.
     pub(super) init: Option<u32>,
-    pub(super) resets: u32,
+    /// The last TSN before each stream reset that the peer asks for.
+    pub(super) resets: Vec<u32>,
+    /// The numbers of our own reset requests that the peer answers.
+    pub(super) answers: Vec<u32>,
 }
 
 /// `acknowledged` is the cumulative TSN of our last SACK.
@@ -30,7 +33,7 @@ pub(super) fn inspect(packet: &[u8], acknowledged: u32) -> Result<Contents, Sctp
         let in_window = || word(value, 0).is_some_and(|tsn| is_in_window(tsn, acknowledged));
         match header[0] {
             INIT => contents.init = word(value, 12),
-            RECONFIG => contents.resets += 1,
+            RECONFIG => contents.add_resets(value, acknowledged)?,
             DATA | FORWARD_TSN if !in_window() => return Err(SctpError::TooFarAhead),
             DATA | SACK | HEARTBEAT | ABORT | SHUTDOWN | SHUTDOWN_ACK | COOKIE_ECHO | COOKIE_ACK
             | SHUTDOWN_COMPLETE | FORWARD_TSN => {}
@@ -46,10 +49,52 @@ pub(super) fn inspect(packet: &[u8], acknowledged: u32) -> Result<Contents, Sctp
     Ok(contents)
 }
 
-/// The cumulative TSN of a SACK that we are sending.
-pub(super) fn acknowledged_by(packet: &[u8]) -> Option<u32> {
+impl Contents {
+    /// A request says its own number, that of a request it answers, and the last TSN sent on the streams (RFC 6525
+    /// §4.1); an answer the number of the request (§4.4).
+    fn add_resets(&mut self, mut parameters: &[u8], acknowledged: u32) -> Result<(), SctpError> {
+        while let Some((header, value, rest)) = split(parameters, 4) {
+            match u16::from_be_bytes([header[0], header[1]]) {
+                OUTGOING_RESET => {
+                    let last = word(value, 8).ok_or(SctpError::Malformed)?;
+                    if !is_in_window(last, acknowledged) {
+                        return Err(SctpError::TooFarAhead);
+                    }
+                    self.resets.push(last);
+                }
+                RECONFIG_RESPONSE => self.answers.extend(word(value, 0)),
+                _ => {}
+            }
+            parameters = rest;
+        }
+        Ok(())
+    }
+}
+
+/// What a packet that we are sending says; the library puts one control chunk into a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// Everything up to this TSN has arrived.
+    Acknowledgement(u32),
+    /// A stream reset with this request number.
+    Reset(u32),
+}
+
+pub(super) fn sent(packet: &[u8]) -> Option<Sent> {
     let (header, value, _) = split(packet.get(COMMON_HEADER_SIZE..)?, 4)?;
-    if header[0] == SACK { word(value, 0) } else { None }
+    match header[0] {
+        SACK => word(value, 0).map(Sent::Acknowledgement),
+        RECONFIG => match split(value, 4)? {
+            ([0, 13, ..], request, _) => word(request, 0).map(Sent::Reset),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether `tsn` comes after `acknowledged`.
+pub(super) fn is_ahead(tsn: u32, acknowledged: u32) -> bool {
+    (1..=u32::MAX / 2).contains(&tsn.wrapping_sub(acknowledged))
 }
 
 /// Serial number arithmetic (RFC 1982): TSNs wrap.
@@ -143,6 +188,8 @@ const SHUTDOWN_COMPLETE: u8 = 14;
 const RECONFIG: u8 = 130;
 const FORWARD_TSN: u8 = 192;
 
+/// RFC 6525 §4.1.
+const OUTGOING_RESET: u16 = 13;
 // Parameters whose length the library does not take from the wire.
 const RECONFIG_RESPONSE: u16 = 16;
 const REQUESTED_HMAC_ALGORITHM: u16 = 0x8004;
@@ -185,6 +232,19 @@ mod tests {
         for chunk_type in [2, 9, 64] {
             assert_eq!(inspect(&packet(&[&[chunk_type, 0, 0, 4]]), 0), Err(SctpError::UnexpectedChunk));
         }
+    }
+
+    #[test]
+    fn resets_and_their_answers_are_seen_in_both_directions() {
+        let request = [130, 0, 0, 22, 0, 13, 0, 18, 0, 0, 0, 9, 0, 0, 0, 8, 0, 0, 0, 5, 0, 1, 0, 0];
+        let contents = inspect(&packet(&[&request]), 3).unwrap();
+        assert_eq!((contents.resets, contents.answers), (vec![5], vec![]));
+        assert_eq!(inspect(&packet(&[&request]), u32::MAX - WINDOW), Err(SctpError::TooFarAhead));
+        assert_eq!(sent(&packet(&[&request])), Some(Sent::Reset(9)));
+        let response = [130, 0, 0, 16, 0, 16, 0, 12, 0, 0, 0, 9, 0, 0, 0, 1];
+        let contents = inspect(&packet(&[&response]), 3).unwrap();
+        assert_eq!((contents.resets, contents.answers), (vec![], vec![9]));
+        assert_eq!(sent(&packet(&[&response])), None);
     }
 
     #[test]

@@ -77,9 +77,7 @@ impl Transport {
     }
 
     pub(crate) fn receive_dtls(&mut self, datagram: &[u8], ctx: &mut Context<'_>) -> Vec<Happened> {
-        if self.dtls.handle_datagram(ctx.now, datagram).is_err() {
-            ctx.counters.dtls_rejected += 1;
-        }
+        self.dtls.handle_datagram(ctx.now, datagram);
         let mut happened = Vec::new();
         self.pump(&mut happened, ctx);
         happened
@@ -191,6 +189,8 @@ impl Transport {
                     ctx.counters.sctp_rejected += 1;
                 }
             }
+            DtlsEvent::Dropped(records) => ctx.counters.dtls_rejected += u64::from(records),
+            DtlsEvent::Restarted(times) => ctx.counters.handshakes_restarted += u64::from(times),
             DtlsEvent::Closed => {
                 self.dtls_state = DtlsState::Closed;
                 happened.extend([Happened::State, Happened::Closed(TransportCloseReason::DtlsClosed)]);

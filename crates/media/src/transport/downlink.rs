@@ -24,7 +24,6 @@ pub(crate) struct Downlink {
     /// Increases by two per consumer, so that no SSRC is used twice in the transport's life.
     next_ssrc: u32,
     next_mid: u32,
-    pub(crate) next_stream_id: u16,
 }
 
 impl Downlink {
@@ -40,7 +39,6 @@ impl Downlink {
             reference_time: None,
             next_ssrc: FIRST_SSRC + first_ssrc % (1 << 29),
             next_mid: 0,
-            next_stream_id: 0,
         }
     }
 

@@ -117,6 +117,46 @@ fn a_stream_id_is_taken_once() {
     assert_eq!(world.sfu.population().data_producers, 1);
 }
 
+#[test]
+fn channels_that_never_carried_a_message_close_at_both_ends_whoever_closes_them() {
+    let (mut world, alice, readers) = call(1);
+    let [chat, notes] = [5, 6].map(|stream| produce(&mut world, alice, stream));
+    let (consumer, read) = consume(&mut world, readers[0], chat);
+    for (client, stream) in [(alice, 5), (alice, 6), (readers[0], read)] {
+        world.party_mut(client).connection.data.open_channel(stream);
+    }
+    let now = world.now;
+    world.party_mut(alice).connection.data.close_channel(now, 6);
+    world.sfu.close_data_consumer(now, consumer).unwrap();
+    world.run(Duration::from_secs(1));
+    assert!(world.has_event(|event| *event == Event::DataProducerClosed { data_producer: notes }));
+    world.sfu.close_data_producer(world.now, chat).unwrap();
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.party(alice).connection.data.closed_streams, [6, 5]);
+    assert_eq!(world.party(readers[0]).connection.data.closed_streams, [read]);
+}
+
+#[test]
+fn more_channels_than_there_are_stream_ids_come_and_go_on_one_transport() {
+    let (mut world, alice, readers) = call(1);
+    let chat = produce(&mut world, alice, 7);
+    let mut last = 0;
+    for number in 0..1_100 {
+        let (consumer, stream) = consume(&mut world, readers[0], chat);
+        world.party_mut(readers[0]).connection.data.open_channel(stream);
+        if number % 100 == 0 || number > 1_050 {
+            say(&mut world, alice, 7, &format!("message {number}"));
+            world.run(Duration::from_millis(300));
+            let received = world.party(readers[0]).connection.data.received.last().cloned();
+            assert_eq!(received, Some((stream, format!("message {number}").into_bytes())));
+        }
+        world.sfu.close_data_consumer(world.now, consumer).unwrap();
+        world.run(Duration::from_millis(300));
+        last = stream;
+    }
+    assert_eq!(last, 1_099 - 1_024);
+}
+
 /// A writer and some readers, all with an association.
 fn call(readers: usize) -> (World, Client, Vec<Client>) {
     call_on(&vec![0; readers])

@@ -1,6 +1,7 @@
 //! Our association against rtc-sctp's own endpoint as the browser.
 
 use super::super::Delivery;
+use super::super::resets::MAX_DEFERRED;
 use super::*;
 use crate::dtls::{Certificate, Dtls, DtlsEvent, DtlsRole, HashAlgorithm, RtcDtls};
 use proptest::prelude::*;
@@ -199,16 +200,65 @@ fn a_tsn_far_ahead_is_dropped() {
 }
 
 #[test]
-fn resets_without_end_are_dropped_at_a_bound() {
+fn resets_that_wait_for_data_are_dropped_at_a_bound() {
     let mut story = Story::connected();
-    let refused = (0..=MAX_RESETS).find_map(|number| {
-        let mut chunk = vec![130, 0, 0, 22, 0, 13, 0, 18];
-        chunk.extend_from_slice(&number.to_be_bytes());
-        chunk.extend_from_slice(&[0, 0, 0, 0, 0x7f, 0, 0, 0, 0, 1, 0, 0]);
-        let packet = story.made_by_client(&chunk);
+    let later = story.ours.acknowledged.wrapping_add(100).to_be_bytes();
+    let refused = (0..=MAX_DEFERRED).find_map(|number| {
+        let number_bytes = number.to_be_bytes();
+        let request = [&[130, 0, 0, 22, 0, 13, 0, 18], &number_bytes[..], &[0; 4], &later, &[0, 1, 0, 0]];
+        let packet = story.made_by_client(&request.concat());
         story.ours.handle_packet(story.now, packet).err().map(|error| (number, error))
     });
-    assert_eq!(refused, Some((MAX_RESETS, SctpError::TooManyResets)));
+    assert_eq!(refused, Some((MAX_DEFERRED, SctpError::TooManyResets)));
+}
+
+#[test]
+fn a_stream_that_never_carried_a_message_closes_whoever_closes_it() {
+    let mut story = Story::connected();
+    for stream in [1, 2] {
+        story.ours.open_stream(stream, RELIABLE).unwrap();
+        story.client.open(stream);
+    }
+    story.client.association.stream(1).unwrap().close(story.now).unwrap();
+    story.run();
+    assert_eq!(story.client.closed_streams, [1]);
+    assert_eq!(story.ours.poll_event(), Some(SctpEvent::StreamClosed { stream: 1 }));
+    story.ours.close_stream(story.now, 2);
+    assert_eq!(story.ours.open_stream(2, RELIABLE), Err(SctpOpenError::Closing));
+    story.run();
+    assert_eq!(story.client.closed_streams, [1, 2]);
+    assert_eq!(story.ours.poll_event(), None);
+    for stream in [1, 2] {
+        story.ours.open_stream(stream, RELIABLE).unwrap();
+        story.assert_echo_on(stream);
+    }
+}
+
+#[test]
+fn a_stream_opened_before_the_association_closes_too() {
+    let mut story = Story::new();
+    story.ours.open_stream(1, RELIABLE).unwrap();
+    story.run();
+    assert_eq!(story.ours.poll_event(), Some(SctpEvent::Connected));
+    story.client.open(1);
+    story.client.association.stream(1).unwrap().close(story.now).unwrap();
+    story.run();
+    assert_eq!(story.client.closed_streams, [1]);
+}
+
+#[test]
+fn a_free_stream_is_the_one_that_rested_longest() {
+    let mut sctp = Sctp::new();
+    for expected in [0, 1, 2] {
+        assert_eq!(sctp.free_stream(), Some(expected));
+        sctp.open_stream(expected, RELIABLE).unwrap();
+    }
+    sctp.close_stream(Instant::now(), 1);
+    assert_eq!(sctp.free_stream(), Some(3));
+    (3..STREAMS).for_each(|stream| sctp.open_stream(stream, RELIABLE).unwrap());
+    assert_eq!(sctp.free_stream(), Some(1));
+    sctp.open_stream(1, RELIABLE).unwrap();
+    assert_eq!(sctp.free_stream(), None);
 }
 
 #[test]
@@ -216,14 +266,14 @@ fn an_echo_works_inside_dtls() {
     let mut story = Story::new();
     let [certificate, peer_certificate] = [(); 2].map(|()| Certificate::generate().unwrap());
     let sha256 = |certificate: &Certificate| vec![certificate.fingerprint(HashAlgorithm::Sha256)];
-    let mut server = RtcDtls::new(certificate.clone());
-    let mut client = RtcDtls::new(peer_certificate.clone());
+    let mut server = RtcDtls::new(certificate.clone(), [1; 20]);
+    let mut client = RtcDtls::new(peer_certificate.clone(), [2; 20]);
     server.start(story.now, DtlsRole::Server, sha256(&peer_certificate)).unwrap();
     client.start(story.now, DtlsRole::Client, sha256(&certificate)).unwrap();
     story.ours.open_stream(0, RELIABLE).unwrap();
     while story.client.received.is_empty() {
         while let Some(datagram) = client.poll_transmit() {
-            server.handle_datagram(story.now, &datagram).unwrap();
+            server.handle_datagram(story.now, &datagram);
         }
         while let Some(event) = server.poll_event() {
             if let DtlsEvent::ApplicationData(packet) = event {
@@ -239,7 +289,7 @@ fn an_echo_works_inside_dtls() {
             server.write(story.now, &packet).unwrap();
         }
         while let Some(datagram) = server.poll_transmit() {
-            client.handle_datagram(story.now, &datagram).unwrap();
+            client.handle_datagram(story.now, &datagram);
         }
         while let Some(event) = client.poll_event() {
             if let DtlsEvent::ApplicationData(packet) = event {
@@ -476,7 +526,14 @@ impl Client {
         self.write(now, stream, protocol, &bytes);
     }
 
+    fn open(&mut self, stream: u16) {
+        self.association.open_stream(stream, PayloadProtocolIdentifier::Binary).unwrap();
+    }
+
     fn write(&mut self, now: Instant, stream: u16, protocol: PayloadProtocolIdentifier, bytes: &Bytes) {
+        if self.association.stream(stream).is_err() {
+            self.open(stream);
+        }
         write(&mut self.association, now, stream, RELIABLE, protocol, bytes).unwrap();
     }
 }

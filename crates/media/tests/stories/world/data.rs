@@ -30,6 +30,17 @@ impl DataChannels {
         self.sctp = Some((endpoint, association));
     }
 
+    /// Opens a channel that signaling announced, which sends nothing.
+    pub fn open_channel(&mut self, stream: u16) {
+        let (_, association) = self.sctp.as_mut().expect("no association");
+        association.open_stream(stream, PayloadProtocolIdentifier::Binary).unwrap();
+    }
+
+    pub fn close_channel(&mut self, now: Instant, stream: u16) {
+        let (_, association) = self.sctp.as_mut().expect("no association");
+        association.stream(stream).unwrap().close(now).unwrap();
+    }
+
     pub fn send(&mut self, now: Instant, stream: u16, text: &str) {
         let (_, association) = self.sctp.as_mut().expect("no association");
         if association.stream(stream).is_err() {
