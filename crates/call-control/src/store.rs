@@ -70,7 +70,8 @@ macro_rules! once {
                 $body.map_err($crate::store::StoreError::from)
             });
             let outcome = work.await;
-            turn.finish(outcome)
+            let end = $crate::store::gate::End::of_statement(&outcome);
+            turn.finish(outcome, end)
         }
         .await
     };
@@ -95,18 +96,22 @@ macro_rules! transaction {
         async {
             let mut turn = $gate.enter().await?;
             let deadline = turn.deadline();
-            let work = $crate::store::gate::within(deadline, async {
-                let mut $tx = sqlx::Connection::$begin(turn.connection() $(, $how)?).await?;
-                let value = $body;
-                Ok((value, $tx))
-            });
-            let outcome = match work.await {
-                Ok((value, tx)) => {
-                    $crate::store::gate::commit_within(deadline, tx.commit()).await.map(|()| value)
-                }
-                Err(error) => Err(error),
+            let whole = async {
+                let begin = async { Ok(sqlx::Connection::$begin(turn.connection() $(, $how)?).await?) };
+                let begun = $crate::store::gate::within(deadline, begin).await;
+                let mut transaction = match begun {
+                    Ok(transaction) => transaction,
+                    Err(error) => return (Err(error), $crate::store::gate::End::Unknown),
+                };
+                let work = $crate::store::gate::within(deadline, async {
+                    let $tx = &mut *transaction;
+                    Ok($body)
+                });
+                let outcome = work.await;
+                $crate::store::gate::end(transaction, outcome, deadline).await
             };
-            turn.finish(outcome)
+            let (outcome, end) = whole.await;
+            turn.finish(outcome, end)
         }
         .await
     };

@@ -46,6 +46,9 @@ pub enum Away {
     /// A deadlock, a serialization failure, or a lock that was not granted.
     #[error(transparent)]
     Contended(sqlx::Error),
+    /// The driver and the database disagree about the state of the connection. Another connection may work.
+    #[error("the connection is out of step: {0}")]
+    OutOfStep(#[source] sqlx::Error),
     #[error("it does not answer in time")]
     Late,
     /// The database was unreachable a moment ago, so the operation was not tried.
@@ -58,7 +61,7 @@ impl Away {
     pub(super) fn is_answer(&self) -> bool {
         match self {
             Self::Driver(error) | Self::Contended(error) => error.as_database_error().is_some(),
-            Self::Late | Self::Resting => false,
+            Self::OutOfStep(_) | Self::Late | Self::Resting => false,
         }
     }
 
@@ -66,7 +69,7 @@ impl Away {
     pub(super) const fn is_outage(&self) -> bool {
         match self {
             Self::Driver(_) | Self::Late => true,
-            Self::Contended(_) | Self::Resting => false,
+            Self::Contended(_) | Self::OutOfStep(_) | Self::Resting => false,
         }
     }
 }
@@ -82,6 +85,8 @@ impl From<sqlx::Error> for StoreError {
         let Some(refused) = error.as_database_error() else {
             return if is_connection_fault(&error) {
                 Away::Driver(error).into()
+            } else if is_out_of_step(&error) {
+                Away::OutOfStep(error).into()
             } else {
                 Self::Database(error)
             };
@@ -138,6 +143,11 @@ const fn is_connection_fault(error: &sqlx::Error) -> bool {
         error,
         Error::Io(_) | Error::Tls(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed
     )
+}
+
+const fn is_out_of_step(error: &sqlx::Error) -> bool {
+    use sqlx::Error;
+    matches!(error, Error::Protocol(_) | Error::BeginFailed | Error::InvalidSavePointStatement)
 }
 
 /// Temporary faults of the database.

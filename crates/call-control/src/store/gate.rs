@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{Database, Pool, pool::PoolConnection};
+use sqlx::{Database, Pool, Transaction, pool::PoolConnection};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
@@ -38,7 +38,7 @@ impl<DB: Database> Gate<DB> {
         if pass == Pass::Ordinary && self.is_away() {
             return Err(Away::Resting.into());
         }
-        Ok(Turn { connection, breaker: Arc::clone(&self.breaker), deadline, answered: false })
+        Ok(Turn { connection, breaker: Arc::clone(&self.breaker), deadline, end: End::Unknown })
     }
 
     /// Whether the database was found unreachable and has not answered an operation since.
@@ -51,19 +51,54 @@ impl<DB: Database> Gate<DB> {
     }
 }
 
+#[cfg(test)]
+impl Gate<sqlx::Sqlite> {
+    /// Limits the size of the database file. It cannot become smaller than it is. The limit belongs to a
+    /// connection, so it is set on the open one and on those that replace it.
+    pub(super) async fn limit_pages(&self, pages: &'static str) {
+        let options = self.pool.connect_options().as_ref().clone();
+        self.pool.set_connect_options(options.pragma("max_page_count", pages));
+        let mut connection = self.pool.acquire().await.unwrap();
+        let limit = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
+        sqlx::query(limit).execute(&mut *connection).await.unwrap();
+    }
+}
+
 impl<DB: Database> Clone for Gate<DB> {
     fn clone(&self) -> Self {
         Self { pool: self.pool.clone(), breaker: Arc::clone(&self.breaker) }
     }
 }
 
-/// One operation and its connection. If it is dropped half-way the connection is closed: the next answer on
-/// the connection could belong to this operation, and one without an answer would never return to the pool.
+/// One operation and its connection. The connection returns to the pool only if the operation ended with
+/// [`End::Acknowledged`]. Otherwise it is closed: the next answer on it could belong to this operation, or
+/// the transaction of this operation could still be open.
 pub(super) struct Turn<DB: Database> {
     connection: PoolConnection<DB>,
     breaker: Arc<Breaker>,
     deadline: Instant,
-    answered: bool,
+    end: End,
+}
+
+/// How an operation left its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The database has answered, and no transaction is open.
+    Acknowledged,
+    /// The answer may still come, or a transaction may be open for the database or for the driver. SQLite for
+    /// example ends a transaction by itself when its disk is full, and the driver does not notice.
+    Unknown,
+}
+
+impl End {
+    /// The end of a statement outside of transactions.
+    pub(super) fn of_statement<T>(outcome: &Result<T, StoreError>) -> Self {
+        let answered = match outcome {
+            Err(StoreError::Unavailable(away) | StoreError::InDoubt(away)) => away.is_answer(),
+            Ok(_) | Err(_) => true,
+        };
+        if answered { Self::Acknowledged } else { Self::Unknown }
+    }
 }
 
 impl<DB: Database> Turn<DB> {
@@ -75,19 +110,16 @@ impl<DB: Database> Turn<DB> {
         self.deadline
     }
 
-    /// Reports the outcome to the circuit breaker, and returns the connection to the pool.
-    pub(super) fn finish<T>(mut self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+    /// Reports the outcome to the circuit breaker, and gives the connection back.
+    pub(super) fn finish<T>(mut self, outcome: Result<T, StoreError>, end: End) -> Result<T, StoreError> {
+        self.end = end;
         match &outcome {
             Err(StoreError::Unavailable(away) | StoreError::InDoubt(away)) => {
-                self.answered = away.is_answer();
                 if away.is_outage() {
                     self.breaker.open(Instant::now());
                 }
             }
-            Ok(_) | Err(_) => {
-                self.answered = true;
-                self.breaker.close();
-            }
+            Ok(_) | Err(_) => self.breaker.close(),
         }
         outcome
     }
@@ -95,9 +127,31 @@ impl<DB: Database> Turn<DB> {
 
 impl<DB: Database> Drop for Turn<DB> {
     fn drop(&mut self) {
-        if !self.answered {
-            self.connection.close_on_drop();
+        match self.end {
+            End::Acknowledged => {}
+            End::Unknown => self.connection.close_on_drop(),
         }
+    }
+}
+
+/// Ends a transaction: with a COMMIT if its work is done, else with a ROLLBACK.
+pub(super) async fn end<DB: Database, T>(
+    transaction: Transaction<'_, DB>,
+    work: Result<T, StoreError>,
+    deadline: Instant,
+) -> (Result<T, StoreError>, End) {
+    match work {
+        Ok(value) => match commit_within(deadline, transaction.commit()).await {
+            Ok(()) => (Ok(value), End::Acknowledged),
+            Err(error) => (Err(error), End::Unknown),
+        },
+        refused if End::of_statement(&refused) == End::Acknowledged => {
+            match timeout_at(deadline, transaction.rollback()).await {
+                Ok(Ok(())) => (refused, End::Acknowledged),
+                Ok(Err(_)) | Err(_) => (refused, End::Unknown),
+            }
+        }
+        silence => (silence, End::Unknown),
     }
 }
 
@@ -110,7 +164,7 @@ pub(super) async fn within<T>(
 }
 
 /// Waits for a COMMIT. If it fails without a refusal of the database, its outcome is unknown.
-pub(super) async fn commit_within(
+async fn commit_within(
     deadline: Instant,
     commit: impl Future<Output = Result<(), sqlx::Error>>,
 ) -> Result<(), StoreError> {
@@ -174,6 +228,21 @@ const REST: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_is_kept_only_after_an_answer() {
+        let end = |error: sqlx::Error| End::of_statement(&Err::<(), _>(error.into()));
+        assert_eq!(End::of_statement(&Ok(())), End::Acknowledged);
+        assert_eq!(end(sqlx::Error::RowNotFound), End::Acknowledged);
+        for broken in [
+            sqlx::Error::InvalidSavePointStatement,
+            sqlx::Error::BeginFailed,
+            sqlx::Error::Protocol("unexpected message".to_owned()),
+            sqlx::Error::WorkerCrashed,
+        ] {
+            assert_eq!(end(broken), End::Unknown);
+        }
+    }
 
     #[test]
     fn after_an_outage_one_operation_finds_out_for_all() {

@@ -1,5 +1,6 @@
 //! Every query on both databases.
 
+mod full_disk;
 mod histories;
 mod outage;
 

@@ -147,6 +147,35 @@ on_both_engines_with_outages! {
 }
 
 #[tokio::test]
+async fn a_call_goes_on_over_a_full_disk_and_is_stored_once_there_is_room() {
+    let database = TestStore::sqlite().await;
+    let world = World::new(&database).await;
+    let (ada, bob) = (world.person("Ada").await, world.person("Bob").await);
+    let team = world.group(&ada, &[&bob]).await;
+    let (calls, store) = (&world.control.calls, &world.control.store);
+    let (socket, mut hears) = world.socket(&ada);
+    let call = world.call(&ada, team).await.unwrap().id;
+    world.attach(&ada, socket, call, "laptop").await.unwrap();
+    let (socket, _bob_hears) = world.socket(&bob);
+    let leg = world.attach(&bob, socket, call, "phone").await.unwrap().snapshot.leg_id;
+    let before = hears.so_far().last().unwrap().1["seq"].as_i64().unwrap();
+
+    store.fill_disk().await;
+    let told = 80;
+    for _ in 0..told {
+        promptly(pause_producer(calls, call, bob.id, leg)).await;
+        promptly(hears.next("media:producer-paused")).await;
+    }
+    assert!(calls.events_unstored() > 0, "the disk is full");
+    store.free_disk().await;
+
+    until(async || stored_seqs(calls, &ada, call).await.len() as i64 >= before + told).await;
+    assert_eq!(stored_seqs(calls, &ada, call).await, (1..=before + told).collect::<Vec<_>>());
+    assert_eq!(calls.events_lost(), 0);
+    assert!(world.call(&ada, world.group(&ada, &[]).await).await.is_ok(), "changes are taken again");
+}
+
+#[tokio::test]
 async fn a_join_in_doubt_is_neither_lost_nor_doubled() {
     for fate in [Fate::Done, Fate::Lost] {
         let proxy = Proxy::start().await;
