@@ -13,7 +13,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, erro
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-use claims::{ClaimRules, Claims};
+use claims::{ClaimRules, Claims, Subjects};
 use jwks::Jwks;
 use service::ServiceToken;
 
@@ -108,8 +108,8 @@ impl Authenticator {
         }
         Ok(Self {
             validation: validation(keys.algorithms(), config.issuer.as_deref(), config.audience.as_deref()),
+            claims: ClaimRules::new(config.issuer.as_deref(), config.admin_claim, keys.subjects()),
             keys,
-            claims: ClaimRules::new(config.issuer.as_deref(), config.admin_claim),
             issuer: config.issuer,
             audience: config.audience,
             service: config.service_token.as_ref().map(ServiceToken::new),
@@ -128,10 +128,11 @@ impl Authenticator {
         self.service.as_ref().is_some_and(|service| service.is(token))
     }
 
-    /// The user whose tokens carry `external` as their `sub`. `None` unless it has 1 to 255 characters.
+    /// The user that a REST path names: by the `sub` of their tokens, or by the id that this server made of
+    /// it. `None` unless `id` has 1 to 255 characters.
     #[must_use]
-    pub fn user_id(&self, external: &str) -> Option<UserId> {
-        self.claims.user_id(external)
+    pub fn user_in_path(&self, id: &str) -> Option<UserId> {
+        self.claims.user_in_path(id)
     }
 
     /// The user of a token. May have to fetch the keys of the identity provider.
@@ -228,6 +229,13 @@ impl Keys {
             encoding: EncodingKey::from_secret(key),
             dev,
         })
+    }
+
+    const fn subjects(&self) -> Subjects {
+        match self {
+            Self::Shared { dev: true, .. } => Subjects::MadeHere,
+            Self::Shared { dev: false, .. } | Self::Published(_) => Subjects::OfTheApp,
+        }
     }
 
     const fn algorithms(&self) -> &'static [Algorithm] {
