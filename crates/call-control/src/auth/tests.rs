@@ -129,9 +129,13 @@ fn the_service_token_is_the_apps_alone() {
     }
     let without = Authenticator::new(AuthConfig::new(SignIn::Secret(SECRET.into()))).unwrap();
     assert!(!without.is_service(""));
-    let empty =
-        AuthConfig { service_token: Some("".into()), ..AuthConfig::new(SignIn::Secret(SECRET.into())) };
-    assert!(matches!(empty.check(), Err(AuthSetupError::EmptyServiceToken)));
+    for weak in ["", " ", "guess me"] {
+        let weak =
+            AuthConfig { service_token: Some(weak.into()), ..AuthConfig::new(SignIn::Secret(SECRET.into())) };
+        assert!(matches!(weak.check(), Err(AuthSetupError::WeakSecret(_))));
+    }
+    let short = AuthConfig::new(SignIn::Secret("twenty letters, or so".into()));
+    assert_eq!(short.check().unwrap(), ["JWT_SECRET"]);
 }
 
 #[test]

@@ -23,7 +23,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::cors::CorsLayer;
 use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::{
     router::{OpenApiRouter, UtoipaMethodRouter},
@@ -31,8 +31,13 @@ use utoipa_axum::{
 };
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+pub use auth::watch_for_proxies;
+
 use crate::{
-    carriers::http::{client_address, method_not_allowed},
+    carriers::{
+        http::{client_address, method_not_allowed},
+        origin::cors_rule,
+    },
     control::Control,
     error::{ErrorCode, Refusal},
     limiter::Limiter,
@@ -65,7 +70,7 @@ pub fn openapi() -> Document {
 /// CORS layer for the allowed origins. Tokens are sent in a header, so credentials need not be allowed.
 pub fn cors(control: &Control) -> CorsLayer {
     CorsLayer::new()
-        .allow_origin(AllowOrigin::list(control.origins.iter().cloned()))
+        .allow_origin(cors_rule(Arc::clone(&control.origins)))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static(once::HEADER)])
         .expose_headers([header::RETRY_AFTER])
