@@ -4,16 +4,18 @@ mod claims;
 mod config;
 mod dev;
 mod jwks;
+mod secret;
 mod service;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use uuid::Uuid;
 
-use claims::{ClaimRules, Claims};
+use claims::{ClaimRules, Claims, Subjects};
+use dev::ProxySeen;
 use jwks::Jwks;
 use service::ServiceToken;
 
@@ -25,6 +27,7 @@ use crate::{
 
 pub use config::{AuthConfig, AuthSetupError, SignIn};
 pub use jwks::{InvalidJwksUrl, JwksUrl};
+pub use secret::{WeakSecret, is_long_enough};
 
 /// A signed-in user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +51,7 @@ pub struct Authenticator {
     issuer: Option<String>,
     audience: Option<String>,
     service: Option<ServiceToken>,
+    proxy: ProxySeen,
 }
 
 /// The keys that verify tokens.
@@ -103,16 +107,14 @@ impl Authenticator {
     pub fn new(config: AuthConfig) -> Result<Self, AuthSetupError> {
         config.check()?;
         let keys = Keys::new(config.sign_in)?;
-        if let Some(token) = &config.service_token {
-            warn_if_short("SERVICE_TOKEN", token);
-        }
         Ok(Self {
             validation: validation(keys.algorithms(), config.issuer.as_deref(), config.audience.as_deref()),
+            claims: ClaimRules::new(config.issuer.as_deref(), config.admin_claim, keys.subjects()),
             keys,
-            claims: ClaimRules::new(config.issuer.as_deref(), config.admin_claim),
             issuer: config.issuer,
             audience: config.audience,
             service: config.service_token.as_ref().map(ServiceToken::new),
+            proxy: ProxySeen::default(),
         })
     }
 
@@ -122,16 +124,30 @@ impl Authenticator {
         matches!(self.keys, Keys::Shared { dev: true, .. })
     }
 
+    /// Whether a request has come through a proxy, so that sign-in by name is off until a restart.
+    #[must_use]
+    pub fn is_behind_proxy(&self) -> bool {
+        self.proxy.is_set()
+    }
+
+    /// Notes that a request had this header, which only proxies add.
+    pub fn note_proxy(&self, header: &str) {
+        if self.is_dev() {
+            self.proxy.set(header);
+        }
+    }
+
     /// Whether this is the app's service token. Compares in constant time.
     #[must_use]
     pub fn is_service(&self, token: &str) -> bool {
         self.service.as_ref().is_some_and(|service| service.is(token))
     }
 
-    /// The user whose tokens carry `external` as their `sub`. `None` unless it has 1 to 255 characters.
+    /// The user that a REST path names: by the `sub` of their tokens, or by the id that this server made of
+    /// it. `None` unless `id` has 1 to 255 characters.
     #[must_use]
-    pub fn user_id(&self, external: &str) -> Option<UserId> {
-        self.claims.user_id(external)
+    pub fn user_in_path(&self, id: &str) -> Option<UserId> {
+        self.claims.user_in_path(id)
     }
 
     /// The user of a token. May have to fetch the keys of the identity provider.
@@ -221,13 +237,19 @@ impl Keys {
             SignIn::Dev { data_dir } => (dev::load_key(&data_dir)?, true),
             SignIn::Jwks { url } => return Ok(Self::Published(Jwks::new(url)?)),
         };
-        warn_if_short("JWT_SECRET", &secret);
         let key = secret.expose_secret().as_bytes();
         Ok(Self::Shared {
             decoding: Arc::new(DecodingKey::from_secret(key)),
             encoding: EncodingKey::from_secret(key),
             dev,
         })
+    }
+
+    const fn subjects(&self) -> Subjects {
+        match self {
+            Self::Shared { dev: true, .. } => Subjects::MadeHere,
+            Self::Shared { dev: false, .. } | Self::Published(_) => Subjects::OfTheApp,
+        }
     }
 
     const fn algorithms(&self) -> &'static [Algorithm] {
@@ -258,16 +280,8 @@ fn validation(algorithms: &[Algorithm], issuer: Option<&str>, audience: Option<&
     validation
 }
 
-fn warn_if_short(name: &str, secret: &SecretString) {
-    if secret.expose_secret().len() < SHORT_SECRET {
-        tracing::warn!("{name} is shorter than {SHORT_SECRET} bytes and may be guessed");
-    }
-}
-
 /// Tolerated difference between the clocks of the app and this server, for `exp` and `nbf`.
 const LEEWAY_SECONDS: u64 = 30;
-/// In bytes: the length of the hash, below which RFC 7518 §3.2 allows no HS256 key. A shorter one is logged.
-const SHORT_SECRET: usize = 32;
 
 #[cfg(test)]
 mod tests;

@@ -300,6 +300,12 @@ impl Call {
         self.moderation.standing(user).permissions(self.origin.call_type)
     }
 
+    /// What moderators decided about a user's entry.
+    #[must_use]
+    pub fn admission(&self, user: UserId) -> Admission {
+        self.moderation.standing(user).admission
+    }
+
     /// The call as clients see it.
     #[must_use]
     pub fn view(&self, now: DateTime<Utc>) -> CallView {

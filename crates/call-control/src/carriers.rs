@@ -5,6 +5,7 @@
 
 mod allowance;
 pub mod http;
+pub mod origin;
 pub mod rest;
 pub mod session;
 pub mod socketio;

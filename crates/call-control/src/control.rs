@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::http::HeaderValue;
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use switchyard_media_worker::Media;
@@ -22,6 +21,7 @@ use crate::{
     known::{KnownUser, KnownUsers},
     limiter::Limiter,
     limits::Limits,
+    origin::Origin,
     store::{Store, StoreError},
 };
 
@@ -39,7 +39,7 @@ pub struct ControlConfig {
     pub max_call_age: Duration,
     pub ice_servers: IceServers,
     /// Origins of the pages that may use the server, besides the server's own.
-    pub origins: Vec<HeaderValue>,
+    pub origins: Vec<Origin>,
     /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<TrustedProxy>,
     pub groups_managed_by: GroupsManagedBy,
@@ -56,7 +56,7 @@ pub struct Control {
     pub auth: Arc<Authenticator>,
     pub hub: Hub,
     pub ice_servers: IceServers,
-    pub origins: Arc<[HeaderValue]>,
+    pub origins: Arc<[Origin]>,
     pub trusted_proxies: Arc<[TrustedProxy]>,
     pub limits: Limits,
     pub limiter: Arc<Limiter>,
@@ -72,8 +72,6 @@ pub enum StartError {
     Auth(#[from] AuthSetupError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("an allowed origin is one origin; `*` would let every page act for its visitors")]
-    AnyOrigin,
 }
 
 impl Control {
@@ -82,9 +80,6 @@ impl Control {
     /// # Errors
     /// [`StartError`].
     pub async fn start(config: ControlConfig, media: Media) -> Result<Self, StartError> {
-        if config.origins.iter().any(|origin| origin == "*") {
-            return Err(StartError::AnyOrigin);
-        }
         if config.groups_managed_by == GroupsManagedBy::Service && config.auth.service_token.is_none() {
             tracing::warn!(
                 "nobody can make groups: GROUPS_MANAGED_BY is service, but there is no SERVICE_TOKEN"

@@ -22,6 +22,7 @@ mod known;
 pub mod limiter;
 pub mod limits;
 pub mod name;
+pub mod origin;
 pub mod store;
 pub mod wire;
 

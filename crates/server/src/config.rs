@@ -4,12 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use axum::http::HeaderValue;
 use secrecy::SecretString;
 use switchyard_call_control::auth::{AuthConfig, AuthSetupError, InvalidJwksUrl, SignIn};
 use switchyard_call_control::call::Rules;
 use switchyard_call_control::ice::IceServers;
 use switchyard_call_control::limits::Limits;
+use switchyard_call_control::origin::Origin;
 use switchyard_call_control::{ControlConfig, GroupsManagedBy};
 use switchyard_media_worker::{MediaConfig, Sending};
 
@@ -50,7 +50,10 @@ pub(crate) enum ConfigError {
     JwksUrl(#[from] InvalidJwksUrl),
     #[error(transparent)]
     Auth(#[from] AuthSetupError),
-    #[error("FRONTEND_URL: `{0}` is no origin such as https://app.example.org")]
+    #[error(
+        "FRONTEND_URL: `{0}` is no origin such as https://app.example.org; names outside ASCII are written \
+         in their form xn--…"
+    )]
     Origin(String),
     #[error("TURN_URLS: `{0}` is no stun:, turn: or turns: address")]
     TurnUrl(String),
@@ -117,15 +120,13 @@ pub(crate) fn auth(access: AccessSettings, host: IpAddr, data_dir: &Path) -> Res
     Ok(auth)
 }
 
-fn origins(urls: &[String]) -> Result<Vec<HeaderValue>, ConfigError> {
-    let origin = |url: &String| {
-        let url = url.trim().trim_end_matches('/');
-        let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or_default();
-        let is_origin = !host.is_empty() && !host.contains(['/', '*', '?', '#', '@', ' ']);
-        let value = HeaderValue::from_str(url).ok().filter(|_| is_origin);
-        value.ok_or_else(|| ConfigError::Origin(url.to_owned()))
+/// A slash at the end is allowed, since people copy addresses with one.
+fn origins(urls: &[String]) -> Result<Vec<Origin>, ConfigError> {
+    let origin = |url: &str| {
+        let origin = url.strip_suffix('/').unwrap_or(url).parse();
+        origin.map_err(|_| ConfigError::Origin(url.to_owned()))
     };
-    urls.iter().filter(|url| !url.trim().is_empty()).map(origin).collect()
+    urls.iter().map(|url| url.trim()).filter(|url| !url.is_empty()).map(origin).collect()
 }
 
 fn media(settings: MediaSettings) -> Result<(MediaConfig, IceServers), ConfigError> {
@@ -265,7 +266,11 @@ mod tests {
         for good in ["https://app.example", "http://localhost:5173/", "https://a.example,https://b.example"] {
             assert!(config(&["--frontend-url", good]).is_ok(), "{good}");
         }
-        for bad in ["*", "https://*.example", "app.example", "https://app.example/page"] {
+        let spelt = config(&["--frontend-url", "HTTPS://App.Example:443/"]).unwrap().control.origins;
+        assert_eq!(spelt, ["https://app.example".parse().unwrap()]);
+        for bad in
+            ["*", "https://*.example", "app.example", "https://app.example/page", "https://app.example//"]
+        {
             assert!(matches!(config(&["--frontend-url", bad]), Err(ConfigError::Origin(_))), "{bad}");
         }
     }

@@ -24,22 +24,40 @@ pub(super) struct Claims {
 pub(super) struct ClaimRules {
     namespace: Uuid,
     admin_claim: Option<String>,
+    subjects: Subjects,
+}
+
+/// Whose ids the `sub` of tokens is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Subjects {
+    /// The app's, which signs the tokens or has them signed.
+    OfTheApp,
+    /// This server's own: only dev sign-in signs tokens.
+    MadeHere,
 }
 
 impl ClaimRules {
     /// A `sub` that is not a UUID is hashed in a namespace of the configured issuer. Without an issuer all
     /// share one namespace: all tokens signed with the secret are of one app, whatever their `iss`.
-    pub(super) fn new(issuer: Option<&str>, admin_claim: Option<String>) -> Self {
+    pub(super) fn new(issuer: Option<&str>, admin_claim: Option<String>, subjects: Subjects) -> Self {
         let namespace = Uuid::new_v5(&ISSUERS, issuer.unwrap_or_default().as_bytes());
-        Self { namespace, admin_claim }
+        Self { namespace, admin_claim, subjects }
     }
 
-    pub(super) fn user_id(&self, external: &str) -> Option<UserId> {
-        UserId::from_external(external, &self.namespace)
+    /// The user of a token with this `sub`.
+    fn user_of(&self, sub: &str) -> Option<UserId> {
+        match self.subjects {
+            Subjects::OfTheApp => UserId::from_external(sub, &self.namespace),
+            Subjects::MadeHere => self.user_in_path(sub),
+        }
+    }
+
+    pub(super) fn user_in_path(&self, id: &str) -> Option<UserId> {
+        UserId::from_path(id, &self.namespace)
     }
 
     pub(super) fn identity(&self, claims: Claims) -> Option<Identity> {
-        let user_id = self.user_id(&claims.sub)?;
+        let user_id = self.user_of(&claims.sub)?;
         let names = [claims.name, claims.preferred_username, claims.email];
         let name = names.into_iter().flatten().find_map(|name| shorten(&name));
         let admin = self.admin_claim.as_ref().and_then(|claim| claims.others.get(claim));

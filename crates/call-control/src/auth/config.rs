@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use super::JwksUrl;
+use super::{JwksUrl, WeakSecret, is_long_enough};
 
 /// Which tokens are accepted.
 #[derive(Clone, Debug)]
@@ -40,8 +40,13 @@ pub enum AuthSetupError {
          other apps would be taken"
     )]
     AnyIssuerOrAudience,
-    #[error("SERVICE_TOKEN is empty")]
-    EmptyServiceToken,
+    #[error(
+        "the key for dev sign-in in {path} is empty or cut; remove the file to get a new one, and everybody \
+         signs in again"
+    )]
+    CutDevKey { path: PathBuf },
+    #[error(transparent)]
+    WeakSecret(#[from] WeakSecret),
     #[error("keys cannot be fetched from JWKS_URL")]
     Http(#[from] reqwest::Error),
 }
@@ -53,18 +58,27 @@ impl AuthConfig {
         Self { sign_in, issuer: None, audience: None, admin_claim: None, service_token: None }
     }
 
-    /// Checks that the settings are consistent.
+    /// Checks that the settings are consistent. Returns the settings whose secret is shorter than it should be.
     ///
     /// # Errors
-    /// [`AuthSetupError::AnyIssuerOrAudience`], [`AuthSetupError::EmptyServiceToken`].
-    pub fn check(&self) -> Result<(), AuthSetupError> {
+    /// [`AuthSetupError::AnyIssuerOrAudience`], [`AuthSetupError::WeakSecret`].
+    pub fn check(&self) -> Result<Vec<&'static str>, AuthSetupError> {
         let is_for_us = self.issuer.is_some() && self.audience.is_some();
         if matches!(self.sign_in, SignIn::Jwks { .. }) && !is_for_us {
             return Err(AuthSetupError::AnyIssuerOrAudience);
         }
-        if self.service_token.as_ref().is_some_and(|token| token.expose_secret().is_empty()) {
-            return Err(AuthSetupError::EmptyServiceToken);
+        let signs = match &self.sign_in {
+            SignIn::Secret(secret) => Some(secret),
+            SignIn::Jwks { .. } | SignIn::Dev { .. } => None,
+        };
+        let mut short = Vec::new();
+        for (name, secret) in [("JWT_SECRET", signs), ("SERVICE_TOKEN", self.service_token.as_ref())] {
+            if let Some(secret) = secret
+                && !is_long_enough(name, secret)?
+            {
+                short.push(name);
+            }
         }
-        Ok(())
+        Ok(short)
     }
 }

@@ -43,16 +43,42 @@ async fn a_uuid_subject_is_the_user_and_any_other_maps_to_one_per_issuer() {
 }
 
 #[tokio::test]
+async fn a_subject_that_is_the_id_of_somebody_else_signs_in_somebody_new() {
+    for issuer in [None, Some("https://app.example")] {
+        let auth = authenticator(issuer, None);
+        let user =
+            async |sub: &str| auth.verify(&auth.mint(sub, None, HOUR, now()).unwrap()).await.unwrap().user_id;
+        let alice = user("alice").await;
+        assert_ne!(user(&alice.to_string()).await, alice);
+        assert_ne!(user(&alice.to_string().to_uppercase()).await, alice);
+        assert_ne!(user(&alice.0.simple().to_string()).await, alice);
+    }
+}
+
+#[tokio::test]
+async fn whoever_signs_in_by_name_is_the_user_that_their_token_is_for() {
+    let data = tempfile::tempdir().unwrap();
+    let sign_in = SignIn::Dev { data_dir: data.path().to_owned() };
+    let auth = Authenticator::new(AuthConfig::new(sign_in)).unwrap();
+    let (token, ada) = auth.dev_token("Ada", now()).unwrap();
+    assert_eq!(auth.verify(&token).await.unwrap().user_id, ada.user_id);
+}
+
+#[tokio::test]
 async fn the_app_knows_people_by_the_ids_that_their_tokens_carry() {
     for issuer in [None, Some("https://app.example")] {
         let auth = authenticator(issuer, None);
         let alice = auth.verify(&auth.mint("alice", None, HOUR, now()).unwrap()).await.unwrap();
-        assert_eq!(auth.user_id("alice"), Some(alice.user_id));
+        assert_eq!(auth.user_in_path("alice"), Some(alice.user_id));
     }
     let auth = authenticator(None, None);
     let alice =
         auth.verify(&token(&claims(&serde_json::json!({"iss": "https://app.example"})))).await.unwrap();
-    assert_eq!(auth.user_id("alice"), Some(alice.user_id), "an issuer that is not checked does not count");
+    assert_eq!(
+        auth.user_in_path("alice"),
+        Some(alice.user_id),
+        "an issuer that is not checked does not count"
+    );
 }
 
 #[tokio::test]
@@ -103,9 +129,13 @@ fn the_service_token_is_the_apps_alone() {
     }
     let without = Authenticator::new(AuthConfig::new(SignIn::Secret(SECRET.into()))).unwrap();
     assert!(!without.is_service(""));
-    let empty =
-        AuthConfig { service_token: Some("".into()), ..AuthConfig::new(SignIn::Secret(SECRET.into())) };
-    assert!(matches!(empty.check(), Err(AuthSetupError::EmptyServiceToken)));
+    for weak in ["", " ", "guess me"] {
+        let weak =
+            AuthConfig { service_token: Some(weak.into()), ..AuthConfig::new(SignIn::Secret(SECRET.into())) };
+        assert!(matches!(weak.check(), Err(AuthSetupError::WeakSecret(_))));
+    }
+    let short = AuthConfig::new(SignIn::Secret("twenty letters, or so".into()));
+    assert_eq!(short.check().unwrap(), ["JWT_SECRET"]);
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Access to calls: a user needs to be a member of the call's group; server admins may see and moderate any
-//! call.
+//! call. [`Say`] is the one answer to what somebody may do in a call, for REST, sockets and joining.
 
 use super::{Calls, request::Request};
 use crate::{
     actor::Actor,
-    call::LegReason,
+    call::{Admission, CallRecord, LegReason},
     error::{ErrorCode, Refusal},
-    ids::{CallId, GroupId},
+    ids::{CallId, GroupId, UserId},
     store::{Role, StoredCall},
 };
 
@@ -49,10 +49,40 @@ impl Calls {
     /// # Errors
     /// `not_found`, `forbidden` for a user who is not a member.
     pub(super) async fn require_entry(&self, by: &Actor, call: CallId) -> Result<Entry, Refusal> {
+        by.person()?;
+        self.say(by, call).await?.entry()
+    }
+
+    /// What the caller may do in the call at this moment.
+    ///
+    /// # Errors
+    /// `not_found`, `unavailable`.
+    async fn say(&self, by: &Actor, call: CallId) -> Result<Say, Refusal> {
         let record = self.stored(call).await?.record;
-        let role = self.require_member(record.group_id, by).await?;
-        let moderates = role >= Role::Admin || by.user_id() == Some(record.initiated_by_id);
-        Ok(if moderates { Entry::Privileged } else { Entry::Ordinary })
+        let (role, admission) = match by.user_id() {
+            Some(user) => {
+                let role = self.shared.store.role(record.group_id, user).await?;
+                (role, self.admission(&record, user).await)
+            }
+            None => (None, Admission::Default),
+        };
+        Ok(Say {
+            group: record.group_id,
+            role,
+            server_admin: by.is_admin(),
+            initiator: by.user_id() == Some(record.initiated_by_id),
+            removed: admission == Admission::Removed,
+        })
+    }
+
+    /// What moderators decided about the user. The owner task of a live call knows before the database.
+    async fn admission(&self, record: &CallRecord, user: UserId) -> Admission {
+        let told = match self.shared.live.get(record.id) {
+            Some(live) => live.ask(|reply| Request::Admission { user, reply }).await,
+            None => None,
+        };
+        let stored = || record.moderation.0.standing(user).admission;
+        told.and_then(Result::ok).unwrap_or_else(stored)
     }
 
     /// Repeats the membership check after a join. A member may be removed between the access check and the
@@ -79,19 +109,13 @@ impl Calls {
         }
     }
 
-    /// Checks that the caller may moderate: the call's initiator, or an admin or owner of its group. Returns
-    /// the group and the caller's role.
+    /// Checks that the caller may moderate. Returns the group and the caller's role.
     ///
     /// # Errors
     /// `not_found`, `forbidden`.
     pub(super) async fn require_say(&self, by: &Actor, call: CallId) -> Result<(GroupId, Role), Refusal> {
-        let record = self.stored(call).await?.record;
-        let role = self.require_insight(record.group_id, by).await?;
-        if by.user_id() == Some(record.initiated_by_id) || role >= Role::Admin {
-            Ok((record.group_id, role))
-        } else {
-            Err(Refusal::new(ErrorCode::Forbidden, "only its initiator and the group's admins may do this"))
-        }
+        let say = self.say(by, call).await?;
+        Ok((say.group, say.moderation()?))
     }
 
     /// As [`Calls::require_say`], for operations that must work while the database is unreachable. Then only
@@ -116,6 +140,44 @@ impl Calls {
     }
 }
 
+/// What somebody may do in one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Say {
+    group: GroupId,
+    /// `None` for a user who is not a member, and for the service.
+    role: Option<Role>,
+    server_admin: bool,
+    /// Whether they started the call.
+    initiator: bool,
+    /// Whether a moderator removed them from the call, and nobody has admitted them since.
+    removed: bool,
+}
+
+impl Say {
+    fn entry(&self) -> Result<Entry, Refusal> {
+        let role = self.role.ok_or_else(not_a_member)?;
+        Ok(if self.moderates_as(role) { Entry::Privileged } else { Entry::Ordinary })
+    }
+
+    /// The role with which they moderate: server admins and the service count as owners.
+    fn moderation(&self) -> Result<Role, Refusal> {
+        if self.server_admin {
+            return Ok(Role::Owner);
+        }
+        let role = self.role.ok_or_else(not_a_member)?;
+        if self.moderates_as(role) {
+            Ok(role)
+        } else {
+            Err(Refusal::new(ErrorCode::Forbidden, "only its initiator and the group's admins may do this"))
+        }
+    }
+
+    /// Admins and owners of the group do, and the initiator as long as nobody removed them from the call.
+    fn moderates_as(&self, role: Role) -> bool {
+        role >= Role::Admin || (self.initiator && !self.removed)
+    }
+}
+
 /// How a user may join a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
@@ -128,4 +190,29 @@ pub(super) enum Entry {
 
 fn not_a_member() -> Refusal {
     Refusal::new(ErrorCode::Forbidden, "only members of the group may do this")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_initiator_has_a_say_until_a_moderator_removes_them() {
+        let group = GroupId::random();
+        let say = |role, initiator, removed| Say { group, role, server_admin: false, initiator, removed };
+        let member = Some(Role::Member);
+        for (say, moderates, entry) in [
+            (say(member, true, false), true, Ok(Entry::Privileged)),
+            (say(member, true, true), false, Ok(Entry::Ordinary)),
+            (say(member, false, false), false, Ok(Entry::Ordinary)),
+            (say(Some(Role::Admin), false, false), true, Ok(Entry::Privileged)),
+            (say(Some(Role::Admin), false, true), true, Ok(Entry::Privileged)),
+            (say(Some(Role::Owner), true, true), true, Ok(Entry::Privileged)),
+            (say(None, true, false), false, Err(ErrorCode::Forbidden)),
+            (Say { server_admin: true, ..say(None, false, true) }, true, Err(ErrorCode::Forbidden)),
+        ] {
+            assert_eq!(say.moderation().is_ok(), moderates, "{say:?}");
+            assert_eq!(say.entry().map_err(|refusal| refusal.code), entry, "{say:?}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Operations of moderators: the call's initiator while a member, the group's admins and owners, and server
+//! Operations of moderators: the call's initiator while a member who was not removed, the group's admins and owners, and server
 //! admins.
 
 use switchyard_media_worker::media::ProducerId;

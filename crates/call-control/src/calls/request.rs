@@ -10,10 +10,10 @@ use tokio::sync::oneshot;
 use super::{access::Entry, receipts::Once};
 use crate::{
     actor::{Actor, Person},
-    call::{CallType, CallView, Command, Metadata, ProducerRef},
+    call::{Admission, CallType, CallView, Command, Metadata, ProducerRef},
     error::Refusal,
     hub::SocketId,
-    ids::{GroupId, LegId},
+    ids::{GroupId, LegId, UserId},
     wire::{
         command::{Join, MediaCommand, Since},
         reply::{Joined, MediaReply, ParticipantView, Synced},
@@ -45,6 +45,7 @@ pub(super) enum Request {
     Attach { attach: Box<Attach>, reply: Reply<Joined> },
     Sync { leg: LegId, since: Option<Since>, reply: Reply<Synced> },
     Participants { reply: Reply<Vec<ParticipantView>> },
+    Admission { user: UserId, reply: Reply<Admission> },
     Producer { producer: ProducerId, reply: Reply<ProducerRef> },
     Mute { producer: ProducerRef, force: bool, by: Actor, reply: Reply<CallView> },
     Lost { leg: LegId, reply: Reply<()> },

@@ -19,10 +19,7 @@ use axum::{
     http::{HeaderName, HeaderValue, Method, header},
     routing::get,
 };
-use tower_http::{
-    cors::{AllowOrigin, CorsLayer},
-    set_header::SetResponseHeaderLayer,
-};
+use tower_http::{cors::CorsLayer, set_header::SetResponseHeaderLayer};
 use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::{
     router::{OpenApiRouter, UtoipaMethodRouter},
@@ -30,8 +27,10 @@ use utoipa_axum::{
 };
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+pub use auth::watch_for_proxies;
+
 use crate::{
-    carriers::http::method_not_allowed,
+    carriers::{http::method_not_allowed, origin::cors_rule},
     control::Control,
     error::{ErrorCode, Refusal},
 };
@@ -64,7 +63,7 @@ pub fn openapi() -> Document {
 /// CORS layer for the allowed origins. Tokens are sent in a header, so credentials need not be allowed.
 pub fn cors(control: &Control) -> CorsLayer {
     CorsLayer::new()
-        .allow_origin(AllowOrigin::list(control.origins.iter().cloned()))
+        .allow_origin(cors_rule(Arc::clone(&control.origins)))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static(once::HEADER)])
         .expose_headers([header::RETRY_AFTER])

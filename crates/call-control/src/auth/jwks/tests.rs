@@ -26,7 +26,7 @@ async fn tokens_of_each_algorithm_are_taken() {
     let server = provider.relying_party();
     for key in [&RSA, &ec, &ed] {
         let alice = server.verify(&key.token()).await.unwrap();
-        assert_eq!(Some(alice.user_id), server.user_id("alice"), "{:?}", key.algorithm);
+        assert_eq!(Some(alice.user_id), server.user_in_path("alice"), "{:?}", key.algorithm);
     }
     assert_eq!(provider.asked(), 1);
 }

@@ -39,6 +39,9 @@ impl CallTask {
             Request::Participants { reply } => {
                 let _ = reply.send(Ok(self.participants()));
             }
+            Request::Admission { user, reply } => {
+                let _ = reply.send(Ok(self.call.admission(user)));
+            }
             Request::Producer { producer, reply } => {
                 let _ = reply.send(self.media.producer(producer));
             }

@@ -1,12 +1,13 @@
 //! Moderation, and its entries in the audit log.
 
 use serde_json::json;
+use switchyard_media_worker::media::ProducerId;
 
 use super::all;
 use crate::{
     actor::{Actor, Who},
     audit::Action,
-    call::{EndReason, Source, StandingChange},
+    call::{EndReason, Metadata, Source, StandingChange},
     calls::CallFilter,
     error::ErrorCode,
     ids::CallId,
@@ -86,6 +87,40 @@ on_both_engines! {
         calls.remove(&by(&cleo), call, bob.id).await.unwrap();
         let admin = Actor { who: Who::Service, address: None };
         calls.remove(&admin, call, ada.id).await.expect("the app may do anything");
+    }
+
+    async fn an_initiator_whom_a_moderator_removed_has_no_say_until_admitted(database) {
+        let world = World::new(&database).await;
+        let (ada, bob, cleo) = (world.person("Ada").await, world.person("Bob").await, world.person("Cleo").await);
+        let team = world.group(&ada, &[&bob, &cleo]).await;
+        let calls = &world.control.calls;
+        let call = world.call(&bob, team).await.unwrap().id;
+        calls.join(&by(&ada), call).await.unwrap();
+        calls.join(&by(&cleo), call).await.unwrap();
+        calls.remove(&by(&ada), call, bob.id).await.unwrap();
+
+        let standing = StandingChange { can_subscribe: Some(false), ..StandingChange::default() };
+        let refused = [
+            calls.lock(&by(&bob), call, true).await.unwrap_err(),
+            calls.permit(&by(&bob), call, cleo.id, standing).await.unwrap_err(),
+            calls.remove(&by(&bob), call, cleo.id).await.unwrap_err(),
+            calls.mute(&by(&bob), call, ProducerId(uuid::Uuid::new_v4()), true).await.unwrap_err(),
+            calls.update_metadata(&by(&bob), call, Metadata::default()).await.unwrap_err(),
+            calls.end(&by(&bob), call, EndReason::Normal).await.unwrap_err(),
+        ];
+        assert_eq!(refused.map(|refusal| refusal.code), [ErrorCode::Forbidden; 6]);
+        assert_eq!(calls.join(&by(&bob), call).await.unwrap_err().code, ErrorCode::Removed);
+
+        let admitted = StandingChange { admitted: Some(true), ..StandingChange::default() };
+        calls.permit(&by(&ada), call, bob.id, admitted).await.unwrap();
+        assert!(calls.lock(&by(&bob), call, true).await.unwrap().locked);
+        calls.remove(&by(&bob), call, cleo.id).await.unwrap();
+        calls.join(&by(&bob), call).await.unwrap();
+
+        calls.remove(&by(&ada), call, bob.id).await.unwrap();
+        calls.end(&by(&ada), call, EndReason::Normal).await.unwrap();
+        let late = calls.update_metadata(&by(&bob), call, Metadata::default()).await.unwrap_err();
+        assert_eq!(late.code, ErrorCode::Forbidden, "the record keeps who was removed");
     }
 
     async fn nobody_undoes_what_moderators_decided_about_them(database) {

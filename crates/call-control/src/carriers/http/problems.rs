@@ -176,7 +176,7 @@ problems! {
     DevOnly {
         /// The user was signed out everywhere within this second.
         Unauthorized,
-        /// The request does not come from this machine.
+        /// The request does not come from this machine, or came through a proxy.
         Forbidden,
         /// This server takes the app's own tokens.
         NotFound,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use local::Local;
+pub use local::watch_for_proxies;
 
 use super::extract::Json;
 use crate::{
@@ -38,8 +39,8 @@ pub(in crate::carriers::rest) struct SignedInUser {
 
 /// Sign in by name
 ///
-/// Only on a server without `JWT_SECRET` and `JWKS_URL`, and only from the machine that it runs on. The same name is
-/// always the same user.
+/// Only on a server without `JWT_SECRET` and `JWKS_URL`, and only from the machine that it runs on: not through a
+/// proxy, as far as one tells. The same name is always the same user.
 #[utoipa::path(
     post, path = "/auth/dev-token", tag = "users",
     request_body = SignIn,

@@ -19,7 +19,7 @@ use crate::{
     carriers::http::{bearer, client_address, status},
     control::Control,
     error::{ErrorCode, Refusal},
-    ids::{GroupId, UserId},
+    ids::{GroupId, UserId, made_here},
     store::{Cursor, PageRequest},
 };
 
@@ -75,14 +75,33 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     }
 }
 
-/// A user id in a path: the UUID, or the app's own id of the user.
-pub(super) fn user_of(control: &Control, external: &str) -> Result<UserId, Refusal> {
-    control.auth.user_id(external).ok_or_else(|| bad_request(EXTERNAL_ID.to_owned()))
+/// The user that a path names.
+pub(super) fn user_of(control: &Control, id: &str) -> Result<UserId, Refusal> {
+    control.auth.user_in_path(id).ok_or_else(|| bad_request(EXTERNAL_ID.to_owned()))
 }
 
-/// A group id in a path: the UUID, or the app's own id of the group.
-pub(super) fn group_of(external: &str) -> Result<GroupId, Refusal> {
-    GroupId::from_external(external).ok_or_else(|| bad_request(EXTERNAL_ID.to_owned()))
+/// The user that a path names, for a request that may store a new one: under an id that this server makes
+/// from texts, nobody is stored but whom that text names.
+pub(super) async fn user_to_put(control: &Control, id: &str) -> Result<UserId, Refusal> {
+    let user = user_of(control, id)?;
+    if made_here(id).is_some() && control.store.user(user).await?.is_none() {
+        return Err(bad_request(UNMADE.to_owned()));
+    }
+    Ok(user)
+}
+
+/// The group that a path names.
+pub(super) fn group_of(id: &str) -> Result<GroupId, Refusal> {
+    GroupId::from_path(id).ok_or_else(|| bad_request(EXTERNAL_ID.to_owned()))
+}
+
+/// As [`user_to_put`], for groups.
+pub(super) async fn group_to_put(control: &Control, id: &str) -> Result<GroupId, Refusal> {
+    let group = group_of(id)?;
+    if made_here(id).is_some() && control.store.group(group).await?.is_none() {
+        return Err(bad_request(UNMADE.to_owned()));
+    }
+    Ok(group)
 }
 
 /// The query parameters.
@@ -217,5 +236,7 @@ pub(super) fn bad_request(detail: String) -> Refusal {
 }
 
 const EXTERNAL_ID: &str = "an id has 1 to 255 characters";
+const UNMADE: &str = "a UUID of version 5 is an id that this server makes, and it made no such one; \
+    if it is an id of your app, write `external:` before it";
 const DEFAULT_LIMIT: u8 = 50;
 const MAX_LIMIT: u8 = 100;

@@ -31,7 +31,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use uuid::Uuid;
 
-use super::{cors, openapi, router};
+use super::{cors, openapi, router, watch_for_proxies};
 use crate::{
     ControlConfig,
     actor::Person,
@@ -125,7 +125,8 @@ impl Api {
         let (method, path) = (request.method().to_string().to_lowercase(), request.uri().path().to_owned());
         let client_address = from_fn_with_state(Arc::clone(&control.trusted_proxies), note_client_address);
         let gate = from_fn_with_state(self.gate.clone(), pass_gate);
-        let router = router(control.clone()).layer(cors(control)).layer(gate).layer(client_address);
+        let proxies = from_fn_with_state(control.clone(), watch_for_proxies);
+        let router = router(control.clone()).layer(cors(control)).layer(gate).layer(client_address).layer(proxies);
         let response = router.oneshot(request).await.unwrap();
         assert_documented(&method, &path, response.status());
         let (parts, body) = response.into_parts();

@@ -2,7 +2,9 @@ mod media;
 
 use std::time::Duration;
 
+use axum::http::header;
 use serde_json::{Value, json};
+use tokio_tungstenite::{connect_async, tungstenite, tungstenite::client::IntoClientRequest};
 
 use super::MAX_OUTGOING;
 use crate::call::CallType;
@@ -40,6 +42,32 @@ async fn a_socket_without_a_valid_token_is_told_why_by_a_stable_code() {
         assert_eq!(socket.enter(&auth).await.unwrap_err(), code, "{auth}");
     }
     assert_eq!(world.control.hub.socket_count(), 0);
+}
+
+#[tokio::test]
+async fn the_page_that_may_use_the_server_is_the_same_for_polling_and_web_sockets() {
+    let world =
+        World::configured(|config| config.origins = vec!["https://app.example".parse().unwrap()]).await;
+    let path = format!("{}/socket.io/?EIO=4", world.address);
+    let poll = async |origin: &str| {
+        let request = reqwest::Client::new().get(format!("http://{path}&transport=polling"));
+        request.header(header::ORIGIN, origin).send().await.unwrap().status().as_u16()
+    };
+    let upgrade = async |origin: &str| {
+        let mut request = format!("ws://{path}&transport=websocket").into_client_request().unwrap();
+        request.headers_mut().insert(header::ORIGIN, origin.parse().unwrap());
+        match connect_async(request).await {
+            Ok(_) => 200,
+            Err(tungstenite::Error::Http(response)) => response.status().as_u16(),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let own = format!("http://{}", world.address);
+    for (origin, status) in
+        [("https://app.example", 200), (own.as_str(), 200), ("https://evil.example", 403), ("null", 403)]
+    {
+        assert_eq!((poll(origin).await, upgrade(origin).await), (status, status), "{origin}");
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! A server on a free loopback port, with users and a group.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use serde_json::Value;
 use switchyard_media_worker::{Media, MediaConfig, Sending};
 use tempfile::TempDir;
@@ -19,6 +20,7 @@ use crate::{
     calls::{Created, NewCall},
     carriers::{
         WebSocketCarrier,
+        origin::refuse_foreign_pages,
         socketio::{SocketIoCarrier, keep_little},
     },
     clock::now,
@@ -78,9 +80,9 @@ impl World {
         let (route, web_sockets) = WebSocketCarrier::new(control.clone());
         let listener = TcpListener::bind((loopback, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(
-            async move { axum::serve(listener, route.layer(layer).layer(from_fn(keep_little))).await },
-        );
+        let origins = from_fn_with_state(Arc::clone(&control.origins), refuse_foreign_pages);
+        let router = route.layer(layer).layer(from_fn(keep_little)).layer(origins);
+        tokio::spawn(async move { axum::serve(listener, router).await });
         Self { control, address, web_sockets, _data: data }
     }
 

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 use crate::{
     carriers::{
         http::problems::{About, Body, Counted, Putting, Signed},
-        rest::extract::{Caller, Json, Path, group_of, user_of},
+        rest::extract::{Caller, Json, Path, group_of, user_to_put},
     },
     control::Control,
     error::Refusal,
@@ -46,7 +46,8 @@ pub(in crate::carriers::rest) async fn put_member(
     Path((group, user)): Path<(String, String)>,
     Json(body): Json<PutMember>,
 ) -> Result<(StatusCode, Json<Member>), Refusal> {
-    let (group, user) = (group_of(&group)?, user_of(&control, &user)?);
+    by.require_admin()?;
+    let (group, user) = (group_of(&group)?, user_to_put(&control, &user).await?);
     let (member, new) = control.groups.put_member(&by, group, user, body.role, body.name.as_ref()).await?;
     Ok((if new { StatusCode::CREATED } else { StatusCode::OK }, Json(member)))
 }

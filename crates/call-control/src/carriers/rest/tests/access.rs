@@ -64,7 +64,9 @@ async fn only_pages_of_allowed_origins_may_ask() {
         headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN).map(|origin| origin.to_str().unwrap().to_owned())
     };
     assert_eq!(ask("http://localhost:5173").await.as_deref(), Some("http://localhost:5173"));
+    assert_eq!(ask("HTTP://LocalHost:5173").await.as_deref(), Some("HTTP://LocalHost:5173"));
     assert_eq!(ask("https://evil.example").await, None);
+    assert_eq!(ask("null").await, None);
 }
 
 #[tokio::test]

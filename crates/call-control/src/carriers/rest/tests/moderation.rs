@@ -78,3 +78,27 @@ async fn a_call_that_is_over_cannot_be_moderated() {
         api.ask(method, &path, &ada, body).await.assert_problem(409, "call_ended");
     }
 }
+
+#[tokio::test]
+async fn an_initiator_who_was_removed_moderates_over_rest_no_more() {
+    let api = Api::new().await;
+    let (ada, bob, group) = api.team().await;
+    let call = api.post("/calls", &bob, json!({"groupId": group})).await.body;
+    let call = format!("/calls/{}", call["id"].as_str().unwrap());
+    api.ask("POST", &format!("{call}/join"), &ada, None).await;
+    let (adas, bobs) = (
+        format!("{call}/participants/{}", api.id_of(&ada).await),
+        format!("{call}/participants/{}", api.id_of(&bob).await),
+    );
+    assert_eq!(api.ask("DELETE", &bobs, &ada, None).await.status, StatusCode::OK);
+    for (method, path, body) in [
+        ("PATCH", format!("{call}/lock"), Some(json!({"locked": true}))),
+        ("PATCH", adas, Some(json!({"canSubscribe": false}))),
+        ("PATCH", format!("{call}/metadata"), Some(json!({"title": "x"}))),
+        ("PATCH", format!("{call}/end"), None),
+        ("POST", format!("{call}/producers/{}/mute", Uuid::new_v4()), None),
+    ] {
+        api.ask(method, &path, &bob, body).await.assert_problem(403, "forbidden");
+    }
+    api.ask("POST", &format!("{call}/join"), &bob, None).await.assert_problem(403, "removed");
+}

@@ -45,6 +45,36 @@ async fn the_app_keeps_people_groups_and_members_in_step() {
 }
 
 #[tokio::test]
+async fn an_id_of_the_app_never_names_what_another_id_of_it_became() {
+    let api = Api::of_an_app().await;
+    let put =
+        async |path: String, name: &str| api.ask("PUT", &path, SERVICE, Some(json!({"name": name}))).await;
+    let alice = put("/users/alice".to_owned(), "Alice").await.body["id"].as_str().unwrap().to_owned();
+    let team = put("/groups/team-7".to_owned(), "Team").await.body["id"].as_str().unwrap().to_owned();
+
+    let eve = Api::token_of(&alice, now(), &json!({"name": "Eve"}));
+    let eve_id = api.id_of(&eve).await;
+    assert_ne!(eve_id, alice, "a token for the id that Alice got here is not for Alice");
+    assert_eq!(
+        put(format!("/users/external:{alice}"), "Eve").await.body["id"],
+        eve_id,
+        "and the app can name Eve"
+    );
+    assert_eq!(put(format!("/users/{alice}"), "Alice L.").await.body["id"], alice, "and Alice");
+    let crew = put(format!("/groups/external:{team}"), "Crew").await;
+    assert_eq!(crew.status, StatusCode::CREATED);
+    assert_ne!(crew.body["id"], team);
+    assert_eq!(put(format!("/groups/{team}"), "Team").await.status, StatusCode::OK);
+
+    let unmade = Uuid::new_v5(&Uuid::NAMESPACE_DNS, b"nobody");
+    for path in
+        [format!("/users/{unmade}"), format!("/groups/{unmade}"), format!("/groups/team-7/members/{unmade}")]
+    {
+        put(path, "Nobody").await.assert_problem(400, "bad_request");
+    }
+}
+
+#[tokio::test]
 async fn only_the_app_provisions() {
     let api = Api::of_an_app().await;
     let (ada, _, group) = api.team().await;
