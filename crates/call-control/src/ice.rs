@@ -44,8 +44,10 @@ fn credential(secret: &SecretString, username: &str) -> String {
     STANDARD.encode(hmac::sign(&key, username.as_bytes()))
 }
 
-/// One day, longer than any call: a client refreshes a TURN allocation with the credentials that created it.
-const VALID_SECONDS: i64 = 24 * 60 * 60;
+/// One hour, so that credentials of a user who was signed out are soon of no use. coturn looks at the time only
+/// when it makes an allocation: it keeps the key of a running one, which the client goes on refreshing (RFC 8656
+/// §7) for as long as the call lasts. A new allocation, such as after an ICE restart, needs new credentials.
+const VALID_SECONDS: i64 = 60 * 60;
 
 #[cfg(test)]
 mod tests {
@@ -67,7 +69,7 @@ mod tests {
         let (user, now) = (UserId::random(), DateTime::from_timestamp(1_000, 0).unwrap());
         let [stun, turn] = &servers.for_user(user, now)[..] else { panic!("two entries") };
         assert_eq!((stun.username.as_ref(), stun.credential.as_ref()), (None, None));
-        assert_eq!(turn.username, Some(format!("87400:{user}")));
+        assert_eq!(turn.username, Some(format!("4600:{user}")));
         assert!(IceServers::default().for_user(user, now).is_empty());
     }
 }

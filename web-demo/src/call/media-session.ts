@@ -3,7 +3,7 @@ import type { VideoChoice } from './encodings';
 import { Receiver, type RemoteTrack } from './receiver';
 import { Sender } from './sender';
 import type { Signaling } from './signaling';
-import type { Joined, Source } from './signaling.gen';
+import type { IceServer, Joined, Source } from './signaling.gen';
 import { TransportLink } from './transport-link';
 
 export interface MediaSessionOptions {
@@ -38,9 +38,10 @@ export class MediaSession {
       send: device.createSendTransport(withIce(send)),
       recv: device.createRecvTransport(withIce(recv)),
     };
+    const iceServers = () => currentIceServers(joined, signaling);
     const onChange = () => onInterrupted(this.#isInterrupted());
     this.#links = Object.values(this.#transports).map(
-      (transport) => new TransportLink(transport, signaling, { onChange, onLost }),
+      (transport) => new TransportLink(transport, signaling, { iceServers, onChange, onLost }),
     );
     const transport = this.#transports.send;
     this.sender = new Sender({
@@ -72,4 +73,14 @@ export class MediaSession {
     this.receiver.close();
     for (const link of this.#links) link.close();
   }
+}
+
+/** The servers of the join, with new credentials if they have any: those last an hour. */
+async function currentIceServers(
+  { callId, iceServers }: Joined,
+  signaling: Signaling,
+): Promise<IceServer[]> {
+  if (iceServers.every(({ credential }) => credential === undefined)) return iceServers;
+  const synced = await signaling.request('call:sync', { callId });
+  return 'iceServers' in synced ? synced.iceServers : iceServers;
 }

@@ -174,6 +174,11 @@ async fn a_token_must_not_have_expired() {
     let endless = token(&serde_json::json!({"sub": "alice"}));
     assert_eq!(auth.verify(&endless).await, Err(AuthError::Invalid));
     let early = token(&serde_json::json!({"sub": "alice", "exp": i64::MAX, "nbf": now().timestamp() + 3600}));
+    assert_eq!(name(serde_json::json!({"name": "\u{202e}A\u{200b}da"})).await.name, "Ada");
+    assert_eq!(
+        name(serde_json::json!({"name": "\u{200b}", "email": "a@b.example"})).await.name,
+        "a@b.example"
+    );
     assert_eq!(auth.verify(&early).await, Err(AuthError::Invalid));
 }
 

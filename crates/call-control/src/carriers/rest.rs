@@ -18,12 +18,12 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request, State},
-    http::{HeaderName, Method, header},
+    http::{HeaderName, HeaderValue, Method, header},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::get,
 };
-use tower_http::cors::CorsLayer;
+use tower_http::{cors::CorsLayer, set_header::SetResponseHeaderLayer};
 use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::{
     router::{OpenApiRouter, UtoipaMethodRouter},
@@ -35,7 +35,7 @@ pub use auth::watch_for_proxies;
 
 use crate::{
     carriers::{
-        http::{client_address, method_not_allowed},
+        http::{NO_STORE, client_address, method_not_allowed},
         origin::cors_rule,
     },
     control::Control,
@@ -50,10 +50,18 @@ use crate::{
 /// Dev sign-in only works when the server runs with `into_make_service_with_connect_info::<SocketAddr>()`.
 pub fn router(control: Control) -> Router {
     let limited = routed(DECLARED).layer(from_fn_with_state(Arc::clone(&control.limiter), limit_address));
+    // Answers hold tokens, TURN credentials and personal data.
+    let private =
+        SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static(NO_STORE));
+    let docs = Router::new().merge(SwaggerUi::new("/docs").config(Config::from(DOCUMENT)));
     limited
         .merge(routed(PROBES))
+        .layer(private)
         .route(DOCUMENT, get(document::serve))
-        .merge(SwaggerUi::new("/docs").config(Config::from(DOCUMENT)))
+        .merge(docs.layer(SetResponseHeaderLayer::if_not_present(
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(DOCS_POLICY),
+        )))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .layer(DefaultBodyLimit::max(control.limits.body_bytes))
@@ -148,6 +156,10 @@ const DECLARED: &[Declare] = &[
 /// of a load balancer.
 const PROBES: &[Declare] = &[|| routes!(health::live), || routes!(health::ready)];
 const DOCUMENT: &str = "/openapi.json";
+/// The pages of `/docs` load nothing from elsewhere, and may be put into no frame: whoever tries requests there
+/// types in a token. Swagger UI writes styles into its elements, and draws with `data:` images.
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+    img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 #[cfg(test)]
 mod tests;
