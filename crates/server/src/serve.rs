@@ -13,7 +13,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use switchyard_call_control::auth::SignIn;
 use switchyard_call_control::carriers::WebSocketCarrier;
 use switchyard_call_control::carriers::http::{Gate, note_client_address, pass_gate};
-use switchyard_call_control::carriers::origin::refuse_foreign_pages;
+use switchyard_call_control::carriers::origin::guard_socket_io;
 use switchyard_call_control::carriers::socketio::{SocketIoCarrier, keep_little};
 use switchyard_call_control::{Control, carriers::rest};
 use switchyard_media_worker::Media;
@@ -96,7 +96,7 @@ fn app(control: Control, gate: Gate) -> (Router, Carriers) {
     let cors = rest::cors(&control);
     let (layer, socket_io) = SocketIoCarrier::new(control.clone());
     let (route, web_socket) = WebSocketCarrier::new(control.clone());
-    let origins = from_fn_with_state(Arc::clone(&control.origins), refuse_foreign_pages);
+    let origins = from_fn_with_state(Arc::clone(&control.origins), guard_socket_io);
     let client_address = from_fn_with_state(Arc::clone(&control.trusted_proxies), note_client_address);
     let proxies = from_fn_with_state(control.clone(), rest::watch_for_proxies);
     let router = rest::router(control)

@@ -1,5 +1,4 @@
 import type { RtpCapabilities } from 'mediasoup-client/types';
-import type { IceServer } from '../call/signaling.gen';
 import { send } from './http';
 import type { Call, CallType, Group, Member, Page, SignedIn, User } from './types';
 
@@ -49,12 +48,6 @@ export class Api {
   /** People who have signed in and whose name starts like this; development servers only. */
   findUsers(name: string): Promise<Page<User>> {
     return this.#get(`/users?name=${encodeURIComponent(name)}`);
-  }
-
-  /** STUN and TURN servers, with credentials for an hour. */
-  async iceServers(): Promise<IceServer[]> {
-    const { iceServers } = await this.#get<{ iceServers: IceServer[] }>('/ice-servers');
-    return iceServers;
   }
 
   call(callId: string): Promise<Call> {

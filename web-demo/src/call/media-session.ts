@@ -10,8 +10,6 @@ export interface MediaSessionOptions {
   device: Device;
   signaling: Signaling;
   choice: VideoChoice;
-  /** STUN and TURN servers with credentials that are valid from now on. */
-  iceServers: () => Promise<IceServer[]>;
   onTracks: (tracks: RemoteTrack[]) => void;
   /** Something could not be sent. */
   onSendError: (source: Source, error: unknown) => void;
@@ -29,7 +27,7 @@ export class MediaSession {
   readonly #links: TransportLink[];
 
   constructor(joined: Joined, options: MediaSessionOptions) {
-    const { device, signaling, choice, iceServers, onInterrupted, onLost } = options;
+    const { device, signaling, choice, onInterrupted, onLost } = options;
     const { send, recv } = joined.transports ?? {};
     if (!send || !recv) throw new Error('The server offered no media transports.');
     const withIce = (offered: TransportOptions): TransportOptions => ({
@@ -40,9 +38,10 @@ export class MediaSession {
       send: device.createSendTransport(withIce(send)),
       recv: device.createRecvTransport(withIce(recv)),
     };
+    const iceServers = () => currentIceServers(joined, signaling);
     const onChange = () => onInterrupted(this.#isInterrupted());
     this.#links = Object.values(this.#transports).map(
-      (transport) => new TransportLink(transport, signaling, { onChange, onLost, iceServers }),
+      (transport) => new TransportLink(transport, signaling, { iceServers, onChange, onLost }),
     );
     const transport = this.#transports.send;
     this.sender = new Sender({
@@ -74,4 +73,14 @@ export class MediaSession {
     this.receiver.close();
     for (const link of this.#links) link.close();
   }
+}
+
+/** The servers of the join, with new credentials if they have any: those last an hour. */
+async function currentIceServers(
+  { callId, iceServers }: Joined,
+  signaling: Signaling,
+): Promise<IceServer[]> {
+  if (iceServers.every(({ credential }) => credential === undefined)) return iceServers;
+  const synced = await signaling.request('call:sync', { callId });
+  return 'iceServers' in synced ? synced.iceServers : iceServers;
 }

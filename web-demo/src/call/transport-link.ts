@@ -3,12 +3,12 @@ import type { Signaling } from './signaling';
 import type { IceServer } from './signaling.gen';
 
 export interface TransportLinkEvents {
+  /** STUN and TURN servers with credentials that are still good to make an allocation with. */
+  iceServers: () => Promise<IceServer[]>;
   /** The connection state is another. */
   onChange: () => void;
   /** No restart helped. */
   onLost: () => void;
-  /** STUN and TURN servers for the next restart: those of the join may have expired. */
-  iceServers: () => Promise<IceServer[]>;
 }
 
 /**
@@ -39,13 +39,22 @@ export class TransportLink {
   }
 
   async restartIce(): Promise<void> {
+    await this.#renewIceServers();
     const transportId = this.#transport.id;
-    // Without new servers, those of the join may still do.
-    const iceServers = await this.#events.iceServers().catch(() => undefined);
-    if (iceServers && !this.#transport.closed)
-      await this.#transport.updateIceServers({ iceServers });
     const { iceParameters } = await this.#signaling.request('media:restart-ice', { transportId });
     if (!this.#transport.closed) await this.#transport.restartIce({ iceParameters });
+  }
+
+  /**
+   * TURN credentials last an hour, and a restart makes new allocations. Where that fails (no answer,
+   * or Firefox, which does not take them), the restart goes on with the old ones.
+   */
+  async #renewIceServers(): Promise<void> {
+    try {
+      await this.#transport.updateIceServers({ iceServers: await this.#events.iceServers() });
+    } catch (error) {
+      console.warn('The relay credentials stay as they are.', error);
+    }
   }
 
   close(): void {

@@ -164,7 +164,6 @@ export class CallRoom {
       device,
       signaling: connection,
       choice: this.#choice,
-      iceServers: () => signedIn(api.iceServers()),
       onTracks: (tracks) => {
         this.tracks.value = tracks;
       },

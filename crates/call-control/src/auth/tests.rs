@@ -162,6 +162,11 @@ async fn the_name_comes_from_the_first_claim_that_has_one() {
     assert_eq!(name(serde_json::json!({"name": "Alice", "email": "a@b.example"})).await.name, "Alice");
     assert_eq!(name(serde_json::json!({"name": " ", "preferred_username": "ali"})).await.name, "ali");
     assert_eq!(name(serde_json::json!({"email": "a@b.example"})).await.name, "a@b.example");
+    assert_eq!(name(serde_json::json!({"name": "\u{202e}A\u{200b}da"})).await.name, "Ada");
+    assert_eq!(
+        name(serde_json::json!({"name": "\u{200b}", "email": "a@b.example"})).await.name,
+        "a@b.example"
+    );
     let nameless = name(serde_json::json!({})).await;
     assert_eq!(nameless.name, nameless.user_id.to_string()[..8]);
 }

@@ -33,6 +33,9 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
         .ok_or_else(|| Refusal::new(ErrorCode::Unauthorized, "a bearer token is needed"))
 }
 
+/// `Cache-Control` of answers that hold secrets (RFC 9111 §5.2.2.5).
+pub(crate) const NO_STORE: &str = "no-store";
+
 pub(crate) async fn method_not_allowed() -> Refusal {
     Refusal::new(ErrorCode::MethodNotAllowed, "this path does not know the method")
 }

@@ -5,30 +5,31 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, Uri, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use tower_http::cors::AllowOrigin;
 
 use crate::{
+    carriers::http::NO_STORE,
     error::{ErrorCode, Refusal},
     origin::{Authority, Origin},
 };
 
-/// Middleware that refuses requests to `/socket.io` from pages that may not use the server: a WebSocket is
-/// not subject to CORS. It has to wrap [`super::socketio::keep_little`], which drops the headers.
-pub async fn refuse_foreign_pages(
-    State(allowed): State<Arc<[Origin]>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if request.uri().path().starts_with("/socket.io") {
-        if let Err(refusal) = check_origin(request.headers(), request.uri(), &allowed) {
-            return refusal.into_response();
-        }
+/// Middleware in front of `/socket.io`: refuses pages that may not use the server, since a WebSocket is not
+/// subject to CORS, and lets nobody store the answers to polling, which hold resume tokens and TURN
+/// credentials. It has to wrap [`super::socketio::keep_little`], which drops the headers.
+pub async fn guard_socket_io(State(allowed): State<Arc<[Origin]>>, request: Request, next: Next) -> Response {
+    if !request.uri().path().starts_with("/socket.io") {
+        return next.run(request).await;
     }
-    next.run(request).await
+    let mut response = match check_origin(request.headers(), request.uri(), &allowed) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    };
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(NO_STORE));
+    response
 }
 
 /// Browsers send `Origin` with each WebSocket handshake and each request to another origin; other programs

@@ -13,6 +13,8 @@ mod once;
 mod rtp_capabilities;
 mod users;
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     extract::DefaultBodyLimit,
@@ -30,7 +32,10 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 pub use auth::watch_for_proxies;
 
 use crate::{
-    carriers::{http::method_not_allowed, origin::cors_rule},
+    carriers::{
+        http::{NO_STORE, method_not_allowed},
+        origin::cors_rule,
+    },
     control::Control,
     error::{ErrorCode, Refusal},
 };
@@ -43,7 +48,7 @@ use crate::{
 pub fn router(control: Control) -> Router {
     let docs = Router::from(SwaggerUi::new("/docs").config(Config::from(DOCUMENT)));
     routed(DECLARED)
-        .layer(unless_set(header::CACHE_CONTROL, "no-store"))
+        .layer(unless_set(header::CACHE_CONTROL, NO_STORE))
         .merge(routed(PROBES))
         .route(DOCUMENT, get(document::serve))
         .merge(docs.layer(unless_set(header::CONTENT_SECURITY_POLICY, DOCS_POLICY)))

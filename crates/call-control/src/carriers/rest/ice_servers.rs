@@ -19,7 +19,8 @@ pub(in crate::carriers::rest) struct IceServerList {
 
 /// STUN and TURN servers
 ///
-/// With credentials for the caller that expire after a day.
+/// With credentials for the caller, good for an hour to make TURN allocations with. An allocation that was made in
+/// time is refreshed with the same ones for as long as it lives. Fetch new ones before an ICE restart.
 #[utoipa::path(
     get, path = "/ice-servers", tag = "media", security(("token" = [])),
     responses(

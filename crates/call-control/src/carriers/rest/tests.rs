@@ -126,7 +126,8 @@ impl Api {
         let client_address = from_fn_with_state(Arc::clone(&control.trusted_proxies), note_client_address);
         let gate = from_fn_with_state(self.gate.clone(), pass_gate);
         let proxies = from_fn_with_state(control.clone(), watch_for_proxies);
-        let router = router(control.clone()).layer(cors(control)).layer(gate).layer(client_address).layer(proxies);
+        let router =
+            router(control.clone()).layer(cors(control)).layer(gate).layer(client_address).layer(proxies);
         let response = router.oneshot(request).await.unwrap();
         assert_documented(&method, &path, response.status());
         let (parts, body) = response.into_parts();

@@ -51,7 +51,9 @@ async fn the_page_that_may_use_the_server_is_the_same_for_polling_and_web_socket
     let path = format!("{}/socket.io/?EIO=4", world.address);
     let poll = async |origin: &str| {
         let request = reqwest::Client::new().get(format!("http://{path}&transport=polling"));
-        request.header(header::ORIGIN, origin).send().await.unwrap().status().as_u16()
+        let answer = request.header(header::ORIGIN, origin).send().await.unwrap();
+        assert_eq!(answer.headers()[header::CACHE_CONTROL], "no-store");
+        answer.status().as_u16()
     };
     let upgrade = async |origin: &str| {
         let mut request = format!("ws://{path}&transport=websocket").into_client_request().unwrap();
@@ -353,4 +355,27 @@ async fn two_in_a_call(world: &World) -> (Client, Client, Value) {
 
 fn numbered(call: &Value, number: usize) -> Value {
     json!({"callId": call, "type": "number", "payload": number})
+}
+
+#[tokio::test]
+async fn an_initiator_who_was_removed_moderates_over_sockets_no_more() {
+    let world = World::new().await;
+    let (alice, bob) = (world.caller("Alice").await, world.caller("Bob").await);
+    let group = world.group(&alice, &[&bob]).await;
+    let call = world.call(&bob, group, CallType::Video).await;
+    let (mut alices, mut bobs) = (world.connect(&alice).await, world.connect_plain(&bob).await);
+    let of_call = json!({ "callId": call });
+    alices.ok("call:join", &of_call).await;
+    bobs.ok("call:join", &of_call).await;
+    alices.ok("call:remove", &json!({"callId": call, "userId": bob.person.id})).await;
+    let locked = json!({"callId": call, "locked": true});
+    assert_eq!(bobs.refused("call:lock", &locked).await, "forbidden");
+    assert_eq!(bobs.refused("call:end", &of_call).await, "forbidden");
+    assert_eq!(
+        bobs.refused("call:remove", &json!({"callId": call, "userId": alice.person.id})).await,
+        "forbidden"
+    );
+    assert_eq!(bobs.refused("call:join", &of_call).await, "removed");
+    let mut again = world.connect(&bob).await;
+    assert_eq!(again.refused("call:lock", &locked).await, "forbidden");
 }

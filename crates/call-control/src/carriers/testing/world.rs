@@ -20,7 +20,7 @@ use crate::{
     calls::{Created, NewCall},
     carriers::{
         WebSocketCarrier,
-        origin::refuse_foreign_pages,
+        origin::guard_socket_io,
         socketio::{SocketIoCarrier, keep_little},
     },
     clock::now,
@@ -80,7 +80,7 @@ impl World {
         let (route, web_sockets) = WebSocketCarrier::new(control.clone());
         let listener = TcpListener::bind((loopback, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let origins = from_fn_with_state(Arc::clone(&control.origins), refuse_foreign_pages);
+        let origins = from_fn_with_state(Arc::clone(&control.origins), guard_socket_io);
         let router = route.layer(layer).layer(from_fn(keep_little)).layer(origins);
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { control, address, web_sockets, _data: data }
