@@ -1,12 +1,17 @@
 // @ts-check
-/** What happens to calls when nobody does anything: unanswered, disconnected, and through a crash of the server. */
+/**
+ * What happens to calls when nobody does anything: unanswered, disconnected, through a crash of the server, and when a
+ * second server is started on their database.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ENGINES } from './support/databases.mjs';
 import { serverForThisFile } from './support/fixture.mjs';
 import { Peer } from './support/peer.mjs';
 import { startCallOf } from './support/people.mjs';
-import { startServer } from './support/server.mjs';
+import { freePort, Server, startServer } from './support/server.mjs';
 import { Signaling } from './support/signaling.mjs';
+import { until } from './support/until.mjs';
 import { Camera } from './support/wrtc.mjs';
 
 const fixture = serverForThisFile({ RING_SECONDS: '2', RESUME_SECONDS: '2' });
@@ -56,3 +61,25 @@ test('a crash of the server ends no call that somebody comes back to', async () 
   assert.equal(record.status, 'ended');
   assert.equal(record.endReason, 'last-left');
 });
+
+for (const engine of ENGINES) {
+  test(`a second server on one ${engine} is refused, and takes no call from the first`, async () => {
+    const first = use(await startServer({}, engine));
+    const { people, call } = await startCallOf(first, ['Alice', 'Bob']);
+    const alice = use(await Peer.join(people[0], call));
+
+    const port = String(await freePort());
+    const second = new Server(first.database, { ...first.settings, PORT: port });
+    try {
+      await until('the second server gives up', () => second.process.exitCode !== null);
+    } finally {
+      await second.crash();
+    }
+    assert.notEqual(second.process.exitCode, 0, second.log);
+    assert.match(second.log, new RegExp(`belongs to another server.*${first.process.pid}`));
+
+    assert.equal((await people[0].call(call.id)).epoch, alice.joined.epoch);
+    use(await Peer.join(people[1], call));
+    await alice.signaling.heard('participant-joined');
+  });
+}

@@ -45,7 +45,7 @@ use crate::{
     ice::IceServers,
     ids::{CallId, GroupId, LegId, UserId},
     limits::Limits,
-    store::{CallFilter, Page, PageRequest, Store, StoreError, StoredEvent, TimeCursor},
+    store::{CallFilter, Ownership, Page, PageRequest, Store, StoreError, StoredEvent, TimeCursor},
 };
 
 /// Handle of the service. Cheap to clone; all clones share one state.
@@ -67,6 +67,7 @@ pub struct CallsConfig {
 struct Shared {
     config: CallsConfig,
     store: Store,
+    ownership: Arc<Ownership>,
     media: Media,
     hub: Hub,
     live: Registry,
@@ -85,12 +86,14 @@ impl Calls {
     pub async fn start(
         config: CallsConfig,
         store: Store,
+        ownership: Arc<Ownership>,
         media: Media,
         hub: Hub,
     ) -> Result<Self, StoreError> {
         let shared = Shared {
             config,
             store,
+            ownership,
             media,
             hub,
             live: Registry::default(),

@@ -22,7 +22,7 @@ use crate::{
     limiter::Limiter,
     limits::Limits,
     origin::Origin,
-    store::{Store, StoreError},
+    store::{Ownership, Store, StoreError},
 };
 
 /// Settings of call control.
@@ -63,6 +63,7 @@ pub struct Control {
     /// How long a socket stays open after its token has expired.
     pub token_grace: Duration,
     known: Arc<KnownUsers>,
+    ownership: Arc<Ownership>,
 }
 
 /// Why call control cannot start.
@@ -75,7 +76,7 @@ pub enum StartError {
 }
 
 impl Control {
-    /// Opens the database, takes over the calls that were running, and starts serving them.
+    /// Claims and opens the database, takes over the calls that were running, and starts serving them.
     ///
     /// # Errors
     /// [`StartError`].
@@ -87,7 +88,9 @@ impl Control {
         }
         let auth = Arc::new(Authenticator::new(config.auth)?);
         auth.keep_keys_fresh();
-        let store = Store::open(config.database_url.expose_secret(), &config.database_schema).await?;
+        let (url, schema) = (config.database_url.expose_secret(), config.database_schema.as_str());
+        let ownership = Arc::new(Ownership::claim(url, schema).await?);
+        let store = Store::open(url, schema).await?;
         let hub = Hub::default();
         let limiter = Arc::new(Limiter::new(config.limits));
         limiter.keep_small();
@@ -97,7 +100,8 @@ impl Control {
             max_call_age: config.max_call_age,
             ice_servers: config.ice_servers.clone(),
         };
-        let calls = Calls::start(calls_config, store.clone(), media, hub.clone()).await?;
+        let calls =
+            Calls::start(calls_config, store.clone(), Arc::clone(&ownership), media, hub.clone()).await?;
         Ok(Self {
             groups: Groups::new(store.clone(), calls.clone(), config.limits, config.groups_managed_by),
             store,
@@ -111,6 +115,7 @@ impl Control {
             limiter,
             token_grace: config.token_grace,
             known: Arc::default(),
+            ownership,
         })
     }
 
@@ -168,10 +173,11 @@ impl Control {
         Ok(())
     }
 
-    /// Stops the service without ending running calls, and closes the database.
+    /// Stops the service without ending running calls, closes the database and leaves it to the next server.
     pub async fn shutdown(&self) {
         self.calls.shutdown().await;
         self.store.close().await;
+        self.ownership.release().await;
     }
 
     async fn known_user(&self, identity: &Identity) -> Result<KnownUser, AuthError> {

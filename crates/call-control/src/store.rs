@@ -8,6 +8,7 @@ mod gate;
 mod groups;
 mod legs;
 mod open;
+mod ownership;
 mod page;
 mod receipts;
 mod users;
@@ -19,6 +20,7 @@ pub use calls::{CallFilter, StoredCall};
 pub use error::{Away, StoreError};
 pub use groups::{Group, Member, NewMember, Role};
 pub use legs::StoredEvent;
+pub use ownership::{Owner, Ownership};
 pub use page::{Cursor, Page, PageRequest, TimeCursor};
 pub use users::User;
 

@@ -30,8 +30,12 @@ impl Calls {
     }
 
     /// Takes over running calls that have no owner task here and have not changed for this long: the outcome
-    /// of their create was in doubt, or an earlier takeover failed.
+    /// of their create was in doubt, or an earlier takeover failed. Takes over none while another server may
+    /// own the database: they may be its calls.
     pub(super) async fn adopt(&self, unchanged_for: Duration) -> Result<(), StoreError> {
+        if !self.shared.ownership.is_held() {
+            return Ok(());
+        }
         let quiet = self.shared.store.running_calls_unchanged_since(now() - unchanged_for).await?;
         for record in quiet.into_iter().filter(|record| self.shared.live.get(record.id).is_none()) {
             let id = record.id;

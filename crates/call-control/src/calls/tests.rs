@@ -328,7 +328,8 @@ on_both_engines! {
         };
         let store = database.open().await;
         let (hub, media) = (Hub::default(), world.control.calls.shared.media.clone());
-        let calls = Calls::start(config, store, media, hub).await.unwrap();
+        let ownership = Arc::new(Ownership::claim(&database.url, &database.schema).await.unwrap());
+        let calls = Calls::start(config, store, ownership, media, hub).await.unwrap();
         // The sweep at the start may have ended the call already.
         calls.cleanup_stale(&Actor::SERVER).await.unwrap();
         let swept = calls.find_one(&by(&ada), call).await.unwrap();

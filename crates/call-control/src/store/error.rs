@@ -1,5 +1,6 @@
 use sqlx::{error::DatabaseError, sqlite::SqliteError};
 
+use super::Owner;
 use crate::{
     call::CorruptRecord,
     error::{ErrorCode, Refusal},
@@ -14,6 +15,9 @@ pub enum StoreError {
     /// The database became unreachable during a COMMIT; its outcome is unknown.
     #[error("the database went away over a commit: {0}")]
     InDoubt(#[source] Away),
+    /// Another server lives on this database.
+    #[error("the database belongs to another server: {0}. One server may use a database at a time")]
+    Owned(Owner),
     /// Another owner has changed the call in the meantime.
     #[error("the call belongs to somebody else by now")]
     Fenced,
@@ -127,6 +131,7 @@ impl From<StoreError> for Refusal {
             StoreError::Corrupt(_)
             | StoreError::Database(_)
             | StoreError::Migration(_)
+            | StoreError::Owned(_)
             | StoreError::Config(_) => Self::internal(&error),
         }
     }

@@ -22,12 +22,9 @@ impl Store {
     /// that the driver refuses, [`StoreError::Unavailable`] or [`StoreError::Migration`] if the database
     /// cannot be opened or migrated.
     pub async fn open(url: &str, schema: &str) -> Result<Self, StoreError> {
-        let db = match url.split(':').next() {
-            Some("sqlite") => open_sqlite(url).await?,
-            Some("postgres" | "postgresql") => open_postgres(url, schema).await?,
-            Some(_) | None => {
-                return Err(StoreError::Config("DATABASE_URL is neither sqlite: nor postgres:".to_owned()));
-            }
+        let db = match Engine::parse(url, schema)? {
+            Engine::Sqlite(options) => open_sqlite(options).await?,
+            Engine::Postgres(options) => open_postgres(options, schema).await?,
         };
         Ok(Self { db })
     }
@@ -68,8 +65,32 @@ impl Store {
     }
 }
 
-async fn open_sqlite(url: &str) -> Result<Db, StoreError> {
-    let options = SqliteConnectOptions::from_str(url)?
+/// Where the database is.
+pub(super) enum Engine {
+    Sqlite(SqliteConnectOptions),
+    /// All tables are in the schema, the first in the search path.
+    Postgres(PgConnectOptions),
+}
+
+impl Engine {
+    pub(super) fn parse(url: &str, schema: &str) -> Result<Self, StoreError> {
+        match url.split(':').next() {
+            Some("sqlite") => Ok(Self::Sqlite(SqliteConnectOptions::from_str(url)?)),
+            Some("postgres" | "postgresql") if is_schema_name(schema) => {
+                Ok(Self::Postgres(PgConnectOptions::from_str(url)?.options([("search_path", schema)])))
+            }
+            Some("postgres" | "postgresql") => Err(StoreError::Config(
+                "DATABASE_SCHEMA takes lower-case letters, digits and _, at most 63".to_owned(),
+            )),
+            Some(_) | None => {
+                Err(StoreError::Config("DATABASE_URL is neither sqlite: nor postgres:".to_owned()))
+            }
+        }
+    }
+}
+
+async fn open_sqlite(options: SqliteConnectOptions) -> Result<Db, StoreError> {
+    let options = options
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
@@ -117,13 +138,7 @@ async fn try_migrate_sqlite(options: &SqliteConnectOptions) -> Result<(), StoreE
     Ok(connection.close().await?)
 }
 
-async fn open_postgres(url: &str, schema: &str) -> Result<Db, StoreError> {
-    if !is_schema_name(schema) {
-        return Err(StoreError::Config(
-            "DATABASE_SCHEMA takes lower-case letters, digits and _, at most 63".to_owned(),
-        ));
-    }
-    let options = PgConnectOptions::from_str(url)?.options([("search_path", schema)]);
+async fn open_postgres(options: PgConnectOptions, schema: &str) -> Result<Db, StoreError> {
     timeout(MIGRATION_PATIENCE, migrate_postgres(&options, schema)).await.map_err(|_| Away::Late)??;
     let pool: PgPool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)

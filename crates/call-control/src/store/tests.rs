@@ -3,6 +3,7 @@
 mod full_disk;
 mod histories;
 mod outage;
+mod ownership;
 
 use std::time::Duration;
 

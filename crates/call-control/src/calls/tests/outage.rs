@@ -252,3 +252,21 @@ async fn a_call_that_cannot_be_taken_over_holds_up_no_other_and_is_tried_again()
     assert_eq!(calls.find_one(&by(&ada), sick).await.unwrap().epoch, 2);
     assert_eq!(calls.find_one(&by(&ada), well).await.unwrap().epoch, 2, "it has its owner");
 }
+
+#[tokio::test]
+async fn a_server_that_does_not_own_the_database_any_more_takes_over_no_calls() {
+    let database = TestStore::sqlite().await;
+    let (first, second) = (World::new(&database).await, database.open().await);
+    let ada = first.person("Ada").await;
+    let team = first.group(&ada, &[]).await;
+    let call = first.call(&ada, team).await.unwrap();
+    let calls = &first.control.calls;
+    calls.shared.live.remove(call.id);
+    calls.shared.ownership.release().await;
+    calls.adopt(Duration::ZERO).await.unwrap();
+    assert_eq!(
+        second.call(call.id).await.unwrap().unwrap().record.epoch,
+        1,
+        "it may be another server's call"
+    );
+}
