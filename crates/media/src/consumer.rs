@@ -1,5 +1,6 @@
 //! A track sent to one transport: which of its producer's packets are forwarded, and how they are rewritten.
 
+mod ladder;
 mod layers;
 mod numbering;
 mod plan;
@@ -325,7 +326,10 @@ impl Consumer {
                 // A picture without its lowest spatial layer cannot be decoded: the whole picture is dropped.
                 let whole_picture = media.is_some_and(|media| media.spatial == 0);
                 let slot = self.numbering.leave_out(arrival, whole_picture);
-                self.fill(arrival, slot)
+                match self.fill(arrival, slot) {
+                    Offer::Ignore if self.layers.is_stranded() => Offer::NeedKeyFrame,
+                    offer => offer,
+                }
             }
         }
     }
