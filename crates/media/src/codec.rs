@@ -80,6 +80,12 @@ pub(crate) struct Descriptor {
     pub(crate) inter_picture_predicted: bool,
     /// The frame depends on the spatial layer below in the same picture (VP9: the D bit; else false).
     pub(crate) inter_layer_predicted: bool,
+    /// Bit s: who receives spatial layer s, and none above, does not need the frame (VP9: the Z bit, which is also set
+    /// on the highest layer; AV1: from the decode target indications).
+    pub(crate) spared: u8,
+    /// The number of spatial layers sent from here on, where a packet says it (VP9: the scalability structure; AV1: the
+    /// active decode targets); else 0.
+    pub(crate) spatial_layers: u8,
     /// VP8, VP9: the picture's id.
     pub(crate) picture: Option<PictureId>,
     /// With a dependency descriptor: the number of the frame, over all layers.
@@ -159,6 +165,8 @@ impl Descriptor {
             spatial: frame.spatial,
             temporal: frame.temporal,
             switching_up: self.keyframe || frame.switching_up,
+            spared: frame.spared,
+            spatial_layers: frame.spatial_layers,
             frame_number: Some(frame.frame_number),
             ..self
         }

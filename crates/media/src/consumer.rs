@@ -1,5 +1,6 @@
 //! A track sent to one transport: which of its producer's packets are forwarded, and how they are rewritten.
 
+mod ladder;
 mod layers;
 mod numbering;
 mod plan;
@@ -17,6 +18,7 @@ use crate::srtp::SendStream;
 use layers::LayerSelection;
 use numbering::{Numbering, Slot};
 pub(crate) use plan::Plan;
+use segments::Place;
 pub(crate) use segments::Shift;
 pub(crate) use sent::{Record, SentPackets};
 pub(crate) use template::Values;
@@ -266,6 +268,7 @@ impl Consumer {
             ends_picture,
             padding: 0,
             retransmissions: 0,
+            fill: false,
         };
         self.sent.insert(record, arrival.at);
         let rewrite = Rewrite { source: arrival.source, shift: place.shift, record };
@@ -322,7 +325,11 @@ impl Consumer {
             media => {
                 // A picture without its lowest spatial layer cannot be decoded: the whole picture is dropped.
                 let whole_picture = media.is_some_and(|media| media.spatial == 0);
-                fill(self.numbering.leave_out(arrival, whole_picture))
+                let slot = self.numbering.leave_out(arrival, whole_picture);
+                match self.fill(arrival, slot) {
+                    Offer::Ignore if self.layers.is_stranded() => Offer::NeedKeyFrame,
+                    offer => offer,
+                }
             }
         }
     }
@@ -331,15 +338,29 @@ impl Consumer {
     fn offer_late(&mut self, arrival: &Arrival) -> Offer {
         match &arrival.media {
             Some(_) => Offer::Take { ends_picture: false },
-            None => fill(self.numbering.take(arrival)),
+            None => {
+                let slot = self.numbering.take(arrival);
+                self.fill(arrival, slot)
+            }
         }
     }
-}
 
-fn fill(slot: Slot) -> Offer {
-    match slot {
-        Slot::None => Offer::Ignore,
-        Slot::Taken(place) => Offer::Fill { outgoing: place.outgoing },
+    /// Remembers that padding takes the slot of a packet that is not forwarded.
+    fn fill(&mut self, arrival: &Arrival, slot: Slot) -> Offer {
+        let Slot::Taken(Place { outgoing, segment, .. }) = slot else { return Offer::Ignore };
+        let record = Record {
+            outgoing: outgoing as u32,
+            incoming: arrival.sequence as u32,
+            sent: 0,
+            transport_sequence: 0,
+            segment,
+            ends_picture: false,
+            padding: 0,
+            retransmissions: 0,
+            fill: true,
+        };
+        self.sent.insert(record, arrival.at);
+        Offer::Fill { outgoing }
     }
 }
 

@@ -46,6 +46,8 @@ pub(crate) enum DueKind {
     Again,
     /// Padding in place of a packet that is not forwarded.
     Fill,
+    /// Such padding once more, in the RTX stream: another packet under the same number would use its nonce twice.
+    FillAgain,
 }
 
 impl DueList {

@@ -27,6 +27,10 @@ pub(crate) struct DependencyFrame {
     pub(crate) active_decode_targets: Option<u32>,
     /// Forwarding of the frame's temporal layer may begin here, where the layer just below is forwarded.
     pub(crate) switching_up: bool,
+    /// Bit s: the frame is in no decode target that ends at spatial layer s.
+    pub(super) spared: u8,
+    /// The number of spatial layers in the active decode targets, where they are said; else 0.
+    pub(super) spatial_layers: u8,
     pub(super) dtis: Dtis,
 }
 
@@ -145,7 +149,12 @@ impl Extended {
             None
         };
         let frame = structure.frame(mandatory, custom)?;
-        Ok(DependencyFrame { has_structure: self.has_structure, active_decode_targets: active, ..frame })
+        Ok(DependencyFrame {
+            has_structure: self.has_structure,
+            active_decode_targets: active,
+            spatial_layers: active.map_or(0, |active| structure.spatial_layers(active)),
+            ..frame
+        })
     }
 }
 
@@ -264,6 +273,8 @@ impl Structure {
             has_structure: false,
             active_decode_targets: None,
             switching_up: self.switches_up(template.layer, dtis),
+            spared: self.spared(template.layer, dtis),
+            spatial_layers: 0,
             dtis,
         })
     }
@@ -277,6 +288,24 @@ impl Structure {
             Dti::Discardable => *top == layer,
             Dti::NotPresent | Dti::Required => false,
         })
+    }
+
+    /// The spatial layers above the frame's own whose decode targets all do without the frame.
+    fn spared(&self, layer: Layer, dtis: Dtis) -> u8 {
+        let (mut above, mut needed) = (0u8, 0u8);
+        for (target, top) in (0..self.decode_targets).zip(&self.target_layers) {
+            if top.spatial > layer.spatial && top.temporal >= layer.temporal {
+                above |= 1 << top.spatial;
+                needed |= u8::from(dtis.of(target) != Dti::NotPresent) << top.spatial;
+            }
+        }
+        above & !needed
+    }
+
+    fn spatial_layers(&self, active: u32) -> u8 {
+        let targets = (0..self.decode_targets).zip(&self.target_layers);
+        let active = targets.filter(|(target, _)| active >> target & 1 == 1);
+        active.map(|(_, top)| top.spatial + 1).max().unwrap_or(0)
     }
 
     /// Whether `other`, just read, is a late or retransmitted copy of an older structure. If the frame number

@@ -24,7 +24,9 @@ pub(super) fn describe(payload: &[u8]) -> Option<Descriptor> {
     if has(FLEXIBLE_MODE) && has(INTER_PICTURE_PREDICTED) {
         end = skip_reference_indices(payload, end)?;
     }
+    let mut spatial_layers = 0;
     if has(SCALABILITY_STRUCTURE_PRESENT) {
+        spatial_layers = (payload.get(end)? >> 5) + 1;
         end = skip_scalability_structure(payload, end)?;
     }
     if payload.len() <= end {
@@ -38,6 +40,8 @@ pub(super) fn describe(payload: &[u8]) -> Option<Descriptor> {
         switching_up: layer.switching_up || !has(INTER_PICTURE_PREDICTED),
         inter_picture_predicted: has(INTER_PICTURE_PREDICTED),
         inter_layer_predicted: layer.inter_layer_predicted,
+        spared: if has(NO_REFERENCE_FOR_UPPER_LAYERS) { !1 << layer.spatial } else { 0 },
+        spatial_layers,
         ..Descriptor::video(keyframe, has(START_OF_FRAME))
     }))
 }
@@ -91,7 +95,7 @@ fn skip_scalability_structure(payload: &[u8], start: usize) -> Option<usize> {
     Some(end)
 }
 
-/// I, P, L, F, B, E and V of the first byte.
+/// I, P, L, F, B, E, V and Z of the first byte.
 const PICTURE_ID_PRESENT: u8 = 0x80;
 const INTER_PICTURE_PREDICTED: u8 = 0x40;
 const LAYER_PRESENT: u8 = 0x20;
@@ -99,6 +103,7 @@ const FLEXIBLE_MODE: u8 = 0x10;
 const START_OF_FRAME: u8 = 0x08;
 const END_OF_FRAME: u8 = 0x04;
 const SCALABILITY_STRUCTURE_PRESENT: u8 = 0x02;
+const NO_REFERENCE_FOR_UPPER_LAYERS: u8 = 0x01;
 /// Y and G of the scalability structure.
 const RESOLUTIONS_PRESENT: u8 = 0x10;
 const PICTURE_GROUP_PRESENT: u8 = 0x08;

@@ -1,5 +1,6 @@
 //! Chooses which of a producer's layers a consumer receives.
 
+use super::ladder::Ladder;
 use crate::codec::Descriptor;
 use crate::ortc::Layers;
 
@@ -26,6 +27,7 @@ struct Progress {
     /// The highest layers received since the source was started.
     seen_spatial: u8,
     seen_temporal: u8,
+    ladder: Ladder,
 }
 
 impl LayerSelection {
@@ -36,7 +38,13 @@ impl LayerSelection {
             preferred_temporal: HIGHEST,
             lowest: false,
             target: None,
-            progress: Progress { spatial: HIGHEST, temporal: HIGHEST, seen_spatial: 0, seen_temporal: 0 },
+            progress: Progress {
+                spatial: HIGHEST,
+                temporal: HIGHEST,
+                seen_spatial: 0,
+                seen_temporal: 0,
+                ladder: Ladder::default(),
+            },
         };
         if let Some(layers) = preferred {
             selection.prefer(layers);
@@ -72,16 +80,26 @@ impl LayerSelection {
         std::mem::replace(&mut self.target, target) != target
     }
 
-    /// True while a scalable stream needs a key picture to switch up to a higher spatial layer.
+    /// True while a scalable stream needs a key picture to switch to another spatial layer: to a higher one, or to a
+    /// lower one that was left out.
     pub(crate) fn awaits_key_picture(&self) -> bool {
-        !self.simulcast && self.progress.spatial < self.wanted_spatial().min(self.progress.seen_spatial)
+        let Progress { seen_spatial, ladder, .. } = self.progress;
+        let reachable = self.wanted_spatial().min(seen_spatial).min(ladder.announced);
+        let top = self.top();
+        !self.simulcast && (top < reachable || ladder.omitted && top > reachable)
+    }
+
+    /// The spatial layer that is forwarded is no longer sent, and the lower ones were left out.
+    pub(crate) fn is_stranded(&self) -> bool {
+        self.progress.ladder.omitted && self.top() > self.progress.ladder.announced
     }
 
     /// Starts a source at one of its key frames.
     pub(crate) fn start(&mut self) {
         let spatial = if self.simulcast { HIGHEST } else { self.wanted_spatial() };
         let temporal = self.wanted_temporal();
-        self.progress = Progress { spatial, temporal, seen_spatial: 0, seen_temporal: 0 };
+        let ladder = Ladder::default();
+        self.progress = Progress { spatial, temporal, seen_spatial: 0, seen_temporal: 0, ladder };
     }
 
     /// Whether a packet of the forwarded encoding is in the layers wanted. Layers change only where a decoder can
@@ -93,20 +111,29 @@ impl LayerSelection {
                 self.progress = next;
             }
         }
-        descriptor.spatial <= self.progress.spatial && descriptor.temporal <= self.progress.temporal
+        let included =
+            descriptor.spatial <= self.progress.spatial && descriptor.temporal <= self.progress.temporal;
+        let spared = included && self.progress.ladder.spares(descriptor, self.top());
+        self.progress.ladder.omitted |= spared && in_order;
+        included && !spared
     }
 
     /// True if the packet ends the highest forwarded spatial layer: it is the last packet of the picture for
     /// this consumer, though perhaps not for the producer.
     pub(crate) fn ends_picture(&self, descriptor: &Descriptor) -> bool {
-        descriptor.ends_frame && descriptor.spatial == self.progress.spatial
+        descriptor.ends_frame && descriptor.spatial == self.top()
     }
 
     /// The layers being forwarded, if `encoding` is the encoding being forwarded.
     pub(crate) fn current(&self, encoding: u8) -> Layers {
-        let Progress { spatial, temporal, seen_spatial, seen_temporal } = self.progress;
-        let spatial = if self.simulcast { encoding } else { spatial.min(seen_spatial) };
+        let Progress { temporal, seen_spatial, seen_temporal, .. } = self.progress;
+        let spatial = if self.simulcast { encoding } else { self.top().min(seen_spatial) };
         Layers { spatial, temporal: Some(temporal.min(seen_temporal)) }
+    }
+
+    /// The highest spatial layer forwarded, as far as the sender's number of layers is known.
+    fn top(&self) -> u8 {
+        self.progress.spatial.min(self.progress.ladder.top)
     }
 
     fn wanted_spatial(&self) -> u8 {
@@ -122,12 +149,18 @@ impl LayerSelection {
         let mut next = self.progress;
         next.seen_spatial = next.seen_spatial.max(descriptor.spatial);
         next.seen_temporal = next.seen_temporal.max(descriptor.temporal);
+        if !self.simulcast {
+            next.ladder.step(descriptor, self.top());
+        }
         if descriptor.spatial == 0 {
             next.temporal = next.temporal.min(self.wanted_temporal());
             if !self.simulcast {
-                let key_picture = descriptor.keyframe;
                 let wanted = self.wanted_spatial();
-                next.spatial = if key_picture { wanted } else { next.spatial.min(wanted) };
+                next.spatial = match (descriptor.keyframe, next.ladder.omitted) {
+                    (true, _) => wanted,
+                    (false, true) => next.spatial,
+                    (false, false) => next.spatial.min(wanted),
+                };
             }
         }
         // A switching-up frame refers only to lower layers, so the layer just below must have been forwarded.
@@ -219,6 +252,55 @@ mod tests {
             assert!(scalable.admit(&Descriptor { keyframe: true, ..frame(0, 0) }, true));
             assert!(scalable.admit(&frame(2, 0), true));
         }
+    }
+
+    #[test]
+    fn of_independent_layers_exactly_one_is_forwarded() {
+        for wanted in 0..3 {
+            let mut selection = LayerSelection::new(false, Some(layers(wanted, None)));
+            selection.start();
+            for key in [true, false, false] {
+                for spatial in 0..3 {
+                    let spatial_layers = if key && spatial == 0 { 3 } else { 0 };
+                    let keyframe = key && spatial == 0;
+                    let spared = !1u8 << spatial;
+                    let frame = Descriptor { keyframe, spared, spatial_layers, ..frame(spatial, 0) };
+                    assert_eq!(selection.admit(&frame, true), spatial == wanted);
+                    assert_eq!(selection.ends_picture(&frame), spatial == wanted);
+                }
+            }
+            assert!(!selection.awaits_key_picture());
+            selection.prefer(layers((wanted + 1) % 3, None));
+            assert!(selection.awaits_key_picture(), "from {wanted}");
+        }
+    }
+
+    #[test]
+    fn layers_that_depend_in_key_pictures_only_are_left_out_in_between() {
+        let mut selection = LayerSelection::new(false, None);
+        selection.start();
+        let picture = |selection: &mut LayerSelection, key: bool| {
+            [0, 1, 2].map(|spatial| {
+                let keyframe = key && spatial == 0;
+                let frame = Descriptor {
+                    keyframe,
+                    spared: if key && spatial < 2 { 0 } else { !1 << spatial },
+                    spatial_layers: if keyframe { 3 } else { 0 },
+                    inter_picture_predicted: !key,
+                    inter_layer_predicted: key && spatial > 0,
+                    ..frame(spatial, 0)
+                };
+                selection.admit(&frame, true)
+            })
+        };
+        assert_eq!(picture(&mut selection, true), [true; 3]);
+        assert_eq!(picture(&mut selection, false), [true; 3], "what depends on what is not known yet");
+        assert_eq!(picture(&mut selection, false), [false, false, true]);
+        selection.prefer(layers(1, None));
+        assert_eq!(picture(&mut selection, false), [false, false, true], "layer 1 was left out");
+        assert!(selection.awaits_key_picture());
+        assert_eq!(picture(&mut selection, true), [true, true, false]);
+        assert!(!selection.awaits_key_picture());
     }
 
     fn layers(spatial: u8, temporal: Option<u8>) -> Layers {

@@ -31,6 +31,8 @@ pub(crate) struct Record {
     /// Bytes of padding that the packet was sealed with.
     pub(crate) padding: u8,
     pub(crate) retransmissions: u8,
+    /// Padding in place of the packet, which is not forwarded.
+    pub(crate) fill: bool,
 }
 
 impl SentPackets {
@@ -127,6 +129,7 @@ mod tests {
             ends_picture: false,
             padding: 0,
             retransmissions: 0,
+            fill: false,
         }
     }
 }

@@ -21,16 +21,23 @@ fn codecs() -> Vec<RtpCodecCapability> {
         audio("audio/PCMU", 0, 8_000, 1, &[("transport-cc", "")]),
         audio("audio/PCMA", 8, 8_000, 1, &[("transport-cc", "")]),
     ];
-    let h264 = CodecFmtp::from([
-        ("level-asymmetry-allowed", 1.into()),
-        ("packetization-mode", 1.into()),
-        ("profile-level-id", "42e01f".into()),
-    ]);
     codecs.extend(video_with_rtx("video/VP8", 101, CodecFmtp::default()));
     codecs.extend(video_with_rtx("video/VP9", 103, CodecFmtp::from([("profile-id", 0.into())])));
-    codecs.extend(video_with_rtx("video/H264", 105, h264));
+    codecs.extend(video_with_rtx("video/H264", 105, h264(CONSTRAINED_BASELINE)));
     codecs.extend(video_with_rtx("video/AV1", 107, CodecFmtp::default()));
+    // Behind all others, so that no client sends them unless it is told to or has nothing else: some receivers decode
+    // Constrained Baseline only.
+    codecs.extend(video_with_rtx("video/H264", 109, h264(MAIN)));
+    codecs.extend(video_with_rtx("video/H264", 111, h264(HIGH)));
     codecs
+}
+
+fn h264(profile_level_id: &str) -> CodecFmtp {
+    CodecFmtp::from([
+        ("level-asymmetry-allowed", 1.into()),
+        ("packetization-mode", 1.into()),
+        ("profile-level-id", profile_level_id.into()),
+    ])
 }
 
 fn audio(
@@ -115,19 +122,26 @@ const HEADER_EXTENSIONS: &[(u8, HeaderExtensionUri, MediaKind, ExtensionDirectio
 const VIDEO_FEEDBACK: &[(&str, &str)] =
     &[("nack", ""), ("nack", "pli"), ("ccm", "fir"), ("goog-remb", ""), ("transport-cc", "")];
 
+/// H.264 profiles, each at level 3.1 (RFC 6184 §8.1).
+const CONSTRAINED_BASELINE: &str = "42e01f";
+const MAIN: &str = "4d001f";
+const HIGH: &str = "64001f";
+
 /// Hertz, for every video payload format (RFC 3551 §5).
 const VIDEO_CLOCK_RATE: u32 = 90_000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ortc::{RtpParameters, can_consume, consumable_parameters, producer_mapping};
+    use serde_json::json;
     use std::collections::HashSet;
 
     #[test]
     fn payload_types_are_unique_and_leave_the_probator_alone() {
         let types: Vec<u8> =
             router_rtp_capabilities().codecs.iter().map(|codec| codec.preferred_payload_type).collect();
-        assert_eq!(types, [100, 0, 8, 101, 102, 103, 104, 105, 106, 107, 108]);
+        assert_eq!(types, [100, 0, 8, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111, 112]);
         assert!(!types.contains(&127));
     }
 
@@ -150,6 +164,51 @@ mod tests {
         let ids: HashSet<_> = pairs.iter().map(|(id, _)| *id).collect();
         assert_eq!(pairs.len(), ids.len());
         assert!(ids.iter().all(|id| (1..=14).contains(id)));
+    }
+
+    #[test]
+    fn a_client_that_chooses_nothing_or_just_h264_sends_what_it_sent_before_there_were_profiles() {
+        let video: Vec<_> = router_rtp_capabilities()
+            .codecs
+            .iter()
+            .filter(|codec| codec.kind == Some(MediaKind::Video) && !codec.mime_type.is_rtx())
+            .map(|codec| (codec.mime_type.0.as_str(), codec.preferred_payload_type))
+            .collect();
+        assert_eq!(
+            video[..4],
+            [("video/VP8", 101), ("video/VP9", 103), ("video/H264", 105), ("video/AV1", 107)]
+        );
+    }
+
+    #[test]
+    fn each_h264_profile_is_sent_to_those_who_decode_it_and_to_nobody_else() {
+        let router = router_rtp_capabilities();
+        let profiles = [CONSTRAINED_BASELINE, MAIN, HIGH];
+        for sent in profiles {
+            let sender = sender_of_h264(sent);
+            let mapping = producer_mapping(MediaKind::Video, &sender, router, 1).unwrap();
+            let consumable = consumable_parameters(MediaKind::Video, &sender, router, &mapping);
+            for decoded in profiles {
+                let decoder = router
+                    .codecs
+                    .iter()
+                    .filter(|codec| codec.parameters.text("profile-level-id").as_deref() == Some(decoded));
+                let receiver =
+                    RtpCapabilities { codecs: decoder.cloned().collect(), header_extensions: Vec::new() };
+                assert_eq!(can_consume(&consumable, &receiver), sent == decoded, "{sent} to {decoded}");
+            }
+        }
+    }
+
+    fn sender_of_h264(profile_level_id: &str) -> RtpParameters {
+        serde_json::from_value(json!({
+            "codecs": [{
+                "mimeType": "video/H264", "payloadType": 96, "clockRate": VIDEO_CLOCK_RATE,
+                "parameters": h264(profile_level_id),
+            }],
+            "encodings": [{"ssrc": 1}],
+        }))
+        .unwrap()
     }
 
     #[test]

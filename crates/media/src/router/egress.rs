@@ -125,7 +125,7 @@ impl<'a> Exit<'a> {
         self.counters.padding_bytes_sent += padding as u64;
         match kind {
             DueKind::Media => {}
-            DueKind::Again => self.counters.retransmissions_sent += 1,
+            DueKind::Again | DueKind::FillAgain => self.counters.retransmissions_sent += 1,
             DueKind::Fill => self.counters.fills_sent += 1,
         }
     }
@@ -155,15 +155,18 @@ impl Sealer<'_> {
         producer: &Producer,
         room: &mut [u8],
     ) -> Option<SealedPacket> {
-        if due.kind == DueKind::Fill {
-            return self.seal_fill(due, consumer, room);
-        }
+        let again = match due.kind {
+            DueKind::Fill => return self.seal_fill(due, consumer, room),
+            DueKind::FillAgain => return self.seal_fill_again(due, consumer, room),
+            DueKind::Media => false,
+            DueKind::Again => true,
+        };
         let rewrite = consumer.rewrite(due.outgoing)?;
         let packet = Packet::find(&rewrite, producer)?;
-        match (due.kind, consumer.output.rtx.is_some()) {
-            (DueKind::Again, true) => self.seal_rtx(&packet, consumer, room),
-            (DueKind::Again, false) => self.seal_again(&packet, consumer, room),
-            (DueKind::Media | DueKind::Fill, _) => self.seal_media(&packet, consumer, room),
+        match (again, consumer.output.rtx.is_some()) {
+            (true, true) => self.seal_rtx(&packet, consumer, room),
+            (true, false) => self.seal_again(&packet, consumer, room),
+            (false, _) => self.seal_media(&packet, consumer, room),
         }
     }
 
@@ -267,6 +270,29 @@ impl Sealer<'_> {
         let sealed = room.get_mut(..end + self.outbound.profile().rtp_overhead())?;
         set_padding(sealed.get_mut(..end)?, 1);
         self.outbound.seal_rtp(&mut consumer.output.media, sealed, header_len, fixed.sequence_number).ok()?;
+        Some(SealedPacket { len: sealed.len(), padding: 0 })
+    }
+
+    /// Seals an RTX packet without payload for the number of a padding-only packet.
+    fn seal_fill_again(
+        &mut self,
+        due: Due,
+        consumer: &mut Consumer,
+        room: &mut [u8],
+    ) -> Option<SealedPacket> {
+        let timestamp = consumer.media_time()?.2;
+        let plan = &consumer.plan;
+        let (rtx, (stream, next)) = (plan.rtx?, consumer.output.rtx.as_deref_mut()?);
+        let sequence_number = *next;
+        let (payload_type, ssrc) = (rtx.payload_type, rtx.ssrc);
+        let fixed = FixedHeader { marker: false, payload_type, sequence_number, timestamp, ssrc };
+        let (sent, transport_sequence) = self.stamp(plan);
+        let header_len = Header { fixed, packet: None, sent, transport_sequence }.write(plan, room)?;
+        let end = header_len + RTX_HEADER_LEN;
+        let sealed = room.get_mut(..end + self.outbound.profile().rtp_overhead())?;
+        sealed.get_mut(header_len..end)?.copy_from_slice(&(due.outgoing as u16).to_be_bytes());
+        self.outbound.seal_rtp(stream, sealed, header_len, sequence_number).ok()?;
+        *next = next.wrapping_add(1);
         Some(SealedPacket { len: sealed.len(), padding: 0 })
     }
 

@@ -136,8 +136,8 @@ impl Router {
                 continue;
             }
             record.retransmissions += 1;
-            let due =
-                Due { consumer: consumer_key, outgoing: record.outgoing, size: 0, kind: DueKind::Again };
+            let kind = if record.fill { DueKind::FillAgain } else { DueKind::Again };
+            let due = Due { consumer: consumer_key, outgoing: record.outgoing, size: 0, kind };
             transport.queue(due, &mut ctx.outbox.due, ctx.counters);
         }
         if !unsent.is_empty() {

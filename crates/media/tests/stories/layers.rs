@@ -1,6 +1,8 @@
 //! Scalable video (SVC): each receiver gets the layers of one stream that it prefers.
 
+use crate::world::dependency::Dependence;
 use crate::world::playback::Picture;
+use crate::world::stamp::Stamp;
 use crate::world::track::Track;
 use crate::world::{Viewed, World};
 use std::time::Duration;
@@ -94,6 +96,104 @@ fn layers_are_dropped_under_loss_too() {
 }
 
 #[test]
+fn of_independent_layers_a_receiver_gets_the_one_it_prefers() {
+    for track in [Track::vp9_svc(), Track::av1_svc()] {
+        let (mut world, seen) = call(Track { dependence: Dependence::None, ..track });
+        for spatial in [2, 1, 0, 2, 0, 1] {
+            world.prefer(seen, spatial, None);
+            world.run(Duration::from_secs(1));
+            let begin = world.age();
+            world.run(Duration::from_secs(1));
+            let pictures = pictures_since(&world, seen, begin);
+            let only = |picture: &Picture| picture.stamps.iter().all(|stamp| stamp.spatial == spatial);
+            assert!(pictures.len() > 25 && pictures.iter().all(only), "{spatial} is wanted");
+        }
+        world.view(seen).playback().assert_flawless();
+    }
+}
+
+#[test]
+fn layers_that_only_key_pictures_need_are_left_out_in_between() {
+    for track in [Track::vp9_svc(), Track::av1_svc()] {
+        let (mut world, seen) = call(Track { dependence: Dependence::KeyPictures, ..track });
+        for (spatial, temporal) in [(2, 2), (1, 2), (2, 0), (0, 2), (1, 1), (2, 2)] {
+            world.prefer(seen, spatial, Some(temporal));
+            world.run(Duration::from_secs(1));
+            let begin = world.age();
+            world.run(Duration::from_secs(1));
+            for picture in pictures_since(&world, seen, begin) {
+                let lowest = if picture.stamps[0].key { 0 } else { spatial };
+                let layers: Vec<u8> = picture.stamps.iter().map(|stamp| stamp.spatial).collect();
+                assert_eq!((layers.iter().min(), layers.iter().max()), (Some(&lowest), Some(&spatial)));
+            }
+        }
+        world.view(seen).playback().assert_flawless();
+    }
+}
+
+#[test]
+fn a_layer_that_is_no_longer_sent_is_replaced_by_the_one_below() {
+    for dependence in [Dependence::All, Dependence::KeyPictures, Dependence::None] {
+        let mut world = World::new(1);
+        let (alice, bob) = (world.publisher(), world.subscriber());
+        let camera = world.produce(alice, Track { dependence, ..Track::vp9_svc() });
+        let seen = world.consume(bob, camera);
+        world.run(Duration::from_secs(3));
+        for sending in [2, 1, 3] {
+            world.encoding_mut(camera, 0).encoder.send_spatial_layers(sending);
+            if sending == 3 {
+                world.encoding_mut(camera, 0).encoder.want_key_frame();
+            }
+            world.run(Duration::from_secs(1));
+            let begin = world.age();
+            world.run(Duration::from_secs(1));
+            let pictures = pictures_since(&world, seen, begin);
+            let top = |picture: &Picture| picture.top_spatial() + 1 == sending;
+            assert!(pictures.len() > 25 && pictures.iter().all(top), "{sending} layers, {dependence:?}");
+        }
+        world.view(seen).playback().assert_decodable();
+        let asked = world.publisher_ref(alice).heard.key_frame_requests.len();
+        assert!(asked < 10, "asked for {asked} key frames");
+    }
+}
+
+#[test]
+fn independent_layers_survive_loss_and_switches() {
+    use crate::world::network::Path;
+    for dependence in [Dependence::KeyPictures, Dependence::None] {
+        for track in [Track::vp9_svc(), Track::av1_svc()] {
+            let (mut world, seen) = call(Track { dependence, ..track });
+            for party in world.parties_mut() {
+                (party.up.path, party.down.path) = (Path::losing(0.03), Path::losing(0.03));
+            }
+            for (spatial, temporal) in [(1, 2), (0, 0), (2, 2), (1, 1), (2, 2)] {
+                world.prefer(seen, spatial, Some(temporal));
+                world.run(Duration::from_secs(2));
+            }
+            for party in world.parties_mut() {
+                (party.up.path, party.down.path) = (Path::GOOD, Path::GOOD);
+            }
+            world.run(Duration::from_secs(2));
+            let playback = world.view(seen).playback();
+            // What was lost just before a key frame is not asked for any more.
+            let packets = &world.view(seen).packets;
+            let key_follows = |hole: &u64| {
+                let next = packets.range(hole..).find_map(|(_, packet)| packet.stamp);
+                next.is_some_and(|stamp| stamp.key)
+            };
+            assert!(playback.holes.iter().all(key_follows), "never came: {:?}", playback.holes);
+            let keys: Vec<Duration> =
+                playback.pictures.iter().filter(|it| it.stamps[0].key).map(Picture::captured).collect();
+            let key_came = |stamp: &Stamp| {
+                keys.iter().any(|key| (stamp.captured..stamp.captured + ROUND_TRIPS).contains(key))
+            };
+            let broken = playback.broken();
+            assert!(broken.iter().all(key_came), "{} broken, first {:?}", broken.len(), broken[0]);
+        }
+    }
+}
+
+#[test]
 fn h264_is_begun_at_its_parameter_sets() {
     let (mut world, seen) = call(Track::h264());
     world.run(Duration::from_secs(2));
@@ -112,6 +212,9 @@ fn a_simulcast_of_h264_switches_at_parameter_sets() {
     }
     world.view(seen).playback().assert_flawless();
 }
+
+/// In which a key frame is asked for and comes, under loss.
+const ROUND_TRIPS: Duration = Duration::from_millis(500);
 
 fn call(track: Track) -> (World, Viewed) {
     let mut world = World::new(1);

@@ -3,7 +3,7 @@
 
 pub mod connection;
 pub mod data;
-mod dependency;
+pub mod dependency;
 pub mod encoder;
 pub mod ice;
 pub mod network;

@@ -1,6 +1,6 @@
 //! Fake encoders: payloads with the payload descriptors of real codecs and a stamp as content.
 
-use super::dependency;
+use super::dependency::{self, Dependence};
 use super::stamp::Stamp;
 use std::time::Duration;
 
@@ -24,6 +24,9 @@ pub struct Encoder {
     codec: Codec,
     spatial_layers: u8,
     temporal_layers: u8,
+    dependence: Dependence,
+    /// The spatial layers being sent.
+    sending: u8,
     track: u16,
     encoding: u8,
     frame: u32,
@@ -52,11 +55,13 @@ struct Frame {
 }
 
 impl Encoder {
-    pub fn new(codec: Codec, layers: (u8, u8), track: u16, encoding: u8) -> Self {
+    pub fn new(codec: Codec, layers: (u8, u8), dependence: Dependence, track: u16, encoding: u8) -> Self {
         Self {
             codec,
             spatial_layers: layers.0,
             temporal_layers: layers.1,
+            dependence,
+            sending: layers.0,
             track,
             encoding,
             frame: 0,
@@ -66,6 +71,11 @@ impl Encoder {
             key_wanted: true,
             latest: [[0; 3]; 3],
         }
+    }
+
+    /// Stops sending the layers above, as an encoder does that lacks bandwidth.
+    pub fn send_spatial_layers(&mut self, count: u8) {
+        self.sending = count;
     }
 
     pub fn want_key_frame(&mut self) {
@@ -95,8 +105,8 @@ impl Encoder {
             self.tl0_pic_idx = self.tl0_pic_idx.wrapping_add(1);
         }
         let mut payloads = Vec::new();
-        for spatial in 0..self.spatial_layers {
-            let below = if spatial > 0 { self.frame } else { 0 };
+        for spatial in 0..self.sending {
+            let below = if spatial > 0 && self.dependence.holds_in(key) { self.frame } else { 0 };
             self.frame += 1;
             let latest = &mut self.latest[usize::from(spatial)];
             let before = if key || self.codec == Codec::Opus { 0 } else { latest[usize::from(phase == 3)] };
@@ -127,7 +137,7 @@ impl Encoder {
                 references: frame.references,
                 captured,
             };
-            let top = frame.spatial + 1 == self.spatial_layers;
+            let top = frame.spatial + 1 == self.sending;
             Payload {
                 bytes: self.payload(frame, &stamp),
                 marker: self.codec != Codec::Opus && top && stamp.is_last(),
@@ -150,9 +160,20 @@ impl Encoder {
             }
             Codec::Vp9 => {
                 let predicted = u8::from(!frame.key) << 6;
-                let flags = 0xa0 | predicted | u8::from(first) << 3 | u8::from(last) << 2;
-                let layer = frame.temporal << 5 | 0x10 | frame.spatial << 1 | u8::from(frame.spatial > 0);
-                vec![flags, picture_high, picture_low, layer, self.tl0_pic_idx]
+                let structure = frame.key && first && frame.spatial == 0;
+                let depends = self.dependence.holds_in(frame.key);
+                let top = frame.spatial + 1 == self.sending;
+                let flags = 0xa0
+                    | predicted
+                    | u8::from(first) << 3
+                    | u8::from(last) << 2
+                    | u8::from(structure) << 1
+                    | u8::from(top || !depends);
+                let below = u8::from(frame.spatial > 0 && depends);
+                let layer = frame.temporal << 5 | 0x10 | frame.spatial << 1 | below;
+                let mut bytes = vec![flags, picture_high, picture_low, layer, self.tl0_pic_idx];
+                bytes.extend(structure.then_some((self.sending - 1) << 5));
+                bytes
             }
             Codec::H264 => return h264(frame.key, stamp),
             Codec::Av1 => {
@@ -175,7 +196,7 @@ impl Encoder {
     fn dependency(&self, frame: &Frame, stamp: &Stamp) -> Vec<u8> {
         let layers = (self.spatial_layers, self.temporal_layers);
         let opens = frame.key && frame.spatial == 0 && stamp.packet == 0;
-        dependency::descriptor(layers, (frame.spatial, frame.temporal), stamp, opens)
+        dependency::descriptor(self.dependence, layers, (frame.spatial, frame.temporal), stamp, opens)
     }
 }
 

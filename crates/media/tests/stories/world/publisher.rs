@@ -126,7 +126,7 @@ impl Publisher {
             active: true,
             sequence_number: ssrc as u16 & 0x7fff,
             timestamp: ssrc.wrapping_mul(7),
-            encoder: Encoder::new(track.codec, track.layers, number, index as u8),
+            encoder: Encoder::new(track.codec, track.layers, track.dependence, number, index as u8),
             packets: 0,
             octets: 0,
             rtx_sequence_number: ssrc as u16 & 0x0fff,

@@ -1,5 +1,6 @@
 //! The tracks that publishers announce.
 
+use super::dependency::Dependence;
 use super::encoder::Codec;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -13,6 +14,8 @@ pub struct Track {
     pub encodings: u8,
     /// Spatial and temporal layers of each encoding.
     pub layers: (u8, u8),
+    /// Of spatial layers on each other.
+    pub dependence: Dependence,
     /// Pictures per second.
     pub rate: u32,
     pub rtx: bool,
@@ -61,6 +64,7 @@ impl Track {
             codec,
             encodings: 1,
             layers: (1, 1),
+            dependence: Dependence::All,
             rate: 30,
             rtx: true,
             mid: true,
@@ -153,7 +157,11 @@ impl Track {
     /// Simulcast encodings are named by RID, others by SSRC.
     fn encodings(&self, identity: &Identity) -> Vec<Value> {
         let (spatial, temporal) = self.layers;
-        let mode = (spatial > 1 || temporal > 1).then(|| format!("L{spatial}T{temporal}"));
+        let mode = (spatial > 1 || temporal > 1).then(|| match self.dependence {
+            Dependence::All => format!("L{spatial}T{temporal}"),
+            Dependence::KeyPictures => format!("L{spatial}T{temporal}_KEY"),
+            Dependence::None => format!("S{spatial}T{temporal}"),
+        });
         let encoding = |(index, &(ssrc, rtx)): (usize, &(u32, Option<u32>))| {
             if self.encodings > 1 {
                 return json!({"rid": rid(index), "scalabilityMode": mode});
