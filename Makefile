@@ -71,6 +71,11 @@ bench-callgrind:
 		$(TARGET_DIR)/release/switchyard-bench workload
 	$(TARGET_DIR)/release/switchyard-bench instructions $(TARGET_DIR)/callgrind.out
 
+## check-advisories: look for known faults in dependencies; downloads the advisories
+.PHONY: check-advisories
+check-advisories: $(TARGET_DIR)/tools/bin/cargo-deny
+	$< --workspace check --hide-inclusion-graph advisories
+
 ## generate: rewrite the generated files
 .PHONY: generate
 generate: $(GENERATED)
@@ -131,8 +136,8 @@ check-dependencies: $(TARGET_DIR)/tools/bin/cargo-deny
 	@tree=$$(cargo tree --workspace --locked --edges all --target all --prefix none); \
 		if grep -E '^(ring|openssl|openssl-sys|native-tls) v' <<<"$$tree"; then exit 1; fi
 
-# Unoptimised: cargo-deny runs for a second, but its optimised build takes minutes. Its default features are only
-# for advisories, which would need a download at each check.
+# Unoptimised: cargo-deny runs for a second, but its optimised build takes minutes. Without its default features it
+# downloads advisories with the command `git`.
 $(TARGET_DIR)/tools/bin/cargo-deny:
 	CARGO_PROFILE_DEV_DEBUG=0 cargo install cargo-deny --version 0.20.2 --locked --debug --no-default-features \
 		--root $(TARGET_DIR)/tools --target-dir $(TARGET_DIR)/tools/build
