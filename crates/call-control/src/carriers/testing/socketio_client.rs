@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
@@ -160,8 +160,10 @@ impl Client {
 
     /// The next text frame that is not a ping.
     async fn next_frame(&mut self) -> Option<String> {
+        // Pings must not prolong the wait.
+        let deadline = Instant::now() + PATIENCE;
         loop {
-            let message = match timeout(PATIENCE, self.stream.next()).await.unwrap()? {
+            let message = match timeout_at(deadline, self.stream.next()).await.unwrap()? {
                 Ok(Message::Text(frame)) => frame,
                 Ok(Message::Close(_)) | Err(_) => return None,
                 Ok(message) => panic!("unexpected message {message:?}"),

@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, header};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -143,8 +143,10 @@ impl PlainClient {
     }
 
     async fn frame(&mut self) -> Result<Value, Option<(u16, String)>> {
+        // Pings must not prolong the wait.
+        let deadline = Instant::now() + PATIENCE;
         loop {
-            match timeout(PATIENCE, self.stream.next()).await.unwrap() {
+            match timeout_at(deadline, self.stream.next()).await.unwrap() {
                 Some(Ok(Message::Text(text))) => {
                     let frame: Value = serde_json::from_str(&text).unwrap();
                     self.frames.push(('<', frame.clone()));
