@@ -132,7 +132,7 @@ check-dependencies: $(TARGET_DIR)/tools/bin/cargo-deny
 		if grep -E '^(ring|openssl|openssl-sys|native-tls) v' <<<"$$tree"; then exit 1; fi
 
 # Unoptimised: it runs for a second and would take minutes to optimise. Advisories, which its default features are
-# for, need a download at check time.
+# for, need a download at check time: deny.toml says how to check them by hand.
 $(TARGET_DIR)/tools/bin/cargo-deny:
 	CARGO_PROFILE_DEV_DEBUG=0 cargo install cargo-deny --version 0.20.2 --locked --debug --no-default-features \
 		--root $(TARGET_DIR)/tools --target-dir $(TARGET_DIR)/tools/build
