@@ -1,5 +1,6 @@
 use sqlx::{error::DatabaseError, sqlite::SqliteError};
 
+use super::FileFault;
 use crate::{
     call::CorruptRecord,
     error::{ErrorCode, Refusal},
@@ -36,6 +37,8 @@ pub enum StoreError {
     Migration(#[from] sqlx::migrate::MigrateError),
     #[error("{0}")]
     Config(String),
+    #[error("DATABASE_URL: {0}")]
+    File(#[from] FileFault),
 }
 
 /// Why the database is unreachable.
@@ -122,7 +125,8 @@ impl From<StoreError> for Refusal {
             StoreError::Corrupt(_)
             | StoreError::Database(_)
             | StoreError::Migration(_)
-            | StoreError::Config(_) => Self::internal(&error),
+            | StoreError::Config(_)
+            | StoreError::File(_) => Self::internal(&error),
         }
     }
 }
