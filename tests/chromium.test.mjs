@@ -88,6 +88,36 @@ test('simulcast: all three layers are sent, and the pictures go on through an IC
   }
 });
 
+test('an ICE restart takes new credentials for the relay', async () => {
+  const server = use(
+    await startServer({
+      TURN_URLS: 'turn:127.0.0.1:9?transport=udp',
+      TURN_SECRET: 'a secret that only the relay and the server know',
+    }),
+  );
+  const { alice, bob } = await twoInACall(server);
+  await alice.page.evaluate(() => {
+    const { prototype } = RTCPeerConnection;
+    const { setConfiguration } = prototype;
+    /** @type {(RTCIceServer[] | undefined)[]} */
+    const taken = [];
+    Object.assign(window, { taken });
+    prototype.setConfiguration = function (/** @type {RTCConfiguration} */ configuration) {
+      taken.push(configuration.iceServers);
+      return setConfiguration.call(this, configuration);
+    };
+  });
+  await alice.restartIce();
+  const taken = await alice.page.evaluate(() => Reflect.get(window, 'taken'));
+  assert.equal(taken.length, 2, 'one for each transport');
+  for (const [relay] of taken) {
+    const validSeconds = Number(relay.username.split(':')[0]) - Date.now() / 1000;
+    assert(validSeconds > 3500 && validSeconds <= 3601, `${validSeconds}`);
+    assert(relay.credential);
+  }
+  await bob.seesMoving(alice);
+});
+
 for (const { query, codec, scalabilityMode } of [
   { query: '?codec=vp9&svc=L3T3', codec: 'video/VP9', scalabilityMode: 'L3T3' },
   { query: '?codec=av1&svc=L3T3', codec: 'video/AV1', scalabilityMode: 'L3T3' },

@@ -16,7 +16,10 @@ pub struct ClientAddress(pub IpAddr);
 pub struct TrustedProxy(IpNet);
 
 #[derive(Debug, thiserror::Error)]
-#[error("neither an address such as 10.0.0.1 nor a network such as 10.0.0.0/8 or fd00::/8")]
+#[error(
+    "neither an address such as 10.0.0.1 nor a network such as 10.0.0.0/8 or fd00::/8; 0.0.0.0 and :: stand for \
+     everybody, who could then claim any address"
+)]
 pub struct InvalidProxy;
 
 impl FromStr for TrustedProxy {
@@ -25,7 +28,8 @@ impl FromStr for TrustedProxy {
     fn from_str(text: &str) -> Result<Self, InvalidProxy> {
         let text = text.trim();
         let address = || text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
-        text.parse().or_else(|_| address()).map(Self).map_err(|_| InvalidProxy)
+        let net: IpNet = text.parse().or_else(|_| address()).map_err(|_| InvalidProxy)?;
+        if net.addr().is_unspecified() { Err(InvalidProxy) } else { Ok(Self(net)) }
     }
 }
 
@@ -105,7 +109,9 @@ mod tests {
         for good in ["10.0.0.1", " 10.0.0.0/8 ", "::1", "fd00::/8"] {
             assert!(good.parse::<TrustedProxy>().is_ok(), "{good}");
         }
-        for bad in ["", "10.0.0.0/33", "proxy.example", "10.0.0.1:80", "*"] {
+        for bad in
+            ["", "10.0.0.0/33", "proxy.example", "10.0.0.1:80", "*", "0.0.0.0", "::", "0.0.0.0/0", "::/0"]
+        {
             assert!(bad.parse::<TrustedProxy>().is_err(), "{bad}");
         }
     }

@@ -81,11 +81,6 @@ impl Control {
     /// # Errors
     /// [`StartError`].
     pub async fn start(config: ControlConfig, media: Media) -> Result<Self, StartError> {
-        if config.groups_managed_by == GroupsManagedBy::Service && config.auth.service_token.is_none() {
-            tracing::warn!(
-                "nobody can make groups: GROUPS_MANAGED_BY is service, but there is no SERVICE_TOKEN"
-            );
-        }
         let auth = Arc::new(Authenticator::new(config.auth)?);
         auth.keep_keys_fresh();
         let (url, schema) = (config.database_url.expose_secret(), config.database_schema.as_str());

@@ -4,12 +4,14 @@
 mod audit;
 mod calls;
 mod error;
+mod file;
 mod gate;
 mod groups;
 mod legs;
 mod open;
 mod ownership;
 mod page;
+mod readiness;
 mod receipts;
 mod users;
 
@@ -18,6 +20,7 @@ use sqlx::{Postgres, Sqlite};
 pub use audit::AuditFilter;
 pub use calls::{CallFilter, StoredCall};
 pub use error::{Away, StoreError};
+pub use file::FileFault;
 pub use groups::{Group, Member, NewMember, Role};
 pub use legs::StoredEvent;
 pub use ownership::{Owner, Ownership};
@@ -25,11 +28,13 @@ pub use page::{Cursor, Page, PageRequest, TimeCursor};
 pub use users::User;
 
 use gate::Gate;
+use readiness::Readiness;
 
 /// Handle of the database. Cheap to clone; all clones share the connections and the outage state.
 #[derive(Clone, Debug)]
 pub struct Store {
     db: Db,
+    readiness: Readiness,
 }
 
 /// The two databases. [`on!`] runs the same body on either.

@@ -1,21 +1,25 @@
 //! The checked configuration: the server can run with any configuration that [`Config::new`] accepts.
+//! `switchyard config check` and the start judge alike, and without a network.
+
+mod judge;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::SecretString;
-use switchyard_call_control::auth::{AuthConfig, AuthSetupError, InvalidJwksUrl, SignIn};
+use secrecy::{ExposeSecret, SecretString};
+use switchyard_call_control::auth::{AuthConfig, AuthSetupError, InvalidJwksUrl, SignIn, WeakSecret};
 use switchyard_call_control::call::Rules;
-use switchyard_call_control::ice::IceServers;
+use switchyard_call_control::ice::{IceServers, is_ice_url};
 use switchyard_call_control::limits::Limits;
 use switchyard_call_control::origin::Origin;
+use switchyard_call_control::store::{Store, StoreError};
 use switchyard_call_control::{ControlConfig, GroupsManagedBy};
 use switchyard_media_worker::{MediaConfig, Sending};
 
 use crate::settings::{
     AccessSettings, CallSettings, HttpSettings, LimitSettings, MediaSettings, RecordSettings, SecretError,
-    Settings, read_secret,
+    Settings, Switch, UnknownHost, read_secret,
 };
 
 pub(crate) struct Config {
@@ -25,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) connections: Connections,
     pub(crate) media: MediaConfig,
     pub(crate) control: ControlConfig,
+    /// What is allowed, but probably not meant.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// How many TCP connections there may be.
@@ -44,6 +50,8 @@ pub(crate) enum ConfigError {
          sign-in by name is only for a loopback HOST"
     )]
     OpenToAll(IpAddr),
+    #[error("nobody can sign in: DEV_SIGN_IN is off, and neither JWT_SECRET nor JWKS_URL is set")]
+    NoSignIn,
     #[error("JWT_SECRET and JWKS_URL are both set; which one says who is who?")]
     TwoSignIns,
     #[error("JWKS_URL cannot be used")]
@@ -55,10 +63,27 @@ pub(crate) enum ConfigError {
          in their form xn--…"
     )]
     Origin(String),
-    #[error("TURN_URLS: `{0}` is no stun:, turn: or turns: address")]
+    #[error(
+        "TURN_URLS: `{0}` is no address such as stun:stun.example.org or \
+         turn:turn.example.org:3478?transport=udp"
+    )]
     TurnUrl(String),
     #[error("TURN_SECRET is set, but TURN_URLS names no TURN server")]
     TurnSecretWithoutServer,
+    #[error(transparent)]
+    Host(#[from] UnknownHost),
+    #[error(transparent)]
+    WeakSecret(#[from] WeakSecret),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("DATA_DIR: {path} cannot be used: {reason}")]
+    DataDir { path: PathBuf, reason: std::io::Error },
+    #[error("MEDIA_PORT {port} and the ports after it for {workers} media workers go beyond 65535")]
+    MediaPorts { port: u16, workers: usize },
+    #[error("ANNOUNCED_ADDRESSES: {0} is no address that a client could send to")]
+    Announced(IpAddr),
+    #[error("PORT and ADMIN_PORT are both {0}")]
+    AdminPort(u16),
     #[error("no number of media workers was given, and that of cores cannot be told: {0}")]
     Workers(std::io::Error),
 }
@@ -67,12 +92,17 @@ impl Config {
     pub(crate) fn new(settings: Settings) -> Result<Self, ConfigError> {
         let HttpSettings { host, port, frontend_url, trusted_proxies, admin_host, admin_port, log_format: _ } =
             settings.http;
+        let host = host.resolve("HOST")?;
+        let admin_host = admin_host.resolve("ADMIN_HOST")?;
         let admin = admin_port.map(|port| SocketAddr::new(admin_host, port));
         let (media, ice_servers) = media(settings.media)?;
+        let data_dir = &settings.records.data_dir;
+        judge::check_directory(data_dir)?;
         let database_url = database_url(&settings.records)?;
+        Store::check(database_url.expose_secret(), &settings.records.database_schema, data_dir)?;
         let groups_managed_by = settings.access.groups_managed_by;
         let token_grace = Duration::from_secs(settings.access.token_grace_seconds.into());
-        let auth = auth(settings.access, host, &settings.records.data_dir)?;
+        let auth = auth(settings.access, host, data_dir)?;
         let control = ControlConfig {
             groups_managed_by: groups_managed_by.unwrap_or(GroupsManagedBy::default_for(&auth.sign_in)),
             token_grace,
@@ -90,7 +120,11 @@ impl Config {
             in_all: settings.limits.max_connections.map(|most| most as usize),
             per_address: settings.limits.connections_per_address as usize,
         };
-        Ok(Self { listen: SocketAddr::new(host, port), admin, connections, media, control })
+        let listen = SocketAddr::new(host, port);
+        let mut config = Self { listen, admin, connections, media, control, warnings: Vec::new() };
+        judge::refuse_contradictions(&config)?;
+        config.warnings = judge::warnings(&config)?;
+        Ok(config)
     }
 }
 
@@ -102,6 +136,7 @@ pub(crate) fn auth(access: AccessSettings, host: IpAddr, data_dir: &Path) -> Res
         (Some(_), Some(_)) => return Err(ConfigError::TwoSignIns),
         (Some(secret), None) => SignIn::Secret(secret),
         (None, Some(url)) => SignIn::Jwks { url: url.parse()? },
+        (None, None) if access.dev_sign_in == Switch::Off => return Err(ConfigError::NoSignIn),
         (None, None) if host.is_loopback() => SignIn::Dev { data_dir: data_dir.to_owned() },
         (None, None) => return Err(ConfigError::OpenToAll(host)),
     };
@@ -134,17 +169,16 @@ fn media(settings: MediaSettings) -> Result<(MediaConfig, IceServers), ConfigErr
         Some(workers) => workers.into(),
         None => std::thread::available_parallelism().map_err(ConfigError::Workers)?.get(),
     };
-    let is_address =
-        |url: &&String| ["stun:", "stuns:", "turn:", "turns:"].iter().any(|scheme| url.starts_with(scheme));
-    if let Some(bad) = settings.turn_urls.iter().find(|url| !is_address(url)) {
+    if let Some(bad) = settings.turn_urls.iter().find(|url| !is_ice_url(url)) {
         return Err(ConfigError::TurnUrl(bad.clone()));
     }
     let secret = read_secret("TURN_SECRET", settings.turn_secret, settings.turn_secret_file.as_deref())?;
-    if secret.is_some() && !settings.turn_urls.iter().any(|url| url.starts_with("turn")) {
+    if secret.is_some() && !judge::has_relay(&settings.turn_urls) {
         return Err(ConfigError::TurnSecretWithoutServer);
     }
+    let bind: Result<_, _> = settings.media_host.iter().map(|host| host.resolve("MEDIA_HOST")).collect();
     let media = MediaConfig {
-        bind: settings.media_host,
+        bind: bind?,
         port: settings.media_port,
         workers,
         max_load: f64::from(settings.max_load_percent) / 100.0,
@@ -189,125 +223,4 @@ const fn limits(settings: &LimitSettings) -> Limits {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
-    use secrecy::ExposeSecret;
-
-    use super::*;
-    use crate::cli::Cli;
-
-    fn config(flags: &[&str]) -> Result<Config, ConfigError> {
-        let arguments = ["switchyard"].into_iter().chain(flags.iter().copied());
-        Config::new(Cli::try_parse_from(arguments).unwrap().settings)
-    }
-
-    #[test]
-    fn without_any_setting_the_server_serves_this_machine_and_people_sign_in_by_name() {
-        let config = config(&[]).unwrap();
-        assert_eq!(config.listen.to_string(), "127.0.0.1:3000");
-        assert!(matches!(config.control.auth.sign_in, SignIn::Dev { .. }));
-        assert_eq!(config.control.database_url.expose_secret(), "sqlite://./data/switchyard.db");
-        assert_eq!((config.media.port, config.media.bind.len()), (40_000, 2));
-        assert_eq!(config.control.rules.ring, Some(Duration::from_secs(60)));
-    }
-
-    #[test]
-    fn a_host_open_to_others_needs_a_secret() {
-        assert!(matches!(config(&["--host", "0.0.0.0"]), Err(ConfigError::OpenToAll(_))));
-        let secret = ["--host", "0.0.0.0", "--jwt-secret", "a secret that only the app knows"];
-        assert!(matches!(config(&secret).unwrap().control.auth.sign_in, SignIn::Secret(_)));
-    }
-
-    #[test]
-    fn published_keys_are_used_with_issuer_and_audience_and_without_a_secret() {
-        let jwks = ["--host", "0.0.0.0", "--jwks-url", "https://id.example/keys"];
-        let whole = [&jwks[..], &["--jwt-issuer", "https://id.example", "--jwt-audience", "calls"]].concat();
-        assert!(matches!(config(&whole).unwrap().control.auth.sign_in, SignIn::Jwks { .. }));
-        for part in [&whole[..4], &whole[..6], &[&whole[..4], &whole[6..]].concat()] {
-            let refused = config(part);
-            assert!(
-                matches!(refused, Err(ConfigError::Auth(AuthSetupError::AnyIssuerOrAudience))),
-                "{part:?}"
-            );
-        }
-        let both = [&whole[..], &["--jwt-secret", "a secret that only the app knows"]].concat();
-        assert!(matches!(config(&both), Err(ConfigError::TwoSignIns)));
-        let open = ["--jwks-url", "http://id.example/keys"];
-        assert!(matches!(config(&open), Err(ConfigError::JwksUrl(_))));
-    }
-
-    #[test]
-    fn the_app_manages_groups_unless_people_sign_in_by_name_or_it_is_said_otherwise() {
-        let manager = |flags: &[&str]| config(flags).unwrap().control.groups_managed_by;
-        let secret = ["--jwt-secret", "a secret that only the app knows"];
-        assert_eq!(manager(&[]), GroupsManagedBy::Users);
-        assert_eq!(manager(&secret), GroupsManagedBy::Service);
-        assert_eq!(
-            manager(&[&secret[..], &["--groups-managed-by", "users"]].concat()),
-            GroupsManagedBy::Users
-        );
-        assert_eq!(manager(&["--groups-managed-by", "service"]), GroupsManagedBy::Service);
-        assert!(Cli::try_parse_from(["switchyard", "--groups-managed-by", "nobody"]).is_err());
-    }
-
-    #[test]
-    fn the_service_token_may_come_from_a_file() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("token");
-        std::fs::write(&path, "a token that only the app knows\n").unwrap();
-        let config = config(&["--service-token-file", path.to_str().unwrap()]).unwrap();
-        let token = config.control.auth.service_token.unwrap();
-        assert_eq!(token.expose_secret(), "a token that only the app knows");
-        assert_eq!(config.control.token_grace, Duration::from_secs(300));
-    }
-
-    #[test]
-    fn an_origin_is_scheme_and_host_and_never_a_wildcard() {
-        for good in ["https://app.example", "http://localhost:5173/", "https://a.example,https://b.example"] {
-            assert!(config(&["--frontend-url", good]).is_ok(), "{good}");
-        }
-        let spelt = config(&["--frontend-url", "HTTPS://App.Example:443/"]).unwrap().control.origins;
-        assert_eq!(spelt, ["https://app.example".parse().unwrap()]);
-        for bad in
-            ["*", "https://*.example", "app.example", "https://app.example/page", "https://app.example//"]
-        {
-            assert!(matches!(config(&["--frontend-url", bad]), Err(ConfigError::Origin(_))), "{bad}");
-        }
-    }
-
-    #[test]
-    fn proxies_are_addresses_and_networks() {
-        let proxies = |list: &str| Cli::try_parse_from(["switchyard", "--trusted-proxies", list]);
-        assert_eq!(proxies("127.0.0.1,10.0.0.0/8").unwrap().settings.http.trusted_proxies.len(), 2);
-        assert!(proxies("proxy.example").is_err());
-        assert_eq!(config(&[]).unwrap().control.trusted_proxies, []);
-    }
-
-    #[test]
-    fn a_turn_secret_needs_a_turn_server() {
-        let secret = ["--turn-secret", "s", "--turn-urls", "stun:turn.example:3478"];
-        assert!(matches!(config(&secret), Err(ConfigError::TurnSecretWithoutServer)));
-        assert!(matches!(config(&["--turn-urls", "https://x"]), Err(ConfigError::TurnUrl(_))));
-        assert!(config(&["--turn-secret", "s", "--turn-urls", "turn:turn.example:3478"]).is_ok());
-    }
-
-    #[test]
-    fn zero_switches_a_timer_off() {
-        let config = config(&["--ring-seconds", "0", "--unattached-seconds", "0"]).unwrap();
-        assert_eq!((config.control.rules.ring, config.control.rules.unattached), (None, None));
-    }
-
-    #[test]
-    fn limits_are_those_of_call_control_unless_set() {
-        let control = config(&[]).unwrap().control;
-        assert_eq!(control.limits, Limits::default());
-        assert_eq!(control.rules, Rules::default());
-        let set = ["--max-participants", "12", "--max-sockets-per-user", "1", "--rate-limit-per-user", "0"];
-        let control = config(&set).unwrap().control;
-        assert_eq!(control.rules.max_participants, 12);
-        assert_eq!((control.limits.sockets_per_user, control.limits.requests_per_user), (1, 0));
-        for bad in ["0", "-1", "many"] {
-            assert!(Cli::try_parse_from(["switchyard", "--max-participants", bad]).is_err(), "{bad}");
-        }
-    }
-}
+mod tests;

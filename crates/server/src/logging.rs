@@ -2,16 +2,14 @@
 
 use std::io::{IsTerminal, stderr};
 
+use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::settings::LogFormat;
 
-pub(crate) fn start(format: LogFormat) {
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
-        .with_env_var("RUST_LOG")
-        .from_env_lossy();
+pub(crate) fn start(format: LogFormat) -> anyhow::Result<()> {
+    let filter = filter()?;
     // rtc-dtls logs a warning for things that a peer may do at any time, such as closing twice.
     let filter = match "rtc_dtls=error".parse() {
         Ok(quiet) => filter.add_directive(quiet),
@@ -25,4 +23,19 @@ pub(crate) fn start(format: LogFormat) {
         LogFormat::Text => subscriber.init(),
         LogFormat::Json => subscriber.json().init(),
     }
+    Ok(())
 }
+
+/// What `RUST_LOG` says.
+///
+/// # Errors
+/// If it is not understood.
+pub(crate) fn filter() -> anyhow::Result<EnvFilter> {
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::INFO.into())
+        .with_env_var(RUST_LOG)
+        .from_env();
+    filter.with_context(|| format!("{RUST_LOG} is not understood"))
+}
+
+const RUST_LOG: &str = "RUST_LOG";

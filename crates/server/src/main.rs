@@ -55,9 +55,12 @@ fn run(cli: Cli) -> anyhow::Result<()> {
 }
 
 fn run_server(settings: settings::Settings) -> anyhow::Result<()> {
-    logging::start(settings.http.log_format);
+    logging::start(settings.http.log_format)?;
     let data_dir = settings.records.data_dir.clone();
     let config = Config::new(settings)?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     let runtime = tokio::runtime::Runtime::new()?;
     let served = runtime.block_on(serve::serve(config, &data_dir));
     // Tasks that still run after an orderly stop are not waited for.
@@ -66,7 +69,8 @@ fn run_server(settings: settings::Settings) -> anyhow::Result<()> {
 }
 
 fn mint(settings: settings::Settings, token: &Token) -> anyhow::Result<()> {
-    let auth = config::auth(settings.access, settings.http.host, &settings.records.data_dir)?;
+    let host = settings.http.host.resolve("HOST")?;
+    let auth = config::auth(settings.access, host, &settings.records.data_dir)?;
     let token =
         Authenticator::new(auth)?.mint(&token.sub, token.name.as_deref(), token.valid_for, Utc::now())?;
     say(&token);
@@ -74,7 +78,11 @@ fn mint(settings: settings::Settings, token: &Token) -> anyhow::Result<()> {
 }
 
 fn check(settings: settings::Settings) -> anyhow::Result<()> {
+    logging::filter()?;
     let config = Config::new(settings)?;
+    for warning in &config.warnings {
+        complain(&format!("warning: {warning}"));
+    }
     say(&format!("The settings make sense. The server would listen on http://{}", config.listen));
     Ok(())
 }
@@ -85,7 +93,50 @@ fn say(text: &str) {
 }
 
 #[expect(clippy::print_stderr, reason = "the log may not have started")]
+fn complain(text: &str) {
+    eprintln!("switchyard: {text}");
+}
+
 fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("switchyard: {error:#}");
+    complain(&told_once(error));
     ExitCode::FAILURE
+}
+
+/// The error with its causes. Many errors name their cause already, and it is not named again.
+fn told_once(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| {
+        if told.is_empty() {
+            cause
+        } else if told.contains(&cause) {
+            told
+        } else {
+            format!("{told}: {cause}")
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the disk is full")]
+    struct Cause;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot write: {0}")]
+    struct Naming(#[from] Cause);
+
+    #[test]
+    fn an_error_is_told_once_with_its_causes() {
+        let told = |error: anyhow::Error| told_once(&error);
+        assert_eq!(told(Cause.into()), "the disk is full");
+        assert_eq!(told(Naming(Cause).into()), "cannot write: the disk is full");
+        assert_eq!(
+            told(anyhow::Error::from(Cause).context("cannot start")),
+            "cannot start: the disk is full"
+        );
+        let deep = anyhow::Error::from(Naming(Cause)).context("cannot start");
+        assert_eq!(told(deep), "cannot start: cannot write: the disk is full");
+    }
 }

@@ -111,7 +111,8 @@ fn app(control: Control, gate: Gate) -> (Router, Carriers) {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ))
-        .layer(TraceLayer::new_for_http().make_span_with(span))
+        // Whoever answers with a fault logs it, with its cause.
+        .layer(TraceLayer::new_for_http().make_span_with(span).on_failure(()))
         .layer(client_address)
         .layer(proxies);
     (router, Carriers { socket_io, web_socket })
@@ -137,8 +138,9 @@ fn announce(address: SocketAddr, dev_sign_in: bool) {
     }
     if dev_sign_in {
         tracing::warn!(
-            "DEV SIGN-IN IS ON: anybody on this machine can sign in under any name. \
-             Set JWT_SECRET or JWKS_URL to let your app say who is who"
+            "DEV SIGN-IN IS ON: anybody on this machine can sign in under any name. A proxy or tunnel on this \
+             machine that adds no header looks like somebody on it: whoever it lets through could sign in as \
+             well. Set JWT_SECRET or JWKS_URL to let your app say who is who, or DEV_SIGN_IN=off"
         );
     }
 }

@@ -1,8 +1,9 @@
 //! Settings as flags, environment variables and TOML keys. [`crate::config::Config`] is their checked form.
 
+mod host;
 mod secret;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use switchyard_call_control::GroupsManagedBy;
 use switchyard_call_control::address::TrustedProxy;
 use switchyard_media_worker::Sending;
 
+pub(crate) use host::{Host, UnknownHost};
 pub(crate) use secret::{SecretError, read_secret};
 
 #[derive(Debug, Args)]
@@ -33,9 +35,9 @@ pub(crate) struct Settings {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "HTTP")]
 pub(crate) struct HttpSettings {
-    /// Address to listen on.
-    #[arg(long, env = "HOST", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    pub(crate) host: IpAddr,
+    /// Address to listen on, or a name such as localhost, which is looked up at the start.
+    #[arg(long, env = "HOST", default_value = "127.0.0.1")]
+    pub(crate) host: Host,
     /// TCP port to listen on.
     #[arg(long, env = "PORT", default_value_t = 3000)]
     pub(crate) port: u16,
@@ -47,8 +49,8 @@ pub(crate) struct HttpSettings {
     #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',')]
     pub(crate) trusted_proxies: Vec<TrustedProxy>,
     /// Address to serve metrics on, for the operators of the server.
-    #[arg(long, env = "ADMIN_HOST", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    pub(crate) admin_host: IpAddr,
+    #[arg(long, env = "ADMIN_HOST", default_value = "127.0.0.1")]
+    pub(crate) admin_host: Host,
     /// TCP port for Prometheus, which requests GET /metrics; 0 takes any free port [default: none, and no
     /// metrics].
     #[arg(long, env = "ADMIN_PORT")]
@@ -64,18 +66,19 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    On,
+    Off,
+}
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Media")]
 pub(crate) struct MediaSettings {
     /// Addresses to bind for media; an unspecified one stands for the addresses of its family on all
     /// interfaces.
-    #[arg(
-        long,
-        env = "MEDIA_HOST",
-        value_delimiter = ',',
-        default_values_t = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)]
-    )]
-    pub(crate) media_host: Vec<IpAddr>,
+    #[arg(long, env = "MEDIA_HOST", value_delimiter = ',', default_values = ["0.0.0.0", "::"])]
+    pub(crate) media_host: Vec<Host>,
     /// UDP port of the first media worker; worker i listens on this port + i. 0 takes any free ports.
     #[arg(long, env = "MEDIA_PORT", default_value_t = 40_000)]
     pub(crate) media_port: u16,
@@ -118,8 +121,7 @@ pub(crate) struct MediaSettings {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Access")]
 pub(crate) struct AccessSettings {
-    /// The secret that your app signs its users' tokens with (HS256). Without JWT_SECRET and JWKS_URL, and on
-    /// a loopback HOST, anybody on this machine can sign in by name.
+    /// The secret that your app signs its users' tokens with (HS256), at least 16 bytes and better 32.
     #[arg(long, env = "JWT_SECRET", hide_env_values = true)]
     pub(crate) jwt_secret: Option<String>,
     #[arg(long, env = "JWT_SECRET_FILE", hide = true)]
@@ -128,6 +130,11 @@ pub(crate) struct AccessSettings {
     /// (RS256, ES256, EdDSA) publishes its keys. Requires JWT_ISSUER and JWT_AUDIENCE.
     #[arg(long, env = "JWKS_URL")]
     pub(crate) jwks_url: Option<String>,
+    /// Whether anybody on this machine can sign in by name: without JWT_SECRET and JWKS_URL, and on a loopback
+    /// HOST. It ends with the first request through a proxy that names its client. A proxy or tunnel that adds
+    /// no header is not noticed: whoever it lets through can sign in under any name.
+    #[arg(long, env = "DEV_SIGN_IN", value_enum, default_value_t = Switch::On)]
+    pub(crate) dev_sign_in: Switch,
     /// If given, tokens must carry this `iss`.
     #[arg(long, env = "JWT_ISSUER")]
     pub(crate) jwt_issuer: Option<String>,

@@ -45,6 +45,8 @@ pub enum AuthSetupError {
          signs in again"
     )]
     CutDevKey { path: PathBuf },
+    #[error("{0} is set but blank")]
+    Blank(&'static str),
     #[error(transparent)]
     WeakSecret(#[from] WeakSecret),
     #[error("keys cannot be fetched from JWKS_URL")]
@@ -61,8 +63,18 @@ impl AuthConfig {
     /// Checks that the settings are consistent. Returns the settings whose secret is shorter than it should be.
     ///
     /// # Errors
-    /// [`AuthSetupError::AnyIssuerOrAudience`], [`AuthSetupError::WeakSecret`].
+    /// [`AuthSetupError::Blank`], [`AuthSetupError::AnyIssuerOrAudience`], [`AuthSetupError::WeakSecret`].
     pub fn check(&self) -> Result<Vec<&'static str>, AuthSetupError> {
+        let claims = [
+            ("JWT_ISSUER", &self.issuer),
+            ("JWT_AUDIENCE", &self.audience),
+            ("ADMIN_CLAIM", &self.admin_claim),
+        ];
+        if let Some((name, _)) =
+            claims.iter().find(|(_, it)| it.as_ref().is_some_and(|it| it.trim().is_empty()))
+        {
+            return Err(AuthSetupError::Blank(name));
+        }
         let is_for_us = self.issuer.is_some() && self.audience.is_some();
         if matches!(self.sign_in, SignIn::Jwks { .. }) && !is_for_us {
             return Err(AuthSetupError::AnyIssuerOrAudience);

@@ -155,11 +155,30 @@ fn published_keys_are_of_use_only_with_issuer_and_audience() {
     assert_eq!(refused.code, ErrorCode::Unsupported);
 }
 
+#[test]
+fn a_claim_to_check_is_not_blank() {
+    let config = || AuthConfig::new(SignIn::Secret(SECRET.into()));
+    for blank in [String::new(), " ".to_owned()] {
+        for config in [
+            AuthConfig { issuer: Some(blank.clone()), ..config() },
+            AuthConfig { audience: Some(blank.clone()), ..config() },
+            AuthConfig { admin_claim: Some(blank.clone()), ..config() },
+        ] {
+            assert!(matches!(config.check(), Err(AuthSetupError::Blank(_))));
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_name_comes_from_the_first_claim_that_has_one() {
     let auth = authenticator(None, None);
     let name = async |more: serde_json::Value| auth.verify(&token(&claims(&more))).await.unwrap();
     assert_eq!(name(serde_json::json!({"name": "Alice", "email": "a@b.example"})).await.name, "Alice");
+    assert_eq!(name(serde_json::json!({"name": "\u{202e}A\u{200b}da"})).await.name, "Ada");
+    assert_eq!(
+        name(serde_json::json!({"name": "\u{200b}", "email": "a@b.example"})).await.name,
+        "a@b.example"
+    );
     assert_eq!(name(serde_json::json!({"name": " ", "preferred_username": "ali"})).await.name, "ali");
     assert_eq!(name(serde_json::json!({"email": "a@b.example"})).await.name, "a@b.example");
     assert_eq!(name(serde_json::json!({"name": "\u{202e}A\u{200b}da"})).await.name, "Ada");

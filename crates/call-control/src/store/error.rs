@@ -1,6 +1,6 @@
 use sqlx::{error::DatabaseError, sqlite::SqliteError};
 
-use super::Owner;
+use super::{FileFault, Owner};
 use crate::{
     call::CorruptRecord,
     error::{ErrorCode, Refusal},
@@ -40,6 +40,8 @@ pub enum StoreError {
     Migration(#[from] sqlx::migrate::MigrateError),
     #[error("{0}")]
     Config(String),
+    #[error("DATABASE_URL: {0}")]
+    File(#[from] FileFault),
 }
 
 /// Why the database is unreachable.
@@ -132,7 +134,8 @@ impl From<StoreError> for Refusal {
             | StoreError::Database(_)
             | StoreError::Migration(_)
             | StoreError::Owned(_)
-            | StoreError::Config(_) => Self::internal(&error),
+            | StoreError::Config(_)
+            | StoreError::File(_) => Self::internal(&error),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Opens a database and applies the migrations.
 
-use std::{num::NonZeroUsize, ops::RangeInclusive, str::FromStr, time::Duration};
+use std::{num::NonZeroUsize, ops::RangeInclusive, path::Path, str::FromStr, time::Duration};
 
 use sqlx::{
     ConnectOptions, Connection, Executor, PgConnection, PgPool, SqliteConnection, SqlitePool,
@@ -10,32 +10,39 @@ use sqlx::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Away, Db, Store, StoreError, gate::Gate, on, tx};
+use super::{Away, Db, Store, StoreError, file, gate::Gate, readiness::Readiness};
 
 impl Store {
+    /// Checks address and schema, as far as that is possible without opening the database. `made_later` is a
+    /// directory that need not exist yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Config`] for an invalid URL or schema name, [`StoreError::File`] for a file that cannot be
+    /// an SQLite database.
+    pub fn check(url: &str, schema: &str, made_later: &Path) -> Result<(), StoreError> {
+        match Address::parse(url, schema)? {
+            Address::Sqlite(options) => match file_of(&options) {
+                Some(path) if !made_later.exists() && file::directory_of(path) == made_later => Ok(()),
+                Some(path) => Ok(file::check(path)?),
+                None => Ok(()),
+            },
+            Address::Postgres(_) => Ok(()),
+        }
+    }
+
     /// Opens `sqlite://…` or `postgres://…` and applies the migrations. On Postgres all tables are in
     /// `schema`, which is created if it is missing; SQLite ignores it. Servers that open the same database at
     /// the same time migrate one after another.
     ///
     /// # Errors
-    /// [`StoreError::Config`] for an invalid URL scheme or schema name, [`StoreError::Database`] for a URL
-    /// that the driver refuses, [`StoreError::Unavailable`] or [`StoreError::Migration`] if the database
-    /// cannot be opened or migrated.
+    /// As [`Store::check`]; [`StoreError::Unavailable`] or [`StoreError::Migration`] if the database cannot be
+    /// opened or migrated.
     pub async fn open(url: &str, schema: &str) -> Result<Self, StoreError> {
-        let db = match Engine::parse(url, schema)? {
-            Engine::Sqlite(options) => open_sqlite(options).await?,
-            Engine::Postgres(options) => open_postgres(options, schema).await?,
+        let db = match Address::parse(url, schema)? {
+            Address::Sqlite(options) => open_sqlite(*options).await?,
+            Address::Postgres(options) => open_postgres(*options, schema).await?,
         };
-        Ok(Self { db })
-    }
-
-    /// Checks that the database answers and accepts writes.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] otherwise.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        let reads = on!(&self.db, |connection| connection.execute("SELECT 1").await.map(drop));
-        self.try_writing().await.and(reads)
+        Ok(Self { db, readiness: Readiness::default() })
     }
 
     /// Whether the database was found unreachable and has not answered a change since.
@@ -57,39 +64,48 @@ impl Store {
             Db::Postgres(gate) => gate.close().await,
         }
     }
-
-    /// Runs an empty write transaction. On SQLite it waits for the write lock.
-    async fn try_writing(&self) -> Result<(), StoreError> {
-        tx!(&self.db, |tx| tx.execute("SELECT 1").await.map(drop)?);
-        Ok(())
-    }
 }
 
 /// Where the database is.
-pub(super) enum Engine {
-    Sqlite(SqliteConnectOptions),
+pub(super) enum Address {
+    Sqlite(Box<SqliteConnectOptions>),
     /// All tables are in the schema, the first in the search path.
-    Postgres(PgConnectOptions),
+    Postgres(Box<PgConnectOptions>),
 }
 
-impl Engine {
+impl Address {
     pub(super) fn parse(url: &str, schema: &str) -> Result<Self, StoreError> {
-        match url.split(':').next() {
-            Some("sqlite") => Ok(Self::Sqlite(SqliteConnectOptions::from_str(url)?)),
-            Some("postgres" | "postgresql") if is_schema_name(schema) => {
-                Ok(Self::Postgres(PgConnectOptions::from_str(url)?.options([("search_path", schema)])))
+        let unusable =
+            |error: sqlx::Error| StoreError::Config(format!("DATABASE_URL cannot be used: {error}"));
+        if !is_schema_name(schema) {
+            return Err(StoreError::Config(SCHEMA_RULE.to_owned()));
+        }
+        match url.split_once(':') {
+            Some(("sqlite", _)) => {
+                SqliteConnectOptions::from_str(url).map(Box::new).map(Self::Sqlite).map_err(unusable)
             }
-            Some("postgres" | "postgresql") => Err(StoreError::Config(
-                "DATABASE_SCHEMA takes lower-case letters, digits and _, at most 63".to_owned(),
-            )),
+            Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => {
+                let options = PgConnectOptions::from_str(url).map_err(unusable)?;
+                Ok(Self::Postgres(Box::new(options.options([("search_path", schema)]))))
+            }
             Some(_) | None => {
-                Err(StoreError::Config("DATABASE_URL is neither sqlite: nor postgres:".to_owned()))
+                Err(StoreError::Config("DATABASE_URL is neither sqlite: nor postgres://".to_owned()))
             }
         }
     }
 }
 
+/// The file of the database; `None` for one in memory.
+fn file_of(options: &SqliteConnectOptions) -> Option<&Path> {
+    let path = options.get_filename();
+    let name = path.to_string_lossy();
+    (!name.starts_with("file:") && !name.contains(":memory:")).then_some(path)
+}
+
 async fn open_sqlite(options: SqliteConnectOptions) -> Result<Db, StoreError> {
+    if let Some(path) = file_of(&options) {
+        file::try_writing(path)?;
+    }
     let options = options
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
@@ -186,11 +202,13 @@ fn is_schema_name(name: &str) -> bool {
     let starts_well = name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_');
     let rest_is_plain =
         name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    starts_well && rest_is_plain && name.len() <= 63
+    // Postgres keeps names that begin with pg_ for itself.
+    starts_well && rest_is_plain && name.len() <= 63 && !name.starts_with("pg_")
 }
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
+const SCHEMA_RULE: &str = "DATABASE_SCHEMA takes at most 63 lower-case letters, digits and _, and begins neither with a digit nor with pg_";
 /// How long an operation waits for a connection or a lock.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a start waits while another server migrates.
@@ -218,7 +236,7 @@ mod tests {
     fn a_schema_name_cannot_smuggle_sql() {
         assert!(is_schema_name("switchyard"));
         assert!(is_schema_name("_calls2"));
-        for bad in ["", "2x", "Switchyard", "a b", "a\"b", "a;drop", &"x".repeat(64)] {
+        for bad in ["", "pg_calls", "2x", "Switchyard", "a b", "a\"b", "a;drop", &"x".repeat(64)] {
             assert!(!is_schema_name(bad), "{bad}");
         }
     }

@@ -14,6 +14,8 @@ pub(in crate::carriers::rest) async fn live() -> StatusCode {
 }
 
 /// The server can take requests
+///
+/// It can if the database takes a write. An answer is repeated for a second.
 #[utoipa::path(
     get, path = "/health/ready", tag = "operations",
     responses(
@@ -22,6 +24,6 @@ pub(in crate::carriers::rest) async fn live() -> StatusCode {
     )
 )]
 pub(in crate::carriers::rest) async fn ready(State(control): State<Control>) -> Result<StatusCode, Refusal> {
-    control.store.ping().await?;
+    control.store.ready().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -19,10 +19,16 @@ async fn what_anyone_may_ask() {
     assert_eq!(docs.status, StatusCode::OK);
     let policy = docs.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
     assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+}
+
+#[tokio::test]
+async fn a_server_without_its_database_is_alive_and_not_ready() {
+    let api = Api::new().await;
     api.world.control.store.close().await;
     let down = api.get("/health/ready", "").await;
     down.assert_problem(503, "unavailable");
     assert!(down.headers.contains_key(header::RETRY_AFTER));
+    assert_eq!(api.get("/health/live", "").await.status, StatusCode::NO_CONTENT);
 }
 
 #[tokio::test]

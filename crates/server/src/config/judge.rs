@@ -1,0 +1,110 @@
+//! What settings that are valid one by one mean together: contradictions, and risks to warn of.
+
+use std::fs;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+use switchyard_call_control::GroupsManagedBy;
+use switchyard_call_control::auth::{SignIn, is_long_enough};
+
+use crate::config::{Config, ConfigError};
+
+/// Checks addresses and ports.
+pub(super) fn refuse_contradictions(config: &Config) -> Result<(), ConfigError> {
+    let media = &config.media;
+    if let Some(last) = media.workers.checked_sub(1).filter(|_| media.port > 0)
+        && usize::from(media.port) + last > usize::from(u16::MAX)
+    {
+        return Err(ConfigError::MediaPorts { port: media.port, workers: media.workers });
+    }
+    let is_nowhere = |address: &&IpAddr| address.is_unspecified() || address.is_multicast();
+    if let Some(nowhere) = media.announced.iter().find(is_nowhere) {
+        return Err(ConfigError::Announced(*nowhere));
+    }
+    match config.admin {
+        Some(admin) if is_same(admin, config.listen) => Err(ConfigError::AdminPort(admin.port())),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Whether two TCP listeners would get in each other's way. Port 0 takes any free port.
+fn is_same(a: SocketAddr, b: SocketAddr) -> bool {
+    let overlap = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() == b.port() && a.port() != 0 && overlap
+}
+
+/// Checks that the directory for data is there, or can be made.
+pub(super) fn check_directory(path: &Path) -> Result<(), ConfigError> {
+    let fault = |reason| ConfigError::DataDir { path: path.to_owned(), reason };
+    let found = path.ancestors().find_map(|path| {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        match fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            found => Some(found),
+        }
+    });
+    match found {
+        Some(Ok(found)) if !found.is_dir() => Err(fault(io::ErrorKind::NotADirectory.into())),
+        Some(Ok(found)) if found.permissions().readonly() => {
+            Err(fault(io::ErrorKind::PermissionDenied.into()))
+        }
+        Some(Err(error)) => Err(fault(error)),
+        Some(Ok(_)) | None => Ok(()),
+    }
+}
+
+/// What the server would run with, although it is probably not meant.
+pub(super) fn warnings(config: &Config) -> Result<Vec<String>, ConfigError> {
+    let mut warnings = short_secrets(config)?;
+    let mut warn = |text: &str| warnings.push(text.to_owned());
+    let control = &config.control;
+    let is_dev = matches!(control.auth.sign_in, SignIn::Dev { .. });
+    if !config.listen.ip().is_loopback() && control.trusted_proxies.is_empty() {
+        warn(
+            "HOST can be reached from other machines, and TRUSTED_PROXIES names no proxy: without one that speaks \
+             https, tokens cross the network in the clear, and browsers give pages no camera",
+        );
+    }
+    if is_dev && !control.trusted_proxies.is_empty() {
+        warn(
+            "TRUSTED_PROXIES names a proxy, but people sign in by name, which ends with the first request through \
+             it; set JWT_SECRET or JWKS_URL",
+        );
+    }
+    if config.admin.is_some_and(|admin| !admin.ip().is_loopback()) {
+        warn("ADMIN_HOST can be reached from other machines, and metrics are shown to whoever asks");
+    }
+    if control.groups_managed_by == GroupsManagedBy::Service && control.auth.service_token.is_none() {
+        warn("nobody can make groups: GROUPS_MANAGED_BY is service, but there is no SERVICE_TOKEN");
+    }
+    if has_relay(&control.ice_servers.urls) && control.ice_servers.secret.is_none() {
+        warn("TURN_URLS names a TURN server, but without TURN_SECRET clients get no credentials for it");
+    }
+    let last = usize::from(config.media.port) + config.media.workers.saturating_sub(1);
+    if config.media.port > 0
+        && (usize::from(config.media.port)..=last).contains(&usize::from(config.listen.port()))
+    {
+        warn(
+            "PORT is among the media ports: one is TCP and the others UDP, which firewall rules easily mix up",
+        );
+    }
+    Ok(warnings)
+}
+
+/// Whether there is a TURN server among these addresses.
+pub(super) fn has_relay(urls: &[String]) -> bool {
+    urls.iter().any(|url| url.starts_with("turn"))
+}
+
+fn short_secrets(config: &Config) -> Result<Vec<String>, ConfigError> {
+    let mut short = config.control.auth.check()?;
+    if let Some(secret) = &config.control.ice_servers.secret
+        && !is_long_enough(TURN_SECRET, secret)?
+    {
+        short.push(TURN_SECRET);
+    }
+    Ok(short.into_iter().map(|name| format!("{name} has less than 32 bytes and may be guessed")).collect())
+}
+
+const TURN_SECRET: &str = "TURN_SECRET";

@@ -1,0 +1,221 @@
+use clap::Parser;
+use secrecy::ExposeSecret;
+
+use super::*;
+use crate::cli::Cli;
+
+/// Of 32 bytes.
+const SECRET: &str = "a secret that only the app knows";
+
+fn config(flags: &[&str]) -> Result<Config, ConfigError> {
+    let arguments = ["switchyard"].into_iter().chain(flags.iter().copied());
+    Config::new(Cli::try_parse_from(arguments).unwrap().settings)
+}
+
+#[test]
+fn without_any_setting_the_server_serves_this_machine_and_people_sign_in_by_name() {
+    let config = config(&[]).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:3000");
+    assert!(matches!(config.control.auth.sign_in, SignIn::Dev { .. }));
+    assert_eq!(config.control.database_url.expose_secret(), "sqlite://./data/switchyard.db");
+    assert_eq!((config.media.port, config.media.bind.len()), (40_000, 2));
+    assert_eq!(config.control.rules.ring, Some(Duration::from_secs(60)));
+}
+
+#[test]
+fn a_host_open_to_others_needs_a_secret() {
+    assert!(matches!(config(&["--host", "0.0.0.0"]), Err(ConfigError::OpenToAll(_))));
+    let secret = ["--host", "0.0.0.0", "--jwt-secret", SECRET];
+    assert!(matches!(config(&secret).unwrap().control.auth.sign_in, SignIn::Secret(_)));
+}
+
+#[test]
+fn published_keys_are_used_with_issuer_and_audience_and_without_a_secret() {
+    let jwks = ["--host", "0.0.0.0", "--jwks-url", "https://id.example/keys"];
+    let whole = [&jwks[..], &["--jwt-issuer", "https://id.example", "--jwt-audience", "calls"]].concat();
+    assert!(matches!(config(&whole).unwrap().control.auth.sign_in, SignIn::Jwks { .. }));
+    for part in [&whole[..4], &whole[..6], &[&whole[..4], &whole[6..]].concat()] {
+        let refused = config(part);
+        assert!(matches!(refused, Err(ConfigError::Auth(AuthSetupError::AnyIssuerOrAudience))), "{part:?}");
+    }
+    let both = [&whole[..], &["--jwt-secret", SECRET]].concat();
+    assert!(matches!(config(&both), Err(ConfigError::TwoSignIns)));
+    let open = ["--jwks-url", "http://id.example/keys"];
+    assert!(matches!(config(&open), Err(ConfigError::JwksUrl(_))));
+}
+
+#[test]
+fn the_app_manages_groups_unless_people_sign_in_by_name_or_it_is_said_otherwise() {
+    let manager = |flags: &[&str]| config(flags).unwrap().control.groups_managed_by;
+    let secret = ["--jwt-secret", SECRET];
+    assert_eq!(manager(&[]), GroupsManagedBy::Users);
+    assert_eq!(manager(&secret), GroupsManagedBy::Service);
+    assert_eq!(manager(&[&secret[..], &["--groups-managed-by", "users"]].concat()), GroupsManagedBy::Users);
+    assert_eq!(manager(&["--groups-managed-by", "service"]), GroupsManagedBy::Service);
+    assert!(Cli::try_parse_from(["switchyard", "--groups-managed-by", "nobody"]).is_err());
+}
+
+#[test]
+fn the_service_token_may_come_from_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("token");
+    std::fs::write(&path, "a token that only the app knows\n").unwrap();
+    let config = config(&["--service-token-file", path.to_str().unwrap()]).unwrap();
+    let token = config.control.auth.service_token.unwrap();
+    assert_eq!(token.expose_secret(), "a token that only the app knows");
+    assert_eq!(config.control.token_grace, Duration::from_secs(300));
+}
+
+#[test]
+fn an_origin_is_scheme_and_host_and_never_a_wildcard() {
+    for good in ["https://app.example", "http://localhost:5173/", "https://a.example,https://b.example"] {
+        assert!(config(&["--frontend-url", good]).is_ok(), "{good}");
+    }
+    let spelt = config(&["--frontend-url", "HTTPS://App.Example:443/"]).unwrap().control.origins;
+    assert_eq!(spelt, ["https://app.example".parse().unwrap()]);
+    for bad in ["*", "https://*.example", "app.example", "https://app.example/page", "https://app.example//"]
+    {
+        assert!(matches!(config(&["--frontend-url", bad]), Err(ConfigError::Origin(_))), "{bad}");
+    }
+}
+
+#[test]
+fn proxies_are_addresses_and_networks() {
+    let proxies = |list: &str| Cli::try_parse_from(["switchyard", "--trusted-proxies", list]);
+    assert_eq!(proxies("127.0.0.1,10.0.0.0/8").unwrap().settings.http.trusted_proxies.len(), 2);
+    assert!(proxies("proxy.example").is_err());
+    assert_eq!(config(&[]).unwrap().control.trusted_proxies, []);
+}
+
+#[test]
+fn a_turn_secret_needs_a_turn_server() {
+    let secret = ["--turn-secret", SECRET, "--turn-urls", "stun:turn.example:3478"];
+    assert!(matches!(config(&secret), Err(ConfigError::TurnSecretWithoutServer)));
+    assert!(matches!(config(&["--turn-urls", "https://x"]), Err(ConfigError::TurnUrl(_))));
+    assert!(config(&["--turn-secret", SECRET, "--turn-urls", "turn:turn.example:3478"]).is_ok());
+}
+
+#[test]
+fn zero_switches_a_timer_off() {
+    let config = config(&["--ring-seconds", "0", "--unattached-seconds", "0"]).unwrap();
+    assert_eq!((config.control.rules.ring, config.control.rules.unattached), (None, None));
+}
+
+#[test]
+fn limits_are_those_of_call_control_unless_set() {
+    let control = config(&[]).unwrap().control;
+    assert_eq!(control.limits, Limits::default());
+    assert_eq!(control.rules, Rules::default());
+    let set = ["--max-participants", "12", "--max-sockets-per-user", "1", "--rate-limit-per-user", "0"];
+    let control = config(&set).unwrap().control;
+    assert_eq!(control.rules.max_participants, 12);
+    assert_eq!((control.limits.sockets_per_user, control.limits.requests_per_user), (1, 0));
+    for bad in ["0", "-1", "many"] {
+        assert!(Cli::try_parse_from(["switchyard", "--max-participants", bad]).is_err(), "{bad}");
+    }
+}
+
+/// The error that this setting causes, as people read it.
+fn refused(flags: &[&str]) -> String {
+    match Cli::try_parse_from(["switchyard"].into_iter().chain(flags.iter().copied())) {
+        Ok(cli) => Config::new(cli.settings).err().expect("the settings are refused").to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn whatever_cannot_work_is_refused_before_the_start() {
+    for (flags, named) in [
+        (&["--database-url", "nonsense"][..], "DATABASE_URL"),
+        (&["--database-url", "postgres:nonsense"], "DATABASE_URL"),
+        (&["--database-url", "mysql://localhost/x"], "DATABASE_URL"),
+        (&["--database-schema", "Switch Yard"], "DATABASE_SCHEMA"),
+        (&["--database-schema", "pg_calls"], "DATABASE_SCHEMA"),
+        (&["--media-port", "65535", "--media-workers", "2"], "MEDIA_PORT"),
+        (&["--announced-addresses", "0.0.0.0"], "ANNOUNCED_ADDRESSES"),
+        (&["--announced-addresses", "192.0.2.1,::"], "ANNOUNCED_ADDRESSES"),
+        (&["--trusted-proxies", "0.0.0.0"], "--trusted-proxies"),
+        (&["--trusted-proxies", "::/0"], "--trusted-proxies"),
+        (&["--port", "3000", "--admin-port", "3000"], "ADMIN_PORT"),
+        (&["--jwt-secret", SECRET, "--jwt-issuer", ""], "JWT_ISSUER"),
+        (&["--jwt-secret", SECRET, "--jwt-audience", " "], "JWT_AUDIENCE"),
+        (&["--jwt-secret", SECRET, "--admin-claim", ""], "ADMIN_CLAIM"),
+        (&["--jwt-secret", "too short"], "JWT_SECRET"),
+        (&["--jwt-secret", "                                "], "JWT_SECRET"),
+        (&["--service-token", "too short"], "SERVICE_TOKEN"),
+        (&["--turn-secret", "too short", "--turn-urls", "turn:turn.example"], "TURN_SECRET"),
+        (&["--turn-urls", "turn:turn.example:port"], "TURN_URLS"),
+        (&["--turn-urls", "turn://turn.example"], "TURN_URLS"),
+        (&["--dev-sign-in", "off"], "DEV_SIGN_IN"),
+        (&["--host", "no-such-host.invalid"], "HOST"),
+        (&["--host", "localhost:3000"], "--host"),
+    ] {
+        let error = refused(flags);
+        assert!(error.contains(named), "{flags:?}: {error}");
+    }
+}
+
+#[test]
+fn ports_that_do_not_meet_are_no_contradiction() {
+    for fine in [
+        &["--media-port", "65535", "--media-workers", "1"][..],
+        &["--media-port", "0", "--media-workers", "256"],
+        &["--port", "0", "--admin-port", "0"],
+        &["--port", "3000", "--admin-port", "3000", "--admin-host", "127.0.0.2"],
+    ] {
+        assert!(config(fine).is_ok(), "{fine:?}");
+    }
+}
+
+#[test]
+fn localhost_is_an_address_to_listen_on() {
+    let config = config(&["--host", "localhost", "--media-host", "localhost"]).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:3000");
+    assert_eq!(config.media.bind, ["127.0.0.1".parse::<IpAddr>().unwrap()]);
+    assert!(matches!(config.control.auth.sign_in, SignIn::Dev { .. }));
+}
+
+#[test]
+fn a_path_that_cannot_hold_the_data_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("letter");
+    std::fs::write(&file, "a letter to a friend").unwrap();
+    let (file, folder) = (file.to_str().unwrap(), directory.path().to_str().unwrap());
+    let below = format!("{file}/data");
+    let url = |path: &str| format!("sqlite://{path}");
+    for (flag, value, path) in [
+        ("--data-dir", file.to_owned(), file),
+        ("--data-dir", below.clone(), below.as_str()),
+        ("--database-url", url(folder), folder),
+        ("--database-url", url(file), file),
+        ("--database-url", url(&format!("{folder}/missing/calls.db")), &format!("{folder}/missing")),
+    ] {
+        let error = refused(&[flag, &value]);
+        assert!(error.contains(path), "{flag} {value}: {error}");
+    }
+    let fresh = format!("{folder}/to/be/made");
+    assert!(config(&["--data-dir", &fresh]).is_ok());
+    assert!(!Path::new(&fresh).exists(), "a check changes nothing");
+}
+
+#[test]
+fn what_is_allowed_but_risky_is_warned_of() {
+    let warned = |flags: &[&str]| config(flags).unwrap().warnings.join("\n");
+    assert_eq!(warned(&[]), "");
+    assert_eq!(warned(&["--jwt-secret", SECRET, "--service-token", SECRET]), "");
+    let open = ["--jwt-secret", SECRET, "--service-token", SECRET, "--host", "0.0.0.0"];
+    assert!(warned(&open).contains("TRUSTED_PROXIES"));
+    assert_eq!(warned(&[&open[..], &["--trusted-proxies", "10.0.0.1"]].concat()), "");
+    for (flags, named) in [
+        (&["--jwt-secret", "twenty letters, or so", "--service-token", SECRET][..], "JWT_SECRET"),
+        (&["--service-token", "twenty letters, or so"], "SERVICE_TOKEN"),
+        (&["--turn-urls", "turn:turn.example"], "TURN_SECRET"),
+        (&["--jwt-secret", SECRET], "SERVICE_TOKEN"),
+        (&["--trusted-proxies", "10.0.0.1"], "JWT_SECRET"),
+        (&["--admin-port", "9000", "--admin-host", "0.0.0.0"], "ADMIN_HOST"),
+        (&["--port", "40000"], "media ports"),
+    ] {
+        let warned = warned(flags);
+        assert!(warned.contains(named), "{flags:?}: {warned}");
+    }
+}
