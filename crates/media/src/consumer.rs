@@ -326,10 +326,8 @@ impl Consumer {
                 // A picture without its lowest spatial layer cannot be decoded: the whole picture is dropped.
                 let whole_picture = media.is_some_and(|media| media.spatial == 0);
                 let slot = self.numbering.leave_out(arrival, whole_picture);
-                match self.fill(arrival, slot) {
-                    Offer::Ignore if self.layers.is_stranded() => Offer::NeedKeyFrame,
-                    offer => offer,
-                }
+                let offer = self.fill(arrival, slot);
+                if offer == Offer::Ignore && self.layers.is_stranded() { Offer::NeedKeyFrame } else { offer }
             }
         }
     }

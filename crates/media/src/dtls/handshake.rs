@@ -158,11 +158,11 @@ impl Handshake {
     fn read_record(&mut self, now: Instant, record: &Record<'_>) -> Result<Vec<EndpointEvent>, DtlsFailure> {
         match (record.encrypted, record.content) {
             (true, Content::Alert | Content::Handshake | Content::ApplicationData) => {
-                self.read_sealed(now, record.bytes.to_vec())
+                self.read_sealed(now, record.bytes)
             }
             (false, Content::ChangeCipherSpec) if record.body == [1] => {
                 self.numbers.incoming += 1;
-                self.read_sealed(now, record.renumbered(self.numbers.incoming))
+                self.read_sealed(now, &record.renumbered(self.numbers.incoming))
             }
             (false, Content::Handshake) => {
                 let from = if self.peer.proven { self.peer.first } else { 0 };
@@ -183,12 +183,12 @@ impl Handshake {
     }
 
     /// Reads a record that the library can open, keeps until it can, or drops.
-    fn read_sealed(&mut self, now: Instant, record: Vec<u8>) -> Result<Vec<EndpointEvent>, DtlsFailure> {
+    fn read_sealed(&mut self, now: Instant, record: &[u8]) -> Result<Vec<EndpointEvent>, DtlsFailure> {
         let Some(endpoint) = &mut self.endpoint else {
             self.output.dropped += 1;
             return Ok(Vec::new());
         };
-        match endpoint.read(now, PEER, None, BytesMut::from(record.as_slice())) {
+        match endpoint.read(now, PEER, None, BytesMut::from(record)) {
             Ok(events) if events.iter().any(|event| matches!(event, EndpointEvent::PeerClosed)) => {
                 Err(DtlsFailure::Alert)
             }

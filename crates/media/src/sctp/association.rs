@@ -315,10 +315,8 @@ impl Attempt {
     }
 
     fn transmit(&mut self, now: Instant) -> Option<Vec<Bytes>> {
-        match self.association.poll_transmit(now)?.message {
-            rtc_sctp::Payload::RawEncode(packets) => Some(packets),
-            _ => Some(Vec::new()),
-        }
+        let message = self.association.poll_transmit(now)?.message;
+        Some(if let rtc_sctp::Payload::RawEncode(packets) = message { packets } else { Vec::new() })
     }
 
     /// Makes a stream known before its first message: the library answers the reset of a stream that it does not know

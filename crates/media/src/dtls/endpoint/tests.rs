@@ -363,7 +363,10 @@ impl Story {
             match event {
                 DtlsEvent::Dropped(count) => self.dropped += count,
                 DtlsEvent::Restarted(count) => self.restarts += count,
-                event => return Some(event),
+                DtlsEvent::Connected { .. }
+                | DtlsEvent::ApplicationData(_)
+                | DtlsEvent::Closed
+                | DtlsEvent::Failed(_) => return Some(event),
             }
         }
         None
