@@ -4,7 +4,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 /// One line of 1 to 100 characters, of which something can be seen. Blanks around it and characters that show
-/// nothing are dropped (see [`is_hidden`]).
+/// nothing (Unicode's category Cf, line separators) are dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(
