@@ -55,8 +55,9 @@ ids! {
 }
 
 impl UserId {
-    /// The user whom the app knows by this id, as tokens carry it: see [`ExternalId`]. Ids that are not UUIDs
-    /// are converted in the `namespace` of their issuer. `None` unless the id has 1 to 255 characters.
+    /// The user whom the app knows by this id, as tokens carry it. A UUID is used as it is. Any other text, and
+    /// a UUID of version 5, becomes a UUID of version 5 (RFC 9562 §5.5) in the `namespace` of its issuer. `None`
+    /// unless the id has 1 to 255 characters.
     #[must_use]
     pub fn from_external(id: &str, namespace: &Uuid) -> Option<Self> {
         ExternalId::parse(id).map(|id| Self(id.to_uuid(namespace)))
