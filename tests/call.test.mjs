@@ -207,6 +207,49 @@ test('a data channel echoes text and bytes in order', async () => {
   assert.deepEqual(echoes, ['hello', '', 60_000, 'bye']);
 });
 
+test('a data channel closes at both ends, used or not, whoever closes it first', async () => {
+  const { people, call } = await startCallOf(fixture.server, ['Ada', 'Bo']);
+  const ada = use(await Peer.join(people[0], call));
+  const bo = use(await Peer.join(people[1], call));
+  /** @type {{ what: string, channel: RTCDataChannel }[]}
+   */
+  const closing = [];
+  /** @param {string} event @param {string} id */
+  const closeAtServer = (event, id) => ada.signaling.request(event, { id });
+  for (const used of [false, true]) {
+    for (const first of ['server', 'client']) {
+      const producer = await ada.produceData({ ordered: true });
+      await opened(producer);
+      closing.push({
+        what: `${used ? 'used' : 'unused'}, ${first} first`,
+        channel: channelOf(producer),
+      });
+      if (used) {
+        const read = await bo.consumeData(producer.id);
+        const heard = new Promise((done) => read.once('message', done));
+        await opened(read);
+        producer.send('hello');
+        await heard;
+      }
+      if (first === 'server') await closeAtServer('media:close-data-producer', producer.id);
+      producer.close();
+      if (first === 'client')
+        await closeAtServer('media:close-data-producer', producer.id).catch(() => {});
+    }
+  }
+  const producer = await ada.produceData({ ordered: true });
+  const consumer = await bo.consumeData(producer.id);
+  await opened(consumer);
+  closing.push({ what: 'a consumer', channel: channelOf(consumer) });
+  await bo.signaling.request('media:close-data-consumer', { id: consumer.id });
+  consumer.close();
+  await until(
+    () =>
+      `every channel is closed: ${closing.map(({ what, channel }) => `${what} ${channel.readyState}`)}`,
+    () => closing.every(({ channel }) => channel.readyState === 'closed'),
+  );
+});
+
 test('pictures go on through an ICE restart', async () => {
   const { people, call } = await startCallOf(fixture.server, ['Alma', 'Bo']);
   const alma = use(await Peer.join(people[0], call));
@@ -296,6 +339,15 @@ function isLoud({ levels }) {
 /** @param {import('mediasoup-client').types.DataProducer | import('mediasoup-client').types.DataConsumer} channel */
 function opened(channel) {
   return until(`${channel.label} opens`, () => channel.readyState === 'open');
+}
+
+/**
+ * The browser's own channel, which goes on closing after mediasoup-client has forgotten it.
+ * @param {import('mediasoup-client').types.DataProducer | import('mediasoup-client').types.DataConsumer} channel
+ * @returns {RTCDataChannel}
+ */
+function channelOf(channel) {
+  return Reflect.get(channel, '_dataChannel');
 }
 
 /** Large enough for libwebrtc to send all three layers. */

@@ -165,6 +165,10 @@ impl Consumer {
         };
     }
 
+    pub(crate) fn is_video(&self) -> bool {
+        self.video
+    }
+
     pub(crate) fn is_shed(&self) -> bool {
         self.flow == Flow::Shed
     }

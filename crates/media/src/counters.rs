@@ -67,6 +67,10 @@ pub struct Counters {
     pub retransmissions_unavailable: u64,
     /// A transport's queue of due packets was full.
     pub egress_overflow: u64,
+    /// How often a client's address changed to one where it had not proven to be.
+    pub paths_doubted: u64,
+    /// Packets and reports that were held back or left out, because a client had not proven to be at its address.
+    pub unproven_withheld: u64,
     /// Due packets whose transport has no address or keys, or whose payload was overwritten meanwhile.
     pub egress_undeliverable: u64,
     pub nacks_sent: u64,

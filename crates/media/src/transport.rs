@@ -3,6 +3,8 @@
 mod budget;
 mod connection;
 mod downlink;
+mod path;
+mod quiz;
 mod uplink;
 
 use crate::counters::Counters;
@@ -20,6 +22,7 @@ use crate::timer::Timers;
 pub(crate) use budget::Budget;
 pub(crate) use connection::{DataReceived, Happened, REPORT_INTERVAL};
 pub(crate) use downlink::Downlink;
+pub(crate) use path::{Path, Release};
 use std::fmt;
 use std::time::{Duration, Instant};
 pub(crate) use uplink::{ReceivedExtensions, Route, Uplink};
@@ -48,6 +51,7 @@ pub(crate) struct Transport {
 }
 
 /// What flows on a transport, as its client sees it.
+#[expect(clippy::large_enum_variant, reason = "most transports are downlinks, which every packet sent reads")]
 pub(crate) enum Side {
     Uplink(Box<Uplink>),
     Downlink(Downlink),
@@ -98,6 +102,14 @@ impl Transport {
     /// Whether there are keys to seal with and a tuple to send to.
     pub(crate) fn can_send(&self) -> bool {
         self.srtp.is_some() && self.ice.selected().is_some()
+    }
+
+    /// Whether packets may be sent to where the client says to be, or held until it has proven to be there.
+    pub(crate) fn takes(&self, video: bool, now: Instant) -> bool {
+        match &self.side {
+            Side::Uplink(_) => true,
+            Side::Downlink(downlink) => downlink.path.takes(video, now),
+        }
     }
 
     /// Prefetches the state needed to send a packet to the client.

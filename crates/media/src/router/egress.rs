@@ -16,7 +16,7 @@ use crate::keys::TransportKey;
 use crate::producer::Producer;
 use crate::rtp::{FixedHeader, set_padding};
 use crate::srtp::Outbound;
-use crate::transport::{Side, Traffic, Transport};
+use crate::transport::{Path, Side, Traffic, Transport};
 use evening::{Evening, MAX_PADDING};
 use packet::{Header, Packet};
 
@@ -40,12 +40,19 @@ impl Router {
         while exit.due.len() > 0 {
             let sizes = list.queued(exit.due).map(|due| due.size);
             exit.sealer.size = exit.evening.next(exit.packets_evened(exit.due.len()), sizes);
-            let Some(room) = exit.batch.room() else { return Sealed::More };
+            if exit.batch.room().is_none() {
+                return Sealed::More;
+            }
             let Some(due) = list.pop(exit.due) else { break };
             let Some(consumer) = self.consumers.get_mut(due.consumer) else { continue };
+            if !exit.has_room(consumer) {
+                exit.hold(due);
+                continue;
+            }
             let Some(producer) = self.producers.get(consumer.producer) else { continue };
+            let Some(room) = exit.batch.room() else { return Sealed::More };
             let sealed = exit.sealer.seal(due, consumer, producer, room);
-            exit.commit(due.kind, sealed);
+            exit.commit(due.kind, consumer, sealed);
         }
         Sealed::Done
     }
@@ -80,9 +87,9 @@ impl<'a> Exit<'a> {
         let Side::Downlink(downlink) = &mut transport.side else { return None };
         let outbound = &transport.srtp.as_ref()?.outbound;
         departure.batch.address(transport.ice.selected()?);
-        let sequence = &mut downlink.transport_sequence;
+        let (sequence, path) = (&mut downlink.transport_sequence, &mut downlink.path);
         Some(Self {
-            sealer: Sealer { outbound, now: departure.now, sequence, size: 0 },
+            sealer: Sealer { outbound, now: departure.now, sequence, path, size: 0 },
             padding: downlink.padding,
             evening: Evening::default(),
             due: &mut downlink.due,
@@ -92,17 +99,34 @@ impl<'a> Exit<'a> {
         })
     }
 
-    /// Seals packets that a consumer accepted, in order. Returns how many of them had room.
+    /// Seals packets that a consumer accepted, in order. Returns how many of them had room, in the batch and on the
+    /// path.
     pub(super) fn seal(&mut self, taken: &[Taken], consumer: &mut Consumer, producer: &Producer) -> usize {
         for (index, next) in taken.iter().enumerate() {
             let sizes = taken.iter().skip(index).map(|taken| taken.size);
             self.sealer.size = self.evening.next(self.packets_evened(taken.len() - index), sizes);
+            if !self.has_room(consumer) {
+                return index;
+            }
             let Some(room) = self.batch.room() else { return index };
             let packet = Packet::find(&next.rewrite, producer);
             let sealed = packet.and_then(|packet| self.sealer.seal_media(&packet, consumer, room));
-            self.commit(DueKind::Media, sealed);
+            self.commit(DueKind::Media, consumer, sealed);
         }
         taken.len()
+    }
+
+    /// Whether a consumer's next packet may be sent to where the client says to be.
+    fn has_room(&self, consumer: &Consumer) -> bool {
+        !consumer.is_video() || self.sealer.path.has_room()
+    }
+
+    /// Keeps a packet until the client has proven to be there.
+    fn hold(&mut self, due: Due) {
+        self.counters.unproven_withheld += 1;
+        if !self.sealer.path.hold(due) {
+            self.counters.egress_overflow += 1;
+        }
     }
 
     /// How many of the due packets may be padded to equal size: all or none.
@@ -111,12 +135,15 @@ impl<'a> Exit<'a> {
     }
 
     /// Adds the packet that was sealed at the start of the batch's room; counts `None` as undeliverable.
-    fn commit(&mut self, kind: DueKind, sealed: Option<SealedPacket>) {
+    fn commit(&mut self, kind: DueKind, consumer: &Consumer, sealed: Option<SealedPacket>) {
         let Some(SealedPacket { len, padding }) = sealed else {
             self.counters.egress_undeliverable += 1;
             return;
         };
         self.batch.commit(len);
+        if consumer.is_video() {
+            self.sealer.path.spend(len);
+        }
         self.traffic.packets_sent += 1;
         self.traffic.bytes_sent += len as u64;
         self.counters.packets_sent += 1;
@@ -135,6 +162,7 @@ struct Sealer<'a> {
     outbound: &'a Outbound,
     now: NtpTime,
     sequence: &'a mut u16,
+    path: &'a mut Path,
     /// Bytes to which a shorter plaintext packet is padded.
     size: usize,
 }
@@ -303,8 +331,9 @@ impl Sealer<'_> {
 
     /// Send time and transport-wide sequence number of the next packet.
     fn stamp(&mut self, plan: &Plan) -> (u32, u16) {
-        let sequence = *self.sequence;
+        let mut sequence = *self.sequence;
         if plan.extensions.transport_cc.is_some() {
+            sequence = self.path.number(sequence);
             *self.sequence = sequence.wrapping_add(1);
         }
         (self.now.send_ticks(), sequence)

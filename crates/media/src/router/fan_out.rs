@@ -141,6 +141,11 @@ impl Audience<'_> {
         if !transport.can_send() {
             return;
         }
+        if !transport.takes(consumer.is_video(), ctx.now) {
+            consumer.start_over();
+            ctx.counters.unproven_withheld += self.fresh.len() as u64;
+            return;
+        }
         let Outbox { taken, due: list, events, .. } = &mut *ctx.outbox;
         taken.clear();
         let mut offering = Offering { consumer, producer: self.producer, wishes: &mut self.wishes, taken };

@@ -10,8 +10,8 @@ use crate::keys::{ConsumerKey, TransportKey};
 use crate::rtcp_io;
 use crate::rtcp_io::Feedback;
 use crate::rtp::Ssrc;
-use crate::transport::Side;
-use std::time::Duration;
+use crate::transport::{Path, Release, Side};
+use std::time::{Duration, Instant};
 
 impl Router {
     /// Handles an SRTCP packet received by a transport.
@@ -29,7 +29,8 @@ impl Router {
             ctx.counters.srtcp_rejected += 1;
             return;
         };
-        let feedback = packet.get(..len).and_then(rtcp_io::parse);
+        let arrivals = matches!(&transport.side, Side::Downlink(downlink) if !downlink.path.is_proven());
+        let feedback = packet.get(..len).and_then(|compound| rtcp_io::parse(compound, arrivals));
         let wishes: usize = feedback.iter().flatten().map(Feedback::wishes).sum();
         transport.budget.spend(len + wishes * WISH, ctx.now);
         let Some(feedback) = feedback else {
@@ -48,7 +49,12 @@ impl Router {
                 self.note_sender_report(key, Ssrc(ssrc), ntp, timestamp, ctx)
             }
             Feedback::Reception(report) => {
-                self.measure_rtt(key, now, report.last_sender_report, report.delay)
+                let last = report.last_sender_report;
+                self.check_path(key, |path, now| path.echoed(last, now), ctx);
+                self.measure_rtt(key, now, last, report.delay);
+            }
+            Feedback::Arrivals(numbers) => {
+                self.check_path(key, |path, now| path.arrived(numbers.into_iter(), now), ctx);
             }
             Feedback::DelaySince { last, delay } => self.measure_rtt(key, now, last, delay),
             Feedback::ReferenceTime { sender, ntp } => {
@@ -98,13 +104,36 @@ impl Router {
         }
     }
 
+    /// Has the path judge a report. If it proves where the client is, what waited for that leaves.
+    fn check_path(
+        &mut self,
+        key: TransportKey,
+        judge: impl FnOnce(&mut Path, Instant) -> Option<Release>,
+        ctx: &mut Context<'_>,
+    ) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Side::Downlink(downlink) = &mut transport.side else { return };
+        let Some(Release { held, overflowed }) = judge(&mut downlink.path, ctx.now) else { return };
+        for due in held {
+            transport.queue(due, &mut ctx.outbox.due, ctx.counters);
+        }
+        let mut happened = Vec::new();
+        transport.pump(&mut happened, ctx);
+        self.handle_happened(key, happened, ctx);
+        self.resume_forwarding(key, overflowed, ctx);
+    }
+
     /// `last` is the middle 32 bits of an NTP time that we sent (LSR or LRR), `delay` is how long the client
     /// held it (DLSR or DLRR), both in 1/65536 s.
     fn measure_rtt(&mut self, key: TransportKey, now: NtpTime, last: u32, delay: u32) {
         if last == 0 {
             return;
         }
-        let round_trip = now.middle().wrapping_sub(last).wrapping_sub(delay);
+        let moved_back = match self.transports.get(key).map(|transport| &transport.side) {
+            Some(Side::Downlink(downlink)) => downlink.path.moved_back(last),
+            Some(Side::Uplink(_)) | None => 0,
+        };
+        let round_trip = now.middle().wrapping_sub(last).wrapping_sub(delay).wrapping_sub(moved_back);
         // The round trip is negative if a clock was set back in between.
         let round_trip = if (round_trip as i32) < 0 { Duration::ZERO } else { from_short_ntp(round_trip) };
         if let Some(transport) = self.transports.get_mut(key) {

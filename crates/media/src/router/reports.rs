@@ -1,7 +1,7 @@
 //! Outgoing periodic RTCP: transport-wide feedback, receiver reports and sender reports.
 
 use super::Router;
-use crate::clock::duration_ticks;
+use crate::clock::{NtpTime, duration_ticks, ticks};
 use crate::consumer::Consumer;
 use crate::context::Context;
 use crate::event::Event;
@@ -11,6 +11,7 @@ use crate::rtcp_io;
 use crate::rtcp_io::RtcpPacket;
 use crate::timer::Timer;
 use crate::transport::{REPORT_INTERVAL, Side};
+use rand::Rng;
 use rtcp::extended_report::{DLRRReport, DLRRReportBlock};
 use rtcp::payload_feedbacks::receiver_estimated_maximum_bitrate::ReceiverEstimatedMaximumBitrate;
 use rtcp::sender_report::SenderReport;
@@ -44,6 +45,10 @@ impl Router {
     }
 
     fn sender_reports(&mut self, key: TransportKey, ctx: &mut Context<'_>) -> Vec<RtcpPacket> {
+        let Some(transport) = self.transports.get_mut(key) else { return Vec::new() };
+        let Side::Downlink(downlink) = &mut transport.side else { return Vec::new() };
+        downlink.path.refresh(ctx.now);
+        let told = downlink.path.disguise(ctx.epoch.ntp(ctx.now), ctx.rng.next_u32() as u16);
         let Some(transport) = self.transports.get(key) else { return Vec::new() };
         let Side::Downlink(downlink) = &transport.side else { return Vec::new() };
         let mut packets = Vec::new();
@@ -62,7 +67,7 @@ impl Router {
                     Some(Side::Downlink(_)) | None => None,
                 },
             };
-            let report = sender_report(consumer, producer, clock_offset, ctx);
+            let report = sender_report(consumer, producer, clock_offset, told, ctx);
             packets.extend(
                 report.into_iter().flat_map(|report| rtcp_io::sender_report(report, &consumer.plan.cname)),
             );
@@ -103,30 +108,30 @@ impl Router {
     }
 }
 
-/// A sender report for a consumer: the RTP timestamp of the current time. It is exact if the producer sent
+/// A sender report for a consumer: the RTP timestamp of the time `told`, about now. It is exact if the producer sent
 /// sender reports: converted with one clock offset per sending client, so that receivers keep its streams
 /// synchronized. Until then it is estimated from arrival times.
 fn sender_report(
     consumer: &Consumer,
     producer: &Producer,
     clock_offset: Option<i64>,
+    told: NtpTime,
     ctx: &Context<'_>,
 ) -> Option<SenderReport> {
     let (source, shift, _) = consumer.media_time()?;
     let stream = producer.stream(source)?;
-    let ntp = ctx.epoch.ntp(ctx.now);
-    let client_time = clock_offset.and_then(i64::checked_neg).map(|offset| ntp.offset(offset));
+    let client_time = clock_offset.and_then(i64::checked_neg).map(|offset| told.offset(offset));
     let incoming = match (producer.clock(stream.source), client_time) {
         (Some(clock), Some(client_time)) => clock.timestamp_at(client_time),
         _ => {
             let Newest { timestamp, at, .. } = stream.newest();
-            timestamp
-                .wrapping_add(duration_ticks(ctx.now.saturating_duration_since(at), consumer.plan.clock_rate))
+            let since = told.since(ctx.epoch.ntp(at));
+            timestamp.wrapping_add(ticks(since, consumer.plan.clock_rate) as u32)
         }
     };
     Some(SenderReport {
         ssrc: consumer.plan.ssrc.0,
-        ntp_time: ntp.0,
+        ntp_time: told.0,
         rtp_time: incoming.wrapping_sub(shift.timestamp),
         packet_count: consumer.output.packets,
         octet_count: consumer.output.octets,

@@ -11,7 +11,7 @@ use crate::producer::Encoding;
 use crate::rtcp_io;
 use crate::rtcp_io::RtcpPacket;
 use crate::timer::Timer;
-use crate::transport::{Happened, Side};
+use crate::transport::{Happened, Side, Transport};
 use std::time::Duration;
 
 impl Router {
@@ -86,13 +86,18 @@ impl Router {
     /// numbers of packets that were never sent would look like loss to the client, and after 2^15 of them its
     /// rollover counter would be wrong.
     fn note_reachability(&mut self, key: TransportKey, ctx: &mut Context<'_>) {
+        let reachable = self.transports.get(key).is_some_and(Transport::can_send);
+        self.resume_forwarding(key, !reachable, ctx);
+    }
+
+    /// Requests what a client's consumers need to go on; with `missed`, after numbers that were never sent.
+    pub(super) fn resume_forwarding(&mut self, key: TransportKey, missed: bool, ctx: &mut Context<'_>) {
         let Some(transport) = self.transports.get(key) else { return };
         let Side::Downlink(downlink) = &transport.side else { return };
-        let reachable = transport.can_send();
         let mut producers = Vec::new();
         for &consumer in &downlink.consumers {
             let Some(consumer) = self.consumers.get_mut(consumer) else { continue };
-            if !reachable {
+            if missed {
                 consumer.start_over();
             }
             producers.push(consumer.producer);

@@ -1,6 +1,6 @@
 //! The ICE, DTLS and SCTP side of a transport, and its outgoing RTCP.
 
-use super::{Srtp, Transport};
+use super::{Side, Srtp, Transport};
 use crate::context::Context;
 use crate::dtls::{DtlsEvent, DtlsFailure, DtlsRole, Fingerprint};
 use crate::event::{ControlError, DtlsState, Event, TransportCloseReason};
@@ -10,6 +10,7 @@ use crate::rtcp_io::RtcpPacket;
 use crate::sctp::{Payload, SctpEvent};
 use crate::srtp::{Inbound, KeyingMaterial, Outbound, Profile};
 use crate::timer::Timer;
+use rand::Rng;
 use std::time::Duration;
 
 /// A data-channel message from the client.
@@ -119,9 +120,14 @@ impl Transport {
                 SctpEvent::Connected | SctpEvent::Closed => {}
             }
         }
-        while let Some(packet) = self.sctp.poll_packet(ctx.now) {
+        while self.path_has_room()
+            && let Some(packet) = self.sctp.poll_packet(ctx.now)
+        {
             if self.dtls.write(ctx.now, &packet).is_err() {
                 ctx.counters.sctp_rejected += 1;
+            }
+            if let Side::Downlink(downlink) = &mut self.side {
+                downlink.path.spend(packet.len());
             }
         }
         self.flush_dtls(ctx);
@@ -143,6 +149,12 @@ impl Transport {
     pub(crate) fn send_compounds(&mut self, compounds: Vec<Vec<u8>>, ctx: &mut Context<'_>) {
         let (Some(&tuple), Some(srtp)) = (self.ice.selected(), &mut self.srtp) else { return };
         for mut compound in compounds {
+            if let Side::Downlink(downlink) = &mut self.side
+                && !downlink.path.admits_report(compound.len())
+            {
+                ctx.counters.unproven_withheld += 1;
+                continue;
+            }
             if srtp.outbound.seal_rtcp(&mut compound).is_ok() {
                 ctx.outbox.transmits.push_back((tuple, compound.into()));
             }
@@ -156,6 +168,9 @@ impl Transport {
     }
 
     fn after_ice(&mut self, changes: Changes, happened: &mut Vec<Happened>, ctx: &mut Context<'_>) {
+        if let Side::Downlink(downlink) = &mut self.side {
+            changes.forgotten.iter().for_each(|tuple| downlink.path.forget(*tuple));
+        }
         let forgotten = changes.forgotten.into_iter().map(|tuple| (tuple, self.address));
         ctx.outbox.forgotten_tuples.extend(forgotten);
         self.timers.set(Timer::Ice, self.ice.poll_timeout());
@@ -163,7 +178,31 @@ impl Transport {
             happened.push(Happened::State);
         }
         if changes.selected {
+            self.follow_client(ctx);
             self.flush_dtls(ctx);
+        }
+    }
+
+    /// The client has changed its address: asks for a proof at once.
+    fn follow_client(&mut self, ctx: &mut Context<'_>) {
+        let Side::Downlink(downlink) = &mut self.side else { return };
+        match self.ice.selected() {
+            // The handshake will prove it.
+            Some(_) if self.srtp.is_none() => {}
+            Some(&tuple) => {
+                if downlink.path.enter(tuple, ctx.rng.next_u64(), downlink.transport_sequence, ctx.now) {
+                    ctx.counters.paths_doubted += 1;
+                    self.timers.set(Timer::Report, Some(ctx.now));
+                }
+            }
+            None => ctx.counters.egress_undeliverable += downlink.path.drop_held(ctx.now) as u64,
+        }
+    }
+
+    fn path_has_room(&self) -> bool {
+        match &self.side {
+            Side::Uplink(_) => true,
+            Side::Downlink(downlink) => downlink.path.has_room(),
         }
     }
 
@@ -182,6 +221,9 @@ impl Transport {
                 self.srtp = Srtp::new(profile, keying_material.as_ref(), is_client);
                 self.dtls_state = if self.srtp.is_some() { DtlsState::Connected } else { DtlsState::Failed };
                 self.timers.set(Timer::Report, Some(ctx.now + REPORT_INTERVAL));
+                if let (Side::Downlink(downlink), Some(&tuple)) = (&mut self.side, self.ice.selected()) {
+                    downlink.path.trust(tuple);
+                }
                 happened.push(Happened::State);
             }
             DtlsEvent::ApplicationData(packet) => {

@@ -1,5 +1,6 @@
 //! The sending side of a transport: its consumers and their due packets.
 
+use super::path::Path;
 use crate::consumer::Plan;
 use crate::due::DueQueue;
 use crate::keys::ConsumerKey;
@@ -17,6 +18,8 @@ pub(crate) struct Downlink {
     pub(crate) padding: bool,
     /// The next transport-wide sequence number.
     pub(crate) transport_sequence: u16,
+    /// Whether the client is where packets are sent to.
+    pub(crate) path: Path,
     pub(crate) rtt: Option<Duration>,
     /// The receiver's SSRC, its last reference time (middle 32 bits of NTP), and when it arrived, to answer
     /// with DLRR (RFC 3611 §4.5).
@@ -35,6 +38,7 @@ impl Downlink {
             due: DueQueue::default(),
             padding,
             transport_sequence: 0,
+            path: Path::new(),
             rtt: None,
             reference_time: None,
             next_ssrc: FIRST_SSRC + first_ssrc % (1 << 29),

@@ -1,8 +1,11 @@
 //! Addresses change, networks restart, IP versions differ; media continues.
 
 use crate::world::playback::Picture;
+use crate::world::subscriber::transport_feedback;
 use crate::world::track::Track;
-use crate::world::{Client, ClientOptions, IPV4_SERVER, IPV6_SERVER, Viewed, World};
+use crate::world::{Client, ClientOptions, IPV4_SERVER, IPV6_SERVER, Party, Role, Viewed, World};
+use rtcp::receiver_report::ReceiverReport;
+use rtcp::reception_report::ReceptionReport;
 use std::time::Duration;
 use switchyard_media::{Direction, Event, IceState};
 
@@ -32,6 +35,80 @@ fn a_receiver_that_moves_to_another_network_misses_nothing() {
     let playback = world.view(seen).playback();
     playback.assert_flawless();
     assert!(playback.pictures.len() > 280, "{} pictures", playback.pictures.len());
+}
+
+#[test]
+fn a_check_forged_from_somebody_elses_address_sends_hardly_anything_there() {
+    let (mut world, bob, _) = call_of_many_bits();
+    let start = world.age();
+    let (mut in_a_minute, before) = (0, world.sfu.counters().clone());
+    world.party_mut(bob).connection.ice.fall_silent();
+    while world.age() - start < Duration::from_secs(55) {
+        forge_check(&mut world, bob);
+        world.run(Duration::from_millis(2_500));
+        in_a_minute = world.astray;
+    }
+    // Two seconds of sound have 2 * 50 packets.
+    assert!(in_a_minute < 16 * 1_024 + 100 * 200, "{in_a_minute} bytes");
+    assert!(in_a_minute > 10_000, "{in_a_minute} bytes");
+    assert_eq!(world.sfu.counters().paths_doubted - before.paths_doubted, 1);
+    assert!(world.sfu.counters().unproven_withheld > 0);
+}
+
+#[test]
+fn a_client_that_claims_to_have_received_what_went_elsewhere_is_not_believed() {
+    let (mut world, bob, _) = call_of_many_bits();
+    world.party_mut(bob).connection.ice.fall_silent();
+    let last = *world.subscriber_ref(bob).transport_sequences.last().unwrap() as u16;
+    for attempt in 0..400u16 {
+        if attempt % 40 == 0 {
+            forge_check(&mut world, bob);
+        }
+        let claimed: Vec<u16> = (1..20).map(|step| last.wrapping_add(attempt % 5 + step)).collect();
+        let feedback = transport_feedback(&claimed);
+        let now = world.now;
+        let Party { connection, role: Role::Subscriber(subscriber), .. } = world.party_mut(bob) else {
+            panic!("a publisher")
+        };
+        let true_time = (subscriber.clock.ntp(now) >> 16) as u32;
+        connection.send_raw_rtcp(&feedback);
+        connection.send_rtcp(&[echo(true_time.wrapping_sub(u32::from(attempt) * 7))]);
+        world.run(Duration::from_millis(100));
+    }
+    assert!(world.astray < 16 * 1_024 + 100 * 200, "{} bytes", world.astray);
+}
+
+#[test]
+fn a_receiver_that_really_moves_hardly_waits_however_much_it_receives() {
+    let (mut world, bob, seen) = call_of_many_bits();
+    for number in 1..5 {
+        let begin = world.now;
+        world.relocate(bob, number);
+        world.run(Duration::from_secs(2));
+        let playback = world.view(seen).playback();
+        let times: Vec<_> = playback.pictures.iter().map(|picture| picture.complete_at).collect();
+        let pause = times.windows(2).filter(|pair| pair[1] > begin).map(|pair| pair[1] - pair[0]).max();
+        // One round trip has 40 ms, and feedback waits for 50 ms.
+        assert!(pause < Some(Duration::from_millis(180)), "{pause:?}");
+    }
+    let playback = world.view(seen).playback();
+    playback.assert_flawless();
+    assert_eq!(world.sfu.counters().paths_doubted, 4);
+    world.relocate(bob, 4);
+    world.run(Duration::from_secs(1));
+}
+
+#[test]
+fn a_receiver_without_transport_wide_feedback_proves_itself_by_its_reports() {
+    let (mut world, bob, seen) = call_of_many_bits();
+    world.subscriber_mut(bob).feeds_back = false;
+    world.relocate(bob, 1);
+    world.run(Duration::from_secs(5));
+    let playback = world.view(seen).playback();
+    let late = playback.pictures.iter().filter(|it| it.captured() > world.age() - Duration::from_secs(2));
+    assert!(late.count() > 50);
+    let rtt = world.sfu.transport_stats(world.transport(bob)).unwrap().rtt_ms.unwrap();
+    assert!((38..50).contains(&rtt), "{rtt} ms");
 }
 
 #[test]
@@ -157,6 +234,30 @@ fn a_check_with_a_wrong_password_moves_nothing() {
     assert_eq!(world.sfu.counters().stun_rejected, 100);
     world.run(Duration::from_secs(1));
     world.view(seen).playback().assert_flawless();
+}
+
+/// A call with sound and a picture of a megabit per second, whose receiver sends transport-wide feedback.
+fn call_of_many_bits() -> (World, Client, Viewed) {
+    let mut world = World::new(1);
+    let (alice, bob) = (world.publisher(), world.subscriber());
+    world.subscriber_mut(bob).feeds_back = true;
+    let (mic, camera) = (world.produce(alice, Track::opus()), world.produce(alice, Track::vp9_svc()));
+    world.consume(bob, mic);
+    let seen = world.consume(bob, camera);
+    world.run(Duration::from_secs(3));
+    (world, bob, seen)
+}
+
+/// A check with the right password from an address where nobody is.
+fn forge_check(world: &mut World, client: Client) {
+    let mut check = world.party(client).connection.ice.check();
+    world.inject(([10, 66, 6, 6], 9).into(), IPV4_SERVER.parse().unwrap(), &mut check);
+}
+
+/// A receiver report that echoes this time.
+fn echo(last_sender_report: u32) -> Box<dyn rtcp::Packet> {
+    let report = ReceptionReport { ssrc: 1, last_sender_report, ..ReceptionReport::default() };
+    Box::new(ReceiverReport { ssrc: 1, reports: vec![report], ..ReceiverReport::default() })
 }
 
 fn call() -> (World, Client, Client, Viewed) {

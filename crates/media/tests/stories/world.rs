@@ -55,6 +55,8 @@ pub struct World {
     relay_filter: Box<dyn FnMut(&Relay) -> bool>,
     /// Messages sent between shards.
     pub relayed: Vec<(ShardId, Relay)>,
+    /// Bytes sent to addresses where no client is, without answers to checks.
+    pub astray: usize,
 }
 
 /// A client's end of one transport and its line.
@@ -108,6 +110,7 @@ impl World {
             wakeup: None,
             relay_filter: Box::new(|_| true),
             relayed: Vec::new(),
+            astray: 0,
         };
         let router = world.router;
         for shard in world.shards() {
@@ -291,11 +294,14 @@ impl World {
 
     fn send_to_client(&mut self, tuple: Tuple, bytes: Vec<u8>) {
         let datagram = Datagram { from: tuple.local, to: tuple.remote, bytes };
+        let bytes = if datagram.bytes[0] < 4 { 0 } else { datagram.bytes.len() };
+        self.astray += bytes;
         if let Some(client) = self.clients.iter_mut().find(|it| it.connection.address == tuple.remote) {
             assert_eq!(
                 client.connection.server, tuple.local,
                 "an answer from another address than was asked"
             );
+            self.astray -= bytes;
             self.network.send(self.now, &mut client.down, datagram);
         }
     }

@@ -23,6 +23,11 @@ pub struct Subscriber {
     pub delays_since: usize,
     reporting: bool,
     next_report: Option<Instant>,
+    /// Sends transport-wide feedback, as browsers do.
+    pub feeds_back: bool,
+    /// Transport-wide sequence numbers that are not reported yet.
+    unreported: Vec<u16>,
+    next_feedback: Option<Instant>,
 }
 
 impl Subscriber {
@@ -36,6 +41,9 @@ impl Subscriber {
             delays_since: 0,
             reporting: true,
             next_report: None,
+            feeds_back: false,
+            unreported: Vec::new(),
+            next_feedback: None,
         }
     }
 
@@ -45,7 +53,12 @@ impl Subscriber {
     }
 
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.views.iter().filter_map(View::next_request).chain(self.next_report).min()
+        self.views
+            .iter()
+            .filter_map(View::next_request)
+            .chain(self.next_report)
+            .chain(self.next_feedback)
+            .min()
     }
 
     pub fn handle_rtp(&mut self, now: Instant, packet: &rtc_rtp::Packet) {
@@ -55,6 +68,10 @@ impl Subscriber {
         };
         self.next_report.get_or_insert(now + FIRST_REPORT);
         if let Some(sequence) = view.handle_packet(now, packet) {
+            if self.feeds_back {
+                self.unreported.push(sequence);
+                self.next_feedback.get_or_insert(now + FEEDBACK_INTERVAL);
+            }
             let last = self.transport_sequences.last().copied().unwrap_or(1 << 16);
             let distance = i64::from(sequence.wrapping_sub(last as u16) as i16);
             self.transport_sequences.push(last.checked_add_signed(distance).unwrap());
@@ -106,6 +123,11 @@ impl Subscriber {
         if self.reporting {
             connection.send_rtcp(&packets);
         }
+        if self.next_feedback.is_some_and(|at| at <= now) {
+            self.next_feedback = None;
+            let arrived = std::mem::take(&mut self.unreported);
+            connection.send_raw_rtcp(&transport_feedback(&arrived));
+        }
     }
 
     fn report(&self, now: Instant) -> [Box<dyn rtcp::Packet>; 2] {
@@ -128,6 +150,27 @@ impl Subscriber {
     }
 }
 
+/// Transport-wide feedback that these packets arrived, in steps of 250 µs: a chunk of one bit each for 14 numbers.
+pub fn transport_feedback(arrived: &[u16]) -> Vec<u8> {
+    let base = arrived[0];
+    let steps: Vec<usize> = arrived.iter().map(|number| usize::from(number.wrapping_sub(base))).collect();
+    let count = steps.iter().max().unwrap() + 1;
+    let mut chunks = vec![0x8000u16; count.div_ceil(14)];
+    for step in &steps {
+        chunks[step / 14] |= 1 << (13 - step % 14);
+    }
+    let mut packet = vec![0x8f, 205, 0, 0];
+    packet.extend([OWN_SSRC, 0].into_iter().flat_map(u32::to_be_bytes));
+    packet.extend([base, count as u16].into_iter().flat_map(u16::to_be_bytes));
+    packet.extend([0; 4]);
+    packet.extend(chunks.into_iter().flat_map(u16::to_be_bytes));
+    packet.extend(steps.iter().map(|_| 1));
+    packet.resize(packet.len().next_multiple_of(4), 0);
+    let words = (packet.len() / 4 - 1) as u16;
+    packet[2..4].copy_from_slice(&words.to_be_bytes());
+    packet
+}
+
 pub fn picture_loss(media_ssrc: u32) -> Box<dyn rtcp::Packet> {
     Box::new(PictureLossIndication { sender_ssrc: OWN_SSRC, media_ssrc })
 }
@@ -138,3 +181,4 @@ const OWN_SSRC: u32 = 1;
 const MAX_NACKS: usize = 200;
 const FIRST_REPORT: Duration = Duration::from_millis(100);
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+const FEEDBACK_INTERVAL: Duration = Duration::from_millis(50);
