@@ -17,6 +17,7 @@
 //!    resumed is the time when it was last seen.
 //! 7. A call that runs longer than the maximum age is ended by [`crate::calls::Calls::cleanup_stale`].
 
+mod budget;
 mod command;
 mod effect;
 mod error;
@@ -25,17 +26,19 @@ mod metadata;
 mod moderation;
 mod producer;
 mod record;
+mod roster;
 mod source;
 mod stamp;
 mod status;
 mod transition;
 mod view;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use switchyard_media_worker::media::RouterId;
 
+pub use budget::JoinRate;
 pub use command::{Command, Via};
 pub use effect::{Changes, Effect, Event, Receipt, RecordedEvent};
 pub use error::CallError;
@@ -44,10 +47,13 @@ pub use metadata::{InvalidMetadata, Metadata};
 pub use moderation::{Admission, Moderation, Permissions, Standing, StandingChange};
 pub use producer::{DataProducerView, MediaChange, ProducerRef, ProducerView};
 pub use record::{CallRecord, CorruptRecord, LegRecord, LegView};
+pub use roster::LegRows;
 pub use source::{AppData, Source};
 pub use stamp::Stamp;
 pub use status::{CallStatus, CallType, EndReason, Ending};
 pub use view::CallView;
+
+use roster::{Changed, Roster};
 
 use crate::{
     actor::{Actor, Person},
@@ -55,24 +61,40 @@ use crate::{
 };
 
 /// One live call. Create it with [`Call::create`] or [`Call::restore`], change it with [`Call::handle`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Call {
     origin: Origin,
+    rules: Rules,
+    head: Head,
+    roster: Roster,
+    undo: Option<Undo>,
+}
+
+/// The properties of a call that change, apart from its legs. Cheap to clone.
+#[derive(Clone, Debug, PartialEq)]
+struct Head {
     state: State,
     room: Option<RouterId>,
-    metadata: Metadata,
-    moderation: Moderation,
-    legs: BTreeMap<LegId, Leg>,
+    metadata: Arc<Metadata>,
+    moderation: Arc<Moderation>,
     max_participants: i64,
+    /// When the last leg to end ended.
+    last_left_at: Option<DateTime<Utc>>,
     stamp: Stamp,
     /// Number of stored changes. The database refuses a change unless it holds the version before.
     version: i64,
     updated_at: DateTime<Utc>,
-    rules: Rules,
+}
+
+/// What the last command changed: its size is that of the change, not that of the call.
+#[derive(Clone, Debug, PartialEq)]
+struct Undo {
+    head: Head,
+    roster: Changed,
 }
 
 /// The properties of a call that never change.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
     pub id: CallId,
     pub group_id: GroupId,
@@ -122,6 +144,19 @@ pub struct Rules {
     pub max_participants: usize,
     /// Maximum length of the metadata's JSON text, in bytes.
     pub max_metadata_bytes: usize,
+    /// How often one user may join; `None` means any number of times.
+    pub joins: Option<JoinRate>,
+}
+
+impl Rules {
+    /// Legs that ended at or before this time are forgotten.
+    #[must_use]
+    pub fn forgotten_until(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        TimeDelta::from_std(self.resume_window)
+            .ok()
+            .and_then(|window| now.checked_sub_signed(window))
+            .unwrap_or(DateTime::<Utc>::MIN_UTC)
+    }
 }
 
 impl Default for Rules {
@@ -132,6 +167,7 @@ impl Default for Rules {
             resume_window: Duration::from_secs(30),
             max_participants: 500,
             max_metadata_bytes: 16 * 1024,
+            joins: Some(JoinRate { burst: 20, refill: Duration::from_secs(3) }),
         }
     }
 }
@@ -148,20 +184,20 @@ impl Call {
         by: &Actor,
     ) -> (Self, Vec<Effect>) {
         let now = origin.created_at;
-        let mut call = Self {
-            origin,
+        let head = Head {
             state: State::Waiting,
             room: Some(room),
-            metadata,
-            moderation: Moderation::default(),
-            legs: BTreeMap::from([(leg, Leg::unattached(leg, creator, now))]),
+            metadata: Arc::new(metadata),
+            moderation: Arc::default(),
             max_participants: 1,
+            last_left_at: None,
             stamp: Stamp { epoch: 1, seq: 0 },
             version: 0,
             updated_at: now,
-            rules,
         };
-        let mut step = transition::Step::new(by, now);
+        let mut step = transition::Step::new(by, now, &head);
+        let roster = Roster::begin(Leg::unattached(leg, creator, now));
+        let mut call = Self { origin, rules, head, roster, undo: None };
         step.touch(leg);
         step.record(Event::CallCreated);
         let effects = step.finish(&mut call);
@@ -175,17 +211,17 @@ impl Call {
     /// [`CorruptRecord`] when the rows contradict each other.
     pub fn restore(
         record: CallRecord,
-        legs: Vec<LegRecord>,
+        legs: LegRows,
         room: RouterId,
         rules: Rules,
         now: DateTime<Utc>,
     ) -> Result<(Self, Vec<Effect>), CorruptRecord> {
         let mut call = Self::past(record, legs, rules)?;
-        call.stamp.epoch += 1;
-        call.room = Some(room);
-        call.updated_at = now;
-        call.legs.values_mut().for_each(|leg| leg.lose(now, Loss::Restart));
-        let mut step = transition::Step::new(&Actor::SERVER, now);
+        call.head.stamp.epoch += 1;
+        call.head.room = Some(room);
+        call.head.updated_at = now;
+        call.roster.open.values_mut().for_each(|leg| leg.lose(now, Loss::Restart));
+        let mut step = transition::Step::new(&Actor::SERVER, now, &call.head);
         step.record(Event::RoomChanged);
         call.end_if_deserted(&mut step, Ending::ServerRestart);
         let effects = step.finish(&mut call);
@@ -197,9 +233,10 @@ impl Call {
     ///
     /// # Errors
     /// [`CorruptRecord`] when the rows contradict each other.
-    pub fn past(record: CallRecord, legs: Vec<LegRecord>, rules: Rules) -> Result<Self, CorruptRecord> {
+    pub fn past(record: CallRecord, legs: LegRows, rules: Rules) -> Result<Self, CorruptRecord> {
         let mut call = Self::from_record(record, rules)?;
-        call.legs = legs.into_iter().map(|leg| (leg.id, Leg::restore(leg))).collect();
+        call.head.last_left_at = legs.last_left_at;
+        call.roster = Roster::restore(legs);
         Ok(call)
     }
 
@@ -214,24 +251,23 @@ impl Call {
         by: &Actor,
         now: DateTime<Utc>,
     ) -> Result<Vec<Effect>, CallError> {
-        let mut step = transition::Step::new(by, now);
-        match command {
-            Command::Join { leg, person, via, privileged } => {
-                self.join(&mut step, leg, person, via, privileged)?;
+        self.undo = None;
+        self.roster.forget(self.rules.forgotten_until(now));
+        let mut step = transition::Step::new(by, now, &self.head);
+        match self.apply(&mut step, command) {
+            Ok(()) => Ok(step.finish(self)),
+            Err(refused) => {
+                self.revert(step.into_undo());
+                Err(refused)
             }
-            Command::Leave { user, leg, reason } => self.leave(&mut step, user, leg, reason)?,
-            Command::ConnectionLost { leg } => self.connection_lost(leg, now),
-            Command::End(ending) => self.end(&mut step, ending),
-            Command::Fail { message } => self.fail(&mut step, message),
-            Command::MergeMetadata(patch) => self.merge_metadata(&mut step, &patch)?,
-            Command::Lock(locked) => self.lock(&mut step, locked)?,
-            Command::Permit { user, change } => self.permit(&mut step, user, change)?,
-            Command::Remove { user } => self.remove(&mut step, user)?,
-            Command::Mute { producer, force } => self.mute(&mut step, producer, force)?,
-            Command::Record(changes) => self.record_media(&mut step, changes)?,
-            Command::Tick => self.tick(&mut step),
         }
-        Ok(step.finish(self))
+    }
+
+    /// Takes back the last command, because its changes could not be stored.
+    pub fn take_back(&mut self) {
+        if let Some(undo) = self.undo.take() {
+            self.revert(undo);
+        }
     }
 
     /// The next time at which [`Command::Tick`] has an effect.
@@ -240,13 +276,13 @@ impl Call {
         if self.is_over() {
             return None;
         }
-        let legs = self.legs.values().filter_map(|leg| leg.deadline(&self.rules));
+        let legs = self.roster.open.values().filter_map(|leg| leg.deadline(&self.rules));
         self.ring_deadline().into_iter().chain(legs).min()
     }
 
     #[must_use]
     pub const fn is_over(&self) -> bool {
-        matches!(self.state, State::Over(_))
+        matches!(self.head.state, State::Over(_))
     }
 
     #[must_use]
@@ -256,36 +292,32 @@ impl Call {
 
     #[must_use]
     pub const fn stamp(&self) -> Stamp {
-        self.stamp
+        self.head.stamp
     }
 
     #[must_use]
     pub const fn max_participants(&self) -> i64 {
-        self.max_participants
+        self.head.max_participants
     }
 
     /// The open legs, oldest first.
     pub fn open_legs(&self) -> impl Iterator<Item = &Leg> {
-        let mut open: Vec<&Leg> = self.legs.values().filter(|leg| leg.is_open()).collect();
+        let mut open: Vec<&Leg> = self.roster.open.values().collect();
         open.sort_by_key(|leg| (leg.joined_at, leg.id));
         open.into_iter()
     }
 
+    /// The leg, if it is open.
     #[must_use]
     pub fn leg(&self, id: LegId) -> Option<&Leg> {
-        self.legs.get(&id)
+        self.roster.open.get(&id)
     }
 
     /// The users in the call, in the order of their oldest open leg.
     #[must_use]
     pub fn participants(&self) -> Vec<UserId> {
-        let mut users = Vec::new();
-        for leg in self.open_legs() {
-            if !users.contains(&leg.person.id) {
-                users.push(leg.person.id);
-            }
-        }
-        users
+        let mut seen = BTreeSet::new();
+        self.open_legs().map(|leg| leg.person.id).filter(|user| seen.insert(*user)).collect()
     }
 
     /// The open leg of this user whose resume token has this hash.
@@ -297,13 +329,13 @@ impl Call {
     /// What a user may send and receive in the call.
     #[must_use]
     pub fn permissions(&self, user: UserId) -> Permissions {
-        self.moderation.standing(user).permissions(self.origin.call_type)
+        self.head.moderation.standing(user).permissions(self.origin.call_type)
     }
 
     /// What moderators decided about a user's entry.
     #[must_use]
     pub fn admission(&self, user: UserId) -> Admission {
-        self.moderation.standing(user).admission
+        self.head.moderation.standing(user).admission
     }
 
     /// The call as clients see it.
@@ -313,7 +345,7 @@ impl Call {
     }
 
     fn ring_deadline(&self) -> Option<DateTime<Utc>> {
-        let ring = self.rules.ring.filter(|_| self.state == State::Waiting)?;
+        let ring = self.rules.ring.filter(|_| self.head.state == State::Waiting)?;
         Some(after(self.origin.created_at, ring))
     }
 }

@@ -207,6 +207,7 @@ fn rules(settings: &CallSettings, limits: &LimitSettings) -> Rules {
         resume_window: Duration::from_secs(settings.resume_seconds.into()),
         max_participants: limits.max_participants.get(),
         max_metadata_bytes: limits.max_metadata_bytes.get(),
+        joins: Rules::default().joins.filter(|_| limits.rate_limit_per_user > 0),
     }
 }
 

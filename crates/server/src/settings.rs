@@ -215,7 +215,8 @@ pub(crate) struct LimitSettings {
     /// Maximum number of open connections of one user.
     #[arg(long, env = "MAX_SOCKETS_PER_USER", default_value = "32")]
     pub(crate) max_sockets_per_user: NonZeroUsize,
-    /// REST requests that one user may send per second; a burst may hold four seconds' worth. 0: no limit.
+    /// REST requests that one user may send per second; a burst may hold four seconds' worth. 0: no limit, and
+    /// none for how often a user may join one call (else 20 times at once, and once more every 3 seconds).
     #[arg(long, env = "RATE_LIMIT_PER_USER", default_value_t = 50)]
     pub(crate) rate_limit_per_user: u32,
     /// REST requests from one client address (IPv6: one /64 network) per second, with the same burst;

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use crate::error::{ErrorCode, Refusal};
 
 /// Why the machine refuses a command. A refused command changes nothing.
@@ -17,6 +19,8 @@ pub enum CallError {
     Full,
     #[error("this user has as many devices in the call as they may")]
     TooManyLegs,
+    #[error("this user has joined the call too often")]
+    TooManyJoins { retry_after: Duration },
     #[error("metadata has more than {limit} bytes")]
     MetadataTooLarge { limit: usize },
 }
@@ -29,6 +33,9 @@ impl From<CallError> for Refusal {
             CallError::UnknownLeg => ErrorCode::NotFound,
             CallError::Locked => ErrorCode::CallLocked,
             CallError::Removed => ErrorCode::Removed,
+            CallError::TooManyJoins { retry_after } => {
+                return Self { detail: error.to_string().into(), ..Self::rate_limited(retry_after) };
+            }
             CallError::TooManyLegs => ErrorCode::LimitExceeded,
             CallError::Full => ErrorCode::TooManyParticipants,
             CallError::MetadataTooLarge { .. } => ErrorCode::MetadataTooLarge,

@@ -6,8 +6,8 @@ use super::{LegRecord, Rules, after};
 use crate::actor::Person;
 use crate::ids::{CallId, DeviceId, LegId};
 
-/// One device's stay in a call.
-#[derive(Clone, Debug)]
+/// One device's stay in a call, as long as it lasts.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leg {
     pub id: LegId,
     pub person: Person,
@@ -43,14 +43,7 @@ pub enum LegState {
     /// Attached to a socket.
     Open,
     /// Rule 3: the connection was lost; the leg counts as open for the resume window.
-    Lost {
-        since: DateTime<Utc>,
-        loss: Loss,
-    },
-    Ended {
-        at: DateTime<Utc>,
-        reason: LegReason,
-    },
+    Lost { since: DateTime<Utc>, loss: Loss },
 }
 
 /// Why a leg has no socket.
@@ -121,11 +114,11 @@ impl Leg {
         leg
     }
 
+    /// Restores a leg that has not ended.
     pub(super) fn restore(record: LegRecord) -> Self {
-        let state = match (record.left_at, record.reason) {
-            (Some(at), reason) => LegState::Ended { at, reason: reason.unwrap_or(LegReason::Left) },
-            (None, _) if record.attached_at.is_none() => LegState::Unattached,
-            (None, _) => LegState::Open,
+        let state = match record.attached_at {
+            None => LegState::Unattached,
+            Some(_) => LegState::Open,
         };
         Self {
             id: record.id,
@@ -167,28 +160,13 @@ impl Leg {
         }
     }
 
-    pub(super) fn end(&mut self, at: DateTime<Utc>, reason: LegReason) {
+    /// The row of the leg after its end.
+    pub(super) fn end(mut self, call: CallId, at: DateTime<Utc>, reason: LegReason) -> LegRecord {
         if self.state == LegState::Open {
             self.last_seen_at = at;
         }
-        self.state = LegState::Ended { at, reason };
         self.resume = None;
-    }
-
-    #[must_use]
-    pub const fn left_at(&self) -> Option<DateTime<Utc>> {
-        match self.state {
-            LegState::Ended { at, .. } => Some(at),
-            LegState::Unattached | LegState::Open | LegState::Lost { .. } => None,
-        }
-    }
-
-    #[must_use]
-    pub const fn is_open(&self) -> bool {
-        match self.state {
-            LegState::Unattached | LegState::Open | LegState::Lost { .. } => true,
-            LegState::Ended { .. } => false,
-        }
+        LegRecord { left_at: Some(at), reason: Some(reason), ..self.to_record(call) }
     }
 
     /// When the leg ends unless a device claims or resumes it.
@@ -196,7 +174,7 @@ impl Leg {
         match self.state {
             LegState::Unattached => Some(after(self.joined_at, rules.unattached?)),
             LegState::Lost { since, .. } => Some(after(since, rules.resume_window)),
-            LegState::Open | LegState::Ended { .. } => None,
+            LegState::Open => None,
         }
     }
 
@@ -206,15 +184,11 @@ impl Leg {
             LegState::Unattached => Some((now, LegReason::NeverConnected)),
             LegState::Lost { loss: Loss::Connection, .. } => Some((now, LegReason::ConnectionLost)),
             LegState::Lost { loss: Loss::Restart, .. } => Some((self.last_seen_at, LegReason::ServerRestart)),
-            LegState::Open | LegState::Ended { .. } => None,
+            LegState::Open => None,
         }
     }
 
     pub(super) fn to_record(&self, call_id: CallId) -> LegRecord {
-        let (left_at, reason) = match self.state {
-            LegState::Ended { at, reason } => (Some(at), Some(reason)),
-            LegState::Unattached | LegState::Open | LegState::Lost { .. } => (None, None),
-        };
         LegRecord {
             id: self.id,
             call_id,
@@ -224,8 +198,8 @@ impl Leg {
             joined_at: self.joined_at,
             attached_at: self.attached_at,
             last_seen_at: self.last_seen_at,
-            left_at,
-            reason,
+            left_at: None,
+            reason: None,
             resume_hash: self.resume.map(|hash| hash.0.to_vec()),
         }
     }

@@ -1,5 +1,7 @@
 //! The database rows of a call, and their conversion from and to the state machine.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::types::Json;
@@ -8,8 +10,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    Call, CallStatus, CallType, Ending, LegReason, Metadata, Moderation, Origin, Outcome, Over, Rules, Stamp,
-    State,
+    Call, CallStatus, CallType, Ending, Head, LegReason, Metadata, Moderation, Origin, Outcome, Over, Rules,
+    Stamp, State, roster::Roster,
 };
 use crate::ids::{CallId, DeviceId, GroupId, LegId, UserId};
 
@@ -100,8 +102,18 @@ impl Call {
     /// # Errors
     /// [`CorruptRecord`] when the row contradicts itself.
     pub fn from_record(record: CallRecord, rules: Rules) -> Result<Self, CorruptRecord> {
-        Ok(Self {
+        let head = Head {
             state: State::from_record(&record)?,
+            room: record.webrtc_room_id.map(RouterId),
+            metadata: Arc::new(record.metadata.0),
+            moderation: Arc::new(record.moderation.0),
+            max_participants: record.max_participants,
+            last_left_at: None,
+            stamp: Stamp { epoch: record.epoch, seq: record.seq },
+            version: record.version,
+            updated_at: record.updated_at,
+        };
+        Ok(Self {
             origin: Origin {
                 id: record.id,
                 group_id: record.group_id,
@@ -109,20 +121,15 @@ impl Call {
                 call_type: record.call_type,
                 created_at: record.created_at,
             },
-            room: record.webrtc_room_id.map(RouterId),
-            metadata: record.metadata.0,
-            moderation: record.moderation.0,
-            legs: std::collections::BTreeMap::new(),
-            max_participants: record.max_participants,
-            stamp: Stamp { epoch: record.epoch, seq: record.seq },
-            version: record.version,
-            updated_at: record.updated_at,
+            head,
+            roster: Roster::default(),
+            undo: None,
             rules,
         })
     }
 
     pub(super) fn to_record(&self) -> CallRecord {
-        let (status, over) = match &self.state {
+        let (status, over) = match &self.head.state {
             State::Waiting => (CallStatus::Waiting, None),
             State::Active { .. } => (CallStatus::Active, None),
             State::Over(over) => (over.outcome.status(), Some(over)),
@@ -133,20 +140,20 @@ impl Call {
             initiated_by_id: self.origin.initiated_by,
             call_type: self.origin.call_type,
             status,
-            webrtc_room_id: self.room.map(|room| room.0),
-            started_at: self.state.started_at(),
+            webrtc_room_id: self.head.room.map(|room| room.0),
+            started_at: self.head.state.started_at(),
             ended_at: over.map(|over| over.ended_at),
             duration_seconds: over.and_then(Over::duration_seconds),
-            max_participants: self.max_participants,
-            metadata: Json(self.metadata.clone()),
-            moderation: Json(self.moderation.clone()),
+            max_participants: self.head.max_participants,
+            metadata: Json((*self.head.metadata).clone()),
+            moderation: Json((*self.head.moderation).clone()),
             end_reason: over.map(|over| over.ending),
             error_message: over.and_then(|over| over.outcome.message()),
             created_at: self.origin.created_at,
-            updated_at: self.updated_at,
-            version: self.version,
-            epoch: self.stamp.epoch,
-            seq: self.stamp.seq,
+            updated_at: self.head.updated_at,
+            version: self.head.version,
+            epoch: self.head.stamp.epoch,
+            seq: self.head.stamp.seq,
         }
     }
 }

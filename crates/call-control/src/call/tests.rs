@@ -25,9 +25,9 @@ fn a_new_call_waits_with_its_creator_listed() {
 fn the_first_join_by_somebody_else_starts_it() {
     let mut story = Story::begin();
     story.join(ADA, "laptop");
-    assert_eq!(story.call.state, State::Waiting, "the creator's own device starts nothing");
+    assert_eq!(story.call.head.state, State::Waiting, "the creator's own device starts nothing");
     story.wait(Duration::from_secs(5)).join_rest(BOB).unwrap();
-    assert_eq!(story.call.state, State::Active { started_at: story.now });
+    assert_eq!(story.call.head.state, State::Active { started_at: story.now });
     assert_eq!(story.kinds(), ["call-created", "leg-joined", "call-started"]);
     let view = story.call.view(story.now + Duration::from_secs(65));
     assert_eq!((view.max_participants, view.duration.as_deref()), (2, Some("00:01:05")));
@@ -135,7 +135,7 @@ fn a_lost_connection_counts_until_the_resume_window_is_over() {
     assert_eq!(story.call.participants().len(), 2);
     story.wait(Duration::from_secs(1)).tick();
     assert_eq!(story.reason(phone), Some(LegReason::ConnectionLost));
-    assert_eq!(story.call.leg(phone).unwrap().last_seen_at, lost_at);
+    assert_eq!(story.rows()[&phone].last_seen_at, lost_at);
 }
 
 #[test]
@@ -201,6 +201,78 @@ fn only_who_was_there_can_leave_and_only_their_own_leg() {
 }
 
 #[test]
+fn a_leg_that_ended_is_forgotten_after_the_resume_window() {
+    let mut story = Story::begin();
+    story.join(ADA, "laptop");
+    let phone = story.join(BOB, "phone");
+    let leave = Command::Leave { user: user(BOB), leg: Some(phone), reason: LegReason::Left };
+    story.handle(leave.clone()).unwrap();
+    story.wait(RESUME - Duration::from_secs(1));
+    assert!(story.handle(leave.clone()).unwrap().is_empty(), "it may be a repetition");
+    story.wait(Duration::from_secs(1));
+    assert_eq!(story.handle(leave).unwrap_err(), CallError::UnknownLeg);
+    assert!(story.leave(BOB).unwrap().is_empty(), "whoever was there may always leave");
+}
+
+#[test]
+fn what_a_call_holds_does_not_grow_with_the_legs_it_had() {
+    let mut story = Story::begin();
+    story.join(ADA, "laptop");
+    for _ in 0..1_000 {
+        story.join(BOB, "phone");
+        story.leave(BOB).unwrap();
+        story.wait(JOINS.refill);
+    }
+    let held = format!("{:?}", story.call);
+    assert_eq!(story.rows().len(), 1_001);
+    assert!(held.len() < 4_000, "{} bytes: {held}", held.len());
+}
+
+#[test]
+fn whoever_joins_too_often_is_told_when_to_try_again() {
+    let mut story = Story::begin();
+    for _ in 0..JOINS.burst {
+        story.join(BOB, "phone");
+    }
+    let retry_after = JOINS.refill;
+    assert_eq!(story.try_join(BOB).unwrap_err(), CallError::TooManyJoins { retry_after });
+    let refusal = crate::error::Refusal::from(CallError::TooManyJoins { retry_after });
+    assert_eq!(
+        (refusal.code, refusal.retry_after),
+        (crate::error::ErrorCode::RateLimited, Some(retry_after))
+    );
+    story.join(EVE, "tablet");
+    story.wait(JOINS.refill).join(BOB, "phone");
+    assert!(story.try_join(BOB).is_err());
+}
+
+#[test]
+fn coming_back_to_a_leg_costs_no_join() {
+    let mut story = Story::begin();
+    let mut held = story.join(BOB, "");
+    let phone = held;
+    for _ in 0..100 {
+        let new = story.next_leg();
+        story.handle(join(BOB, new, None, Some(token(held)))).unwrap();
+        held = new;
+    }
+    assert_eq!(story.reason(phone), None);
+}
+
+#[test]
+fn a_join_that_could_not_be_stored_is_taken_back_with_its_price() {
+    let mut story = Story::begin();
+    for _ in 0..100 {
+        let leg = story.next_leg();
+        story.call.handle(join(BOB, leg, None, None), &Actor::SERVER, story.now).unwrap();
+        assert_eq!(story.call.participants(), [user(ADA), user(BOB)]);
+        story.call.take_back();
+        assert_eq!(story.call.participants(), [user(ADA)]);
+    }
+    assert_eq!(story.leave(BOB).unwrap_err(), CallError::NotInCall, "he was never there");
+}
+
+#[test]
 fn only_the_server_makes_a_call_fail() {
     let mut story = Story::begin();
     story.handle(Command::Fail { message: "the worker is gone".to_owned() }).unwrap();
@@ -241,12 +313,10 @@ fn after_a_restart_legs_have_the_resume_window_to_come_back() {
 
     let device = call.leg(laptop).unwrap().device.clone();
     call.handle(join(ADA, leg(50), device, None), &Actor::SERVER, restarted).unwrap();
-    call.handle(Command::Tick, &Actor::SERVER, restarted + RESUME).unwrap();
+    story.note(&call.handle(Command::Tick, &Actor::SERVER, restarted + RESUME).unwrap());
     assert_eq!(call.participants(), [user(ADA)]);
-    assert_eq!(
-        call.leg(phone).unwrap().state,
-        LegState::Ended { at: seen, reason: LegReason::ServerRestart }
-    );
+    let row = &story.rows()[&phone];
+    assert_eq!((row.left_at, row.reason), (Some(seen), Some(LegReason::ServerRestart)));
     assert!(!call.is_over());
 }
 

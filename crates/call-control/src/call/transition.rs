@@ -1,12 +1,13 @@
 //! The transitions of a [`Call`], one method each.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use chrono::{DateTime, Utc};
 
 use super::{
-    Admission, Attachment, Call, CallError, Changes, Effect, Ending, Event, Leg, LegReason, LegState, Loss,
-    MediaChange, Metadata, Outcome, Over, ProducerRef, RecordedEvent, ResumeHash, StandingChange, State, Via,
+    Admission, Attachment, Call, CallError, Changed, Changes, Command, Effect, Ending, Event, Head, Leg,
+    LegReason, LegRecord, LegState, Loss, MediaChange, Metadata, Outcome, Over, ProducerRef, RecordedEvent,
+    ResumeHash, StandingChange, State, Undo, Via,
 };
 use crate::{
     actor::{Actor, Person},
@@ -17,24 +18,35 @@ use crate::{
 pub(super) struct Step {
     by: Actor,
     now: DateTime<Utc>,
+    /// The open legs whose rows changed.
     legs: BTreeSet<LegId>,
+    /// The rows of the legs that ended.
+    last_rows: Vec<LegRecord>,
     events: Vec<Event>,
     attached: Option<(LegId, Attachment)>,
     restricted: Option<UserId>,
     ended: Vec<(LegId, LegReason)>,
+    undo: Undo,
 }
 
 impl Step {
-    pub(super) fn new(by: &Actor, now: DateTime<Utc>) -> Self {
+    /// Starts a command on a call with this head.
+    pub(super) fn new(by: &Actor, now: DateTime<Utc>, head: &Head) -> Self {
         Self {
             by: by.clone(),
             now,
             legs: BTreeSet::new(),
+            last_rows: Vec::new(),
             events: Vec::new(),
             attached: None,
             restricted: None,
             ended: Vec::new(),
+            undo: Undo { head: head.clone(), roster: Changed::default() },
         }
+    }
+
+    pub(super) fn into_undo(self) -> Undo {
+        self.undo
     }
 
     /// Marks the leg's row as changed.
@@ -50,21 +62,22 @@ impl Step {
     pub(super) fn finish(self, call: &mut Call) -> Vec<Effect> {
         let mut effects = Vec::new();
         let events: Vec<_> = self.events.into_iter().map(|event| call.number(event, self.now)).collect();
-        if !self.legs.is_empty() || !events.is_empty() {
-            let follows = call.version;
-            call.version += 1;
-            let legs =
-                self.legs.iter().filter_map(|id| call.legs.get(id)).map(|leg| leg.to_record(call.origin.id));
+        if !self.legs.is_empty() || !self.last_rows.is_empty() || !events.is_empty() {
+            let follows = call.head.version;
+            call.head.version += 1;
+            let open = self.legs.iter().filter_map(|id| call.leg(*id));
+            let open = open.map(|leg| leg.to_record(call.origin.id));
             let changes = Changes {
                 call: call.to_record(),
                 follows,
-                legs: legs.collect(),
+                legs: open.chain(self.last_rows).collect(),
                 events: events.clone(),
                 by: self.by,
                 receipt: None,
             };
             effects.push(Effect::Store(Box::new(changes)));
         }
+        call.undo = Some(self.undo);
         effects.extend(self.attached.map(|(leg, how)| Effect::Attach(leg, how)));
         effects.extend(self.restricted.map(Effect::Restrict));
         effects.extend(self.ended.iter().map(|(leg, _)| Effect::CloseLeg(*leg)));
@@ -80,8 +93,42 @@ impl Step {
 }
 
 impl Call {
+    pub(super) fn apply(&mut self, step: &mut Step, command: Command) -> Result<(), CallError> {
+        match command {
+            Command::Join { leg, person, via, privileged } => self.join(step, leg, person, via, privileged),
+            Command::Leave { user, leg, reason } => self.leave(step, user, leg, reason),
+            Command::ConnectionLost { leg } => {
+                self.connection_lost(step, leg);
+                Ok(())
+            }
+            Command::End(ending) => {
+                self.conclude(step, self.outcome(), ending, step.now);
+                Ok(())
+            }
+            Command::Fail { message } => {
+                self.conclude(step, Outcome::Failed { message }, Ending::Error, step.now);
+                Ok(())
+            }
+            Command::MergeMetadata(patch) => self.merge_metadata(step, &patch),
+            Command::Lock(locked) => self.lock(step, locked),
+            Command::Permit { user, change } => self.permit(step, user, change),
+            Command::Remove { user } => self.remove(step, user),
+            Command::Mute { producer, force } => self.mute(step, producer, force),
+            Command::Record(changes) => self.record_media(step, changes),
+            Command::Tick => {
+                self.tick(step);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn revert(&mut self, undo: Undo) {
+        self.head = undo.head;
+        self.roster.revert(undo.roster);
+    }
+
     /// Rules 1, 2, 3 and 5.
-    pub(super) fn join(
+    fn join(
         &mut self,
         step: &mut Step,
         new: LegId,
@@ -96,12 +143,12 @@ impl Call {
         }
         match via {
             Via::Rest if self.has_open_leg(user) => return Ok(()),
-            Via::Rest => self.open(step, Leg::unattached(new, person, step.now)),
+            Via::Rest => self.open(step, Leg::unattached(new, person, step.now))?,
             Via::Socket { device, resume, next } => self.attach(step, new, person, device, resume, next)?,
         }
-        if self.state == State::Waiting && user != self.origin.initiated_by {
-            self.state = State::Active { started_at: step.now };
-            self.updated_at = step.now;
+        if self.head.state == State::Waiting && user != self.origin.initiated_by {
+            self.head.state = State::Active { started_at: step.now };
+            self.head.updated_at = step.now;
             step.record(Event::CallStarted);
         }
         Ok(())
@@ -119,15 +166,17 @@ impl Call {
     ) -> Result<(), CallError> {
         let user = person.id;
         let resumed = resume.and_then(|hash| self.resumable(user, hash)).map(|leg| leg.id);
-        let (leg, how) = if let Some(leg) = resumed.and_then(|id| self.legs.get_mut(&id)) {
+        let unattached = self.unattached_leg(user);
+        let roster = &mut self.roster;
+        let (leg, how) = if let Some(leg) = resumed.and_then(|id| roster.leg_mut(&mut step.undo.roster, id)) {
             (leg.id, leg.take_up(next, step.now))
-        } else if let Some(leg) = self.unattached_leg(user) {
+        } else if let Some(leg) = unattached.and_then(|id| roster.leg_mut(&mut step.undo.roster, id)) {
             leg.claim(device, next, step.now);
             (leg.id, Attachment::Joined)
         } else if self.open_legs().filter(|leg| leg.person.id == user).count() >= MAX_LEGS {
             return Err(CallError::TooManyLegs);
         } else {
-            self.open(step, Leg::open(new, person, device, next, step.now));
+            self.open(step, Leg::open(new, person, device, next, step.now))?;
             (new, Attachment::Joined)
         };
         step.touch(leg);
@@ -138,24 +187,25 @@ impl Call {
         Ok(())
     }
 
-    /// Rule 2: a second leave, or one after the end, changes nothing.
-    pub(super) fn leave(
+    /// Rule 2: a second leave, or one after the end, changes nothing. A leg that ended before the resume window
+    /// is unknown.
+    fn leave(
         &mut self,
         step: &mut Step,
         user: UserId,
         only: Option<LegId>,
         reason: LegReason,
     ) -> Result<(), CallError> {
-        let theirs: Vec<&Leg> = self.legs.values().filter(|leg| leg.person.id == user).collect();
-        if theirs.is_empty() {
+        if !self.roster.has_visited(user) {
             return Err(CallError::NotInCall);
         }
-        if only.is_some_and(|only| theirs.iter().all(|leg| leg.id != only)) {
+        let open = self.open_legs().filter(|leg| leg.person.id == user).map(|leg| leg.id);
+        let leaving: Vec<LegId> = open.filter(|id| only.is_none_or(|only| *id == only)).collect();
+        let since = self.rules.forgotten_until(step.now);
+        if only.is_some_and(|only| leaving.is_empty() && !self.roster.has_just_left(user, only, since)) {
             return Err(CallError::UnknownLeg);
         }
-        let leaving =
-            theirs.into_iter().filter(|leg| leg.is_open() && only.is_none_or(|only| leg.id == only));
-        for leg in leaving.map(|leg| leg.id).collect::<Vec<_>>() {
+        for leg in leaving {
             self.end_leg(step, leg, step.now, reason);
         }
         self.end_if_deserted(step, Ending::LastLeft);
@@ -163,55 +213,41 @@ impl Call {
     }
 
     /// Rule 3.
-    pub(super) fn connection_lost(&mut self, leg: LegId, now: DateTime<Utc>) {
-        if let Some(leg) = self.legs.get_mut(&leg) {
-            leg.lose(now, Loss::Connection);
+    fn connection_lost(&mut self, step: &mut Step, leg: LegId) {
+        if let Some(leg) = self.roster.leg_mut(&mut step.undo.roster, leg) {
+            leg.lose(step.now, Loss::Connection);
         }
     }
 
-    /// Rule 4: a second end changes nothing.
-    pub(super) fn end(&mut self, step: &mut Step, ending: Ending) {
-        self.conclude(step, self.outcome(), ending, step.now);
-    }
-
-    pub(super) fn fail(&mut self, step: &mut Step, message: String) {
-        self.conclude(step, Outcome::Failed { message }, Ending::Error, step.now);
-    }
-
-    pub(super) fn merge_metadata(&mut self, step: &mut Step, patch: &Metadata) -> Result<(), CallError> {
-        let mut merged = self.metadata.clone();
+    fn merge_metadata(&mut self, step: &mut Step, patch: &Metadata) -> Result<(), CallError> {
+        let mut merged = (*self.head.metadata).clone();
         merged.merge(patch);
         let limit = self.rules.max_metadata_bytes;
         if merged.is_larger_than(limit) {
             return Err(CallError::MetadataTooLarge { limit });
         }
-        if merged != self.metadata {
-            self.metadata = merged;
-            self.updated_at = step.now;
+        if merged != *self.head.metadata {
+            self.head.metadata = Arc::new(merged);
+            self.head.updated_at = step.now;
             step.record(Event::MetadataChanged);
         }
         Ok(())
     }
 
-    pub(super) fn lock(&mut self, step: &mut Step, locked: bool) -> Result<(), CallError> {
+    fn lock(&mut self, step: &mut Step, locked: bool) -> Result<(), CallError> {
         self.ensure_running()?;
-        if self.moderation.locked != locked {
-            self.moderation.locked = locked;
-            self.updated_at = step.now;
+        if self.head.moderation.locked != locked {
+            Arc::make_mut(&mut self.head.moderation).locked = locked;
+            self.head.updated_at = step.now;
             step.record(Event::LockChanged { locked, by: step.by.user_id() });
         }
         Ok(())
     }
 
-    pub(super) fn permit(
-        &mut self,
-        step: &mut Step,
-        user: UserId,
-        change: StandingChange,
-    ) -> Result<(), CallError> {
+    fn permit(&mut self, step: &mut Step, user: UserId, change: StandingChange) -> Result<(), CallError> {
         self.ensure_running()?;
-        if self.moderation.change(user, change) {
-            self.updated_at = step.now;
+        if Arc::make_mut(&mut self.head.moderation).change(user, change) {
+            self.head.updated_at = step.now;
             step.restricted = Some(user);
             let permissions = self.permissions(user);
             step.record(Event::PermissionsChanged { user, permissions, by: step.by.user_id() });
@@ -219,22 +255,22 @@ impl Call {
         Ok(())
     }
 
-    pub(super) fn remove(&mut self, step: &mut Step, user: UserId) -> Result<(), CallError> {
+    fn remove(&mut self, step: &mut Step, user: UserId) -> Result<(), CallError> {
         self.ensure_running()?;
         if !self.has_open_leg(user) {
             return Err(CallError::NotInCall);
         }
-        self.moderation.remove(user);
+        Arc::make_mut(&mut self.head.moderation).remove(user);
         self.leave(step, user, None, LegReason::Removed)
     }
 
-    pub(super) fn mute(&self, step: &mut Step, producer: ProducerRef, force: bool) -> Result<(), CallError> {
+    fn mute(&self, step: &mut Step, producer: ProducerRef, force: bool) -> Result<(), CallError> {
         self.ensure_running()?;
         step.record(Event::ProducerMuted { producer, force, by: step.by.user_id() });
         Ok(())
     }
 
-    pub(super) fn record_media(&self, step: &mut Step, changes: Vec<MediaChange>) -> Result<(), CallError> {
+    fn record_media(&self, step: &mut Step, changes: Vec<MediaChange>) -> Result<(), CallError> {
         self.ensure_running()?;
         for change in changes {
             step.record(Event::Media(change));
@@ -242,7 +278,7 @@ impl Call {
         Ok(())
     }
 
-    pub(super) fn tick(&mut self, step: &mut Step) {
+    fn tick(&mut self, step: &mut Step) {
         let mut ending = Ending::LastLeft;
         for (leg, at, reason) in self.expired_legs(step.now) {
             ending =
@@ -257,11 +293,11 @@ impl Call {
 
     /// Rule 4: ends the call if it has no open leg.
     pub(super) fn end_if_deserted(&mut self, step: &mut Step, ending: Ending) {
-        if self.open_legs().next().is_some() {
+        if !self.roster.open.is_empty() {
             return;
         }
         let at = match ending {
-            Ending::ServerRestart => self.last_left_at().unwrap_or(step.now),
+            Ending::ServerRestart => self.head.last_left_at.unwrap_or(step.now),
             Ending::Normal
             | Ending::Timeout
             | Ending::Error
@@ -272,53 +308,66 @@ impl Call {
         self.conclude(step, self.outcome(), ending, at);
     }
 
-    fn open(&mut self, step: &mut Step, leg: Leg) {
+    /// Opens a leg, if the user has a join left.
+    fn open(&mut self, step: &mut Step, leg: Leg) -> Result<(), CallError> {
         let (id, person) = (leg.id, leg.person.clone());
+        let mut budget = self.roster.budget(person.id);
+        if let Some(rate) = self.rules.joins {
+            let left = budget.join(rate, step.now);
+            budget = left.map_err(|retry_after| CallError::TooManyJoins { retry_after })?;
+        }
         let first = !self.has_open_leg(person.id);
-        self.legs.insert(id, leg);
+        self.roster.open(&mut step.undo.roster, leg, budget);
         let participants = self.participants();
-        self.max_participants = self.max_participants.max(count(&participants));
+        self.head.max_participants = self.head.max_participants.max(count(&participants));
         step.touch(id);
         step.record(Event::LegJoined { leg: id, person, participants, first });
+        Ok(())
     }
 
     fn end_leg(&mut self, step: &mut Step, id: LegId, at: DateTime<Utc>, reason: LegReason) {
-        let Some(leg) = self.legs.get_mut(&id).filter(|leg| leg.is_open()) else { return };
-        leg.end(at, reason);
+        let Some(leg) = self.take_out(step, id, at) else { return };
         let person = leg.person.clone();
         let participants = self.participants();
         let last = !participants.contains(&person.id);
-        step.touch(id);
+        step.last_rows.push(leg.end(self.origin.id, at, reason));
         step.ended.push((id, reason));
         step.record(Event::LegLeft { leg: id, person, reason, participants, last });
+    }
+
+    fn take_out(&mut self, step: &mut Step, id: LegId, at: DateTime<Utc>) -> Option<Leg> {
+        let leg = self.roster.end(&mut step.undo.roster, id, at)?;
+        self.head.last_left_at = self.head.last_left_at.max(Some(at));
+        Some(leg)
     }
 
     fn conclude(&mut self, step: &mut Step, outcome: Outcome, ending: Ending, at: DateTime<Utc>) {
         if self.is_over() {
             return;
         }
-        for leg in self.legs.values_mut().filter(|leg| leg.is_open()) {
-            leg.end(at, LegReason::CallEnded);
-            step.touch(leg.id);
-            step.ended.push((leg.id, LegReason::CallEnded));
+        let open: Vec<LegId> = self.open_legs().map(|leg| leg.id).collect();
+        for id in open {
+            let Some(leg) = self.take_out(step, id, at) else { continue };
+            step.last_rows.push(leg.end(self.origin.id, at, LegReason::CallEnded));
+            step.ended.push((id, LegReason::CallEnded));
         }
-        let over = Over { outcome, started_at: self.state.started_at(), ended_at: at, ending };
+        let over = Over { outcome, started_at: self.head.state.started_at(), ended_at: at, ending };
         step.record(Event::CallEnded { ending, duration_seconds: over.duration_seconds() });
-        self.state = State::Over(over);
-        self.updated_at = step.now;
+        self.head.state = State::Over(over);
+        self.head.updated_at = step.now;
     }
 
     /// The outcome if the call ends in this state.
     const fn outcome(&self) -> Outcome {
-        match self.state {
+        match self.head.state {
             State::Waiting => Outcome::Cancelled,
             State::Active { .. } | State::Over(_) => Outcome::Ended,
         }
     }
 
     fn number(&mut self, event: Event, at: DateTime<Utc>) -> RecordedEvent {
-        self.stamp.seq += 1;
-        RecordedEvent { call_id: self.origin.id, stamp: self.stamp, at, event }
+        self.head.stamp.seq += 1;
+        RecordedEvent { call_id: self.origin.id, stamp: self.head.stamp, at, event }
     }
 
     const fn ensure_running(&self) -> Result<(), CallError> {
@@ -327,9 +376,11 @@ impl Call {
 
     /// Checks that a user who is not in the call may join.
     fn ensure_admitted(&self, user: UserId, privileged: bool) -> Result<(), CallError> {
-        match self.moderation.standing(user).admission {
+        match self.head.moderation.standing(user).admission {
             Admission::Removed => return Err(CallError::Removed),
-            Admission::Default if self.moderation.locked && !privileged => return Err(CallError::Locked),
+            Admission::Default if self.head.moderation.locked && !privileged => {
+                return Err(CallError::Locked);
+            }
             Admission::Default | Admission::Admitted => {}
         }
         if self.participants().len() >= self.rules.max_participants {
@@ -339,16 +390,17 @@ impl Call {
     }
 
     fn has_open_leg(&self, user: UserId) -> bool {
-        self.legs.values().any(|leg| leg.is_open() && leg.person.id == user)
+        self.roster.open.values().any(|leg| leg.person.id == user)
     }
 
-    fn unattached_leg(&mut self, user: UserId) -> Option<&mut Leg> {
-        self.legs.values_mut().find(|leg| leg.person.id == user && leg.state == LegState::Unattached)
+    fn unattached_leg(&self, user: UserId) -> Option<LegId> {
+        let unattached = |leg: &&Leg| leg.person.id == user && leg.state == LegState::Unattached;
+        self.roster.open.values().find(unattached).map(|leg| leg.id)
     }
 
     /// The other open legs of the same user and device: a device has one page, which has just joined again.
     fn legs_to_supersede(&self, by: LegId) -> Vec<LegId> {
-        let Some(new) = self.legs.get(&by).filter(|leg| leg.device.is_some()) else { return Vec::new() };
+        let Some(new) = self.leg(by).filter(|leg| leg.device.is_some()) else { return Vec::new() };
         let same_device = |leg: &&Leg| leg.person.id == new.person.id && leg.device == new.device;
         self.open_legs().filter(same_device).map(|leg| leg.id).filter(|id| *id != by).collect()
     }
@@ -356,15 +408,11 @@ impl Call {
     /// The legs whose deadline has passed, ordered by their end.
     fn expired_legs(&self, now: DateTime<Utc>) -> Vec<(LegId, DateTime<Utc>, LegReason)> {
         let due = |leg: &&Leg| leg.deadline(&self.rules).is_some_and(|deadline| deadline <= now);
-        let expired = self.legs.values().filter(due);
+        let expired = self.roster.open.values().filter(due);
         let mut expired: Vec<_> =
             expired.filter_map(|leg| leg.expiry(now).map(|(at, reason)| (leg.id, at, reason))).collect();
         expired.sort_by_key(|(leg, at, _)| (*at, *leg));
         expired
-    }
-
-    fn last_left_at(&self) -> Option<DateTime<Utc>> {
-        self.legs.values().filter_map(Leg::left_at).max()
     }
 }
 

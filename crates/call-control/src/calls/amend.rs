@@ -3,7 +3,7 @@
 use super::{Calls, request::Request};
 use crate::{
     actor::Actor,
-    call::{Call, CallView, Command, Effect},
+    call::{Call, CallView, Command, Effect, LegRows},
     clock::now,
     error::{ErrorCode, Refusal},
     ids::CallId,
@@ -33,13 +33,19 @@ impl Calls {
 
     /// Applies a command to the record of an ended call.
     async fn amend(&self, stored: StoredCall, command: Command, by: &Actor) -> Result<CallView, Refusal> {
-        let legs = self.shared.store.all_legs(stored.record.id).await?;
-        let mut call = Call::past(stored.record, legs, self.shared.config.rules).map_err(StoreError::from)?;
-        for effect in call.handle(command, by, now())? {
+        let (rules, now) = (self.shared.config.rules, now());
+        // Only a leave asks who has been there.
+        let legs = if matches!(command, Command::Leave { .. }) {
+            self.shared.store.leg_rows(stored.record.id, rules.forgotten_until(now)).await?
+        } else {
+            LegRows::default()
+        };
+        let mut call = Call::past(stored.record, legs, rules).map_err(StoreError::from)?;
+        for effect in call.handle(command, by, now)? {
             if let Effect::Store(changes) = effect {
                 self.shared.store.commit(&changes).await?;
             }
         }
-        Ok(call.view(now()))
+        Ok(call.view(now))
     }
 }

@@ -24,10 +24,11 @@ impl Calls {
 
     async fn record_failure(&self, id: CallId) -> Result<(), Refusal> {
         let stored = self.stored(id).await?;
-        let legs = self.shared.store.all_legs(id).await?;
-        let mut call = Call::past(stored.record, legs, self.shared.config.rules).map_err(StoreError::from)?;
+        let (rules, now) = (self.shared.config.rules, now());
+        let legs = self.shared.store.leg_rows(id, rules.forgotten_until(now)).await?;
+        let mut call = Call::past(stored.record, legs, rules).map_err(StoreError::from)?;
         let message = "the server had an internal error".to_owned();
-        for effect in call.handle(Command::Fail { message }, &Actor::SERVER, now())? {
+        for effect in call.handle(Command::Fail { message }, &Actor::SERVER, now)? {
             match effect {
                 Effect::Store(changes) => self.shared.store.commit(&changes).await?,
                 Effect::Announce(recorded) => {

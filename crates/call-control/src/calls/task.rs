@@ -110,9 +110,7 @@ impl CallTask {
     /// Applies a command that no client asked for. It cannot be refused: if the database is unreachable, the
     /// changes wait in the ledger.
     async fn go_on(&mut self, command: Command) {
-        let mut next = self.call.clone();
-        let Ok(effects) = next.handle(command, &Actor::SERVER, now()) else { return };
-        self.call = next;
+        let Ok(effects) = self.call.handle(command, &Actor::SERVER, now()) else { return };
         if let Err(error) = self.carry_out(effects, Durability::Eventual, None).await {
             tracing::error!(call = %self.id(), %error, "a change of the call is lost");
         }

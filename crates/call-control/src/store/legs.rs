@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 
 use super::{Page, PageRequest, Store, StoreError, TimeCursor, on, on_writer};
 use crate::{
-    call::LegRecord,
-    ids::{CallId, LegId},
+    call::{LegRecord, LegRows},
+    ids::{CallId, LegId, UserId},
 };
 
 /// A row of `call_events`.
@@ -25,18 +25,28 @@ pub struct StoredEvent {
 }
 
 impl Store {
-    /// All legs of a call, in the order they joined.
+    /// What a call needs to know of its legs: those that are open or ended after `since`, and who has been
+    /// there.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn all_legs(&self, call: CallId) -> Result<Vec<LegRecord>, StoreError> {
-        Ok(on!(&self.db, |pool| sqlx::query_as(
+    pub async fn leg_rows(&self, call: CallId, since: DateTime<Utc>) -> Result<LegRows, StoreError> {
+        let legs = on!(&self.db, |connection| sqlx::query_as(
             "SELECT l.*, users.name FROM call_legs l JOIN users ON users.id = l.user_id
-             WHERE l.call_id = $1 ORDER BY l.joined_at, l.id",
+             WHERE l.call_id = $1 AND (l.left_at IS NULL OR l.left_at > $2)",
         )
         .bind(call)
-        .fetch_all(pool)
-        .await)?)
+        .bind(since)
+        .fetch_all(connection)
+        .await)?;
+        let visits: Vec<(UserId, Option<DateTime<Utc>>)> = on!(&self.db, |connection| sqlx::query_as(
+            "SELECT user_id, max(left_at) FROM call_legs WHERE call_id = $1 GROUP BY user_id",
+        )
+        .bind(call)
+        .fetch_all(connection)
+        .await)?;
+        let last_left_at = visits.iter().filter_map(|(_, left_at)| *left_at).max();
+        Ok(LegRows { legs, visitors: visits.into_iter().map(|(user, _)| user).collect(), last_left_at })
     }
 
     /// A page of a call's legs, in the order they joined.

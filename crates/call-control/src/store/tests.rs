@@ -5,7 +5,7 @@ mod histories;
 mod outage;
 mod ownership;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::*;
 use crate::{
@@ -154,8 +154,9 @@ on_both_engines! {
         let read = store.call(call.origin().id).await.unwrap().unwrap();
         let at = now();
         assert_eq!(serde_json::to_value(read.view(at)).unwrap(), serde_json::to_value(call.view(at)).unwrap());
-        let legs = store.all_legs(call.origin().id).await.unwrap();
-        assert_eq!(legs.iter().map(|leg| leg.name.as_str()).collect::<Vec<_>>(), ["Ada", "Bob"]);
+        let legs = store.leg_rows(call.origin().id, at).await.unwrap();
+        let names: BTreeSet<_> = legs.legs.iter().map(|leg| leg.name.as_str()).collect();
+        assert_eq!(names, BTreeSet::from(["Ada", "Bob"]));
         let again = Call::past(store.call(call.origin().id).await.unwrap().unwrap().record, legs, Rules::default()).unwrap();
         assert_eq!(again.participants(), call.participants());
         assert_eq!(again.stamp(), call.stamp());
@@ -293,15 +294,37 @@ on_both_engines! {
         let team = group(&store, &ada).await;
         let mut call = stored_call(&store, team, &ada).await;
         let leg = call.open_legs().next().unwrap().id;
+        let id = call.origin().id;
+        let last_seen_at = async || store.legs(id, first(1)).await.unwrap().items[0].last_seen_at;
         let later = now() + Duration::from_secs(60);
         store.saw_legs(&[leg, LegId::random()], later).await.unwrap();
-        assert_eq!(store.all_legs(call.origin().id).await.unwrap()[0].last_seen_at, later);
+        assert_eq!(last_seen_at().await, later);
 
         store.commit(&changes(call.handle(Command::End(Ending::Normal), &Actor::SERVER, now()).unwrap())).await.unwrap();
-        let ended = store.all_legs(call.origin().id).await.unwrap()[0].last_seen_at;
+        let ended = last_seen_at().await;
         store.saw_legs(&[leg], later + Duration::from_secs(60)).await.unwrap();
-        assert_eq!(store.all_legs(call.origin().id).await.unwrap()[0].last_seen_at, ended);
+        assert_eq!(last_seen_at().await, ended);
         store.saw_legs(&[], later).await.unwrap();
+    }
+
+    async fn a_call_is_restored_without_the_legs_that_ended_long_ago(database) {
+        let store = database.open().await;
+        let (ada, bob) = (person(&store, "Ada").await, person(&store, "Bob").await);
+        let team = group(&store, &ada).await;
+        let mut call = stored_call(&store, team, &ada).await;
+        let (leg, left_at) = (LegId::random(), now());
+        for command in [
+            Command::Join { leg, person: bob.clone(), via: Via::Rest, privileged: false },
+            Command::Leave { user: bob.id, leg: None, reason: crate::call::LegReason::Left },
+        ] {
+            store.commit(&changes(call.handle(command, &Actor::SERVER, left_at).unwrap())).await.unwrap();
+        }
+        let at_once = store.leg_rows(call.origin().id, left_at - Duration::from_secs(30)).await.unwrap();
+        assert_eq!(at_once.legs.len(), 2);
+        let later = store.leg_rows(call.origin().id, left_at).await.unwrap();
+        assert_eq!(later.legs.iter().map(|leg| leg.user_id).collect::<Vec<_>>(), [ada.id]);
+        assert_eq!(later.last_left_at, Some(left_at));
+        assert_eq!(BTreeSet::from_iter(later.visitors), BTreeSet::from([ada.id, bob.id]));
     }
 
     async fn servers_that_start_together_take_turns_migrating(database) {

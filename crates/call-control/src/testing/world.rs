@@ -39,6 +39,7 @@ const STANDARD_RULES: Rules = Rules {
     resume_window: Duration::from_secs(30),
     max_participants: 500,
     max_metadata_bytes: 16 * 1024,
+    joins: None,
 };
 
 /// Timers too long to expire during a test.

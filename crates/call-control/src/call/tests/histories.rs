@@ -55,12 +55,12 @@ impl Story {
     pub(crate) fn happen(&mut self, happening: Happening, model: &mut Model) {
         let new = self.next_leg();
         let allowed = model.happen(happening, self.legs);
-        let before = (self.call.stamp(), self.call.version, self.stored.len());
+        let before = (self.call.stamp(), self.call.head.version, self.stored.len());
         match self.attempt(happening, new) {
             Ok(_) => assert!(allowed, "{happening:?} is against the rules"),
             Err(error) => {
                 assert!(!allowed, "{happening:?} is refused: {error}");
-                assert_eq!(before, (self.call.stamp(), self.call.version, self.stored.len()));
+                assert_eq!(before, (self.call.stamp(), self.call.head.version, self.stored.len()));
             }
         }
         self.check();
@@ -126,8 +126,9 @@ impl Story {
         let devices: Vec<_> =
             self.call.open_legs().filter_map(|l| Some((l.person.id, l.device.as_ref()?))).collect();
         assert_eq!(devices.iter().collect::<BTreeSet<_>>().len(), devices.len(), "one open leg per device");
-        for leg in self.call.legs.values() {
-            assert!(leg.left_at().is_none_or(|left| left >= leg.joined_at));
+        for leg in self.rows().values() {
+            assert!(leg.left_at.is_none_or(|left| left >= leg.joined_at));
+            assert_eq!(leg.left_at.is_none(), self.call.leg(leg.id).is_some(), "memory holds the open legs");
         }
         if let Some(deadline) = self.call.next_deadline() {
             let mut later = self.call.clone();
@@ -142,7 +143,11 @@ impl Story {
         assert_eq!(numbers, (1..=self.call.stamp().seq).collect::<Vec<_>>(), "one step per event, no gap");
         assert!(self.recorded.is_sorted_by_key(|recorded| recorded.stamp.epoch));
         let versions: Vec<i64> = self.stored.iter().map(|changes| changes.call.version).collect();
-        assert_eq!(versions, (1..=self.call.version).collect::<Vec<_>>(), "every version is stored once");
+        assert_eq!(
+            versions,
+            (1..=self.call.head.version).collect::<Vec<_>>(),
+            "every version is stored once"
+        );
         let stored: Vec<i64> =
             self.stored.iter().flat_map(|c| &c.events).map(|event| event.stamp.seq).collect();
         assert_eq!(stored, numbers, "what is told is what is stored");

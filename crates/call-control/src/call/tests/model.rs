@@ -1,6 +1,6 @@
 //! A second, simpler implementation of the rules, against which the state machine is checked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{histories::Happening, story::*};
 use crate::{
@@ -17,6 +17,8 @@ pub(crate) struct Model {
     admitted: BTreeSet<u8>,
     removed: BTreeSet<u8>,
     peak: usize,
+    /// For each user the milliseconds saved up for joins, and until when they were counted.
+    savings: BTreeMap<u8, (u128, DateTime<Utc>)>,
     started: Option<DateTime<Utc>>,
     over: Option<(DateTime<Utc>, CallStatus, Ending)>,
     /// The expected audit log, without changes of metadata.
@@ -59,6 +61,7 @@ impl Model {
             admitted: BTreeSet::new(),
             removed: BTreeSet::new(),
             peak: 1,
+            savings: BTreeMap::new(),
             started: None,
             over: None,
             logged: vec![Action::CallStarted],
@@ -152,6 +155,9 @@ impl Model {
             return false;
         }
         if !self.is_in(who) {
+            if !self.pay(who) {
+                return false;
+            }
             self.enter(new, who, 0, None, Whereabouts::Unclaimed);
         }
         self.start(who);
@@ -175,6 +181,9 @@ impl Model {
             stay.device = device;
             stay.number
         } else {
+            if !self.pay(who) {
+                return false;
+            }
             self.enter(new, who, device, Some(new), Whereabouts::Here);
             new
         };
@@ -192,7 +201,11 @@ impl Model {
 
     fn leave(&mut self, who: u8, only: Option<u32>, action: Action) -> bool {
         let theirs = |stay: &&Stay| stay.who == who && only.is_none_or(|only| stay.number == only);
-        if !self.stays.iter().any(|stay| theirs(&stay)) {
+        let remembered = |stay: &Stay| match stay.at {
+            Whereabouts::Gone { at } => only.is_none() || at + RESUME > self.now,
+            Whereabouts::Unclaimed | Whereabouts::Here | Whereabouts::Away { .. } => true,
+        };
+        if !self.stays.iter().any(|stay| theirs(&stay) && remembered(stay)) {
             return false;
         }
         let leaving: Vec<u32> =
@@ -250,6 +263,7 @@ impl Model {
             return;
         }
         self.now += std::time::Duration::from_secs(seconds.into());
+        self.savings.clear();
         for stay in &mut self.stays {
             if matches!(stay.at, Whereabouts::Here | Whereabouts::Away { .. }) {
                 stay.at = Whereabouts::Away { since: self.now, restarted: true };
@@ -265,6 +279,21 @@ impl Model {
         self.over = Some((at, status, ending));
         self.stays.iter_mut().filter(|stay| stay.is_open()).for_each(|stay| stay.go(at));
         self.logged.push(Action::CallEnded);
+    }
+
+    /// Pays for a join, if enough is saved up.
+    fn pay(&mut self, who: u8) -> bool {
+        let price = JOINS.refill.as_millis();
+        let most = price * u128::from(JOINS.burst);
+        let now = self.now;
+        let (saved, counted) = self.savings.entry(who).or_insert((most, now));
+        *saved = most.min(*saved + (now - *counted).to_std().unwrap().as_millis());
+        *counted = now;
+        let enough = *saved >= price;
+        if enough {
+            *saved -= price;
+        }
+        enough
     }
 
     fn enter(&mut self, number: u32, who: u8, device: u8, token: Option<u32>, at: Whereabouts) {

@@ -1,6 +1,8 @@
 //! A call for story tests: with a simulated clock, users, devices, and the stored changes and recorded
 //! events.
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
 use super::super::*;
@@ -15,7 +17,9 @@ pub(crate) const RULES: Rules = Rules {
     resume_window: RESUME,
     max_participants: 4,
     max_metadata_bytes: 1024,
+    joins: Some(JOINS),
 };
+pub(crate) const JOINS: JoinRate = JoinRate { burst: 6, refill: Duration::from_secs(20) };
 
 pub(crate) const ADA: u8 = 1;
 pub(crate) const BOB: u8 = 2;
@@ -67,7 +71,14 @@ impl Story {
     }
 
     pub(crate) fn handle(&mut self, command: Command) -> Result<Vec<Effect>, CallError> {
-        let effects = self.call.handle(command, &Actor::SERVER, self.now)?;
+        let mut before = self.call.clone();
+        before.undo = None;
+        before.roster.forget(before.rules.forgotten_until(self.now));
+        let handled = self.call.handle(command, &Actor::SERVER, self.now);
+        let mut taken_back = self.call.clone();
+        taken_back.take_back();
+        assert_eq!(taken_back, before, "what is refused, or taken back, changed nothing");
+        let effects = handled?;
         self.note(&effects);
         Ok(effects)
     }
@@ -104,6 +115,12 @@ impl Story {
         effects.iter().find_map(Effect::attached).unwrap().0
     }
 
+    /// Tries to join without a device.
+    pub(crate) fn try_join(&mut self, who: u8) -> Result<Vec<Effect>, CallError> {
+        let leg = self.next_leg();
+        self.handle(join(who, leg, None, None))
+    }
+
     pub(crate) fn leave(&mut self, who: u8) -> Result<Vec<Effect>, CallError> {
         self.handle(Command::Leave { user: user(who), leg: None, reason: LegReason::Left })
     }
@@ -122,17 +139,22 @@ impl Story {
     }
 
     pub(crate) fn over(&self) -> &Over {
-        match &self.call.state {
+        match &self.call.head.state {
             State::Over(over) => over,
             running @ (State::Waiting | State::Active { .. }) => panic!("still {running:?}"),
         }
     }
 
+    /// Why the leg ended, by its row; `None` as long as it is open.
     pub(crate) fn reason(&self, leg: LegId) -> Option<LegReason> {
-        match self.call.leg(leg).unwrap().state {
-            LegState::Ended { reason, .. } => Some(reason),
-            LegState::Unattached | LegState::Open | LegState::Lost { .. } => None,
-        }
+        let row = self.rows().remove(&leg).unwrap();
+        assert_eq!(self.call.leg(leg).is_none(), row.reason.is_some());
+        row.reason
+    }
+
+    /// The rows of all legs as the database holds them.
+    pub(crate) fn rows(&self) -> BTreeMap<LegId, LegRecord> {
+        self.stored.iter().flat_map(|changes| &changes.legs).map(|leg| (leg.id, leg.clone())).collect()
     }
 }
 
@@ -164,6 +186,14 @@ pub(crate) fn leg(number: u32) -> LegId {
 /// Restores the call from its rows, as a restarted server does.
 pub(crate) fn restart(story: &Story, now: DateTime<Utc>) -> (Call, Vec<Effect>) {
     let call = story.call.to_record();
-    let legs = story.call.legs.values().map(|leg| leg.to_record(call.id)).collect();
-    Call::restore(call, legs, RouterId(Uuid::from_u128(99)), RULES, now).unwrap()
+    let mut rows = story.rows();
+    // When a leg was last seen is stored apart from its commands.
+    rows.extend(story.call.open_legs().map(|leg| (leg.id, leg.to_record(call.id))));
+    let legs: Vec<LegRecord> = rows.into_values().collect();
+    let rows = LegRows {
+        visitors: legs.iter().map(|leg| leg.user_id).collect(),
+        last_left_at: legs.iter().filter_map(|leg| leg.left_at).max(),
+        legs,
+    };
+    Call::restore(call, rows, RouterId(Uuid::from_u128(99)), RULES, now).unwrap()
 }

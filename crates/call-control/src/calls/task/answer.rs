@@ -6,7 +6,7 @@ use switchyard_media_worker::media::ortc::router_rtp_capabilities;
 use super::{CallTask, effects::Durability};
 use crate::{
     actor::Actor,
-    call::{Attachment, CallView, Command, Effect, Leg, ProducerRef, ResumeHash, Via},
+    call::{Attachment, CallView, Command, Effect, ProducerRef, ResumeHash, Via},
     calls::{
         access::Entry,
         request::{Attach, Request},
@@ -83,16 +83,14 @@ impl CallTask {
             self.shared.media.admit()?;
         }
         let durability = self.durability(&command);
-        let mut next = self.call.clone();
-        let effects = next.handle(command, by, now())?;
+        let effects = self.call.handle(command, by, now())?;
         let attached = effects.iter().find_map(Effect::attached);
-        let before = std::mem::replace(&mut self.call, next);
         match self.carry_out(effects, durability, socket).await {
             Ok(()) => Ok(attached),
             // The changes may have been stored; if not, the ledger will store them.
             Err(doubt @ StoreError::InDoubt(_)) => Err(doubt.into()),
             Err(error) => {
-                self.call = before;
+                self.call.take_back();
                 Err(error.into())
             }
         }
@@ -166,7 +164,7 @@ impl CallTask {
 
     fn sync(&self, leg: LegId, since: Option<Since>) -> Result<Synced, Refusal> {
         let stamp = self.call.stamp();
-        let is_here = self.call.leg(leg).is_some_and(Leg::is_open);
+        let is_here = self.call.leg(leg).is_some();
         if let Some(events) = since.filter(|_| is_here).and_then(|since| self.recent.after(since, stamp)) {
             return Ok(Synced::Events(Missed { call_id: self.id(), events, stamp }));
         }
@@ -176,11 +174,11 @@ impl CallTask {
     /// The open leg of this socket in the call, if it has one.
     fn leg_of(&self, socket: SocketId) -> Option<LegId> {
         let leg = self.shared.hub.leg(socket, self.id())?;
-        self.call.leg(leg).filter(|leg| leg.is_open()).map(|leg| leg.id)
+        self.call.leg(leg).map(|leg| leg.id)
     }
 
     fn snapshot(&self, leg: LegId) -> Result<Snapshot, Refusal> {
-        let leg = self.call.leg(leg).filter(|leg| leg.is_open()).ok_or_else(not_in_call)?;
+        let leg = self.call.leg(leg).ok_or_else(not_in_call)?;
         let now = now();
         Ok(Snapshot {
             call_id: self.id(),
