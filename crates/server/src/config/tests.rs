@@ -108,7 +108,7 @@ fn limits_are_those_of_call_control_unless_set() {
     assert_eq!(control.rules, Rules::default());
     let set = ["--max-participants", "12", "--max-sockets-per-user", "1", "--rate-limit-per-user", "0"];
     let control = config(&set).unwrap().control;
-    assert_eq!(control.rules.max_participants, 12);
+    assert_eq!((control.rules.max_participants, control.rules.joins), (12, None));
     assert_eq!((control.limits.sockets_per_user, control.limits.requests_per_user), (1, 0));
     for bad in ["0", "-1", "many"] {
         assert!(Cli::try_parse_from(["switchyard", "--max-participants", bad]).is_err(), "{bad}");
