@@ -331,7 +331,7 @@ impl Consumer {
                 let whole_picture = media.is_some_and(|media| media.spatial == 0);
                 let slot = self.numbering.leave_out(arrival, whole_picture);
                 match self.fill(arrival, slot) {
-                    Offer::Ignore if self.layers.is_stranded() => Offer::NeedKeyFrame,
+                    Offer::Ignore if self.layers.awaits_key_picture() => Offer::NeedKeyFrame,
                     offer => offer,
                 }
             }
