@@ -331,7 +331,11 @@ impl Consumer {
                 let whole_picture = media.is_some_and(|media| media.spatial == 0);
                 let slot = self.numbering.leave_out(arrival, whole_picture);
                 let offer = self.fill(arrival, slot);
-                if offer == Offer::Ignore && self.layers.is_stranded() { Offer::NeedKeyFrame } else { offer }
+                if offer == Offer::Ignore && self.layers.awaits_key_picture() {
+                    Offer::NeedKeyFrame
+                } else {
+                    offer
+                }
             }
         }
     }

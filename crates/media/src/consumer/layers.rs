@@ -89,11 +89,6 @@ impl LayerSelection {
         !self.simulcast && (top < reachable || ladder.omitted && top > reachable)
     }
 
-    /// The spatial layer that is forwarded is no longer sent, and the lower ones were left out.
-    pub(crate) fn is_stranded(&self) -> bool {
-        self.progress.ladder.omitted && self.top() > self.progress.ladder.announced
-    }
-
     /// Starts a source at one of its key frames.
     pub(crate) fn start(&mut self) {
         let spatial = if self.simulcast { HIGHEST } else { self.wanted_spatial() };
@@ -111,9 +106,9 @@ impl LayerSelection {
                 self.progress = next;
             }
         }
-        let included =
-            descriptor.spatial <= self.progress.spatial && descriptor.temporal <= self.progress.temporal;
-        let spared = included && self.progress.ladder.spares(descriptor, self.top());
+        let top = self.top();
+        let included = descriptor.spatial <= top && descriptor.temporal <= self.progress.temporal;
+        let spared = included && self.progress.ladder.spares(descriptor, top);
         self.progress.ladder.omitted |= spared && in_order;
         included && !spared
     }
