@@ -2,9 +2,11 @@
 
 use crate::dtls::Certificate;
 use crate::id::{ProducerId, ShardId};
-use crate::ortc::{Layers, MediaKind, ProducerKind, RtpCapabilities, RtpParameters, SctpStreamParameters};
+use crate::ortc::{
+    Layers, MediaKind, ProducerKind, ReceiverCapabilities, RtpParameters, SctpStreamParameters,
+};
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 /// Settings of one SFU instance, fixed for its life.
 #[derive(Debug, Clone)]
@@ -67,7 +69,7 @@ pub struct ProduceOptions {
 #[derive(Debug, Clone)]
 pub struct ConsumeOptions {
     pub producer: ProducerId,
-    pub rtp_capabilities: RtpCapabilities,
+    pub rtp_capabilities: Arc<ReceiverCapabilities>,
     pub paused: bool,
     /// `None`: the highest available layers.
     pub preferred_layers: Option<Layers>,

@@ -16,6 +16,7 @@ mod header_extension;
 mod lenient;
 mod pipe;
 mod producer;
+mod receiver;
 mod router_capabilities;
 mod rtp_capabilities;
 mod rtp_parameters;
@@ -37,6 +38,7 @@ pub use producer::{
     CodecMapping, EncodingMapping, ProducerKind, RtpMapping, adopt_cname, consumable_parameters,
     producer_mapping,
 };
+pub use receiver::ReceiverCapabilities;
 pub use router_capabilities::router_rtp_capabilities;
 pub use rtp_capabilities::{ExtensionDirection, RtpCapabilities, RtpCodecCapability, RtpHeaderExtension};
 pub use rtp_parameters::{

@@ -1,5 +1,7 @@
 //! The tracks that are forwarded: valid packets with meaningless media.
 
+use std::sync::Arc;
+
 use anyhow::{Result, anyhow};
 use bytes::Bytes;
 use rtc_rtp::{Header, Packet};
@@ -126,7 +128,8 @@ impl Track {
 
 /// Options of a consumer with all features that a browser supports.
 pub(crate) fn consume_options(producer: ProducerId) -> ConsumeOptions {
-    let rtp_capabilities = router_rtp_capabilities().clone();
+    let whole = router_rtp_capabilities().clone().try_into();
+    let rtp_capabilities = Arc::new(whole.expect("the router's own capabilities are valid"));
     ConsumeOptions { producer, rtp_capabilities, paused: false, preferred_layers: None }
 }
 

@@ -18,7 +18,7 @@ mod transports;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use switchyard_media_worker::media::ortc::{RtpCapabilities, TransportParameters};
+use switchyard_media_worker::media::ortc::{ReceiverCapabilities, TransportParameters};
 use switchyard_media_worker::media::{
     ConsumerId, DataConsumerId, DataProducerId, Direction, Event, ProducerId, RouterId, TransportId,
 };
@@ -57,7 +57,7 @@ pub struct CallMedia {
 struct LegMedia {
     user: UserId,
     permissions: Permissions,
-    capabilities: Option<Arc<RtpCapabilities>>,
+    capabilities: Option<Arc<ReceiverCapabilities>>,
     send: Option<TransportId>,
     recv: Option<TransportId>,
     producers: HashSet<ProducerId>,
@@ -161,7 +161,11 @@ impl CallMedia {
     ///
     /// # Errors
     /// `not_in_call` for an unknown leg.
-    pub fn set_capabilities(&mut self, leg: LegId, capabilities: RtpCapabilities) -> Result<(), Refusal> {
+    pub fn set_capabilities(
+        &mut self,
+        leg: LegId,
+        capabilities: ReceiverCapabilities,
+    ) -> Result<(), Refusal> {
         let mut known = self.legs.values().filter_map(|leg| leg.capabilities.as_ref());
         let same = known.find(|known| ***known == capabilities).cloned();
         self.leg_mut(leg)?.capabilities = Some(same.unwrap_or_else(|| Arc::new(capabilities)));

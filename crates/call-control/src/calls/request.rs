@@ -3,7 +3,7 @@
 use serde_json::Value;
 use switchyard_media_worker::media::{
     Direction, ProducerId,
-    ortc::{RtpCapabilities, TransportParameters},
+    ortc::{ReceiverCapabilities, TransportParameters},
 };
 use tokio::sync::oneshot;
 
@@ -51,7 +51,7 @@ pub(super) enum Request {
     Lost { leg: LegId, reply: Reply<()> },
     Media { leg: LegId, command: MediaCommand, reply: Reply<MediaReply> },
     CreateTransport { leg: LegId, direction: Direction, reply: Reply<TransportParameters> },
-    SetCapabilities { leg: LegId, capabilities: RtpCapabilities, reply: Reply<()> },
+    SetCapabilities { leg: LegId, capabilities: ReceiverCapabilities, reply: Reply<()> },
 }
 
 pub(super) struct Attach {

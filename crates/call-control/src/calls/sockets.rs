@@ -2,7 +2,7 @@
 
 use switchyard_media_worker::media::{
     Direction,
-    ortc::{RtpCapabilities, TransportParameters},
+    ortc::{ReceiverCapabilities, TransportParameters},
 };
 
 use super::{
@@ -102,7 +102,7 @@ impl Calls {
         &self,
         call: CallId,
         leg: LegId,
-        capabilities: RtpCapabilities,
+        capabilities: ReceiverCapabilities,
     ) -> Result<(), Refusal> {
         self.ask(call, |reply| Request::SetCapabilities { leg, capabilities, reply }).await
     }

@@ -37,6 +37,7 @@ pub struct Session {
     overstays_at: Option<Instant>,
     signals: Allowance,
     key_frames: Allowance,
+    consumers: Allowance,
     socket: SocketId,
 }
 
@@ -56,8 +57,8 @@ impl Session {
     pub fn open(control: Control, admission: Admission, outlet: Box<dyn Outlet>) -> Self {
         let socket = control.hub.register(admission.identity.user_id, outlet);
         let overstays_at = overstays_at(admission.identity.expires_at, control.token_grace, now());
-        let (signals, key_frames) = (SIGNALS, KEY_FRAMES);
-        Self { control, admission, overstays_at, signals, key_frames, socket }
+        let (signals, key_frames, consumers) = (SIGNALS, KEY_FRAMES, CONSUMERS);
+        Self { control, admission, overstays_at, signals, key_frames, consumers, socket }
     }
 
     /// Sends a new socket the running calls of the user's groups.
@@ -137,17 +138,17 @@ impl Session {
         self.perform(command).await
     }
 
-    /// Rate limits of requests that cause traffic for other clients.
+    /// Rate limits of requests that cause traffic for other clients, or much work for the server.
     ///
     /// # Errors
     /// `rate_limited`.
     fn take_turn(&mut self, command: &ClientCommand, now: Instant) -> Result<(), Refusal> {
         let in_turn = if matches!(command, ClientCommand::Signal(_)) {
-            self.signals.take(now)
+            self.signals.take(1, now)
         } else if matches!(command, ClientCommand::Media(MediaCommand::RequestKeyFrame(_))) {
-            self.key_frames.take(now)
+            self.key_frames.take(1, now)
         } else {
-            true
+            self.consumers.take(command.consumers(), now)
         };
         if in_turn {
             Ok(())
@@ -291,5 +292,8 @@ fn not_in_call() -> Refusal {
 
 /// Bursts for the trickled ICE candidates (RFC 8838) of a few connections, and a rate for chat.
 const SIGNALS: Allowance = Allowance::new(50, 200);
+/// Counted in consumers that are created or changed. The burst allows a client to replace all its consumers
+/// several times, as after a change of the network.
+const CONSUMERS: Allowance = Allowance::new(200, 1_000);
 /// Each key frame costs its sender bandwidth. The burst allows a client to switch to many senders at once.
 const KEY_FRAMES: Allowance = Allowance::new(10, 100);

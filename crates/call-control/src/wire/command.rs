@@ -5,6 +5,7 @@ mod payload;
 
 use serde_json::{Value, value::RawValue};
 
+use fields::MAX_IDS;
 pub use fields::{Text, TooMany};
 pub use payload::*;
 
@@ -122,6 +123,28 @@ impl ClientCommand {
         }
         command.check_sizes()?;
         Ok(command)
+    }
+
+    /// The number of consumers that the request may create or change: what a request costs that lists them, or
+    /// that asks for all there are.
+    pub(crate) fn consumers(&self) -> u32 {
+        let listed = if let Self::Media(MediaCommand::Consume(consume)) = self {
+            consume.producer_ids.len()
+        } else if let Self::Media(
+            MediaCommand::PauseConsumers(listed)
+            | MediaCommand::ResumeConsumers(listed)
+            | MediaCommand::CloseConsumers(listed),
+        ) = self
+        {
+            listed.consumer_ids.len()
+        } else if let Self::Join(join) = self
+            && join.media.consume
+        {
+            MAX_IDS
+        } else {
+            0
+        };
+        u32::try_from(listed).unwrap_or(u32::MAX)
     }
 
     /// Checks the size of JSON that is forwarded without parsing, as no type bounds it.

@@ -246,7 +246,7 @@ fn microphone() -> ProduceOptions {
 }
 
 fn listening() -> ConsumeOptions {
-    let rtp_capabilities = router_rtp_capabilities().clone();
+    let rtp_capabilities = Arc::new(router_rtp_capabilities().clone().try_into().unwrap());
     ConsumeOptions { producer: PRODUCER, rtp_capabilities, paused: false, preferred_layers: None }
 }
 

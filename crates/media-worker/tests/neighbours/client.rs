@@ -4,6 +4,7 @@ use rtc::rtp::{Header, Packet};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use switchyard_media_worker::Router;
 use switchyard_media_worker::media::ortc::{MediaKind, router_rtp_capabilities};
@@ -84,7 +85,7 @@ impl Client {
 
     pub fn consume(&self, runtime: &Runtime, router: &Router, producers: [ProducerId; 2]) {
         for producer in producers {
-            let rtp_capabilities = router_rtp_capabilities().clone();
+            let rtp_capabilities = Arc::new(router_rtp_capabilities().clone().try_into().unwrap());
             let options =
                 ConsumeOptions { producer, rtp_capabilities, paused: false, preferred_layers: None };
             runtime.block_on(router.consume(self.transport_id, options)).unwrap();

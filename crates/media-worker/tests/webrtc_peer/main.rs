@@ -163,7 +163,7 @@ impl Subscriber {
         for producer in producers {
             let options = ConsumeOptions {
                 producer: *producer,
-                rtp_capabilities: router_rtp_capabilities().clone(),
+                rtp_capabilities: Arc::new(router_rtp_capabilities().clone().try_into().unwrap()),
                 paused: true,
                 preferred_layers: None,
             };

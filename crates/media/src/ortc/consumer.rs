@@ -2,7 +2,7 @@
 
 use super::producer::first_scalability_mode;
 use super::{
-    HeaderExtensionUri, MediaKind, OrtcError, RtcpFeedback, RtpCapabilities, RtpCodecCapability,
+    HeaderExtensionUri, MediaKind, OrtcError, ReceiverCapabilities, RtcpFeedback, RtpCodecCapability,
     RtpCodecParameters, RtpEncodingParameters, RtpHeaderExtensionParameters, RtpParameters, RtxParameters,
     ScalabilityMode, match_codecs,
 };
@@ -17,7 +17,7 @@ pub struct ConsumerIdentity {
 }
 
 /// Whether a receiver with these capabilities can decode what [`super::consumable_parameters`] describes.
-pub fn can_consume(consumable: &RtpParameters, receiver: &RtpCapabilities) -> bool {
+pub fn can_consume(consumable: &RtpParameters, receiver: &ReceiverCapabilities) -> bool {
     media_codec(consumable, receiver).is_some()
 }
 
@@ -27,13 +27,12 @@ pub fn can_consume(consumable: &RtpParameters, receiver: &RtpCapabilities) -> bo
 /// Audio is not retransmitted, so its NACK feedback is left out.
 ///
 /// # Errors
-/// [`OrtcError::CannotConsume`] when no codec matches, [`OrtcError::Invalid`] when the capabilities break a bound.
+/// [`OrtcError::CannotConsume`] when no codec matches.
 pub fn consumer_parameters(
     consumable: &RtpParameters,
-    receiver: &RtpCapabilities,
+    receiver: &ReceiverCapabilities,
     identity: ConsumerIdentity,
 ) -> Result<RtpParameters, OrtcError> {
-    receiver.validate()?;
     let (first, _) = media_codec(consumable, receiver).ok_or(OrtcError::CannotConsume)?;
     let retransmit = first.mime_type.kind() == Some(MediaKind::Video);
     let mut codecs = receivable_codecs(consumable, receiver, retransmit);
@@ -62,7 +61,7 @@ pub fn consumer_parameters(
 /// The producer's first codec that the receiver can decode, with the receiver's description of this codec.
 fn media_codec<'a>(
     consumable: &'a RtpParameters,
-    receiver: &'a RtpCapabilities,
+    receiver: &'a ReceiverCapabilities,
 ) -> Option<(&'a RtpCodecParameters, &'a RtpCodecCapability)> {
     let media = consumable.codecs.iter().filter(|codec| !codec.mime_type.is_rtx());
     media.into_iter().find_map(|codec| Some((codec, decoder_of(codec, receiver)?)))
@@ -70,14 +69,14 @@ fn media_codec<'a>(
 
 fn decoder_of<'a>(
     codec: &RtpCodecParameters,
-    receiver: &'a RtpCapabilities,
+    receiver: &'a ReceiverCapabilities,
 ) -> Option<&'a RtpCodecCapability> {
     receiver.codecs.iter().find(|known| match_codecs(codec, *known))
 }
 
 fn receivable_codecs(
     consumable: &RtpParameters,
-    receiver: &RtpCapabilities,
+    receiver: &ReceiverCapabilities,
     retransmit: bool,
 ) -> Vec<RtpCodecParameters> {
     let mut codecs = Vec::new();
@@ -102,7 +101,7 @@ fn receivable_rtx(
     media: &RtpCodecParameters,
     decoder: &RtpCodecCapability,
     consumable: &RtpParameters,
-    receiver: &RtpCapabilities,
+    receiver: &ReceiverCapabilities,
 ) -> Option<RtpCodecParameters> {
     let ours = consumable
         .codecs
@@ -118,7 +117,7 @@ fn receivable_rtx(
 /// extension that audio and video share only once.
 fn receivable_extensions(
     consumable: &RtpParameters,
-    receiver: &RtpCapabilities,
+    receiver: &ReceiverCapabilities,
 ) -> Vec<RtpHeaderExtensionParameters> {
     // Browsers understand the dependency descriptor without listing it.
     let unlisted = HeaderExtensionUri::DependencyDescriptor.uri();
@@ -164,13 +163,14 @@ fn consumer_scalability_mode(encodings: &[RtpEncodingParameters]) -> Option<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ortc::{consumable_parameters, producer_mapping, router_rtp_capabilities};
+    use crate::ortc::{RtpCapabilities, consumable_parameters, producer_mapping, router_rtp_capabilities};
     use serde_json::json;
 
     #[test]
     fn a_receiver_without_the_codec_cannot_consume() {
         let mut receiver = router_rtp_capabilities().clone();
         receiver.codecs.retain(|codec| codec.mime_type.0 != "video/VP8");
+        let receiver = ReceiverCapabilities::try_from(receiver).unwrap();
         assert!(!can_consume(&vp8(), &receiver));
         assert_eq!(consumer_parameters(&vp8(), &receiver, identity()), Err(OrtcError::CannotConsume));
     }
@@ -179,7 +179,7 @@ mod tests {
     fn a_receiver_without_rtx_for_this_codec_gets_none() {
         let mut receiver = router_rtp_capabilities().clone();
         receiver.codecs.retain(|codec| codec.parameters.apt() != Some(101));
-        let told = consumer_parameters(&vp8(), &receiver, identity()).unwrap();
+        let told = parameters_for(receiver);
         assert_eq!(told.codecs.len(), 1);
         assert_eq!(told.encodings[0].rtx, None);
     }
@@ -200,12 +200,12 @@ mod tests {
         for listed in &mut receiver.header_extensions {
             listed.preferred_id += 100;
         }
-        assert_eq!(consumer_parameters(&vp8(), &receiver, identity()).unwrap().header_extensions, []);
+        assert_eq!(parameters_for(receiver).header_extensions, []);
     }
 
     #[test]
     fn the_identity_is_told() {
-        let told = consumer_parameters(&vp8(), router_rtp_capabilities(), identity()).unwrap();
+        let told = parameters_for(router_rtp_capabilities().clone());
         assert_eq!(told.mid.as_deref(), Some("7"));
         assert_eq!(
             (told.encodings[0].ssrc, told.encodings[0].rtx),
@@ -214,9 +214,14 @@ mod tests {
     }
 
     fn bandwidth_feedback(receiver: &RtpCapabilities) -> Vec<String> {
-        let told = consumer_parameters(&vp8(), receiver, identity()).unwrap();
+        let told = parameters_for(receiver.clone());
         let names = told.codecs[0].rtcp_feedback.iter().map(|feedback| feedback.feedback_type.clone());
         names.filter(|name| name.contains('-')).collect()
+    }
+
+    fn parameters_for(receiver: RtpCapabilities) -> RtpParameters {
+        let receiver = ReceiverCapabilities::try_from(receiver).unwrap();
+        consumer_parameters(&vp8(), &receiver, identity()).unwrap()
     }
 
     fn vp8() -> RtpParameters {

@@ -39,6 +39,11 @@ impl CodecFmtp {
         self.number("apt")?.try_into().ok()
     }
 
+    /// Drops all parameters but these.
+    pub(super) fn keep(&mut self, names: &[&str]) {
+        self.0.retain(|name, _| names.contains(&name.as_str()));
+    }
+
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &FmtpValue)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }

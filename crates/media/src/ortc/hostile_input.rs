@@ -60,7 +60,9 @@ fn negotiate(described: &Value, capabilities: &Value) {
     let Ok(parameters) = serde_json::from_value::<RtpParameters>(described.clone()) else {
         return;
     };
-    let receiver = serde_json::from_value::<RtpCapabilities>(capabilities.clone()).unwrap_or_default();
+    let Ok(receiver) = serde_json::from_value::<ReceiverCapabilities>(capabilities.clone()) else {
+        return;
+    };
     for kind in [MediaKind::Audio, MediaKind::Video] {
         // The highest first SSRC: shows that mapped SSRCs cannot overflow.
         let Ok(mapping) = producer_mapping(kind, &parameters, router, u32::MAX) else {

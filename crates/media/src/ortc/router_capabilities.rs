@@ -195,6 +195,7 @@ mod tests {
                     .filter(|codec| codec.parameters.text("profile-level-id").as_deref() == Some(decoded));
                 let receiver =
                     RtpCapabilities { codecs: decoder.cloned().collect(), header_extensions: Vec::new() };
+                let receiver = receiver.try_into().unwrap();
                 assert_eq!(can_consume(&consumable, &receiver), sent == decoded, "{sent} to {decoded}");
             }
         }

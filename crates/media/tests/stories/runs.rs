@@ -7,6 +7,7 @@ use crate::world::{Client, ClientOptions, Viewed, World};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use switchyard_media::ortc::router_rtp_capabilities;
 use switchyard_media::{ConsumeOptions, ConsumerId, Direction};
@@ -51,6 +52,7 @@ fn without_rtx_a_padded_packet_is_sent_again_byte_for_byte() {
     let camera = world.produce(alice, Track::vp8_simulcast());
     let mut rtp_capabilities = router_rtp_capabilities().clone();
     rtp_capabilities.codecs.retain(|codec| !codec.mime_type.is_rtx());
+    let rtp_capabilities = Arc::new(rtp_capabilities.try_into().unwrap());
     let (producer, id) = (camera.id, ConsumerId(world.uuid()));
     let options = ConsumeOptions { producer, rtp_capabilities, paused: false, preferred_layers: None };
     let seen = world.consume_with(bob, camera, id, &options);

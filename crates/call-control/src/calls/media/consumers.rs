@@ -1,6 +1,8 @@
 //! Consumers: tracks sent to one leg each.
 
-use switchyard_media_worker::media::ortc::{Layers, RtpCapabilities};
+use std::sync::Arc;
+
+use switchyard_media_worker::media::ortc::{Layers, ReceiverCapabilities};
 use switchyard_media_worker::media::{ConsumeOptions, ConsumerId, Direction, ProducerId, TransportId};
 
 use super::{CallMedia, not_found};
@@ -147,7 +149,7 @@ impl CallMedia {
         leg: LegId,
         order: &Order,
         producer_id: ProducerId,
-        capabilities: &RtpCapabilities,
+        capabilities: &Arc<ReceiverCapabilities>,
     ) -> Result<ConsumerView, Refusal> {
         let producer =
             self.producers.get(&producer_id).ok_or_else(|| not_found("no such producer in this call"))?;
@@ -161,7 +163,7 @@ impl CallMedia {
         }
         let options = ConsumeOptions {
             producer: producer_id,
-            rtp_capabilities: capabilities.clone(),
+            rtp_capabilities: Arc::clone(capabilities),
             paused: order.paused,
             preferred_layers: order.preferred_layers,
         };

@@ -179,6 +179,24 @@ async fn signals_come_in_bursts_but_not_without_end() {
 }
 
 #[tokio::test]
+async fn lists_of_consumers_cost_as_much_as_they_are_long() {
+    let world = World::new().await;
+    let (mut alice, _bob, call) = two_in_a_call(&world).await;
+    let ids: Vec<_> = (0..200).map(uuid::Uuid::from_u128).collect();
+    let close = json!({"consumerIds": ids});
+    let mut codes = Vec::new();
+    for _ in 0..20 {
+        alice.post("media:close-consumer", &close).await;
+    }
+    for _ in 0..20 {
+        codes.push(alice.ack().await.1["error"]["code"].clone());
+    }
+    assert_eq!(codes[..5], vec![json!("not_found"); 5], "the burst");
+    assert!(codes.contains(&json!("rate_limited")), "{codes:?}");
+    alice.ok("call:sync", &json!({"callId": call})).await;
+}
+
+#[tokio::test]
 async fn only_1000_is_a_goodbye() {
     let world = World::new().await;
     let (mut alice, bob, call) = two_in_a_call(&world).await;

@@ -1,5 +1,7 @@
 //! Field types of payloads: bounded text, and one id or a list of ids.
 
+use std::{collections::HashSet, hash::Hash};
+
 use serde::{Deserialize, Serialize};
 use switchyard_media_worker::media::ortc::Layers;
 use switchyard_media_worker::media::{ConsumerId, ProducerId, TransportId};
@@ -86,18 +88,21 @@ impl TryFrom<RawConsumers> for Consumers {
 pub(super) enum IdsError {
     #[error("give one id or a list of ids")]
     OneOfBoth,
+    #[error("the same id is given twice")]
+    Repeated,
     #[error(transparent)]
     TooMany(#[from] TooMany),
 }
 
-fn one_or_many<T>(one: Option<T>, many: Option<Vec<T>>) -> Result<Vec<T>, IdsError> {
+fn one_or_many<T: Eq + Hash>(one: Option<T>, many: Option<Vec<T>>) -> Result<Vec<T>, IdsError> {
     match (one, many) {
         (Some(id), None) => Ok(vec![id]),
         (None, Some(ids)) if ids.len() > MAX_IDS => Err(TooMany { limit: MAX_IDS, what: "ids" }.into()),
+        (None, Some(ids)) if ids.iter().collect::<HashSet<_>>().len() < ids.len() => Err(IdsError::Repeated),
         (None, Some(ids)) => Ok(ids),
         (None, None) | (Some(_), Some(_)) => Err(IdsError::OneOfBoth),
     }
 }
 
 /// The maximum number of consumers of one transport.
-const MAX_IDS: usize = 200;
+pub(super) const MAX_IDS: usize = 200;

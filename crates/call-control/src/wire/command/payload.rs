@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use switchyard_media_worker::media::ortc::{
-    DtlsParameters, Layers, MediaKind, RtpCapabilities, RtpParameters, SctpStreamParameters,
+    DtlsParameters, Layers, MediaKind, ReceiverCapabilities, RtpParameters, SctpStreamParameters,
 };
 use switchyard_media_worker::media::{
     ConsumerId, DataConsumerId, DataProducerId, Direction, ProducerId, TransportId,
@@ -30,7 +30,7 @@ pub struct Join {
     pub call_id: CallId,
     pub device: Option<DeviceId>,
     #[ts(type = "RtpCapabilities", optional)]
-    pub rtp_capabilities: Option<RtpCapabilities>,
+    pub rtp_capabilities: Option<ReceiverCapabilities>,
     #[serde(default)]
     #[ts(as = "Option<_>", optional)]
     pub media: MediaWish,
@@ -156,7 +156,7 @@ pub struct Refresh {
 pub struct SetRtpCapabilities {
     pub call_id: CallId,
     #[ts(type = "RtpCapabilities")]
-    pub rtp_capabilities: RtpCapabilities,
+    pub rtp_capabilities: ReceiverCapabilities,
 }
 
 #[derive(Debug, Deserialize, TS)]

@@ -135,8 +135,38 @@ fn one_id_and_a_list_of_one_mean_the_same_but_not_both_and_not_too_many() {
     }
     assert!(consume(&format!(r#""producerId":"{ID}","producerIds":["{ID}"]"#)).is_err());
     assert!(consume(r#""paused":true"#).is_err());
-    let many = vec![format!("\"{ID}\""); 201].join(",");
+    let many = ids(201);
     assert!(consume(&format!(r#""producerIds":[{many}]"#)).is_err());
+}
+
+/// This many different ids.
+fn ids(number: u128) -> String {
+    let ids: Vec<_> = (0..number).map(|id| format!("\"{}\"", uuid::Uuid::from_u128(id))).collect();
+    ids.join(",")
+}
+
+#[test]
+fn an_id_is_listed_once() {
+    for (event, field) in [("media:consume", "producerIds"), ("media:pause-consumer", "consumerIds")] {
+        let list = |ids: String| {
+            ClientCommand::parse(event, &format!(r#"{{"transportId":"{ID}","{field}":[{ids}]}}"#))
+        };
+        assert!(list(ids(200)).is_ok());
+        assert!(list(format!("{},{}", ids(3), ids(1))).is_err(), "{event}");
+    }
+}
+
+#[test]
+fn a_request_costs_as_much_as_it_asks_for() {
+    let cost = |event: &str, payload: &str| ClientCommand::parse(event, payload).unwrap().consumers();
+    let list = |field: &str| format!(r#"{{"transportId":"{ID}","{field}":[{}]}}"#, ids(7));
+    assert_eq!(cost("media:consume", &list("producerIds")), 7);
+    for event in ["media:pause-consumer", "media:resume-consumer", "media:close-consumer"] {
+        assert_eq!(cost(event, &list("consumerIds")), 7);
+    }
+    let join = |media: &str| format!(r#"{{"callId":"{ID}","media":{media}}}"#);
+    assert_eq!(cost("call:join", &join(r#"{"recv":true,"consume":true}"#)), 200);
+    assert_eq!(cost("call:join", &join(r#"{"recv":true}"#)), 0);
 }
 
 #[test]

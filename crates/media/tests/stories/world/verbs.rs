@@ -13,6 +13,7 @@ use super::wall_clock::WallClock;
 use super::{HOME, IPV4_SERVER, Party, Role, UNIX, World, port};
 use rand::RngExt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use switchyard_media::ortc::{FingerprintAlgorithm, Layers, router_rtp_capabilities};
 use switchyard_media::{
@@ -200,7 +201,7 @@ impl World {
         preferred: Option<Layers>,
     ) -> Viewed {
         let id = ConsumerId(self.uuid());
-        let rtp_capabilities = router_rtp_capabilities().clone();
+        let rtp_capabilities = Arc::new(router_rtp_capabilities().clone().try_into().unwrap());
         let options = ConsumeOptions {
             producer: produced.id,
             rtp_capabilities,
@@ -239,7 +240,7 @@ impl World {
         let relayed = self.shard_of(produced.client).describe_producer(now, produced.id).unwrap();
         let (codec, transport) = (self.track(produced).track.codec, self.clients[client.0].transport);
         meanwhile(self);
-        let rtp_capabilities = router_rtp_capabilities().clone();
+        let rtp_capabilities = Arc::new(router_rtp_capabilities().clone().try_into().unwrap());
         let options =
             ConsumeOptions { producer: produced.id, rtp_capabilities, paused: false, preferred_layers: None };
         let consumed = self.shard_of(client).consume_relayed(now, transport, id, &options, relayed);
