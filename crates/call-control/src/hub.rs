@@ -1,5 +1,6 @@
 //! The connected sockets of this process, and the delivery of events to them.
 
+pub mod outbox;
 pub mod seats;
 
 use std::collections::{HashMap, HashSet};
@@ -7,6 +8,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use outbox::{Backlog, Outbox};
 use seats::Seats;
 
 use crate::ids::{CallId, LegId, UserId};
@@ -35,7 +37,7 @@ pub trait Outlet: Send + Sync {
     /// Queues one event and returns at once.
     ///
     /// # Errors
-    /// [`SlowSocket`] when the socket's bounded queue is full.
+    /// [`SlowSocket`] when too much waits for the socket.
     fn send(&self, frame: &Frame) -> Result<(), SlowSocket>;
 
     /// Disconnects the socket. The hub calls this at most once; it must not block.
@@ -45,7 +47,7 @@ pub trait Outlet: Send + Sync {
 /// Why the hub closes a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closing {
-    /// The socket's queue was full.
+    /// Too much waited for the socket, or for too long.
     TooSlow,
     /// The user's sessions were revoked.
     Revoked,
@@ -71,7 +73,7 @@ struct Shared {
     sockets: Mutex<Sockets>,
     seats: Seats,
     next_id: AtomicU64,
-    slow_sockets: AtomicU64,
+    backlog: Arc<Backlog>,
 }
 
 #[derive(Default)]
@@ -80,6 +82,8 @@ struct Sockets {
     by_user: HashMap<UserId, HashSet<SocketId>>,
     by_leg: HashMap<LegId, SocketId>,
     legs_by_call: HashMap<CallId, HashSet<LegId>>,
+    /// Who may not send signals in a call.
+    silenced: HashMap<CallId, HashSet<UserId>>,
 }
 
 struct Connected {
@@ -93,6 +97,12 @@ impl Hub {
     /// The number of open sockets of each user.
     pub fn seats(&self) -> &Seats {
         &self.shared.seats
+    }
+
+    /// The outbox of a new socket.
+    #[must_use]
+    pub fn outbox(&self) -> Outbox {
+        Outbox::new(Arc::clone(&self.shared.backlog))
     }
 
     /// Registers a connected socket.
@@ -139,9 +149,25 @@ impl Hub {
         self.lock().detach(call, leg);
     }
 
+    /// Sets whether a user may send signals in a call. Everybody may from the beginning.
+    pub fn permit_signals(&self, call: CallId, user: UserId, permitted: bool) {
+        let mut sockets = self.lock();
+        if permitted {
+            remove_from(&mut sockets.silenced, &call, &user);
+        } else {
+            sockets.silenced.entry(call).or_default().insert(user);
+        }
+    }
+
+    /// Whether a user may send signals in a call.
+    pub fn may_signal(&self, call: CallId, user: UserId) -> bool {
+        !self.lock().silenced.get(&call).is_some_and(|silenced| silenced.contains(&user))
+    }
+
     /// Detaches all legs of an ended call.
     pub fn forget_call(&self, call: CallId) {
         let mut sockets = self.lock();
+        sockets.silenced.remove(&call);
         for leg in sockets.legs_by_call.remove(&call).unwrap_or_default() {
             sockets.detach(call, leg);
         }
@@ -169,8 +195,13 @@ impl Hub {
         socket.leg_by_call.iter().map(|(call, leg)| (*call, *leg)).collect()
     }
 
+    /// The number of sockets that an event for this audience is sent to.
+    pub fn reach(&self, audience: &Audience) -> usize {
+        self.lock().audience(audience).len()
+    }
+
     /// Queues the event for its audience, and returns the number of sockets it was queued for.
-    /// A socket with a full queue is closed, so that no client misses an event unnoticed.
+    /// A socket for which too much waits is closed, so that no client misses an event unnoticed.
     pub fn send(&self, audience: &Audience, event: &ServerEvent) -> usize {
         match Frame::new(event) {
             Ok(frame) => self.post(audience, &frame),
@@ -184,7 +215,6 @@ impl Hub {
     /// Like [`Hub::send`], for a serialised event.
     pub fn post(&self, audience: &Audience, frame: &Frame) -> usize {
         let (sent, slow) = self.lock().deliver(audience, frame);
-        self.shared.slow_sockets.fetch_add(slow.len() as u64, Ordering::Relaxed);
         for outlet in slow {
             outlet.close(Closing::TooSlow);
         }
@@ -207,9 +237,14 @@ impl Hub {
         self.lock().by_id.len()
     }
 
-    /// Number of sockets closed because their queue was full, since the start.
+    /// Number of sockets closed because too much waited for them, or for too long; since the start.
     pub fn slow_sockets(&self) -> u64 {
-        self.shared.slow_sockets.load(Ordering::Relaxed)
+        self.shared.backlog.slow_sockets()
+    }
+
+    /// Bytes that wait to be written to sockets.
+    pub fn waiting_bytes(&self) -> usize {
+        self.shared.backlog.bytes()
     }
 
     fn lock(&self) -> MutexGuard<'_, Sockets> {
@@ -340,7 +375,7 @@ mod tests {
         slow.outlet.lock().full = false;
         assert_eq!(hub.send(&Audience::User(user), &ended(call)), 1);
         assert_eq!((slow.outlet.take(), quick.outlet.take()), (0, 2));
-        assert_eq!((slow.outlet.lock().closed, hub.slow_sockets()), (1, 1));
+        assert_eq!(slow.outlet.lock().closed, 1);
         assert_eq!(hub.unregister(slow.id), [(call, leg)]);
     }
 
@@ -402,7 +437,7 @@ mod tests {
 
     impl Outlet for FakeOutlet {
         fn send(&self, frame: &Frame) -> Result<(), SlowSocket> {
-            assert_eq!(frame.name, "call:ended");
+            assert_eq!(frame.name(), "call:ended");
             let mut wire = self.lock();
             if wire.full {
                 return Err(SlowSocket);

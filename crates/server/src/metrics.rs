@@ -62,6 +62,7 @@ impl Exposition {
         self.note("calls", Kind::Gauge, "", calls.live_count().into());
         self.note("sockets", Kind::Gauge, "", hub.socket_count().into());
         self.note("sockets_too_slow", Kind::Counter, "", hub.slow_sockets().into());
+        self.note("socket_bytes_waiting", Kind::Gauge, "", hub.waiting_bytes().into());
         self.note("events_unstored", Kind::Counter, "", calls.events_unstored().into());
         self.note("events_lost", Kind::Counter, "", calls.events_lost().into());
     }

@@ -15,8 +15,8 @@ pub use connection::Connection;
 pub use gate::{Gate, pass_gate};
 pub(crate) use problem::status;
 pub use problem::{Problem, ProblemType};
-pub(crate) use strangers::Stranger;
 pub use strangers::StrangerCounts;
+pub(crate) use strangers::Visitor;
 
 use crate::error::{ErrorCode, Refusal};
 

@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use super::session::Admission;
 use crate::Control;
-use crate::carriers::http::Stranger;
+use crate::carriers::http::Visitor;
 use crate::carriers::http::client_address;
 use crate::carriers::http::method_not_allowed;
 use crate::carriers::http::problems::Handshake;
@@ -77,7 +77,7 @@ pub(crate) async fn open_web_socket(
     let WebSocketCarrier { control, stop, connections } = carrier;
     let accepted = handshake::accept(&request, &control.origins).map_err(handshake::refused)?;
     let address = client_address(request.extensions());
-    let stranger = request.extensions().get::<Stranger>().cloned();
+    let visitor = request.extensions().get::<Visitor>().cloned();
     let admission = match handshake::token(request.headers()).map_err(handshake::refused)? {
         Some(token) => {
             let admission = Admission::by_token(&control, token, address).await;
@@ -91,7 +91,7 @@ pub(crate) async fn open_web_socket(
         let Ok(upgraded) = upgrade.await else { return };
         let stream =
             WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config())).await;
-        connection::serve(stream, connection::Guest { control, admission, address, stranger, stop }).await;
+        connection::serve(stream, connection::Guest { control, admission, address, visitor, stop }).await;
     });
     Ok(accepted)
 }

@@ -169,8 +169,8 @@ impl TestOutlet {
 
 impl Outlet for TestOutlet {
     fn send(&self, frame: &Frame) -> Result<(), SlowSocket> {
-        let data = serde_json::from_str(frame.data.get()).unwrap();
-        self.0.send((frame.name, data)).map_err(|_| SlowSocket)
+        let data = serde_json::from_str(frame.data()).unwrap();
+        self.0.send((frame.name(), data)).map_err(|_| SlowSocket)
     }
 
     fn close(&self, _why: Closing) {}

@@ -15,8 +15,6 @@ pub(crate) struct Pace {
 struct State {
     step: Step,
     since: Instant,
-    /// Since when the client takes nothing of what is written.
-    stalled: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +33,7 @@ pub(crate) enum Step {
 
 impl Pace {
     pub(super) fn new() -> Self {
-        Self { state: Mutex::new(State { step: Step::Opened, since: Instant::now(), stalled: None }) }
+        Self { state: Mutex::new(State { step: Step::Opened, since: Instant::now() }) }
     }
 
     /// Bytes have come.
@@ -58,16 +56,6 @@ impl Pace {
         let mut state = self.lock();
         if state.step == Step::Body {
             state.enter(Step::Answer);
-        }
-    }
-
-    /// Whether the client took some of what was written.
-    pub(super) fn wrote(&self, progress: bool) {
-        let mut state = self.lock();
-        if progress {
-            state.stalled = None;
-        } else {
-            state.stalled.get_or_insert_with(Instant::now);
         }
     }
 
@@ -106,14 +94,13 @@ impl State {
 
     fn deadline(&self) -> Option<Instant> {
         let limit = match self.step {
-            Step::Opened | Step::Head => Some(HEAD),
-            Step::Idle => Some(KEEP_ALIVE),
-            Step::Body => Some(BODY),
-            Step::Answer => None,
+            Step::Opened | Step::Head => HEAD,
+            Step::Idle => KEEP_ALIVE,
+            Step::Body => BODY,
+            // The stream ends when the client takes nothing of the response.
+            Step::Answer => return None,
         };
-        let of_step = limit.map(|limit| self.since + limit);
-        let of_writing = self.stalled.map(|since| since + STALL);
-        of_step.into_iter().chain(of_writing).min()
+        Some(self.since + limit)
     }
 }
 
@@ -122,6 +109,4 @@ const HEAD: Duration = Duration::from_secs(10);
 /// For a body: even one of the longest, 256 KiB, comes in time over 100 kbit/s.
 const BODY: Duration = Duration::from_secs(30);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// While a response waits to be sent and the client takes nothing of it.
-const STALL: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_secs(2);

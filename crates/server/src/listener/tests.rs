@@ -1,5 +1,6 @@
 use super::*;
 use axum::routing::{get, post};
+use std::sync::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
@@ -52,12 +53,27 @@ async fn a_client_that_reads_no_answer_is_let_go() {
     let server = Server::start(ROOM).await;
     let mut client = server.client().await;
     client.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    let gone = async {
-        while server.places.counts().open > 0 {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    };
-    timeout(Duration::from_secs(60), gone).await.unwrap();
+    server.until_empty().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_web_socket_whose_client_reads_nothing_is_let_go() {
+    let server = Server::start(ROOM).await;
+    let _client = server.upgraded().await;
+    let start = Instant::now();
+    server.until_empty().await;
+    assert!(start.elapsed() >= stream::STALL && start.elapsed() < stream::STALL + Duration::from_secs(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_web_socket_that_waits_to_write_can_be_closed() {
+    let server = Server::start(ROOM).await;
+    let mut client = server.upgraded().await;
+    let start = Instant::now();
+    server.opened.lock().unwrap().take().unwrap().close();
+    server.until_empty().await;
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    client.read_to_end(&mut Vec::new()).await.ok();
 }
 
 #[tokio::test(start_paused = true)]
@@ -99,6 +115,8 @@ fn an_address_has_its_share_and_this_machine_has_no_limit() {
 struct Server {
     address: SocketAddr,
     places: Arc<Places>,
+    /// The connection that was upgraded last.
+    opened: Arc<Mutex<Option<Connection>>>,
     stop: CancellationToken,
 }
 
@@ -113,13 +131,45 @@ impl Server {
             tokio::time::sleep(SLOW).await;
             "at last"
         };
+        let opened = Arc::new(Mutex::new(None));
+        let upgrade = {
+            let opened = Arc::clone(&opened);
+            move |mut request: axum::extract::Request| async move {
+                *opened.lock().unwrap() = request.extensions().get::<Connection>().cloned();
+                let upgraded = hyper::upgrade::on(&mut request);
+                tokio::spawn(async move {
+                    let mut stream = TokioIo::new(upgraded.await.unwrap());
+                    while stream.write_all(&[0; 4096]).await.is_ok() {}
+                });
+                (axum::http::StatusCode::SWITCHING_PROTOCOLS, [("connection", "upgrade"), ("upgrade", "x")])
+            }
+        };
         let router = Router::new()
+            .route("/upgrade", get(upgrade))
             .route("/", get(|| async { "here" }))
             .route("/slow", get(slow))
             .route("/large", get(|| async { "x".repeat(64 << 20) }))
             .route("/body", post(|body: String| async move { body }));
         tokio::spawn(serve(listener, router, Arc::clone(&places), stop.clone()));
-        Self { address, places, stop }
+        Self { address, places, opened, stop }
+    }
+
+    /// A client that got more than it reads, over a connection which is no longer HTTP.
+    async fn upgraded(&self) -> Client {
+        let mut client = self.client().await;
+        let request = b"GET /upgrade HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        client.read_exact(&mut [0; 12]).await.unwrap();
+        client
+    }
+
+    async fn until_empty(&self) {
+        let empty = async {
+            while self.places.counts().open > 0 {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        timeout(Duration::from_secs(60), empty).await.unwrap();
     }
 
     async fn client(&self) -> Client {

@@ -153,7 +153,7 @@ on_both_engines! {
         let replayed: Vec<_> = missed
             .events
             .iter()
-            .map(|frame| (frame.name, serde_json::from_str(frame.data.get()).unwrap()))
+            .map(|frame| (frame.name(), serde_json::from_str(frame.data()).unwrap()))
             .collect();
         assert_eq!(replayed, live, "the same events in the same order");
         assert_eq!(missed.stamp.seq, joined.stamp.seq + 3);

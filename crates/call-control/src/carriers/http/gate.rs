@@ -13,7 +13,7 @@ use axum::{
 
 use super::{
     Connection, client_address,
-    strangers::{Stranger, StrangerCounts, Strangers},
+    strangers::{StrangerCounts, Strangers, Visitor},
 };
 use crate::{
     error::{ErrorCode, Refusal},
@@ -45,31 +45,11 @@ impl Gate {
         client_address(request.extensions()).map_or(Ok(()), |from| self.limiter.count_address(from))
     }
 
-    /// A handshake that opens a socket: the socket finds its [`Stranger`] among the extensions of the request.
-    fn welcome(&self, request: &mut Request) -> Result<Stranger, Refusal> {
-        let stranger = self.strangers.enter(client_address(request.extensions()))?;
-        request.extensions_mut().insert(stranger.clone());
-        Ok(stranger)
-    }
-
-    /// Opens an Engine.IO session by polling. The answer names the session.
-    async fn open_session(&self, mut request: Request, next: Next) -> Result<Response, Refusal> {
-        let stranger = self.welcome(&mut request)?;
-        let (parts, body) = next.clone().run(request).await.into_parts();
-        let body = to_bytes(body, OPEN_PACKET).await.map_err(|error| Refusal::internal(&error))?;
-        if let Some(id) = session_of(&body) {
-            let uri = format!("{SOCKET_IO}/?EIO=4&transport=polling&sid={id}").parse().unwrap_or_default();
-            stranger.has_session(id, move || close_session(&uri, &next));
-        }
-        Ok(Response::from_parts(parts, Body::from(body)))
-    }
-
-    /// Opens a WebSocket, of either carrier.
+    /// A handshake that opens a socket: the socket finds its [`Visitor`] among the extensions of the request.
     async fn open_socket(&self, mut request: Request, next: Next) -> Result<Response, Refusal> {
-        let stranger = self.welcome(&mut request)?;
-        if let Some(connection) = request.extensions().get::<Connection>() {
-            stranger.own(connection);
-        }
+        let visitor = self.strangers.enter(client_address(request.extensions()))?;
+        own_if_web_socket(&visitor, &request);
+        request.extensions_mut().insert(visitor);
         Ok(next.run(request).await)
     }
 
@@ -77,26 +57,25 @@ impl Gate {
         let knock = Knock::of(&request);
         let session = if let Knock::Session(id) = &knock { self.strangers.session(id) } else { None };
         // Load balancers probe often, and an admitted socket has an allowance of its own.
-        if matches!(knock, Knock::Probe) || session.as_ref().is_some_and(Stranger::is_admitted) {
+        let admitted = session.as_ref().filter(|visitor| visitor.is_admitted());
+        if let Some(visitor) = admitted {
+            own_if_web_socket(visitor, &request);
+        }
+        if admitted.is_some() || matches!(knock, Knock::Probe) {
             return Ok(next.run(request).await);
         }
         self.count(&request)?;
         match (knock, session) {
-            (Knock::Session(_), Some(stranger)) => go_on(&stranger, request, next).await,
-            (Knock::Polling, _) => self.open_session(request, next).await,
-            (Knock::WebSocket, _) => self.open_socket(request, next).await,
+            (Knock::Session(_), Some(visitor)) => go_on(&visitor, request, next).await,
+            (Knock::Handshake, _) => self.open_socket(request, next).await,
             (Knock::Probe | Knock::Request | Knock::Session(_), _) => Ok(next.run(request).await),
         }
     }
 }
 
 /// A request of an Engine.IO session that is not admitted yet.
-async fn go_on(stranger: &Stranger, request: Request, next: Next) -> Result<Response, Refusal> {
-    if is_upgrade(&request)
-        && let Some(connection) = request.extensions().get::<Connection>()
-    {
-        stranger.own(connection);
-    }
+async fn go_on(visitor: &Visitor, request: Request, next: Next) -> Result<Response, Refusal> {
+    own_if_web_socket(visitor, &request);
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, STRANGERS_POST).await.map_err(|_| {
         let most = STRANGERS_POST / 1024;
@@ -121,10 +100,8 @@ enum Knock {
     Probe,
     /// It belongs to the Engine.IO session with this id.
     Session(String),
-    /// It opens an Engine.IO session by polling.
-    Polling,
-    /// It opens a WebSocket, of either carrier.
-    WebSocket,
+    /// It opens a socket, of either carrier.
+    Handshake,
     Request,
 }
 
@@ -135,15 +112,14 @@ impl Knock {
             return Self::Probe;
         }
         if path == PLAIN_WEB_SOCKET {
-            return Self::WebSocket;
+            return Self::Handshake;
         }
         if !path.starts_with(SOCKET_IO) || request.method() == Method::OPTIONS {
             return Self::Request;
         }
         match parameter(request.uri(), "sid") {
             Some(id) => Self::Session(id.to_owned()),
-            None if is_upgrade(request) => Self::WebSocket,
-            None => Self::Polling,
+            None => Self::Handshake,
         }
     }
 }
@@ -155,25 +131,13 @@ async fn let_go_in_time(strangers: Strangers) {
     }
 }
 
-/// Ends an Engine.IO session as its client would, by a close packet.
-fn close_session(uri: &Uri, next: &Next) {
-    let mut request = Request::new(Body::from("1"));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = uri.clone();
-    tokio::spawn(next.clone().run(request));
-}
-
-/// The id in an Engine.IO open packet: `0{"sid":"…",…}`.
-fn session_of(packet: &[u8]) -> Option<&str> {
-    #[derive(serde::Deserialize)]
-    struct Open<'a> {
-        sid: &'a str,
+/// A connection that becomes a WebSocket belongs to its socket alone.
+fn own_if_web_socket(visitor: &Visitor, request: &Request) {
+    if request.headers().contains_key(header::UPGRADE)
+        && let Some(connection) = request.extensions().get::<Connection>()
+    {
+        visitor.own(connection);
     }
-    serde_json::from_slice(packet.strip_prefix(b"0")?).ok().map(|Open { sid }| sid)
-}
-
-fn is_upgrade(request: &Request) -> bool {
-    request.headers().contains_key(header::UPGRADE)
 }
 
 /// Engine.IO clients write nothing into the query that would have to be decoded.
@@ -186,7 +150,5 @@ const PROBES: &str = "/health/";
 const SOCKET_IO: &str = "/socket.io";
 const PLAIN_WEB_SOCKET: &str = "/calls/ws";
 const LET_GO_EVERY: Duration = Duration::from_millis(500);
-/// Bytes of an Engine.IO open packet, generously.
-const OPEN_PACKET: usize = 4 * 1024;
 /// Bytes that a session may post at once before it is admitted.
 const STRANGERS_POST: usize = 16 * 1024;

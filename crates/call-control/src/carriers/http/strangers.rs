@@ -22,15 +22,15 @@ pub(crate) struct Strangers {
     table: Arc<Table>,
 }
 
-/// One socket from its handshake on. It is a stranger until [`Self::admit`]. The request that opened the socket has
-/// a clone among its extensions.
+/// A socket from its handshake on. It is a stranger until [`Self::admit`]. The request that opened the socket has a
+/// clone among its extensions.
 #[derive(Clone)]
-pub(crate) struct Stranger(Arc<Inner>);
+pub(crate) struct Visitor(Arc<Inner>);
 
 #[derive(Default)]
 struct Table {
     waiting: Mutex<Waiting>,
-    /// Engine.IO sessions that began with polling, by session id, admitted or not.
+    /// Engine.IO sessions by their ids, admitted or not.
     sessions: Mutex<HashMap<Box<str>, Weak<Inner>>>,
     evicted: AtomicU64,
     refused: AtomicU64,
@@ -56,12 +56,12 @@ struct Entry {
 struct Inner {
     number: u64,
     table: Weak<Table>,
-    /// The TCP connections that belong to it alone.
+    /// The TCP connections that belong to it alone, the newest last.
     connections: Mutex<Vec<Connection>>,
     session: OnceLock<Session>,
 }
 
-/// An Engine.IO session without a connection of its own.
+/// An Engine.IO session, whose requests may come over any connection.
 struct Session {
     id: Box<str>,
     close: Box<dyn Fn() + Send + Sync>,
@@ -83,7 +83,7 @@ impl Strangers {
     ///
     /// # Errors
     /// `rate_limited` if too many strangers have come from this address, or in all, within [`PATIENCE`].
-    pub(crate) fn enter(&self, address: Option<IpAddr>) -> Result<Stranger, Refusal> {
+    pub(crate) fn enter(&self, address: Option<IpAddr>) -> Result<Visitor, Refusal> {
         let address = address.map(|address| address.to_canonical()).filter(|address| !address.is_loopback());
         let mut waiting = self.table.waiting();
         if !waiting.has_room(address) {
@@ -104,12 +104,12 @@ impl Strangers {
         let oldest = if waiting.open.len() > OPEN { waiting.open.pop_first() } else { None };
         drop(waiting);
         self.end(oldest.map(|(_, oldest)| oldest));
-        Ok(Stranger(inner))
+        Ok(Visitor(inner))
     }
 
     /// The socket that an Engine.IO session id belongs to.
-    pub(crate) fn session(&self, id: &str) -> Option<Stranger> {
-        self.table.sessions().get(id)?.upgrade().map(Stranger)
+    pub(crate) fn session(&self, id: &str) -> Option<Visitor> {
+        self.table.sessions().get(id)?.upgrade().map(Visitor)
     }
 
     /// Closes every socket that has been a stranger for longer than [`PATIENCE`].
@@ -149,18 +149,23 @@ impl Strangers {
     }
 }
 
-impl Stranger {
+impl Visitor {
     /// The socket has shown a good token.
     pub(crate) fn admit(&self) {
         if let Some(table) = self.0.table.upgrade() {
             table.waiting().remove(self.0.number);
         }
-        self.0.connections().drain(..).for_each(|connection| connection.unlimit());
+        self.0.connections().iter().for_each(Connection::unlimit);
     }
 
     pub(crate) fn is_admitted(&self) -> bool {
         let table = self.0.table.upgrade();
         !table.is_some_and(|table| table.waiting().open.contains_key(&self.0.number))
+    }
+
+    /// Closes the socket without a word, as if the network had lost it: so its client comes back.
+    pub(crate) fn hang_up(&self) {
+        self.0.end();
     }
 
     /// This connection is the socket's own. Until the socket is admitted, little may be read from it.
@@ -179,12 +184,12 @@ impl Stranger {
     }
 
     /// This Engine.IO session is the socket's; `close` ends it.
-    pub(crate) fn has_session(&self, id: &str, close: impl Fn() + Send + Sync + 'static) {
-        let session = Session { id: id.into(), close: Box::new(close) };
+    pub(crate) fn has_session(&self, id: Box<str>, close: impl Fn() + Send + Sync + 'static) {
+        let session = Session { id: id.clone(), close: Box::new(close) };
         if let Some(table) = self.0.table.upgrade()
             && self.0.session.set(session).is_ok()
         {
-            table.sessions().insert(id.into(), Arc::downgrade(&self.0));
+            table.sessions().insert(id, Arc::downgrade(&self.0));
         }
     }
 }
@@ -270,13 +275,13 @@ const CONNECTIONS: usize = 2;
 mod tests {
     use super::*;
 
-    fn own(strangers: &Strangers, address: &str) -> Option<(Stranger, Connection)> {
+    fn own(strangers: &Strangers, address: &str) -> Option<(Visitor, Connection)> {
         let (stranger, connection) = (strangers.enter(address.parse().ok()).ok()?, Connection::new());
         stranger.own(&connection);
         Some((stranger, connection))
     }
 
-    fn closed((_, connection): &(Stranger, Connection)) -> bool {
+    fn closed((_, connection): &(Visitor, Connection)) -> bool {
         connection.closed().is_cancelled()
     }
 
@@ -318,10 +323,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_visitor_that_was_admitted_can_still_be_hung_up_on() {
+        let strangers = Strangers::default();
+        let (visitor, first) = own(&strangers, "203.0.113.7").unwrap();
+        let closed = Arc::new(AtomicU64::new(0));
+        let told = Arc::clone(&closed);
+        visitor.has_session("abc".into(), move || {
+            told.fetch_add(1, Ordering::Relaxed);
+        });
+        visitor.admit();
+        let second = Connection::new();
+        visitor.own(&second);
+        assert!(second.spend(1 << 30), "an admitted socket may send much over a second connection too");
+        visitor.hang_up();
+        assert!(first.closed().is_cancelled() && second.closed().is_cancelled());
+        assert_eq!(closed.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
     async fn a_stranger_may_send_little_and_nothing_is_kept_of_one_that_was_admitted() {
         let strangers = Strangers::default();
         let (stranger, connection) = own(&strangers, "203.0.113.7").unwrap();
-        stranger.has_session("abc", || ());
+        stranger.has_session("abc".into(), || ());
         assert!(connection.spend(BYTES) && !connection.spend(1));
         stranger.admit();
         assert!(connection.spend(1 << 30));

@@ -6,12 +6,11 @@ use axum::http::header;
 use serde_json::{Value, json};
 use tokio_tungstenite::{connect_async, tungstenite, tungstenite::client::IntoClientRequest};
 
-use super::MAX_OUTGOING;
 use crate::call::CallType;
 use crate::carriers::testing::socketio_client::Client;
 use crate::carriers::testing::world::World;
 use crate::clock::now;
-use crate::hub::Audience;
+use crate::hub::{Audience, outbox::MOST_MESSAGES};
 use crate::wire::event::ServerEvent;
 
 #[tokio::test]
@@ -118,6 +117,34 @@ async fn every_request_is_acknowledged_however_malformed() {
 }
 
 #[tokio::test]
+async fn another_namespace_is_refused_and_ours_can_still_be_entered() {
+    let world = World::new().await;
+    let alice = world.caller("Alice").await;
+    let mut socket = Client::handshake(world.address).await;
+    for (connect, refused) in [
+        ("40", r#"44{"message":"Invalid namespace"}"#),
+        ("40/admin,{}", r#"44/admin,{"message":"Invalid namespace"}"#),
+    ] {
+        socket.send(connect.to_owned()).await;
+        assert_eq!(socket.frame().await, refused);
+    }
+    // Nobody has entered yet: nothing is answered.
+    socket.send(r#"42/calls,1["media:client-stats",{}]"#.to_owned()).await;
+    socket.enter(&json!({"token": alice.token})).await.unwrap();
+    assert_eq!(socket.ok("media:client-stats", &json!({})).await, json!({}));
+}
+
+#[tokio::test]
+async fn what_is_no_packet_ends_the_session() {
+    let world = World::new().await;
+    let alice = world.caller("Alice").await;
+    let mut socket = world.connect(&alice).await;
+    socket.send("4nonsense".to_owned()).await;
+    assert_eq!(socket.goodbye().await, None);
+    world.until_sockets(0).await;
+}
+
+#[tokio::test]
 async fn an_attachment_is_refused_rather_than_lost() {
     let world = World::new().await;
     let alice = world.caller("Alice").await;
@@ -151,7 +178,7 @@ async fn a_flood_is_answered_to_the_last_request_and_what_is_accepted_stays_in_o
     let (mut alice, mut bob, call) = two_in_a_call(&world).await;
     let mut ids = Vec::new();
     // Nothing is read in between: the queue has room for all answers.
-    for number in 0..MAX_OUTGOING / 2 {
+    for number in 0..2_048 {
         ids.push(alice.post("call:signal", &numbered(&call, number)).await);
     }
     let mut accepted = 0;
@@ -176,10 +203,10 @@ async fn a_client_that_cannot_keep_up_is_let_go() {
     socket.event("active-calls").await;
     let (hub, audience) = (&world.control.hub, Audience::User(alice.person.id));
     // Nothing is sent in between: this loop never waits.
-    for _ in 0..=MAX_OUTGOING {
+    for _ in 0..=MOST_MESSAGES {
         hub.send(&audience, &ServerEvent::ActiveCalls(Vec::new()));
     }
-    assert_eq!(socket.goodbye().await.as_deref(), Some("41/calls,"));
+    assert_eq!(socket.goodbye().await, None, "a client does not come back after a disconnect packet");
     assert_eq!(hub.slow_sockets(), 1);
 }
 

@@ -154,7 +154,7 @@ impl Client {
         None
     }
 
-    async fn frame(&mut self) -> String {
+    pub(in crate::carriers) async fn frame(&mut self) -> String {
         self.next_frame().await.unwrap()
     }
 

@@ -21,10 +21,11 @@ use ending::Ending;
 
 use super::frame::{self, Request, RequestId, Unreadable};
 use crate::Control;
-use crate::carriers::http::Stranger;
+use crate::carriers::http::Visitor;
 use crate::carriers::session::{Admission, AdmissionError, Session, TOKEN_WITHIN};
 use crate::clock::now;
 use crate::error::{ErrorCode, Refusal};
+use crate::hub::outbox::{Held, Outbox};
 use crate::hub::{Closing, Outlet, SlowSocket};
 use crate::wire::Frame;
 use crate::wire::frame::AUTH;
@@ -36,7 +37,7 @@ pub(super) struct Guest {
     /// `None` if the token has to come in the first frame.
     pub(super) admission: Option<Admission>,
     pub(super) address: Option<IpAddr>,
-    pub(super) stranger: Option<Stranger>,
+    pub(super) visitor: Option<Visitor>,
     pub(super) stop: CancellationToken,
 }
 
@@ -46,11 +47,11 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (sink, requests) = stream.split();
-    let (queue, outgoing) = mpsc::channel(MAX_OUTGOING);
+    let (queue, outgoing) = mpsc::unbounded_channel();
     let (last_word, goodbye) = oneshot::channel();
     let mut writer = tokio::spawn(write(sink, outgoing, goodbye));
-    let ending =
-        Connection { requests, queue, stop: guest.stop.clone(), pulse: Pulse::new() }.run(guest).await;
+    let out = Out { outbox: guest.control.hub.outbox(), queue };
+    let ending = Connection { requests, out, stop: guest.stop.clone(), pulse: Pulse::new() }.run(guest).await;
     // The last sender of the queue is dropped: the writer sends the waiting messages, then this frame.
     let _ = last_word.send(ending.close_frame());
     if timeout(LAST_WORDS, &mut writer).await.is_err() {
@@ -60,12 +61,16 @@ where
 
 async fn write<S>(
     mut sink: SplitSink<WebSocketStream<S>, Message>,
-    mut outgoing: mpsc::Receiver<Message>,
+    mut outgoing: mpsc::UnboundedReceiver<Outgoing>,
     goodbye: oneshot::Receiver<Option<CloseFrame>>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    while let Some(message) = outgoing.recv().await {
+    while let Some(next) = outgoing.recv().await {
+        let message = match &next {
+            Outgoing::Text(held) => Message::Text(held.text().clone()),
+            Outgoing::Ping => Message::Ping(Bytes::new()),
+        };
         if sink.send(message).await.is_err() {
             return;
         }
@@ -79,14 +84,35 @@ async fn write<S>(
 
 struct Connection<S> {
     requests: SplitStream<WebSocketStream<S>>,
-    queue: mpsc::Sender<Message>,
+    out: Out,
     stop: CancellationToken,
     pulse: Pulse,
 }
 
+/// Where messages to the client are queued. The outbox bounds the queue.
+#[derive(Clone)]
+struct Out {
+    outbox: Outbox,
+    queue: mpsc::UnboundedSender<Outgoing>,
+}
+
+enum Outgoing {
+    Text(Held),
+    Ping,
+}
+
+impl Out {
+    fn send(&self, text: Utf8Bytes) -> Result<(), SlowSocket> {
+        let held = self.outbox.hold(text)?;
+        // A closed connection is not slow.
+        self.queue.send(Outgoing::Text(held)).ok();
+        Ok(())
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn run(mut self, guest: Guest) -> Ending {
-        let Guest { control, admission, address, stranger, .. } = guest;
+        let Guest { control, admission, address, visitor, .. } = guest;
         let admission = match admission {
             Some(admission) => admission,
             None => match self.sign_in(&control, address).await {
@@ -94,11 +120,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Err(ending) => return ending,
             },
         };
-        if let Some(stranger) = &stranger {
-            stranger.admit();
+        if let Some(visitor) = &visitor {
+            visitor.admit();
         }
         let (close, mut closing) = watch::channel(None);
-        let outlet = QueueOutlet { queue: self.queue.clone(), close };
+        let outlet = QueueOutlet { out: self.out.clone(), close };
         let mut session = Session::open(control, admission, Box::new(outlet));
         session.greet().await;
         let ending = self.converse(&mut session, &mut closing).await;
@@ -140,13 +166,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         session: &mut Session,
         closing: &mut watch::Receiver<Option<Closing>>,
     ) -> Ending {
-        let stop = self.stop.clone();
+        let (stop, outbox) = (self.stop.clone(), self.out.outbox.clone());
         loop {
             let message = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ending::Restart,
                 why = let_go(closing) => return Ending::LetGo(why),
                 () = session.overstayed() => return Ending::Overstayed,
+                () = outbox.stalled() => return Ending::LetGo(Closing::TooSlow),
                 message = self.message() => message,
             };
             let answered = match message {
@@ -174,17 +201,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.acknowledge(id.as_ref(), &Ack(Err(refusal)))
     }
 
-    /// Queues an acknowledgement. If the queue is full the connection ends, so that the client notices the
-    /// loss.
+    /// Queues an acknowledgement. If too much waits the connection ends, so that the client notices the loss.
     fn acknowledge(&self, id: Option<&RequestId>, ack: &Ack) -> Result<(), Ending> {
         let text = frame::answer(id, ack).map_err(|error| {
             tracing::error!(%error, "an answer cannot be written as JSON");
             Ending::Lost
         })?;
-        self.queue.try_send(Message::text(text)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Ending::LetGo(Closing::TooSlow),
-            mpsc::error::TrySendError::Closed(_) => Ending::Lost,
-        })
+        self.out.send(text.into()).map_err(|SlowSocket| Ending::LetGo(Closing::TooSlow))
     }
 
     /// Waits for the next message of the client, and sends pings while it waits. Cancel safe.
@@ -202,7 +225,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                 }
                 alive = self.pulse.check() => {
-                    if !alive || self.queue.try_send(Message::Ping(Bytes::new())).is_err() {
+                    if !alive || self.out.queue.send(Outgoing::Ping).is_err() {
                         return Err(Ending::Lost);
                     }
                 }
@@ -242,24 +265,13 @@ impl Pulse {
 }
 
 struct QueueOutlet {
-    queue: mpsc::Sender<Message>,
+    out: Out,
     close: watch::Sender<Option<Closing>>,
 }
 
 impl Outlet for QueueOutlet {
     fn send(&self, frame: &Frame) -> Result<(), SlowSocket> {
-        let text = match serde_json::to_string(frame) {
-            Ok(text) => text,
-            Err(error) => {
-                tracing::error!(event = frame.name, %error, "a frame cannot be written as JSON");
-                return Err(SlowSocket);
-            }
-        };
-        match self.queue.try_send(Message::text(text)) {
-            // A closed connection is not slow.
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
-            Err(mpsc::error::TrySendError::Full(_)) => Err(SlowSocket),
-        }
+        self.out.send(frame.plain().clone())
     }
 
     fn close(&self, why: Closing) {
@@ -302,7 +314,5 @@ fn no_binary() -> Unreadable {
 
 /// Interval of pings: a dead connection is detected within twice this time.
 const PING: Duration = Duration::from_secs(10);
-/// Messages that may wait to be sent to one client. A connection with more is closed.
-const MAX_OUTGOING: usize = 4096;
 /// Time limit for sending the last messages and the close frame.
 const LAST_WORDS: Duration = Duration::from_secs(2);
