@@ -230,6 +230,7 @@ export type CallPermissions = {
   by: UserId | null;
   canPublish: Array<Source>;
   canSubscribe: boolean;
+  canSignal: boolean;
   epoch: number;
   seq: number;
 };
@@ -611,6 +612,7 @@ export type ParticipantView = {
   legs: Array<LegId>;
   canPublish: Array<Source>;
   canSubscribe: boolean;
+  canSignal: boolean;
 };
 
 export type PausedBy = 'producer';
@@ -626,6 +628,10 @@ export type Permit = {
    * Whether anything may be received.
    */
   canSubscribe?: boolean;
+  /**
+   * Whether `call:signal` may be sent.
+   */
+  canSignal?: boolean;
   /**
    * `true` lets somebody in who was removed, or whom a lock keeps out.
    */

@@ -202,7 +202,11 @@ impl Event {
             Self::MetadataChanged => json!({ "metadata": call.metadata.0 }),
             Self::LockChanged { locked, by } => json!({ "locked": locked, "by": by }),
             Self::PermissionsChanged { user, permissions, by } => {
-                json!({ "userId": user, "canPublish": permissions.can_publish, "canSubscribe": permissions.can_subscribe, "by": by })
+                let Permissions { can_publish, can_subscribe, can_signal } = permissions;
+                json!({
+                    "userId": user, "canPublish": can_publish, "canSubscribe": can_subscribe, "canSignal": can_signal,
+                    "by": by,
+                })
             }
             Self::ProducerMuted { producer, force: _, by } => {
                 json!({ "producerId": producer.producer_id, "userId": producer.user_id, "legId": producer.leg_id, "by": by })

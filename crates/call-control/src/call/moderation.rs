@@ -24,6 +24,7 @@ pub struct Standing {
     /// `None`: all sources that this type of call allows.
     can_publish: Option<BTreeSet<Source>>,
     pub can_subscribe: bool,
+    pub can_signal: bool,
     pub admission: Admission,
 }
 
@@ -48,6 +49,8 @@ pub struct StandingChange {
     pub can_publish: Option<BTreeSet<Source>>,
     /// Whether anything may be received.
     pub can_subscribe: Option<bool>,
+    /// Whether `call:signal` may be sent.
+    pub can_signal: Option<bool>,
     /// `true` lets somebody in who was removed, or whom a lock keeps out.
     pub admitted: Option<bool>,
 }
@@ -58,11 +61,12 @@ pub struct StandingChange {
 pub struct Permissions {
     pub can_publish: BTreeSet<Source>,
     pub can_subscribe: bool,
+    pub can_signal: bool,
 }
 
 impl Default for Standing {
     fn default() -> Self {
-        Self { can_publish: None, can_subscribe: true, admission: Admission::Default }
+        Self { can_publish: None, can_subscribe: true, can_signal: true, admission: Admission::Default }
     }
 }
 
@@ -73,6 +77,7 @@ impl Standing {
         Permissions {
             can_publish: self.can_publish.clone().unwrap_or_else(carried),
             can_subscribe: self.can_subscribe,
+            can_signal: self.can_signal,
         }
     }
 
@@ -82,6 +87,9 @@ impl Standing {
         }
         if let Some(subscribe) = change.can_subscribe {
             self.can_subscribe = subscribe;
+        }
+        if let Some(signal) = change.can_signal {
+            self.can_signal = signal;
         }
         match (change.admitted, self.admission) {
             (Some(true), _) => self.admission = Admission::Admitted,

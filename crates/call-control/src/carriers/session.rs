@@ -36,6 +36,7 @@ pub struct Session {
     /// When the socket is closed because of its expired token; `None` if that time is out of range.
     overstays_at: Option<Instant>,
     signals: Allowance,
+    signal_traffic: Allowance,
     key_frames: Allowance,
     consumers: Allowance,
     socket: SocketId,
@@ -57,8 +58,16 @@ impl Session {
     pub fn open(control: Control, admission: Admission, outlet: Box<dyn Outlet>) -> Self {
         let socket = control.hub.register(admission.identity.user_id, outlet);
         let overstays_at = overstays_at(admission.identity.expires_at, control.token_grace, now());
-        let (signals, key_frames, consumers) = (SIGNALS, KEY_FRAMES, CONSUMERS);
-        Self { control, admission, overstays_at, signals, key_frames, consumers, socket }
+        Self {
+            control,
+            admission,
+            overstays_at,
+            signals: SIGNALS,
+            signal_traffic: SIGNAL_TRAFFIC,
+            key_frames: KEY_FRAMES,
+            consumers: CONSUMERS,
+            socket,
+        }
     }
 
     /// Sends a new socket the running calls of the user's groups.
@@ -150,11 +159,7 @@ impl Session {
         } else {
             self.consumers.take(command.consumers(), now)
         };
-        if in_turn {
-            Ok(())
-        } else {
-            Err(Refusal::new(ErrorCode::RateLimited, "too many of these at a time"))
-        }
+        if in_turn { Ok(()) } else { Err(too_many()) }
     }
 
     async fn perform(&mut self, command: ClientCommand) -> Result<Reply, Refusal> {
@@ -248,15 +253,33 @@ impl Session {
         Ok(Reply::Media(Box::new(answer?)))
     }
 
-    fn pass_on(&self, signal: Signal) -> Result<Reply, Refusal> {
+    /// # Errors
+    /// `not_in_call`; `forbidden` without the permission; `not_found` if nobody it is for is connected; `rate_limited`;
+    /// `too_large` if it would be too much for so many receivers at any time.
+    fn pass_on(&mut self, signal: Signal) -> Result<Reply, Refusal> {
         let call_id = signal.call_id;
         let from_leg_id = self.leg(call_id)?;
+        let hub = &self.control.hub;
+        if !hub.may_signal(call_id, self.admission.identity.user_id) {
+            return Err(Refusal::new(ErrorCode::Forbidden, "you may not send signals in this call"));
+        }
         let audience = match (signal.target_leg_id, signal.target_user_id) {
             (Some(leg), _) => Audience::LegOf(call_id, leg),
             (None, Some(user)) => Audience::CallUser(call_id, user),
             (None, None) => Audience::CallExcept(call_id, from_leg_id),
         };
-        let is_targeted = !matches!(audience, Audience::CallExcept(..));
+        let receivers = hub.reach(&audience);
+        if receivers == 0 && !matches!(audience, Audience::CallExcept(..)) {
+            return Err(Refusal::new(ErrorCode::NotFound, "whom this is for is not connected to the call"));
+        }
+        let traffic = signal.payload.get().len().div_ceil(SIGNAL_UNIT).max(1).saturating_mul(receivers);
+        let traffic = u32::try_from(traffic).unwrap_or(u32::MAX);
+        if traffic > SIGNAL_BURST {
+            return Err(Refusal::new(ErrorCode::TooLarge, "the payload is too long for so many receivers"));
+        }
+        if !self.signal_traffic.take(traffic, Instant::now()) {
+            return Err(too_many());
+        }
         let event = ServerEvent::CallSignal(CallSignal {
             call_id,
             kind: signal.kind.into_string(),
@@ -264,10 +287,7 @@ impl Session {
             from_user_id: self.admission.identity.user_id,
             from_leg_id,
         });
-        let reached = self.control.hub.send(&audience, &event);
-        if is_targeted && reached == 0 {
-            return Err(Refusal::new(ErrorCode::NotFound, "whom this is for is not connected to the call"));
-        }
+        hub.send(&audience, &event);
         Ok(Reply::Done(Done {}))
     }
 
@@ -290,8 +310,17 @@ fn not_in_call() -> Refusal {
     Refusal::new(ErrorCode::NotInCall, "join the call first")
 }
 
+fn too_many() -> Refusal {
+    Refusal::new(ErrorCode::RateLimited, "too many of these at a time")
+}
+
 /// Bursts for the trickled ICE candidates (RFC 8838) of a few connections, and a rate for chat.
 const SIGNALS: Allowance = Allowance::new(50, 200);
+/// Counted in units of payload for each receiver.
+const SIGNAL_TRAFFIC: Allowance = Allowance::new(1_024, SIGNAL_BURST);
+const SIGNAL_BURST: u32 = 4_096;
+/// Bytes of payload.
+const SIGNAL_UNIT: usize = 1_024;
 /// Counted in consumers that are created or changed. The burst allows a client to replace all its consumers
 /// several times, as after a change of the network.
 const CONSUMERS: Allowance = Allowance::new(200, 1_000);

@@ -49,7 +49,11 @@ impl CallTask {
                     Err(error) => return Err(error),
                 },
                 Effect::Attach(leg, how) => self.admit(leg, how, socket),
-                Effect::Restrict(user) => self.media.restrict(user, &self.call.permissions(user)).await,
+                Effect::Restrict(user) => {
+                    let permissions = self.call.permissions(user);
+                    self.shared.hub.permit_signals(self.id(), user, permissions.can_signal);
+                    self.media.restrict(user, &permissions).await;
+                }
                 Effect::CloseLeg(leg) => self.media.close_leg(leg).await,
                 Effect::Announce(recorded) => self.announce(recorded).await,
                 Effect::Replaced(leg) => self.tell_replaced(leg),
@@ -76,7 +80,9 @@ impl CallTask {
     /// none between this point and its snapshot.
     fn admit(&mut self, leg: LegId, how: Attachment, socket: Option<SocketId>) {
         let Some(user) = self.call.leg(leg).map(|leg| leg.person.id) else { return };
-        self.media.open_leg(leg, user, self.call.permissions(user));
+        let permissions = self.call.permissions(user);
+        self.shared.hub.permit_signals(self.id(), user, permissions.can_signal);
+        self.media.open_leg(leg, user, permissions);
         if how != Attachment::Joined && socket.is_some_and(|new| !self.shared.hub.carries(new, leg)) {
             self.tell_replaced(leg);
         }

@@ -11,7 +11,7 @@ use crate::call::CallType;
 use crate::carriers::testing::websocket_client::PlainClient;
 use crate::carriers::testing::world::World;
 use crate::clock::now;
-use crate::hub::Audience;
+use crate::hub::{Audience, outbox::MOST_MESSAGES};
 use crate::wire::event::ServerEvent;
 
 #[tokio::test]
@@ -179,6 +179,48 @@ async fn signals_come_in_bursts_but_not_without_end() {
 }
 
 #[tokio::test]
+async fn a_signal_costs_its_bytes_for_each_receiver() {
+    let world = World::new().await;
+    let (mut alice, mut bob, call) = two_in_a_call(&world).await;
+    let long = json!({"callId": call, "type": "x", "payload": "x".repeat(60 * 1024)});
+    for _ in 0..100 {
+        alice.post("call:signal", &long).await;
+    }
+    let mut accepted = 0;
+    for _ in 0..100 {
+        let (_, ack) = alice.ack().await;
+        if ack["ok"] == true {
+            accepted += 1;
+            bob.event("call:signal").await;
+        } else {
+            assert_eq!(ack["error"]["code"], "rate_limited");
+        }
+    }
+    assert!((60..90).contains(&accepted), "{accepted}: 4 MiB at once, and 1 MiB per second");
+}
+
+#[tokio::test]
+async fn who_may_not_signal_is_refused_until_it_is_permitted_again() {
+    let world = World::new().await;
+    let (alice, bob) = (world.caller("Alice").await, world.caller("Bob").await);
+    let group = world.group(&alice, &[&bob]).await;
+    let call = world.call(&alice, group, CallType::Video).await;
+    let (mut alices, mut bobs) = (world.connect_plain(&alice).await, world.connect_plain(&bob).await);
+    let signal = json!({"callId": call, "type": "x", "payload": {}});
+    let permit = |permitted| json!({"callId": call, "userId": bob.person.id, "canSignal": permitted});
+    alices.ok("call:join", &json!({ "callId": call })).await;
+    // Before Bob joins, and while he is there.
+    alices.ok("call:permit", &permit(false)).await;
+    bobs.ok("call:join", &json!({ "callId": call })).await;
+    assert_eq!(bobs.refused("call:signal", &signal).await, "forbidden");
+    alices.ok("call:permit", &permit(true)).await;
+    bobs.ok("call:signal", &signal).await;
+    alices.ok("call:permit", &permit(false)).await;
+    assert_eq!(bobs.refused("call:signal", &signal).await, "forbidden");
+    alices.ok("call:signal", &signal).await;
+}
+
+#[tokio::test]
 async fn lists_of_consumers_cost_as_much_as_they_are_long() {
     let world = World::new().await;
     let (mut alice, _bob, call) = two_in_a_call(&world).await;
@@ -278,7 +320,7 @@ async fn a_client_that_cannot_keep_up_is_let_go() {
     client.event("active-calls").await;
     let (hub, audience) = (&world.control.hub, Audience::User(alice.person.id));
     // Nothing is sent in between: this loop never waits.
-    for _ in 0..5_000 {
+    for _ in 0..=MOST_MESSAGES {
         hub.send(&audience, &ServerEvent::ActiveCalls(Vec::new()));
     }
     assert_eq!(client.end().await, Some((1013, "too_slow".to_owned())));

@@ -128,14 +128,16 @@ pub struct Permit {
     pub can_publish: Option<BTreeSet<Source>>,
     /// Whether anything may be received.
     pub can_subscribe: Option<bool>,
+    /// Whether `call:signal` may be sent.
+    pub can_signal: Option<bool>,
     /// `true` lets somebody in who was removed, or whom a lock keeps out.
     pub admitted: Option<bool>,
 }
 
 impl Permit {
     pub(crate) fn change(self) -> StandingChange {
-        let Self { call_id: _, user_id: _, can_publish, can_subscribe, admitted } = self;
-        StandingChange { can_publish, can_subscribe, admitted }
+        let Self { call_id: _, user_id: _, can_publish, can_subscribe, can_signal, admitted } = self;
+        StandingChange { can_publish, can_subscribe, can_signal, admitted }
     }
 }
 

@@ -18,19 +18,21 @@ use crate::{
 /// What is absent stays as it is.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[schema(example = json!({"canPublish": ["mic"], "canSubscribe": true}))]
+#[schema(example = json!({"canPublish": ["mic"], "canSubscribe": true, "canSignal": false}))]
 pub(in crate::carriers::rest) struct Permit {
     /// The sources that may be sent; an empty list makes a listener.
     can_publish: Option<BTreeSet<Source>>,
     /// Whether anything may be received.
     can_subscribe: Option<bool>,
+    /// Whether `call:signal` may be sent.
+    can_signal: Option<bool>,
     /// `true` lets somebody in who was removed, or whom a lock keeps out.
     admitted: Option<bool>,
 }
 
 impl From<Permit> for StandingChange {
-    fn from(Permit { can_publish, can_subscribe, admitted }: Permit) -> Self {
-        Self { can_publish, can_subscribe, admitted }
+    fn from(Permit { can_publish, can_subscribe, can_signal, admitted }: Permit) -> Self {
+        Self { can_publish, can_subscribe, can_signal, admitted }
     }
 }
 
