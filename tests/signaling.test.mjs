@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { serverForThisFile } from './support/fixture.mjs';
 import { signIn, startCallOf } from './support/people.mjs';
 import { Signaling } from './support/signaling.mjs';
+import { until } from './support/until.mjs';
 
 const fixture = serverForThisFile();
 const { use } = fixture;
@@ -151,6 +152,78 @@ test('a socket without a good token is not let in, and is told why', async () =>
     await assert.rejects(signaling.connected(), { message });
   }
 });
+
+/**
+ * What stops a client from reading, and lets it read again.
+ * @type {{ transport: 'websocket' | 'polling', stall: (transport: any) => () => void }[]}
+ */
+const STALLS = [
+  {
+    transport: 'websocket',
+    stall: ({ ws }) => {
+      ws._socket.pause();
+      return () => ws._socket.resume();
+    },
+  },
+  {
+    transport: 'polling',
+    stall: (polling) => {
+      const poll = polling.doPoll.bind(polling);
+      let wanted = false;
+      polling.doPoll = () => {
+        wanted = true;
+      };
+      return () => {
+        polling.doPoll = poll;
+        if (wanted) poll();
+      };
+    },
+  },
+];
+for (const { transport, stall } of STALLS) {
+  test(`a client whose ${transport} stalls in a busy call comes back by itself and goes on`, async () => {
+    const names = ['Stalled', 'Busy', 'Busier', 'Busiest'];
+    const { people, call } = await startCallOf(fixture.server, names);
+    const options = { transports: [transport], reconnection: true, reconnectionDelay: 50 };
+    const stalled = use(await Signaling.connect(people[0], options));
+    const joined = await stalled.request('call:join', { callId: call.id });
+    const talkers = [];
+    for (const person of people.slice(1)) {
+      const talker = use(await Signaling.connect(person, { transports: ['websocket'] }));
+      await talker.request('call:join', { callId: call.id });
+      talkers.push(talker);
+    }
+    /** @type {string[]} */
+    const reasons = [];
+    stalled.socket.on('disconnect', (reason) => reasons.push(reason));
+    const goOn = stall(stalled.socket.io.engine.transport);
+    const payload = 'x'.repeat(60_000);
+    const signal = { callId: call.id, type: 'bulk', targetUserId: people[0].id, payload };
+    await Promise.all(
+      talkers.map(async (talker) => {
+        // Until the server has let the stalled client go. What the network holds comes first.
+        for (let turn = 0; turn < 200; turn += 1) {
+          const code = await talker.request('call:signal', signal).then(
+            () => '',
+            (error) => error.code,
+          );
+          if (code === 'not_found') return;
+          if (code === 'rate_limited') await new Promise((resolve) => setTimeout(resolve, 100));
+        }
+        assert.fail('the stalled client was not let go');
+      }),
+    );
+    goOn();
+    await until(
+      () => `the client is back after ${reasons}`,
+      () => reasons.length > 0 && stalled.socket.connected,
+    );
+    assert(!reasons.includes('io server disconnect'), `${reasons}`);
+    const request = { callId: call.id, resumeToken: joined.resumeToken };
+    const back = await stalled.request('call:join', request);
+    assert.deepEqual([back.legId, back.resumed], [joined.legId, true]);
+  });
+}
 
 test('socket ids never reach other people', async () => {
   const { people, call } = await startCallOf(fixture.server, ['Seen', 'Seeing']);
