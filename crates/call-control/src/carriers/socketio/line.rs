@@ -23,7 +23,7 @@ use crate::wire::reply::Ack;
 pub struct Place(OnceLock<Desk>);
 
 struct Desk {
-    mailbox: mpsc::UnboundedSender<Letter>,
+    mailbox: mpsc::UnboundedSender<Box<Letter>>,
     /// Free bytes of the mailbox.
     room: Arc<Semaphore>,
     outbox: Outbox,
@@ -32,7 +32,8 @@ struct Desk {
     ended: CancellationToken,
 }
 
-/// What a client sent, in the order in which it came.
+/// What a client sent, in the order in which it came. Boxed in the mailbox, which has places for dozens of letters from
+/// the beginning.
 pub(super) enum Letter {
     Connect { text: Str, auth: Range<usize>, _room: OwnedSemaphorePermit },
     Event { text: Str, ack: Option<u64>, array: Range<usize>, _room: OwnedSemaphorePermit },
@@ -45,7 +46,7 @@ pub(super) struct Line(Arc<Socket<Place>>);
 
 impl Place {
     /// Has to be called once, before anything is delivered.
-    pub(super) fn open(socket: &Socket<Self>, outbox: Outbox) -> mpsc::UnboundedReceiver<Letter> {
+    pub(super) fn open(socket: &Socket<Self>, outbox: Outbox) -> mpsc::UnboundedReceiver<Box<Letter>> {
         let (mailbox, letters) = mpsc::unbounded_channel();
         socket.data.0.get_or_init(|| Desk {
             mailbox,
@@ -90,7 +91,7 @@ impl Line {
             },
         };
         // A session without a reader has ended.
-        desk.mailbox.send(letter).ok();
+        desk.mailbox.send(Box::new(letter)).ok();
     }
 
     /// Sends a packet. If too much waits for the client, the session will be closed, so that it notices the loss.

@@ -23,7 +23,7 @@ use crate::wire::reply::Ack;
 pub(super) struct Visit {
     control: Control,
     line: Line,
-    letters: mpsc::UnboundedReceiver<Letter>,
+    letters: mpsc::UnboundedReceiver<Box<Letter>>,
     stop: CancellationToken,
 }
 
@@ -44,15 +44,16 @@ impl Visit {
     pub(super) fn new(
         control: Control,
         line: Line,
-        letters: mpsc::UnboundedReceiver<Letter>,
+        letters: mpsc::UnboundedReceiver<Box<Letter>>,
         stop: CancellationToken,
     ) -> Self {
         Self { control, line, letters, stop }
     }
 
     pub(super) async fn run(mut self) {
-        let ending = match Box::pin(self.enter()).await {
-            Ok(admission) => self.stay(admission).await,
+        // Boxed, so that a client without a token holds no memory for what comes after.
+        let ending = match self.enter().await {
+            Ok(admission) => Box::pin(self.stay(admission)).await,
             Err(ending) => ending,
         };
         self.part(ending).await;
@@ -69,14 +70,14 @@ impl Visit {
                 why = self.line.let_go() => return Err(Ending::LetGo(why)),
                 letter = timeout_at(deadline, self.letters.recv()) => letter,
             };
-            match letter {
-                Ok(Some(Letter::Connect { text, auth, .. })) => match self.admit(&text[auth]).await {
+            let Ok(Some(letter)) = letter else { return Err(Ending::Lost) };
+            match *letter {
+                Letter::Connect { text, auth, .. } => match Box::pin(self.admit(&text[auth])).await {
                     Ok(admission) => return Ok(admission),
                     Err(error) => self.line.say(packet::refused(&error.to_string())),
                 },
                 // Before it has entered, there is nothing to do for a client.
-                Ok(Some(Letter::Event { .. } | Letter::Disconnect)) => {}
-                Ok(None) | Err(_) => return Err(Ending::Lost),
+                Letter::Event { .. } | Letter::Disconnect => {}
             }
         }
     }
@@ -98,7 +99,7 @@ impl Visit {
         // What came before the end is still done.
         self.letters.close();
         while let Some(letter) = self.letters.recv().await {
-            self.answer(&mut session, letter).await;
+            self.answer(&mut session, *letter).await;
         }
         session.close(ending.farewell()).await;
         ending
@@ -114,11 +115,11 @@ impl Visit {
                 () = session.overstayed() => return Ending::Overstayed,
                 letter = self.letters.recv() => letter,
             };
-            match letter {
-                None => return Ending::Lost,
-                Some(Letter::Disconnect) => return Ending::Left,
-                Some(letter) => self.answer(session, letter).await,
+            let Some(letter) = letter else { return Ending::Lost };
+            if matches!(*letter, Letter::Disconnect) {
+                return Ending::Left;
             }
+            self.answer(session, *letter).await;
         }
     }
 
