@@ -72,6 +72,12 @@ problems! {
         Forbidden,
     }
 
+    /// A request that names an id which this server should have made.
+    MadeHere {
+        /// This server made no such id.
+        NotFound,
+    }
+
     /// A request about one thing.
     About {
         /// An id, a parameter or the body is malformed.

@@ -85,7 +85,7 @@ pub(super) fn user_of(control: &Control, id: &str) -> Result<UserId, Refusal> {
 pub(super) async fn user_to_put(control: &Control, id: &str) -> Result<UserId, Refusal> {
     let user = user_of(control, id)?;
     if made_here(id).is_some() && control.store.user(user).await?.is_none() {
-        return Err(bad_request(UNMADE.to_owned()));
+        return Err(Refusal::new(ErrorCode::NotFound, UNMADE));
     }
     Ok(user)
 }
@@ -99,7 +99,7 @@ pub(super) fn group_of(id: &str) -> Result<GroupId, Refusal> {
 pub(super) async fn group_to_put(control: &Control, id: &str) -> Result<GroupId, Refusal> {
     let group = group_of(id)?;
     if made_here(id).is_some() && control.store.group(group).await?.is_none() {
-        return Err(bad_request(UNMADE.to_owned()));
+        return Err(Refusal::new(ErrorCode::NotFound, UNMADE));
     }
     Ok(group)
 }

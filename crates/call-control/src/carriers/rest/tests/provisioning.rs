@@ -70,7 +70,7 @@ async fn an_id_of_the_app_never_names_what_another_id_of_it_became() {
     for path in
         [format!("/users/{unmade}"), format!("/groups/{unmade}"), format!("/groups/team-7/members/{unmade}")]
     {
-        put(path, "Nobody").await.assert_problem(400, "bad_request");
+        put(path, "Nobody").await.assert_problem(404, "not_found");
     }
 }
 

@@ -2,7 +2,7 @@ use axum::extract::State;
 
 use crate::{
     carriers::{
-        http::problems::{Barred, Body, Counted, Signed},
+        http::problems::{Barred, Body, Counted, MadeHere, Signed},
         rest::{
             extract::{Caller, Json, Path, user_to_put},
             groups::Named,
@@ -25,7 +25,7 @@ use crate::{
     request_body = Named,
     responses(
         (status = 200, body = User),
-        Counted, Signed, Barred, Body,
+        Counted, Signed, Barred, MadeHere, Body,
     )
 )]
 pub(in crate::carriers::rest) async fn put_user(
