@@ -9,6 +9,7 @@ use switchyard_call_control::GroupsManagedBy;
 use switchyard_call_control::auth::{SignIn, is_long_enough};
 
 use crate::config::{Config, ConfigError};
+use crate::settings::is_reachable;
 
 /// Checks addresses and ports.
 pub(super) fn refuse_contradictions(config: &Config) -> Result<(), ConfigError> {
@@ -18,9 +19,12 @@ pub(super) fn refuse_contradictions(config: &Config) -> Result<(), ConfigError> 
     {
         return Err(ConfigError::MediaPorts { port: media.port, workers: media.workers });
     }
-    let is_nowhere = |address: &&IpAddr| address.is_unspecified() || address.is_multicast();
-    if let Some(nowhere) = media.announced.iter().find(is_nowhere) {
+    if let Some(nowhere) = media.announced.iter().find(|address| !is_reachable(**address)) {
         return Err(ConfigError::Announced(*nowhere));
+    }
+    let is_bound = |address: &IpAddr| media.bind.iter().any(|bound| bound.is_ipv4() == address.is_ipv4());
+    if let Some(unbound) = media.announced.iter().find(|address| !is_bound(address)) {
+        return Err(ConfigError::AnnouncedFamily(*unbound));
     }
     match config.admin {
         Some(admin) if is_same(admin, config.listen) => Err(ConfigError::AdminPort(admin.port())),
