@@ -34,8 +34,10 @@ pub(super) fn refuse_contradictions(config: &Config) -> Result<(), ConfigError> 
 
 /// Whether two TCP listeners would get in each other's way. Port 0 takes any free port.
 fn is_same(a: SocketAddr, b: SocketAddr) -> bool {
-    let overlap = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
-    a.port() == b.port() && a.port() != 0 && overlap
+    // A listener on :: takes IPv4 connections, too (RFC 3493 §5.3).
+    let covers = |ip: IpAddr, other: IpAddr| ip.is_unspecified() && (ip.is_ipv6() || other.is_ipv4());
+    let (one, other) = (a.ip(), b.ip());
+    a.port() == b.port() && a.port() != 0 && (one == other || covers(one, other) || covers(other, one))
 }
 
 /// Checks that the directory for data is there, or can be made.

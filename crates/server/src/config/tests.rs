@@ -180,6 +180,41 @@ fn whatever_cannot_work_is_refused_before_the_start() {
 }
 
 #[test]
+fn two_listeners_clash_if_one_takes_the_connections_of_the_other() {
+    let outcome = |host: &str, admin: &str, port: &str| {
+        config(&[
+            "--jwt-secret",
+            SECRET,
+            "--host",
+            host,
+            "--admin-host",
+            admin,
+            "--port",
+            port,
+            "--admin-port",
+            port,
+        ])
+    };
+    for (host, admin, clash) in [
+        ("127.0.0.1", "127.0.0.1", true),
+        ("127.0.0.1", "localhost", true),
+        ("127.0.0.1", "127.0.0.2", false),
+        ("127.0.0.1", "::1", false),
+        ("0.0.0.0", "127.0.0.1", true),
+        ("0.0.0.0", "::1", false),
+        ("0.0.0.0", "::", true),
+        ("::", "::1", true),
+        ("::", "127.0.0.1", true),
+    ] {
+        for (one, other) in [(host, admin), (admin, host)] {
+            let refused = matches!(outcome(one, other, "3000"), Err(ConfigError::AdminPort(3000)));
+            assert_eq!(refused, clash, "{one} {other}");
+            assert!(outcome(one, other, "0").is_ok(), "{one} {other}");
+        }
+    }
+}
+
+#[test]
 fn ports_that_do_not_meet_are_no_contradiction() {
     for fine in [
         &["--media-port", "65535", "--media-workers", "1"][..],
