@@ -260,7 +260,9 @@ fn a_path_that_cannot_hold_the_data_is_named() {
 #[test]
 fn what_is_allowed_but_risky_is_warned_of() {
     let warned = |flags: &[&str]| config(flags).unwrap().warnings.join("\n");
-    assert_eq!(warned(&[]), "");
+    for fine in [&[][..], &["--ring-seconds", "0"], &["--unattached-seconds", "0"]] {
+        assert_eq!(warned(fine), "", "{fine:?}");
+    }
     assert_eq!(warned(&["--jwt-secret", SECRET, "--service-token", SECRET]), "");
     let open = ["--jwt-secret", SECRET, "--service-token", SECRET, "--host", "0.0.0.0"];
     assert!(warned(&open).contains("TRUSTED_PROXIES"));
@@ -273,6 +275,7 @@ fn what_is_allowed_but_risky_is_warned_of() {
         (&["--trusted-proxies", "10.0.0.1"], "JWT_SECRET"),
         (&["--admin-port", "9000", "--admin-host", "0.0.0.0"], "ADMIN_HOST"),
         (&["--port", "40000"], "media ports"),
+        (&["--ring-seconds", "0", "--unattached-seconds", "0"], "MAX_CALL_HOURS"),
     ] {
         let warned = warned(flags);
         assert!(warned.contains(named), "{flags:?}: {warned}");
