@@ -197,8 +197,10 @@ fn media(settings: MediaSettings) -> Result<(MediaConfig, IceServers), ConfigErr
 fn database_url(settings: &RecordSettings) -> Result<SecretString, ConfigError> {
     let given =
         read_secret("DATABASE_URL", settings.database_url.clone(), settings.database_url_file.as_deref())?;
-    Ok(given
-        .unwrap_or_else(|| format!("sqlite://{}", settings.data_dir.join("switchyard.db").display()).into()))
+    Ok(given.unwrap_or_else(|| {
+        let path = settings.data_dir.join("switchyard.db").display().to_string();
+        format!("sqlite://{}", path.replace('%', "%25").replace('?', "%3F")).into()
+    }))
 }
 
 fn rules(settings: &CallSettings, limits: &LimitSettings) -> Rules {

@@ -215,6 +215,18 @@ fn two_listeners_clash_if_one_takes_the_connections_of_the_other() {
 }
 
 #[test]
+fn the_default_database_is_in_the_data_directory_whatever_its_name() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["100%", "why?", "%3F", "a b"] {
+        let data_dir = directory.path().join(name);
+        let database = data_dir.join("switchyard.db");
+        std::fs::create_dir_all(&database).unwrap();
+        let error = refused(&["--data-dir", data_dir.to_str().unwrap()]);
+        assert!(error.contains(&format!("{} is a directory", database.display())), "{error}");
+    }
+}
+
+#[test]
 fn ports_that_do_not_meet_are_no_contradiction() {
     for fine in [
         &["--media-port", "65535", "--media-workers", "1"][..],
