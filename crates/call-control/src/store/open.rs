@@ -95,12 +95,15 @@ fn sqlite_readers() -> u32 {
     u32::try_from(cores).unwrap_or(u32::MAX).clamp(*SQLITE_READERS.start(), *SQLITE_READERS.end())
 }
 
-/// Retries, because SQLite fails at once if two connections switch a new file to WAL mode at the same time.
+/// Retries while another connection has the file locked: SQLite fails at once if two connections switch a new file
+/// to WAL mode at the same time. Waiting makes no room on a full disk.
 async fn migrate_sqlite(options: &SqliteConnectOptions) -> Result<(), StoreError> {
     let give_up = Instant::now() + MIGRATION_PATIENCE;
     loop {
         match try_migrate_sqlite(options).await {
-            Err(StoreError::Unavailable(_)) if Instant::now() < give_up => sleep(MIGRATION_RETRY).await,
+            Err(StoreError::Unavailable(away)) if away.is_lock() && Instant::now() < give_up => {
+                sleep(MIGRATION_RETRY).await;
+            }
             done => return done,
         }
     }

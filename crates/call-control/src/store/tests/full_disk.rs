@@ -1,5 +1,7 @@
 //! The disk under SQLite has no room left.
 
+use std::time::Instant;
+
 use super::*;
 use crate::{
     audit::{Action, AuditEntry},
@@ -184,5 +186,16 @@ on_a_small_disk! {
         assert_eq!(actions[..3], [Action::CallLocked, Action::CallLeft, Action::CallLeft], "newest first");
         assert_eq!(calls.events_lost(), 0);
         world.call(&ada, other).await.unwrap();
+    }
+
+    async fn a_start_without_room_for_the_tables_is_refused_at_once(disk) {
+        let database = disk.database();
+        disk.fill();
+        let started = Instant::now();
+        let refused = Store::open(&database.url, &database.schema).await.unwrap_err();
+        assert!(refused.to_string().contains("disk is full"), "{refused}");
+        assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+        disk.free();
+        person(&database.open().await, "Ada").await;
     }
 }
