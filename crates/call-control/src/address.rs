@@ -15,12 +15,17 @@ pub struct ClientAddress(pub IpAddr);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrustedProxy(IpNet);
 
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "neither an address such as 10.0.0.1 nor a network such as 10.0.0.0/8 or fd00::/8; 0.0.0.0 and :: stand for \
-     everybody, who could then claim any address"
-)]
-pub struct InvalidProxy;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidProxy {
+    #[error("neither an address such as 10.0.0.1 nor a network such as 10.0.0.0/8 or fd00::/8")]
+    Syntax,
+    #[error("it contains 0.0.0.0 or ::, so it stands for everybody, who could then claim any address")]
+    Everybody,
+    #[error("no proxy has a broadcast or multicast address")]
+    NoHost,
+    #[error("a network of IPv4 addresses is written in IPv4, such as 10.0.0.0/8")]
+    MappedNetwork,
+}
 
 impl FromStr for TrustedProxy {
     type Err = InvalidProxy;
@@ -28,9 +33,27 @@ impl FromStr for TrustedProxy {
     fn from_str(text: &str) -> Result<Self, InvalidProxy> {
         let text = text.trim();
         let address = || text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
-        let net: IpNet = text.parse().or_else(|_| address()).map_err(|_| InvalidProxy)?;
-        if net.addr().is_unspecified() { Err(InvalidProxy) } else { Ok(Self(net)) }
+        let net: IpNet = text.parse().or_else(|_| address()).map_err(|_| InvalidProxy::Syntax)?;
+        match net.network() {
+            first if first.is_unspecified() => Err(InvalidProxy::Everybody),
+            first if is_mapped(first) => Err(InvalidProxy::MappedNetwork),
+            first if !is_of_one_host(first) => Err(InvalidProxy::NoHost),
+            _ => Ok(Self(net)),
+        }
     }
+}
+
+/// Whether this can be the address of one host: not that of many, of everybody or of nobody. An IPv4 address in
+/// the form of an IPv6 address (RFC 4291 §2.5.5.2) is none either: that form is for programs, not for packets.
+#[must_use]
+pub fn is_of_one_host(address: IpAddr) -> bool {
+    let is_broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
+    !address.is_unspecified() && !address.is_multicast() && !is_broadcast && !is_mapped(address)
+}
+
+/// Whether this is an IPv4 address in the form of an IPv6 address.
+const fn is_mapped(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.to_ipv4_mapped().is_some())
 }
 
 /// Follows the chain of proxies from the peer towards the client, as long as the current address is a trusted
@@ -106,13 +129,21 @@ mod tests {
 
     #[test]
     fn a_proxy_is_an_address_or_a_network() {
-        for good in ["10.0.0.1", " 10.0.0.0/8 ", "::1", "fd00::/8"] {
+        for good in ["10.0.0.1", " 10.0.0.0/8 ", "::1", "fd00::/8", "10.1.2.3/8", "::ffff:10.0.0.1"] {
             assert!(good.parse::<TrustedProxy>().is_ok(), "{good}");
         }
-        for bad in
-            ["", "10.0.0.0/33", "proxy.example", "10.0.0.1:80", "*", "0.0.0.0", "::", "0.0.0.0/0", "::/0"]
-        {
-            assert!(bad.parse::<TrustedProxy>().is_err(), "{bad}");
+        for (fault, proxies) in [
+            (InvalidProxy::Syntax, &["", "10.0.0.0/33", "proxy.example", "10.0.0.1:80", "*"][..]),
+            (
+                InvalidProxy::Everybody,
+                &["0.0.0.0", "::", "0.0.0.0/0", "::/0", "10.1.2.3/0", "::ffff:0.0.0.0"],
+            ),
+            (InvalidProxy::NoHost, &["255.255.255.255", "224.0.0.1", "224.0.0.0/4", "ff02::1", "ff00::/8"]),
+            (InvalidProxy::MappedNetwork, &["::ffff:10.0.0.0/104", "::ffff:0:0/96"]),
+        ] {
+            for proxy in proxies {
+                assert_eq!(proxy.parse::<TrustedProxy>(), Err(fault), "{proxy}");
+            }
         }
     }
 }

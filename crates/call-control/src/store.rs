@@ -3,6 +3,7 @@
 
 mod audit;
 mod calls;
+mod engine;
 mod error;
 mod file;
 mod gate;

@@ -3,6 +3,7 @@
 mod outage;
 mod postgres;
 pub(crate) mod proxy;
+pub(crate) mod small_disk;
 mod world;
 
 use crate::{
@@ -66,7 +67,10 @@ enum Place {
 
 impl TestStore {
     pub(crate) async fn sqlite() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::sqlite_in(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn sqlite_in(directory: tempfile::TempDir) -> Self {
         let url = format!("sqlite://{}", directory.path().join("test.db").display());
         Self { url, schema: "switchyard".to_owned(), place: Place::File { _directory: directory } }
     }

@@ -18,8 +18,8 @@ use switchyard_call_control::{ControlConfig, GroupsManagedBy};
 use switchyard_media_worker::{MediaConfig, Sending};
 
 use crate::settings::{
-    AccessSettings, CallSettings, HttpSettings, LimitSettings, MediaSettings, RecordSettings, SecretError,
-    Settings, Switch, UnknownHost, read_secret,
+    AccessSettings, CallSettings, HttpSettings, LimitSettings, MediaSettings, NOT_REACHABLE, RecordSettings,
+    SecretError, Settings, Switch, UnusableHost, read_secret,
 };
 
 pub(crate) struct Config {
@@ -71,7 +71,7 @@ pub(crate) enum ConfigError {
     #[error("TURN_SECRET is set, but TURN_URLS names no TURN server")]
     TurnSecretWithoutServer,
     #[error(transparent)]
-    Host(#[from] UnknownHost),
+    Host(#[from] UnusableHost),
     #[error(transparent)]
     WeakSecret(#[from] WeakSecret),
     #[error(transparent)]
@@ -80,8 +80,10 @@ pub(crate) enum ConfigError {
     DataDir { path: PathBuf, reason: std::io::Error },
     #[error("MEDIA_PORT {port} and the ports after it for {workers} media workers go beyond 65535")]
     MediaPorts { port: u16, workers: usize },
-    #[error("ANNOUNCED_ADDRESSES: {0} is no address that a client could send to")]
+    #[error("ANNOUNCED_ADDRESSES: no client can send to {0}, an unspecified, {NOT_REACHABLE} address")]
     Announced(IpAddr),
+    #[error("ANNOUNCED_ADDRESSES: nothing listens on {0}, since MEDIA_HOST has no address of its IP version")]
+    AnnouncedFamily(IpAddr),
     #[error("PORT and ADMIN_PORT are both {0}")]
     AdminPort(u16),
     #[error("no number of media workers was given, and that of cores cannot be told: {0}")]
@@ -195,8 +197,10 @@ fn media(settings: MediaSettings) -> Result<(MediaConfig, IceServers), ConfigErr
 fn database_url(settings: &RecordSettings) -> Result<SecretString, ConfigError> {
     let given =
         read_secret("DATABASE_URL", settings.database_url.clone(), settings.database_url_file.as_deref())?;
-    Ok(given
-        .unwrap_or_else(|| format!("sqlite://{}", settings.data_dir.join("switchyard.db").display()).into()))
+    Ok(given.unwrap_or_else(|| {
+        let path = settings.data_dir.join("switchyard.db").display().to_string();
+        format!("sqlite://{}", path.replace('%', "%25").replace('?', "%3F")).into()
+    }))
 }
 
 fn rules(settings: &CallSettings, limits: &LimitSettings) -> Rules {

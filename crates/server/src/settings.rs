@@ -13,7 +13,7 @@ use switchyard_call_control::GroupsManagedBy;
 use switchyard_call_control::address::TrustedProxy;
 use switchyard_media_worker::Sending;
 
-pub(crate) use host::{Host, UnknownHost};
+pub(crate) use host::{Host, NOT_REACHABLE, UnusableHost, is_reachable};
 pub(crate) use secret::{SecretError, read_secret};
 
 #[derive(Debug, Args)]

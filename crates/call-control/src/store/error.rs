@@ -71,6 +71,17 @@ impl Away {
         }
     }
 
+    /// Whether another connection to the same SQLite file has it locked.
+    pub(super) fn is_lock(&self) -> bool {
+        match self {
+            Self::Driver(error) => {
+                let refused = error.as_database_error();
+                refused.and_then(sqlite_code).is_some_and(|code| SQLITE_LOCKS.contains(&code))
+            }
+            Self::Contended(_) | Self::OutOfStep(_) | Self::Late | Self::Resting => false,
+        }
+    }
+
     /// Whether other operations would fail as well.
     pub(super) const fn is_outage(&self) -> bool {
         match self {
@@ -168,12 +179,10 @@ enum Fault {
 
 impl Fault {
     fn of(refused: &dyn DatabaseError) -> Option<Self> {
-        let code = refused.code()?;
         if refused.try_downcast_ref::<SqliteError>().is_some() {
-            // The low byte of an extended result code is the primary one.
-            let primary = code.parse::<u32>().ok()? & 0xff;
-            return SQLITE_OUTAGES.contains(&primary).then_some(Self::Outage);
+            return SQLITE_OUTAGES.contains(&sqlite_code(refused)?).then_some(Self::Outage);
         }
+        let code = refused.code()?;
         let class = code.get(..2)?;
         if class == POSTGRES_ROLLBACK || code == POSTGRES_LOCK_NOT_AVAILABLE {
             return Some(Self::Contention);
@@ -182,6 +191,14 @@ impl Fault {
     }
 }
 
+/// The primary result code of SQLite: the low byte of an extended one.
+fn sqlite_code(refused: &dyn DatabaseError) -> Option<u32> {
+    refused.try_downcast_ref::<SqliteError>()?;
+    Some(refused.code()?.parse::<u32>().ok()? & 0xff)
+}
+
+/// `SQLITE_BUSY`, `_LOCKED`.
+const SQLITE_LOCKS: [u32; 2] = [5, 6];
 /// `SQLITE_BUSY`, `_LOCKED`, `_IOERR`, `_FULL`, `_CANTOPEN`.
 const SQLITE_OUTAGES: [u32; 5] = [5, 6, 10, 13, 14];
 /// SQLSTATE classes: connection exception, insufficient resources, operator intervention, system error.

@@ -49,18 +49,10 @@ impl<DB: Database> Gate<DB> {
     pub(super) async fn close(&self) {
         self.pool.close().await;
     }
-}
 
-#[cfg(test)]
-impl Gate<sqlx::Sqlite> {
-    /// Limits the size of the database file. It cannot become smaller than it is. The limit belongs to a
-    /// connection, so it is set on the open one and on those that replace it.
-    pub(super) async fn limit_pages(&self, pages: &'static str) {
-        let options = self.pool.connect_options().as_ref().clone();
-        self.pool.set_connect_options(options.pragma("max_page_count", pages));
-        let mut connection = self.pool.acquire().await.unwrap();
-        let limit = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
-        sqlx::query(limit).execute(&mut *connection).await.unwrap();
+    #[cfg(test)]
+    pub(super) const fn pool(&self) -> &Pool<DB> {
+        &self.pool
     }
 }
 

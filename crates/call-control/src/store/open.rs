@@ -1,6 +1,6 @@
 //! Opens a database and applies the migrations.
 
-use std::{num::NonZeroUsize, ops::RangeInclusive, path::Path, str::FromStr, time::Duration};
+use std::{num::NonZeroUsize, ops::RangeInclusive, path::Path, time::Duration};
 
 use sqlx::{
     ConnectOptions, Connection, Executor, PgConnection, PgPool, SqliteConnection, SqlitePool,
@@ -10,7 +10,7 @@ use sqlx::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Away, Db, Store, StoreError, file, gate::Gate, readiness::Readiness};
+use super::{Away, Db, Store, StoreError, engine::Engine, file, gate::Gate, readiness::Readiness};
 
 impl Store {
     /// Checks address and schema, as far as that is possible without opening the database. `made_later` is a
@@ -20,13 +20,13 @@ impl Store {
     /// [`StoreError::Config`] for an invalid URL or schema name, [`StoreError::File`] for a file that cannot be
     /// an SQLite database.
     pub fn check(url: &str, schema: &str, made_later: &Path) -> Result<(), StoreError> {
-        match Address::parse(url, schema)? {
-            Address::Sqlite(options) => match file_of(&options) {
-                Some(path) if !made_later.exists() && file::directory_of(path) == made_later => Ok(()),
-                Some(path) => Ok(file::check(path)?),
-                None => Ok(()),
-            },
-            Address::Postgres(_) => Ok(()),
+        match Engine::parse(url, schema)? {
+            Engine::Sqlite(options) => {
+                let path = options.get_filename();
+                let is_made_later = !made_later.exists() && file::directory_of(path) == made_later;
+                if is_made_later { Ok(()) } else { Ok(file::check(path)?) }
+            }
+            Engine::Postgres(_) => Ok(()),
         }
     }
 
@@ -38,9 +38,9 @@ impl Store {
     /// As [`Store::check`]; [`StoreError::Unavailable`] or [`StoreError::Migration`] if the database cannot be
     /// opened or migrated.
     pub async fn open(url: &str, schema: &str) -> Result<Self, StoreError> {
-        let db = match Address::parse(url, schema)? {
-            Address::Sqlite(options) => open_sqlite(*options).await?,
-            Address::Postgres(options) => open_postgres(*options, schema).await?,
+        let db = match Engine::parse(url, schema)? {
+            Engine::Sqlite(options) => open_sqlite(*options).await?,
+            Engine::Postgres(options) => open_postgres(*options, schema).await?,
         };
         Ok(Self { db, readiness: Readiness::default() })
     }
@@ -66,46 +66,8 @@ impl Store {
     }
 }
 
-/// Where the database is.
-pub(super) enum Address {
-    Sqlite(Box<SqliteConnectOptions>),
-    /// All tables are in the schema, the first in the search path.
-    Postgres(Box<PgConnectOptions>),
-}
-
-impl Address {
-    pub(super) fn parse(url: &str, schema: &str) -> Result<Self, StoreError> {
-        let unusable =
-            |error: sqlx::Error| StoreError::Config(format!("DATABASE_URL cannot be used: {error}"));
-        if !is_schema_name(schema) {
-            return Err(StoreError::Config(SCHEMA_RULE.to_owned()));
-        }
-        match url.split_once(':') {
-            Some(("sqlite", _)) => {
-                SqliteConnectOptions::from_str(url).map(Box::new).map(Self::Sqlite).map_err(unusable)
-            }
-            Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => {
-                let options = PgConnectOptions::from_str(url).map_err(unusable)?;
-                Ok(Self::Postgres(Box::new(options.options([("search_path", schema)]))))
-            }
-            Some(_) | None => {
-                Err(StoreError::Config("DATABASE_URL is neither sqlite: nor postgres://".to_owned()))
-            }
-        }
-    }
-}
-
-/// The file of the database; `None` for one in memory.
-fn file_of(options: &SqliteConnectOptions) -> Option<&Path> {
-    let path = options.get_filename();
-    let name = path.to_string_lossy();
-    (!name.starts_with("file:") && !name.contains(":memory:")).then_some(path)
-}
-
 async fn open_sqlite(options: SqliteConnectOptions) -> Result<Db, StoreError> {
-    if let Some(path) = file_of(&options) {
-        file::try_writing(path)?;
-    }
+    file::try_writing(options.get_filename())?;
     let options = options
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
@@ -133,12 +95,15 @@ fn sqlite_readers() -> u32 {
     u32::try_from(cores).unwrap_or(u32::MAX).clamp(*SQLITE_READERS.start(), *SQLITE_READERS.end())
 }
 
-/// Retries, because SQLite fails at once if two connections switch a new file to WAL mode at the same time.
+/// Retries while another connection has the file locked: SQLite fails at once if two connections switch a new file
+/// to WAL mode at the same time. Waiting makes no room on a full disk.
 async fn migrate_sqlite(options: &SqliteConnectOptions) -> Result<(), StoreError> {
     let give_up = Instant::now() + MIGRATION_PATIENCE;
     loop {
         match try_migrate_sqlite(options).await {
-            Err(StoreError::Unavailable(_)) if Instant::now() < give_up => sleep(MIGRATION_RETRY).await,
+            Err(StoreError::Unavailable(away)) if away.is_lock() && Instant::now() < give_up => {
+                sleep(MIGRATION_RETRY).await;
+            }
             done => return done,
         }
     }
@@ -181,13 +146,14 @@ fn migrated(done: Result<(), MigrateError>) -> Result<(), StoreError> {
 
 /// Creates the schema if it is missing. Checks first: a role without the right to create schemas can use an
 /// existing one.
-async fn create_schema(connection: &mut PgConnection, schema: &str) -> Result<(), StoreError> {
+pub(super) async fn create_schema(connection: &mut PgConnection, schema: &str) -> Result<(), StoreError> {
     let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = $1)")
         .bind(schema)
         .fetch_one(&mut *connection)
         .await?;
     if !exists {
-        let create = format!("CREATE SCHEMA IF NOT EXISTS {schema}");
+        // In quotes, because the name may be a reserved word.
+        let create = format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\"");
         // Another server may create the schema at the same time: even IF NOT EXISTS then fails as a
         // duplicate.
         let made = connection.execute(sqlx::AssertSqlSafe(create)).await.map_err(StoreError::from);
@@ -198,17 +164,8 @@ async fn create_schema(connection: &mut PgConnection, schema: &str) -> Result<()
     Ok(())
 }
 
-fn is_schema_name(name: &str) -> bool {
-    let starts_well = name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_');
-    let rest_is_plain =
-        name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    // Postgres keeps names that begin with pg_ for itself.
-    starts_well && rest_is_plain && name.len() <= 63 && !name.starts_with("pg_")
-}
-
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
-const SCHEMA_RULE: &str = "DATABASE_SCHEMA takes at most 63 lower-case letters, digits and _, and begins neither with a digit nor with pg_";
 /// How long an operation waits for a connection or a lock.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a start waits while another server migrates.
@@ -227,17 +184,3 @@ const ABANDONED_WORK_ENDS: [(&str, &str); 3] = [
     ("statement_timeout", "3000"),
     ("idle_in_transaction_session_timeout", "5000"),
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::is_schema_name;
-
-    #[test]
-    fn a_schema_name_cannot_smuggle_sql() {
-        assert!(is_schema_name("switchyard"));
-        assert!(is_schema_name("_calls2"));
-        for bad in ["", "pg_calls", "2x", "Switchyard", "a b", "a\"b", "a;drop", &"x".repeat(64)] {
-            assert!(!is_schema_name(bad), "{bad}");
-        }
-    }
-}

@@ -19,7 +19,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions}
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Away, StoreError, open::Address};
+use super::{Away, StoreError, engine::Engine};
 
 /// The right of this process to be the only server of its database. It ends with [`Ownership::release`], and
 /// when it is dropped.
@@ -54,11 +54,11 @@ impl Ownership {
     /// [`StoreError::Owned`] if another server lives on this database; [`StoreError::Config`] for an invalid
     /// URL or schema, or if the lock file cannot be written; [`StoreError::Unavailable`].
     pub async fn claim(url: &str, schema: &str) -> Result<Self, StoreError> {
-        let address = Address::parse(url, schema)?;
+        let engine = Engine::parse(url, schema)?;
         let give_up = Instant::now() + PATIENCE;
         let mut told = false;
         loop {
-            let owner = match Self::try_claim(&address, schema).await? {
+            let owner = match Self::try_claim(&engine, schema).await? {
                 Ok(claimed) => return Ok(claimed),
                 Err(owner) => owner,
             };
@@ -93,11 +93,11 @@ impl Ownership {
         }
     }
 
-    async fn try_claim(address: &Address, schema: &str) -> Result<Result<Self, Owner>, StoreError> {
+    async fn try_claim(engine: &Engine, schema: &str) -> Result<Result<Self, Owner>, StoreError> {
         let held = Arc::new(AtomicBool::new(true));
-        let locked = match address {
-            Address::Sqlite(options) => lock_beside(options.get_filename())?.map(Lock::File),
-            Address::Postgres(options) => {
+        let locked = match engine {
+            Engine::Sqlite(options) => lock_beside(options.get_filename())?.map(Lock::File),
+            Engine::Postgres(options) => {
                 let door = Door::new(options, schema);
                 let entered = timeout(PATIENCE, door.enter()).await.map_err(|_| Away::Late)??;
                 entered.map(|session| Lock::Session(Keeper::start(door, session, Arc::clone(&held))))

@@ -2,6 +2,7 @@
 
 mod full_disk;
 mod histories;
+mod opening;
 mod outage;
 mod ownership;
 
@@ -344,12 +345,6 @@ on_both_engines! {
         second.close().await;
         assert!(matches!(second.ping().await, Err(StoreError::Unavailable(_))));
     }
-}
-
-#[tokio::test]
-async fn an_address_of_no_known_engine_is_refused() {
-    let refused = Store::open("mysql://localhost/x", "switchyard").await;
-    assert!(matches!(refused, Err(StoreError::Config(_))));
 }
 
 #[tokio::test]

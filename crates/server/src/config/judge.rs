@@ -9,6 +9,7 @@ use switchyard_call_control::GroupsManagedBy;
 use switchyard_call_control::auth::{SignIn, is_long_enough};
 
 use crate::config::{Config, ConfigError};
+use crate::settings::is_reachable;
 
 /// Checks addresses and ports.
 pub(super) fn refuse_contradictions(config: &Config) -> Result<(), ConfigError> {
@@ -18,9 +19,12 @@ pub(super) fn refuse_contradictions(config: &Config) -> Result<(), ConfigError> 
     {
         return Err(ConfigError::MediaPorts { port: media.port, workers: media.workers });
     }
-    let is_nowhere = |address: &&IpAddr| address.is_unspecified() || address.is_multicast();
-    if let Some(nowhere) = media.announced.iter().find(is_nowhere) {
+    if let Some(nowhere) = media.announced.iter().find(|address| !is_reachable(**address)) {
         return Err(ConfigError::Announced(*nowhere));
+    }
+    let is_bound = |address: &IpAddr| media.bind.iter().any(|bound| bound.is_ipv4() == address.is_ipv4());
+    if let Some(unbound) = media.announced.iter().find(|address| !is_bound(address)) {
+        return Err(ConfigError::AnnouncedFamily(*unbound));
     }
     match config.admin {
         Some(admin) if is_same(admin, config.listen) => Err(ConfigError::AdminPort(admin.port())),
@@ -30,8 +34,10 @@ pub(super) fn refuse_contradictions(config: &Config) -> Result<(), ConfigError> 
 
 /// Whether two TCP listeners would get in each other's way. Port 0 takes any free port.
 fn is_same(a: SocketAddr, b: SocketAddr) -> bool {
-    let overlap = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
-    a.port() == b.port() && a.port() != 0 && overlap
+    // A listener on :: takes IPv4 connections, too (RFC 3493 §5.3).
+    let covers = |ip: IpAddr, other: IpAddr| ip.is_unspecified() && (ip.is_ipv6() || other.is_ipv4());
+    let (one, other) = (a.ip(), b.ip());
+    a.port() == b.port() && a.port() != 0 && (one == other || covers(one, other) || covers(other, one))
 }
 
 /// Checks that the directory for data is there, or can be made.
@@ -57,39 +63,58 @@ pub(super) fn check_directory(path: &Path) -> Result<(), ConfigError> {
 /// What the server would run with, although it is probably not meant.
 pub(super) fn warnings(config: &Config) -> Result<Vec<String>, ConfigError> {
     let mut warnings = short_secrets(config)?;
-    let mut warn = |text: &str| warnings.push(text.to_owned());
-    let control = &config.control;
-    let is_dev = matches!(control.auth.sign_in, SignIn::Dev { .. });
-    if !config.listen.ip().is_loopback() && control.trusted_proxies.is_empty() {
-        warn(
+    let found = exposures(config).into_iter().chain(dead_ends(config)).filter(|(is_so, _)| *is_so);
+    warnings.extend(found.map(|(_, text)| text.to_owned()));
+    Ok(warnings)
+}
+
+/// What others may reach: whether it is so, and what it means.
+fn exposures(config: &Config) -> [(bool, &'static str); 3] {
+    let proxies = &config.control.trusted_proxies;
+    let first = usize::from(config.media.port);
+    let media_ports = first..first + config.media.workers;
+    [
+        (
+            !config.listen.ip().is_loopback() && proxies.is_empty(),
             "HOST can be reached from other machines, and TRUSTED_PROXIES names no proxy: without one that speaks \
              https, tokens cross the network in the clear, and browsers give pages no camera",
-        );
-    }
-    if is_dev && !control.trusted_proxies.is_empty() {
-        warn(
+        ),
+        (
+            config.admin.is_some_and(|admin| !admin.ip().is_loopback()),
+            "ADMIN_HOST can be reached from other machines, and metrics are shown to whoever asks",
+        ),
+        (
+            first > 0 && media_ports.contains(&usize::from(config.listen.port())),
+            "PORT is among the media ports: one is TCP and the others UDP, which firewall rules easily mix up",
+        ),
+    ]
+}
+
+/// What people could not do, or not for long: whether it is so, and what it means.
+fn dead_ends(config: &Config) -> [(bool, &'static str); 4] {
+    let control = &config.control;
+    let is_dev = matches!(control.auth.sign_in, SignIn::Dev { .. });
+    let is_service = control.groups_managed_by == GroupsManagedBy::Service;
+    [
+        (
+            is_dev && !control.trusted_proxies.is_empty(),
             "TRUSTED_PROXIES names a proxy, but people sign in by name, which ends with the first request through \
              it; set JWT_SECRET or JWKS_URL",
-        );
-    }
-    if config.admin.is_some_and(|admin| !admin.ip().is_loopback()) {
-        warn("ADMIN_HOST can be reached from other machines, and metrics are shown to whoever asks");
-    }
-    if control.groups_managed_by == GroupsManagedBy::Service && control.auth.service_token.is_none() {
-        warn("nobody can make groups: GROUPS_MANAGED_BY is service, but there is no SERVICE_TOKEN");
-    }
-    if has_relay(&control.ice_servers.urls) && control.ice_servers.secret.is_none() {
-        warn("TURN_URLS names a TURN server, but without TURN_SECRET clients get no credentials for it");
-    }
-    let last = usize::from(config.media.port) + config.media.workers.saturating_sub(1);
-    if config.media.port > 0
-        && (usize::from(config.media.port)..=last).contains(&usize::from(config.listen.port()))
-    {
-        warn(
-            "PORT is among the media ports: one is TCP and the others UDP, which firewall rules easily mix up",
-        );
-    }
-    Ok(warnings)
+        ),
+        (
+            is_service && control.auth.service_token.is_none(),
+            "nobody can make groups: GROUPS_MANAGED_BY is service, but there is no SERVICE_TOKEN",
+        ),
+        (
+            has_relay(&control.ice_servers.urls) && control.ice_servers.secret.is_none(),
+            "TURN_URLS names a TURN server, but without TURN_SECRET clients get no credentials for it",
+        ),
+        (
+            control.rules.ring.is_none() && control.rules.unattached.is_none(),
+            "RING_SECONDS and UNATTACHED_SECONDS are both 0: a call that is started over REST and that no device \
+             joins keeps its group from another call until somebody ends it, or MAX_CALL_HOURS does",
+        ),
+    ]
 }
 
 /// Whether there is a TURN server among these addresses.

@@ -129,11 +129,33 @@ fn whatever_cannot_work_is_refused_before_the_start() {
         (&["--database-url", "nonsense"][..], "DATABASE_URL"),
         (&["--database-url", "postgres:nonsense"], "DATABASE_URL"),
         (&["--database-url", "mysql://localhost/x"], "DATABASE_URL"),
+        (&["--database-url", "postgres://db.example:x/calls"], "DATABASE_URL"),
+        (&["--database-url", "sqlite::memory:"], "DATABASE_URL"),
+        (&["--database-url", "sqlite://"], "DATABASE_URL"),
+        (&["--database-url", "sqlite://calls.db?mode=ro"], "DATABASE_URL"),
+        (&["--database-schema", ""], "DATABASE_SCHEMA"),
+        (&["--database-schema", "information_schema"], "DATABASE_SCHEMA"),
         (&["--database-schema", "Switch Yard"], "DATABASE_SCHEMA"),
         (&["--database-schema", "pg_calls"], "DATABASE_SCHEMA"),
         (&["--media-port", "65535", "--media-workers", "2"], "MEDIA_PORT"),
         (&["--announced-addresses", "0.0.0.0"], "ANNOUNCED_ADDRESSES"),
         (&["--announced-addresses", "192.0.2.1,::"], "ANNOUNCED_ADDRESSES"),
+        (&["--announced-addresses", "255.255.255.255"], "ANNOUNCED_ADDRESSES"),
+        (&["--announced-addresses", "224.0.0.1"], "ANNOUNCED_ADDRESSES"),
+        (&["--announced-addresses", "::ffff:0.0.0.0"], "ANNOUNCED_ADDRESSES"),
+        (&["--announced-addresses", "::ffff:192.0.2.1"], "ANNOUNCED_ADDRESSES"),
+        (&["--announced-addresses", "fe80::1"], "ANNOUNCED_ADDRESSES"),
+        (&["--announced-addresses", "192.0.2.1,2001:db8::1", "--media-host", "127.0.0.1"], "2001:db8::1"),
+        (&["--announced-addresses", "192.0.2.1", "--media-host", "::"], "MEDIA_HOST"),
+        (&["--media-host", "127.0.0.1,224.0.0.1"], "MEDIA_HOST"),
+        (&["--media-host", "::ffff:0.0.0.0"], "MEDIA_HOST"),
+        (&["--host", "255.255.255.255"], "HOST"),
+        (&["--host", "::ffff:0.0.0.0"], "HOST"),
+        (&["--admin-host", "ff02::1", "--admin-port", "9"], "ADMIN_HOST"),
+        (&["--trusted-proxies", "255.255.255.255"], "--trusted-proxies"),
+        (&["--trusted-proxies", "10.0.0.1,224.0.0.1"], "--trusted-proxies"),
+        (&["--trusted-proxies", "::ffff:0.0.0.0"], "--trusted-proxies"),
+        (&["--trusted-proxies", "10.0.0.1/0"], "--trusted-proxies"),
         (&["--trusted-proxies", "0.0.0.0"], "--trusted-proxies"),
         (&["--trusted-proxies", "::/0"], "--trusted-proxies"),
         (&["--port", "3000", "--admin-port", "3000"], "ADMIN_PORT"),
@@ -145,6 +167,8 @@ fn whatever_cannot_work_is_refused_before_the_start() {
         (&["--service-token", "too short"], "SERVICE_TOKEN"),
         (&["--turn-secret", "too short", "--turn-urls", "turn:turn.example"], "TURN_SECRET"),
         (&["--turn-urls", "turn:turn.example:port"], "TURN_URLS"),
+        (&["--turn-urls", "turn:turn.example:0"], "TURN_URLS"),
+        (&["--turn-urls", "stun:turn.example,turn:0.0.0.0"], "turn:0.0.0.0"),
         (&["--turn-urls", "turn://turn.example"], "TURN_URLS"),
         (&["--dev-sign-in", "off"], "DEV_SIGN_IN"),
         (&["--host", "no-such-host.invalid"], "HOST"),
@@ -152,6 +176,53 @@ fn whatever_cannot_work_is_refused_before_the_start() {
     ] {
         let error = refused(flags);
         assert!(error.contains(named), "{flags:?}: {error}");
+    }
+}
+
+#[test]
+fn two_listeners_clash_if_one_takes_the_connections_of_the_other() {
+    let outcome = |host: &str, admin: &str, port: &str| {
+        config(&[
+            "--jwt-secret",
+            SECRET,
+            "--host",
+            host,
+            "--admin-host",
+            admin,
+            "--port",
+            port,
+            "--admin-port",
+            port,
+        ])
+    };
+    for (host, admin, clash) in [
+        ("127.0.0.1", "127.0.0.1", true),
+        ("127.0.0.1", "localhost", true),
+        ("127.0.0.1", "127.0.0.2", false),
+        ("127.0.0.1", "::1", false),
+        ("0.0.0.0", "127.0.0.1", true),
+        ("0.0.0.0", "::1", false),
+        ("0.0.0.0", "::", true),
+        ("::", "::1", true),
+        ("::", "127.0.0.1", true),
+    ] {
+        for (one, other) in [(host, admin), (admin, host)] {
+            let refused = matches!(outcome(one, other, "3000"), Err(ConfigError::AdminPort(3000)));
+            assert_eq!(refused, clash, "{one} {other}");
+            assert!(outcome(one, other, "0").is_ok(), "{one} {other}");
+        }
+    }
+}
+
+#[test]
+fn the_default_database_is_in_the_data_directory_whatever_its_name() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["100%", "why?", "%3F", "a b"] {
+        let data_dir = directory.path().join(name);
+        let database = data_dir.join("switchyard.db");
+        std::fs::create_dir_all(&database).unwrap();
+        let error = refused(&["--data-dir", data_dir.to_str().unwrap()]);
+        assert!(error.contains(&format!("{} is a directory", database.display())), "{error}");
     }
 }
 
@@ -201,7 +272,9 @@ fn a_path_that_cannot_hold_the_data_is_named() {
 #[test]
 fn what_is_allowed_but_risky_is_warned_of() {
     let warned = |flags: &[&str]| config(flags).unwrap().warnings.join("\n");
-    assert_eq!(warned(&[]), "");
+    for fine in [&[][..], &["--ring-seconds", "0"], &["--unattached-seconds", "0"]] {
+        assert_eq!(warned(fine), "", "{fine:?}");
+    }
     assert_eq!(warned(&["--jwt-secret", SECRET, "--service-token", SECRET]), "");
     let open = ["--jwt-secret", SECRET, "--service-token", SECRET, "--host", "0.0.0.0"];
     assert!(warned(&open).contains("TRUSTED_PROXIES"));
@@ -214,6 +287,7 @@ fn what_is_allowed_but_risky_is_warned_of() {
         (&["--trusted-proxies", "10.0.0.1"], "JWT_SECRET"),
         (&["--admin-port", "9000", "--admin-host", "0.0.0.0"], "ADMIN_HOST"),
         (&["--port", "40000"], "media ports"),
+        (&["--ring-seconds", "0", "--unattached-seconds", "0"], "MAX_CALL_HOURS"),
     ] {
         let warned = warned(flags);
         assert!(warned.contains(named), "{flags:?}: {warned}");

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 
+use switchyard_call_control::address::is_of_one_host;
 use switchyard_call_control::origin::Authority;
 
 /// An address, or a name that is looked up at the start.
@@ -15,11 +16,13 @@ pub(crate) struct Host(String);
 pub(crate) struct InvalidHost;
 
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum UnknownHost {
+pub(crate) enum UnusableHost {
     #[error("{setting}: {name} cannot be looked up: {reason}")]
     LookUp { setting: &'static str, name: String, reason: io::Error },
     #[error("{setting}: {name} has no address")]
     NoAddress { setting: &'static str, name: String },
+    #[error("{setting}: nobody can listen on {address}, a {NOT_REACHABLE} address")]
+    NotReachable { setting: &'static str, address: IpAddr },
 }
 
 impl FromStr for Host {
@@ -34,18 +37,37 @@ impl FromStr for Host {
 
 impl Host {
     /// The address to bind. Of a name with several, an IPv4 address comes first, as it does without the setting.
-    pub(crate) fn resolve(&self, setting: &'static str) -> Result<IpAddr, UnknownHost> {
+    pub(crate) fn resolve(&self, setting: &'static str) -> Result<IpAddr, UnusableHost> {
+        let address = self.look_up(setting)?;
+        if address.is_unspecified() || is_reachable(address) {
+            Ok(address)
+        } else {
+            Err(UnusableHost::NotReachable { setting, address })
+        }
+    }
+
+    fn look_up(&self, setting: &'static str) -> Result<IpAddr, UnusableHost> {
         let name = &self.0;
         if let Ok(address) = name.parse() {
             return Ok(address);
         }
         let found = (name.as_str(), 0).to_socket_addrs();
-        let found = found.map_err(|reason| UnknownHost::LookUp { setting, name: name.clone(), reason })?;
+        let found = found.map_err(|reason| UnusableHost::LookUp { setting, name: name.clone(), reason })?;
         let addresses: Vec<IpAddr> = found.map(|address: SocketAddr| address.ip()).collect();
         let first = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
-        first.copied().ok_or_else(|| UnknownHost::NoAddress { setting, name: name.clone() })
+        first.copied().ok_or_else(|| UnusableHost::NoAddress { setting, name: name.clone() })
     }
 }
+
+/// Whether others can send to this address. A link-local IPv6 address needs a zone (RFC 4007 §6), which neither
+/// a setting nor an ICE candidate has.
+pub(crate) fn is_reachable(address: IpAddr) -> bool {
+    let needs_zone = matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
+    is_of_one_host(address) && !needs_zone
+}
+
+/// The kinds of addresses that are not reachable, for messages.
+pub(crate) const NOT_REACHABLE: &str = "broadcast, multicast, link-local IPv6 or IPv4-mapped IPv6";
 
 #[cfg(test)]
 mod tests {
@@ -61,6 +83,17 @@ mod tests {
         }
         for bad in ["", "localhost:3000", "http://localhost", "a b", "[::1]", "127.0.0.1/8"] {
             assert!(bad.parse::<Host>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nobody_listens_on_an_address_that_no_host_has() {
+        for bad in
+            ["255.255.255.255", "224.0.0.1", "ff02::1", "::ffff:0.0.0.0", "::ffff:127.0.0.1", "fe80::1"]
+        {
+            let error = bad.parse::<Host>().unwrap().resolve("HOST").unwrap_err();
+            assert!(matches!(error, UnusableHost::NotReachable { .. }), "{bad}: {error}");
+            assert!(error.to_string().starts_with("HOST: "), "{error}");
         }
     }
 }
