@@ -5,7 +5,13 @@ import { after, before, test } from 'node:test';
 import { launchChromium } from './support/browsers.mjs';
 import { DemoPage } from './support/demo-page.mjs';
 import { serverForThisFile } from './support/fixture.mjs';
-import { enlarge, givesUpEncoding, seesSteadily, watchSending } from './support/layers.mjs';
+import {
+  enlarge,
+  givesUpEncoding,
+  limitSending,
+  seesSteadily,
+  watchSending,
+} from './support/layers.mjs';
 import { untilPadded } from './support/padding.mjs';
 import { shareMuteAndReload } from './support/page-stories.mjs';
 import { startCallOf } from './support/people.mjs';
@@ -154,10 +160,7 @@ for (const { codec, mode, widths, maxBitrate } of [
   },
 ]) {
   test(`a viewer of ${codec} ${mode} gets the layer that there is room for, and no other`, async () => {
-    const { alice, bob } = await twoInACall(fixture.server, `?codec=${codec}&svc=${mode}`, {
-      Alice: (page) => watchSending(page, maxBitrate),
-      Bob: (page) => page.click('preview-camera'),
-    });
+    const { alice, bob } = await aliceSeenByBob(codec, mode, maxBitrate);
     await seesSteadily(bob, alice, widths.medium);
     await enlarge(bob, alice);
     await seesSteadily(bob, alice, widths.large);
@@ -170,6 +173,23 @@ for (const { codec, mode, widths, maxBitrate } of [
     const [sent] = await alice.outgoing('camera');
     assert.equal(sent.codec.toLowerCase(), `video/${codec}`);
     assert.equal(sent.scalabilityMode, mode);
+  });
+}
+
+for (const { codec, mode, width, maxBitrate } of [
+  { codec: 'vp9', mode: 'L3T3_KEY', width: 1280, maxBitrate: 1_500_000 },
+  { codec: 'vp9', mode: 'S3T3', width: 1280, maxBitrate: 1_500_000 },
+  { codec: 'av1', mode: 'L3T3_KEY', width: 1280, maxBitrate: 1_500_000 },
+  { codec: 'av1', mode: 'S3T3', width: 640, maxBitrate: 350_000 },
+]) {
+  test(`a viewer of ${codec} ${mode} goes on seeing while there is bandwidth for the lowest layer only`, async () => {
+    const { alice, bob } = await aliceSeenByBob(codec, mode, maxBitrate);
+    await enlarge(bob, alice);
+    await seesSteadily(bob, alice, width);
+    await limitSending(alice, 120_000, 320);
+    await seesSteadily(bob, alice);
+    await limitSending(alice, maxBitrate, width);
+    await seesSteadily(bob, alice, width);
   });
 }
 
@@ -204,4 +224,17 @@ async function twoInACall(server, query = '', preparations = {}) {
   }
   const [alice, bob] = pages;
   return { alice, bob };
+}
+
+/**
+ * Two in a call, of whom one sends a camera in layers, and the other none.
+ * @param {string} codec
+ * @param {string} mode
+ * @param {number} [maxBitrate] of all layers together, in bit/s
+ */
+function aliceSeenByBob(codec, mode, maxBitrate) {
+  return twoInACall(fixture.server, `?codec=${codec}&svc=${mode}`, {
+    Alice: (page) => watchSending(page, maxBitrate),
+    Bob: (page) => page.click('preview-camera'),
+  });
 }

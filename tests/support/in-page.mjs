@@ -63,16 +63,31 @@ export function keepSenders(maxBitrate) {
     senders.push(transceiver.sender);
     return transceiver;
   };
-  const bytesSent = async () => {
-    let bytes = 0;
-    for (const sender of senders) {
-      for (const row of (await sender.getStats()).values()) {
-        if (row.type === 'outbound-rtp' && row.kind === 'video') bytes += row.bytesSent;
-      }
+  Reflect.set(window, '__senders', senders);
+}
+
+/** The bytes of all video that was sent, after `keepSenders`. */
+export async function videoBytesSent() {
+  let bytes = 0;
+  for (const sender of Reflect.get(window, '__senders')) {
+    for (const row of (await sender.getStats()).values()) {
+      if (row.type === 'outbound-rtp' && row.kind === 'video') bytes += row.bytesSent;
     }
-    return bytes;
-  };
-  Reflect.set(window, '__videoBytesSent', bytesSent);
+  }
+  return bytes;
+}
+
+/**
+ * Gives every video that is sent another limit, after `keepSenders`.
+ * @param {number} maxBitrate in bit/s
+ */
+export async function limitVideo(maxBitrate) {
+  for (const sender of Reflect.get(window, '__senders')) {
+    if (sender.track?.kind !== 'video') continue;
+    const parameters = sender.getParameters();
+    for (const encoding of parameters.encodings) encoding.maxBitrate = maxBitrate;
+    await sender.setParameters(parameters);
+  }
 }
 
 /**

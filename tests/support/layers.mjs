@@ -1,7 +1,7 @@
 // @ts-check
 /** Cameras that are sent in layers, and how much of them a viewer gets. */
 import { CAMERA_FRAMES_PER_SECOND } from './browsers.mjs';
-import { keepSenders, sendToItself } from './in-page.mjs';
+import { keepSenders, limitVideo, sendToItself, videoBytesSent } from './in-page.mjs';
 import { lasting, until } from './until.mjs';
 
 /**
@@ -16,6 +16,20 @@ import { lasting, until } from './until.mjs';
  */
 export async function watchSending(sender, maxBitrate) {
   await sender.page.evaluate(keepSenders, maxBitrate);
+}
+
+/**
+ * Gives what a person sends another limit, and waits until its largest layer is as wide as this or less.
+ * @param {DemoPage} sender after `watchSending`
+ * @param {number} maxBitrate in bit/s
+ * @param {number} width in pixels
+ */
+export async function limitSending(sender, maxBitrate, width) {
+  await sender.page.evaluate(limitVideo, maxBitrate);
+  await sender.until(`${sender.name} sends no more than ${width} pixels`, async () => {
+    const [{ frameWidth = Number.POSITIVE_INFINITY }] = await sender.outgoing('camera');
+    return frameWidth <= width;
+  });
 }
 
 /**
@@ -36,7 +50,7 @@ export async function enlarge(viewer, person) {
  * Until the camera of a person has come in one size for a while, at nearly its full rate.
  * @param {DemoPage} viewer
  * @param {DemoPage} sender
- * @param {number} width in pixels
+ * @param {number} [width] in pixels; any, but the same all the time, if left out
  * @returns {Promise<number>} which part of the sender's bytes came
  */
 export async function seesSteadily(viewer, sender, width) {
@@ -44,11 +58,11 @@ export async function seesSteadily(viewer, sender, width) {
   let last = begin;
   await viewer.until(
     () =>
-      `${viewer.name} sees ${sender.name} ${width} pixels wide and steadily; ` +
+      `${viewer.name} sees ${sender.name} ${width ?? 'all the time as many'} pixels wide and steadily; ` +
       `${last.width} pixels and ${last.decoded - begin.decoded} frames came in ${last.at - begin.at} ms`,
     async () => {
       last = await counters(viewer, sender);
-      if (last.width !== width) begin = last;
+      if (last.width !== (width ?? begin.width)) begin = last;
       if (last.at - begin.at < STEADY_MS) return false;
       if (last.decoded - begin.decoded >= ENOUGH_FRAMES) return true;
       begin = last;
@@ -82,7 +96,7 @@ export async function givesUpEncoding(page, what) {
  */
 async function counters(viewer, sender) {
   const row = await viewer.incoming(await sender.userId(), 'camera');
-  const sent = await sender.page.evaluate(() => Reflect.get(window, '__videoBytesSent')());
+  const sent = await sender.page.evaluate(videoBytesSent);
   return {
     at: Math.round(performance.now()),
     width: row?.frameWidth,
