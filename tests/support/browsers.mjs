@@ -4,6 +4,9 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { launch } from 'puppeteer-core';
 
+/** Of the made-up cameras of Chromium. */
+export const CAMERA_FRAMES_PER_SECOND = 15;
+
 /**
  * Chromium with made-up cameras and microphones, and a screen that is shared without asking.
  * @param {{ devices?: number }} [how] the number of cameras
@@ -15,7 +18,7 @@ export function launchChromium({ devices = 1 } = {}) {
     args: [
       '--no-sandbox',
       '--disable-gpu',
-      `--use-fake-device-for-media-stream=fps=15,display-media-type=monitor,device-count=${devices}`,
+      `--use-fake-device-for-media-stream=fps=${CAMERA_FRAMES_PER_SECOND},display-media-type=monitor,device-count=${devices}`,
       '--use-fake-ui-for-media-stream',
       '--autoplay-policy=no-user-gesture-required',
       // The server listens on loopback only, in IPv6 as well.

@@ -247,7 +247,7 @@ export class DemoPage {
    * The browser's own counters of what comes in.
    * @param {string} userId
    * @param {Source} source
-   * @returns {Promise<{ codec: string, framesDecoded?: number, headerBytesReceived?: number, packetsReceived: number } | undefined>}
+   * @returns {Promise<{ codec: string, bytesReceived: number, framesDecoded?: number, frameWidth?: number, headerBytesReceived?: number, packetsReceived: number } | undefined>}
    */
   async incoming(userId, source) {
     const all = await this.page.evaluate(() => Reflect.get(window, '__switchyard').incoming());
@@ -257,7 +257,7 @@ export class DemoPage {
   /**
    * The browser's own counters of what goes out, one for each encoding.
    * @param {Source} source
-   * @returns {Promise<{ codec: string, scalabilityMode?: string, rid?: string, framesEncoded?: number, packetsSent: number }[]>}
+   * @returns {Promise<{ codec: string, scalabilityMode?: string, rid?: string, framesEncoded?: number, frameWidth?: number, packetsSent: number }[]>}
    */
   async outgoing(source) {
     const all = await this.page.evaluate(() => Reflect.get(window, '__switchyard').outgoing());

@@ -44,3 +44,71 @@ export function offerDrawing() {
     return canvas.captureStream(15);
   };
 }
+
+/**
+ * Keeps what the page sends, so that a test can count it, and lets no video have more than a bit rate.
+ * @param {number | undefined} maxBitrate in bit/s
+ */
+export function keepSenders(maxBitrate) {
+  /** @type {RTCRtpSender[]} */
+  const senders = [];
+  const { prototype } = RTCPeerConnection;
+  const { addTransceiver } = prototype;
+  prototype.addTransceiver = function (track, init) {
+    const limited = init?.sendEncodings?.map((encoding) => ({
+      ...encoding,
+      maxBitrate: maxBitrate ?? encoding.maxBitrate,
+    }));
+    const transceiver = addTransceiver.call(this, track, { ...init, sendEncodings: limited });
+    senders.push(transceiver.sender);
+    return transceiver;
+  };
+  Reflect.set(window, '__senders', senders);
+}
+
+/** The bytes of all video that was sent, after `keepSenders`. */
+export async function videoBytesSent() {
+  let bytes = 0;
+  for (const sender of Reflect.get(window, '__senders')) {
+    for (const row of (await sender.getStats()).values()) {
+      if (row.type === 'outbound-rtp' && row.kind === 'video') bytes += row.bytesSent;
+    }
+  }
+  return bytes;
+}
+
+/**
+ * Gives every video that is sent another limit, after `keepSenders`.
+ * @param {number} maxBitrate in bit/s
+ */
+export async function limitVideo(maxBitrate) {
+  for (const sender of Reflect.get(window, '__senders')) {
+    if (sender.track?.kind !== 'video') continue;
+    const parameters = sender.getParameters();
+    for (const encoding of parameters.encodings) encoding.maxBitrate = maxBitrate;
+    await sender.setParameters(parameters);
+  }
+}
+
+/**
+ * Sends a camera to the page itself.
+ * @param {{ mimeType: string, encoding: RTCRtpEncodingParameters }} what
+ */
+export async function sendToItself({ mimeType, encoding }) {
+  const video = { width: 1280, height: 720 };
+  const [camera] = (await navigator.mediaDevices.getUserMedia({ video })).getTracks();
+  const [near, far] = [new RTCPeerConnection(), new RTCPeerConnection()];
+  near.onicecandidate = ({ candidate }) => far.addIceCandidate(candidate ?? undefined);
+  far.onicecandidate = ({ candidate }) => near.addIceCandidate(candidate ?? undefined);
+  const transceiver = near.addTransceiver(camera, { sendEncodings: [encoding] });
+  const codecs = RTCRtpSender.getCapabilities('video')?.codecs ?? [];
+  transceiver.setCodecPreferences(codecs.filter((codec) => codec.mimeType === mimeType));
+  await near.setLocalDescription();
+  if (near.localDescription) await far.setRemoteDescription(near.localDescription);
+  await far.setLocalDescription();
+  if (far.localDescription) await near.setRemoteDescription(far.localDescription);
+  Reflect.set(window, '__framesEncoded', async () => {
+    const rows = [...(await transceiver.sender.getStats()).values()];
+    return rows.find(({ type }) => type === 'outbound-rtp')?.framesEncoded ?? 0;
+  });
+}
