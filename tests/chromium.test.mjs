@@ -128,6 +128,7 @@ test('an ICE restart takes new credentials for the relay', async () => {
 for (const { query, codec, scalabilityMode } of [
   { query: '?codec=vp9&svc=L3T3', codec: 'video/VP9', scalabilityMode: 'L3T3' },
   { query: '?codec=av1&svc=L3T3', codec: 'video/AV1', scalabilityMode: 'L3T3' },
+  { query: '', codec: 'video/VP8', scalabilityMode: 'L1T3' },
   { query: '?codec=h264', codec: 'video/H264' },
 ]) {
   test(`both see each other in ${codec} ${scalabilityMode ?? 'simulcast'}`, async () => {

@@ -36,9 +36,14 @@ export function producerOptions(
   }
 }
 
-function cameraEncodings({ svc }: VideoChoice): RTCRtpEncodingParameters[] {
+function cameraEncodings({ codec, svc }: VideoChoice): RTCRtpEncodingParameters[] {
   if (svc) return [{ ...SIMULCAST[2], scalabilityMode: svc } as RTCRtpEncodingParameters];
-  return SIMULCAST;
+  return codec === 'vp8' ? SIMULCAST.map(withFrameRates) : SIMULCAST;
+}
+
+/** Three frame rates in one picture size, of which the server can drop the higher ones at any time. */
+function withFrameRates(encoding: RTCRtpEncodingParameters): RTCRtpEncodingParameters {
+  return { ...encoding, scalabilityMode: 'L1T3' } as RTCRtpEncodingParameters;
 }
 
 function videoCodec(device: Device, { codec }: VideoChoice): Pick<ProducerOptions, 'codec'> {
