@@ -7,6 +7,7 @@
 //! next.
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "a test starts at any time"))]
 
+pub mod allocation;
 mod arrival;
 mod batch;
 mod clock;
