@@ -27,6 +27,7 @@ mod id;
 mod keys;
 mod nack;
 pub mod ortc;
+pub mod pacing;
 mod prefetch;
 mod producer;
 mod relay;
