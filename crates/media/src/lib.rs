@@ -58,6 +58,8 @@ pub use event::{
 pub use ice::{IceState, Protocol, Tuple};
 pub use id::ShardId;
 pub use id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, TransportId};
+pub use producer::{LayerRates, LayerStacking, RateWindow};
 pub use relay::{DataLoss, Relay, RelayClass, RelayedDataProducer, RelayedProducer};
+pub use rtp::{VideoLayerSize, VideoLayersAllocation};
 pub use sfu::Sfu;
 pub use shed::Shed;
