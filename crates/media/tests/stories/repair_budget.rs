@@ -72,22 +72,21 @@ fn a_picture_that_costs_too_much_to_repair_is_replaced_by_a_key_frame() {
 
 #[test]
 fn a_missing_packet_is_repeated_once_in_each_real_round_trip() {
-    let far = Path { delay: Duration::from_millis(200), ..Path::GOOD };
+    let far = Path { delay: Duration::from_millis(125), ..Path::GOOD };
     let options = ClientOptions { up: far, down: far, ..ClientOptions::default() };
     let (mut world, _, seen) = call_over(3, options, Track::vp8_simulcast());
     world.run(Duration::from_secs(10));
     let before = world.sfu.counters().retransmissions_sent;
-    // Over 400 ms, in which a cap of 200 ms would let each packet pass twice.
-    for _ in 0..38 {
-        ask_for_the_last(&mut world, seen, 10, None);
+    let last = world.view(seen).playback().last as u16;
+    // For longer than 200 ms, but not for a round trip.
+    for _ in 0..23 {
+        send_nack(&mut world, seen, last.wrapping_sub(2), 3);
         world.run(Duration::from_millis(10));
     }
-    world.run(Duration::from_millis(250));
+    world.run(Duration::from_millis(200));
     let counters = world.sfu.counters();
-    let again = counters.retransmissions_sent - before;
-    let newest = 38 * 90 / 100 + 10 + 3;
-    assert!((10..=newest).contains(&again), "{again} repetitions");
-    assert!(counters.retransmissions_too_soon > 100, "{counters:?}");
+    assert_eq!(counters.retransmissions_sent - before, 3);
+    assert_eq!(counters.retransmissions_too_soon, 22 * 3);
 }
 
 #[test]
