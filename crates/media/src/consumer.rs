@@ -9,7 +9,7 @@ mod sent;
 mod template;
 
 use crate::arrival::{Arrival, EncodingLife, SenderClock};
-use crate::codec::Codec;
+use crate::codec::{Codec, Descriptor};
 use crate::id::{ConsumerId, ProducerId};
 use crate::keys::{ProducerKey, TransportKey};
 use crate::ortc::{Layers, MediaKind};
@@ -37,6 +37,8 @@ pub(crate) struct Consumer {
     layers: LayerSelection,
     numbering: Numbering,
     sent: SentPackets,
+    /// The extended outgoing sequence number at which the newest key frame begins.
+    key_frame: u64,
     reported: Option<Layers>,
 }
 
@@ -122,6 +124,7 @@ impl Consumer {
             layers: LayerSelection::new(start.simulcast, start.preferred),
             numbering: Numbering::new(plan.clock_rate, plan.codec == Codec::Vp8, start.sequence),
             sent: SentPackets::new(history),
+            key_frame: 0,
             reported: None,
             plan,
         }
@@ -263,6 +266,9 @@ impl Consumer {
     /// directly to `taken`, where the caller reads it: intermediate copies would cost time.
     pub(crate) fn take(&mut self, arrival: &Arrival, ends_picture: bool, taken: &mut Vec<Taken>) {
         let Slot::Taken(place) = self.numbering.take(arrival) else { return };
+        if arrival.is_key_frame() {
+            self.key_frame = self.key_frame.max(place.outgoing);
+        }
         let record = Record {
             outgoing: place.outgoing as u32,
             incoming: arrival.sequence as u32,
@@ -272,6 +278,7 @@ impl Consumer {
             ends_picture,
             padding: 0,
             retransmissions: 0,
+            repeated: 0,
             fill: false,
         };
         self.sent.insert(record, arrival.at);
@@ -288,10 +295,29 @@ impl Consumer {
         segment.carries(&record).then_some(rewrite)
     }
 
-    /// The record of a packet that a receiver reports missing (NACK).
-    pub(crate) fn missing(&mut self, sequence_number: u16) -> Option<&mut Record> {
-        let outgoing = self.numbering.extend(sequence_number)?;
-        self.sent.get_mut(outgoing as u32)
+    /// The extended sequence number of an outgoing packet, from the 16 bits that a receiver names (NACK).
+    pub(crate) fn extend(&self, sequence_number: u16) -> Option<u64> {
+        self.numbering.extend(sequence_number)
+    }
+
+    /// Whether nothing that the consumer forwards depends on a packet that it sent before, since it left the
+    /// packet's layer. Never so for audio, nor for a packet of another encoding: it may be shown until the key
+    /// frame is complete to which the consumer switched. `simulcast`: spatial layers are such encodings.
+    pub(crate) fn has_left(&self, source: EncodingLife, media: &Descriptor, simulcast: bool) -> bool {
+        let current = match self.flow {
+            _ if !self.video => return false,
+            Flow::Flowing(current) => current,
+            Flow::Paused | Flow::Shed | Flow::Waiting => return true,
+        };
+        let layers = self.layers.current(current.encoding);
+        let is_above = !simulcast && media.spatial > layers.spatial
+            || layers.temporal.is_some_and(|temporal| media.temporal > temporal);
+        current.encoding == source.encoding && is_above
+    }
+
+    /// Whether no key frame was sent after a packet.
+    pub(crate) fn is_since_key_frame(&self, outgoing: u64) -> bool {
+        outgoing >= self.key_frame
     }
 
     /// The incoming packet for which this outgoing number is reserved; the number itself was never sent.
@@ -363,6 +389,7 @@ impl Consumer {
             ends_picture: false,
             padding: 0,
             retransmissions: 0,
+            repeated: 0,
             fill: true,
         };
         self.sent.insert(record, arrival.at);

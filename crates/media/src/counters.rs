@@ -65,6 +65,16 @@ pub struct Counters {
     pub fills_sent: u64,
     /// NACKed packets that are not in the history.
     pub retransmissions_unavailable: u64,
+    /// NACKed packets that were not repeated: beyond the share of a transport's rate that repair may take.
+    pub retransmissions_over_budget: u64,
+    /// NACKed packets that were not repeated: sent too long ago to be shown.
+    pub retransmissions_too_late: u64,
+    /// NACKed packets that were not repeated: repeated within the last round trip.
+    pub retransmissions_too_soon: u64,
+    /// NACKed packets that were not repeated: repeated too often.
+    pub retransmissions_exhausted: u64,
+    /// NACKed packets of layers that the consumer has left: repeated as padding, or not at all without RTX.
+    pub retransmissions_left_out: u64,
     /// A transport's queue of due packets was full.
     pub egress_overflow: u64,
     /// How often a client's address changed to one where it had not proven to be.

@@ -7,6 +7,7 @@
 //! next.
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "a test starts at any time"))]
 
+pub mod allocation;
 mod arrival;
 mod batch;
 mod clock;
@@ -26,6 +27,7 @@ mod id;
 mod keys;
 mod nack;
 pub mod ortc;
+pub mod pacing;
 mod prefetch;
 mod producer;
 mod relay;
@@ -56,6 +58,8 @@ pub use event::{
 pub use ice::{IceState, Protocol, Tuple};
 pub use id::ShardId;
 pub use id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, TransportId};
+pub use producer::{LayerRates, LayerStacking, RateWindow};
 pub use relay::{DataLoss, Relay, RelayClass, RelayedDataProducer, RelayedProducer};
+pub use rtp::{VideoLayerSize, VideoLayersAllocation};
 pub use sfu::Sfu;
 pub use shed::Shed;

@@ -9,6 +9,7 @@ mod feedback;
 mod ingest;
 mod relay;
 mod relayed_data;
+mod repair;
 mod reports;
 mod shedding;
 mod upkeep;

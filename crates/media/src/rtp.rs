@@ -6,6 +6,7 @@ mod extension;
 mod header;
 mod header_writer;
 mod identifier;
+mod layers_allocation;
 mod unwrap;
 
 use std::fmt;
@@ -14,6 +15,7 @@ pub(crate) use extension::{AudioLevel, TransportSequence};
 pub(crate) use header::{FIXED_LEN, Header};
 pub(crate) use header_writer::{ExtensionForm, FixedHeader, HeaderWriter, set_padding};
 pub(crate) use identifier::{Mid, Rid};
+pub use layers_allocation::{VideoLayerSize, VideoLayersAllocation};
 pub(crate) use unwrap::SequenceUnwrapper;
 
 /// An RTP payload type, 0..=127: a session's number for one codec with its parameters (RFC 3550 §5.1).

@@ -5,6 +5,7 @@ mod connection;
 mod downlink;
 mod path;
 mod quiz;
+mod repair;
 mod uplink;
 
 use crate::counters::Counters;
@@ -23,6 +24,7 @@ pub(crate) use budget::Budget;
 pub(crate) use connection::{DataReceived, Happened, REPORT_INTERVAL};
 pub(crate) use downlink::Downlink;
 pub(crate) use path::{Path, Release};
+pub(crate) use repair::RepairBudget;
 use std::fmt;
 use std::time::{Duration, Instant};
 pub(crate) use uplink::{ReceivedExtensions, Route, Uplink};

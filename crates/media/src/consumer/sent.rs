@@ -21,7 +21,7 @@ pub(crate) struct Record {
     pub(crate) outgoing: u32,
     /// Low 32 bits of the incoming extended sequence number.
     pub(crate) incoming: u32,
-    /// Time of the last sending in units of 2^-18 s, as in abs-send-time but with 32 bits.
+    /// Time of the first sending in units of 2^-18 s, as in abs-send-time but with 32 bits.
     pub(crate) sent: u32,
     /// Transport-wide sequence number at the first sending.
     pub(crate) transport_sequence: u16,
@@ -31,6 +31,8 @@ pub(crate) struct Record {
     /// Bytes of padding that the packet was sealed with.
     pub(crate) padding: u8,
     pub(crate) retransmissions: u8,
+    /// Time from the first sending to the last retransmission, in units of 2^-8 s.
+    pub(crate) repeated: u8,
     /// Padding in place of the packet, which is not forwarded.
     pub(crate) fill: bool,
 }
@@ -129,6 +131,7 @@ mod tests {
             ends_picture: false,
             padding: 0,
             retransmissions: 0,
+            repeated: 0,
             fill: false,
         }
     }

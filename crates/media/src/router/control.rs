@@ -38,7 +38,7 @@ impl Router {
         let side = match direction {
             Direction::Send => Side::Uplink(Box::new(Uplink::new())),
             Direction::Recv => {
-                Side::Downlink(Downlink::new(ctx.rng.next_u32(), padding && ctx.config.padding))
+                Side::Downlink(Downlink::new(ctx.rng.next_u32(), padding && ctx.config.padding, ctx.now))
             }
         };
         let credentials = random_credentials(ctx);

@@ -257,11 +257,7 @@ impl Sealer<'_> {
         set_padding(sealed.get_mut(..end + padding)?, padding);
         self.outbound.seal_rtp(stream, sealed, header_len, sequence_number).ok()?;
         *next = next.wrapping_add(1);
-        let len = sealed.len();
-        if let Some(record) = consumer.record(packet.rewrite.record.outgoing) {
-            record.sent = sent;
-        }
-        Some(SealedPacket { len, padding })
+        Some(SealedPacket { len: sealed.len(), padding })
     }
 
     /// Retransmits without RTX. The plaintext must be byte for byte the same: another one with the same nonce
@@ -294,6 +290,9 @@ impl Sealer<'_> {
         };
         let (sent, transport_sequence) = self.stamp(plan);
         let header_len = Header { fixed, packet: None, sent, transport_sequence }.write(plan, room)?;
+        if let Some(record) = consumer.record(due.outgoing) {
+            record.sent = sent;
+        }
         let end = header_len + 1;
         let sealed = room.get_mut(..end + self.outbound.profile().rtp_overhead())?;
         set_padding(sealed.get_mut(..end)?, 1);

@@ -2,9 +2,7 @@
 
 use super::Router;
 use crate::clock::{NtpTime, from_short_ntp};
-use crate::consumer::MAX_RETRANSMISSIONS;
 use crate::context::Context;
-use crate::due::{Due, DueKind};
 use crate::format::Format;
 use crate::keys::{ConsumerKey, TransportKey};
 use crate::rtcp_io;
@@ -141,39 +139,6 @@ impl Router {
         }
     }
 
-    /// Queues packets for retransmission, except those retransmitted within the last round trip.
-    fn retransmit(
-        &mut self,
-        key: TransportKey,
-        consumer_key: ConsumerKey,
-        missing: &[u16],
-        ctx: &mut Context<'_>,
-    ) {
-        let Some(consumer) = self.consumers.get_mut(consumer_key) else { return };
-        let Some(transport) = self.transports.get_mut(key) else { return };
-        let now = ctx.epoch.ntp(ctx.now).send_ticks();
-        let round_trip = (transport.rtt().min(MAX_SILENCE).as_micros() << 18) / 1_000_000;
-        let mut unsent = Vec::new();
-        for &sequence_number in missing {
-            let Some(record) = consumer.missing(sequence_number) else {
-                unsent.push(sequence_number);
-                continue;
-            };
-            let in_flight =
-                record.retransmissions > 0 && u128::from(now.wrapping_sub(record.sent)) < round_trip;
-            if in_flight || record.retransmissions >= MAX_RETRANSMISSIONS {
-                continue;
-            }
-            record.retransmissions += 1;
-            let kind = if record.fill { DueKind::FillAgain } else { DueKind::Again };
-            let due = Due { consumer: consumer_key, outgoing: record.outgoing, size: 0, kind };
-            transport.queue(due, &mut ctx.outbox.due, ctx.counters);
-        }
-        if !unsent.is_empty() {
-            self.ask_for_missing(consumer_key, &unsent, ctx);
-        }
-    }
-
     fn consumer_by_ssrc(&self, key: TransportKey, ssrc: Ssrc) -> Option<ConsumerKey> {
         match &self.transports.get(key)?.side {
             Side::Uplink(_) => None,
@@ -185,5 +150,3 @@ impl Router {
 /// Bytes charged to the packet budget per wish: handling one takes about 1/60 of the time of receiving a
 /// packet.
 const WISH: usize = 25;
-/// A request repeated after this time is served, whatever round trip was measured.
-const MAX_SILENCE: Duration = Duration::from_millis(200);

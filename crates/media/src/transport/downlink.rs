@@ -1,6 +1,7 @@
 //! The sending side of a transport: its consumers and their due packets.
 
 use super::path::Path;
+use super::repair::RepairBudget;
 use crate::consumer::Plan;
 use crate::due::DueQueue;
 use crate::keys::ConsumerKey;
@@ -21,6 +22,8 @@ pub(crate) struct Downlink {
     /// Whether the client is where packets are sent to.
     pub(crate) path: Path,
     pub(crate) rtt: Option<Duration>,
+    /// What may be retransmitted.
+    pub(crate) repair: RepairBudget,
     /// The receiver's SSRC, its last reference time (middle 32 bits of NTP), and when it arrived, to answer
     /// with DLRR (RFC 3611 §4.5).
     pub(crate) reference_time: Option<(u32, u32, Instant)>,
@@ -31,7 +34,7 @@ pub(crate) struct Downlink {
 
 impl Downlink {
     /// `first_ssrc` is random.
-    pub(crate) fn new(first_ssrc: u32, padding: bool) -> Self {
+    pub(crate) fn new(first_ssrc: u32, padding: bool, now: Instant) -> Self {
         Self {
             consumers: Vec::new(),
             by_ssrc: FxHashMap::default(),
@@ -40,6 +43,7 @@ impl Downlink {
             transport_sequence: 0,
             path: Path::new(),
             rtt: None,
+            repair: RepairBudget::new(now),
             reference_time: None,
             next_ssrc: FIRST_SSRC + first_ssrc % (1 << 29),
             next_mid: 0,
@@ -79,7 +83,7 @@ mod tests {
 
     #[test]
     fn identities_are_never_given_out_twice() {
-        let mut downlink = Downlink::new(u32::MAX, true);
+        let mut downlink = Downlink::new(u32::MAX, true, Instant::now());
         let identities: Vec<_> = (0..1_000).map(|_| downlink.next_identity()).collect();
         let mut ssrcs: Vec<_> =
             identities.iter().flat_map(|identity| [identity.ssrc, identity.rtx_ssrc]).collect();

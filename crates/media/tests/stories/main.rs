@@ -16,6 +16,7 @@ mod loss;
 mod paths;
 mod pauses;
 mod relays;
+mod repair_budget;
 mod reports;
 mod restarts;
 mod runs;

@@ -58,7 +58,7 @@ fn without_rtx_a_padded_packet_is_sent_again_byte_for_byte() {
     let seen = world.consume_with(bob, camera, id, &options);
     let sent: Rc<RefCell<HashMap<u16, Vec<Vec<u8>>>>> = Rc::default();
     let copies = sent.clone();
-    // Every fourth media packet is lost at its first transmission.
+    // Every tenth media packet is lost at its first transmission.
     world.filter(bob, false, move |datagram| {
         if !is_rtp(datagram) {
             return true;
@@ -67,9 +67,9 @@ fn without_rtx_a_padded_packet_is_sent_again_byte_for_byte() {
         let mut copies = copies.borrow_mut();
         let copies = copies.entry(number).or_default();
         copies.push(datagram.to_vec());
-        copies.len() > 1 || number % 4 != 0
+        copies.len() > 1 || number % 10 != 0
     });
-    world.run(Duration::from_secs(5));
+    world.run(Duration::from_secs(15));
     let sent = sent.borrow();
     let again = sent.values().filter(|copies| copies.len() > 1);
     let padded = again.clone().filter(|copies| has_padding(&copies[0])).count();
@@ -83,8 +83,8 @@ fn without_rtx_a_padded_packet_is_sent_again_byte_for_byte() {
 fn a_repair_by_rtx_is_padded_anew_and_understood() {
     let (mut world, bob, seen) = call(Track::vp8_simulcast(), ClientOptions::default());
     world.run(Duration::from_secs(2));
-    world.party_mut(bob).down.path = Path { loss: 0.3, ..WITHOUT_JITTER };
-    world.run(Duration::from_secs(5));
+    world.party_mut(bob).down.path = Path { loss: 0.08, ..WITHOUT_JITTER };
+    world.run(Duration::from_secs(10));
     world.party_mut(bob).down.path = WITHOUT_JITTER;
     world.run(Duration::from_secs(1));
     assert!(world.view(seen).repaired > 50);

@@ -1,0 +1,359 @@
+//! What each layer of a producer costs: its bit rate over the last second and the last five.
+
+use super::INACTIVE_AFTER;
+use crate::allocation::{Layer, Rung};
+use std::time::{Duration, Instant};
+
+/// Bytes received per layer, in buckets of 100 ms. Averages take complete buckets only.
+#[derive(Debug)]
+pub struct LayerRates {
+    /// The series of each layer, by spatial and temporal layer; `NONE` before its first packet.
+    places: [u8; SPATIAL * TEMPORAL],
+    series: Vec<Series>,
+    /// When the present bucket ends; `None` before the first packet.
+    bucket_ends: Option<Instant>,
+    /// When [`Self::take_news`] last returned `true`.
+    told: Option<Instant>,
+}
+
+/// Which layers are forwarded together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LayerStacking {
+    /// One spatial layer alone, as in simulcast, where it is an encoding.
+    Alone,
+    /// With all spatial layers below it, as in scalable coding.
+    OnTop,
+}
+
+/// The time over which a rate is averaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateWindow {
+    /// For cameras.
+    Second,
+    /// For screens, whose pictures come rarely.
+    FiveSeconds,
+}
+
+/// One layer's bytes.
+#[derive(Debug)]
+struct Series {
+    layer: Layer,
+    /// Bytes in the bucket under way.
+    current: u32,
+    /// The last complete buckets, as a ring.
+    buckets: [u32; BUCKETS],
+    next: usize,
+    /// Complete buckets since the layer began or came back, at most [`BUCKETS`].
+    age: usize,
+    /// Empty buckets in a row.
+    silent: u32,
+    /// The rate before the layer stopped, in bit/s.
+    last_known: u32,
+    /// The rate that was told to others, in bit/s; 0 if it was off.
+    told: u32,
+}
+
+impl Default for LayerRates {
+    fn default() -> Self {
+        let places = [NONE; SPATIAL * TEMPORAL];
+        Self { places, series: Vec::new(), bucket_ends: None, told: None }
+    }
+}
+
+impl LayerRates {
+    /// Counts a packet of `bytes` UDP payload that arrived at `at`. Layers above 7 count as 7. Of simulcast the
+    /// spatial layer is the encoding.
+    pub fn add(&mut self, layer: Layer, bytes: u16, at: Instant) {
+        if self.bucket_ends.is_none_or(|end| at >= end) {
+            self.advance(at);
+        }
+        let spatial = usize::from(layer.spatial).min(SPATIAL - 1);
+        let temporal = usize::from(layer.temporal).min(TEMPORAL - 1);
+        let place = &mut self.places[spatial * TEMPORAL + temporal];
+        if *place == NONE {
+            *place = self.series.len() as u8;
+            self.series.push(Series::new(Layer { spatial: spatial as u8, temporal: temporal as u8 }));
+        }
+        if let Some(series) = self.series.get_mut(usize::from(*place)) {
+            series.current = series.current.saturating_add(u32::from(bytes));
+        }
+    }
+
+    /// Completes the buckets that ended by `now`. To be called before reading, since layers also go silent
+    /// without a packet.
+    pub fn advance(&mut self, now: Instant) {
+        let Some(end) = self.bucket_ends else {
+            self.bucket_ends = Some(now + BUCKET);
+            return;
+        };
+        let Some(late) = now.checked_duration_since(end) else { return };
+        let ended = late.as_micros() / BUCKET.as_micros() + 1;
+        // After a long pause all buckets are empty, and more rounds change nothing but the count of silence.
+        let rounds = ended.min(u128::from(MAX_ROUNDS)) as u32;
+        for _ in 0..rounds {
+            self.series.iter_mut().for_each(Series::complete);
+        }
+        let skipped = (ended - u128::from(rounds)).min(u128::from(u32::MAX)) as u32;
+        if skipped > 0 {
+            self.series.iter_mut().for_each(|it| it.silent = it.silent.saturating_add(skipped));
+        }
+        let past = late.as_nanos() % BUCKET.as_nanos();
+        self.bucket_ends = now.checked_add(BUCKET - Duration::from_nanos(past as u64));
+    }
+
+    /// Whether the layer's packets arrive: not before its rate is known, nor 1.5 s after the last one.
+    pub fn is_on(&self, layer: Layer) -> bool {
+        self.series(layer).is_some_and(Series::is_on)
+    }
+
+    /// What each layer that is on costs together with those below that are forwarded with it, in ascending
+    /// order of layers. `out` is overwritten.
+    pub fn rungs(&self, stacking: LayerStacking, window: RateWindow, out: &mut Vec<Rung>) {
+        out.clear();
+        out.extend(self.series.iter().filter(|it| it.is_on()).map(|it| Rung { layer: it.layer, rate: 0 }));
+        out.sort_unstable_by_key(|rung| rung.layer);
+        for rung in out {
+            rung.rate = self.sum(rung.layer, stacking, |series| match series.is_on() {
+                true => series.rate(window),
+                false => 0,
+            });
+        }
+    }
+
+    /// What a layer cost when it was last on, with those below, in bit/s; `None` if that was more than
+    /// a minute ago. For a layer that its publisher stopped sending because nobody wanted it.
+    pub fn last_known(&self, layer: Layer, stacking: LayerStacking) -> Option<u32> {
+        let known = |series: &Series| series.is_on() || series.silent < REMEMBERED_BUCKETS;
+        self.series(layer).filter(|series| known(series) && series.last_known > 0)?;
+        Some(self.sum(layer, stacking, |series| if known(series) { series.last_known } else { 0 }))
+    }
+
+    /// Whether another shard should be told: a layer came or went, or changed by more than 15 %. At most once a
+    /// second; if `true`, the rates count as told.
+    pub fn take_news(&mut self, now: Instant) -> bool {
+        let is_early = self.told.is_some_and(|told| now.saturating_duration_since(told) < TELL_INTERVAL);
+        if is_early || !self.series.iter().any(Series::is_news) {
+            return false;
+        }
+        self.told = Some(now);
+        self.series.iter_mut().for_each(|series| series.told = series.audible_rate());
+        true
+    }
+
+    fn series(&self, layer: Layer) -> Option<&Series> {
+        self.series.iter().find(|series| series.layer == layer)
+    }
+
+    fn sum(&self, top: Layer, stacking: LayerStacking, rate: impl Fn(&Series) -> u32) -> u32 {
+        let is_below = |layer: Layer| {
+            layer.temporal <= top.temporal
+                && match stacking {
+                    LayerStacking::Alone => layer.spatial == top.spatial,
+                    LayerStacking::OnTop => layer.spatial <= top.spatial,
+                }
+        };
+        let below = self.series.iter().filter(|series| is_below(series.layer));
+        below.map(rate).fold(0, u32::saturating_add)
+    }
+}
+
+impl Series {
+    fn new(layer: Layer) -> Self {
+        let buckets = [0; BUCKETS];
+        Self { layer, current: 0, buckets, next: 0, age: 0, silent: 0, last_known: 0, told: 0 }
+    }
+
+    fn complete(&mut self) {
+        let bytes = std::mem::take(&mut self.current);
+        if bytes == 0 {
+            self.silent = self.silent.saturating_add(1);
+        } else {
+            if self.silent >= OFF_BUCKETS {
+                self.age = 0;
+            }
+            self.silent = 0;
+        }
+        self.buckets[self.next] = bytes;
+        self.next = (self.next + 1) % BUCKETS;
+        self.age = (self.age + 1).min(BUCKETS);
+        if self.silent == 0 && self.is_on() {
+            self.last_known = self.rate(RateWindow::Second);
+        }
+    }
+
+    fn is_on(&self) -> bool {
+        self.age >= MIN_BUCKETS && self.silent < OFF_BUCKETS
+    }
+
+    /// Bit/s, 0 before the first complete bucket.
+    fn rate(&self, window: RateWindow) -> u32 {
+        let buckets = match window {
+            RateWindow::Second => BUCKETS_PER_SECOND,
+            RateWindow::FiveSeconds => BUCKETS,
+        };
+        let count = buckets.min(self.age);
+        let place = |back: usize| (self.next + BUCKETS - 1 - back) % BUCKETS;
+        let bytes: u64 = (0..count).map(|back| u64::from(self.buckets[place(back)])).sum();
+        let rate = bytes * 8 * BUCKETS_PER_SECOND as u64 / count.max(1) as u64;
+        u32::try_from(rate).unwrap_or(u32::MAX)
+    }
+
+    fn audible_rate(&self) -> u32 {
+        if self.is_on() { self.rate(RateWindow::Second).max(1) } else { 0 }
+    }
+
+    fn is_news(&self) -> bool {
+        let (rate, told) = (u64::from(self.audible_rate()), u64::from(self.told));
+        (rate == 0) != (told == 0) || rate.abs_diff(told) * 100 > told * NEWS_PERCENT
+    }
+}
+
+const SPATIAL: usize = 8;
+const TEMPORAL: usize = 8;
+const NONE: u8 = u8::MAX;
+const BUCKET: Duration = Duration::from_millis(100);
+const BUCKETS_PER_SECOND: usize = 10;
+/// Five seconds.
+const BUCKETS: usize = 50;
+/// A rate from less is mostly that of the key frame with which the layer begins.
+const MIN_BUCKETS: usize = 3;
+const OFF_BUCKETS: u32 = (INACTIVE_AFTER.as_millis() / BUCKET.as_millis()) as u32;
+const REMEMBERED: Duration = Duration::from_secs(60);
+const REMEMBERED_BUCKETS: u32 = (REMEMBERED.as_millis() / BUCKET.as_millis()) as u32;
+/// After so many empty buckets every series is empty and off.
+const MAX_ROUNDS: u32 = BUCKETS as u32;
+const TELL_INTERVAL: Duration = Duration::from_secs(1);
+const NEWS_PERCENT: u64 = 15;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rungs_cost_what_is_forwarded_with_them() {
+        let mut sender = Sender::new();
+        sender.run(2_000, &[((0, 0), 100), ((0, 1), 50), ((1, 0), 400), ((1, 1), 200)]);
+        let alone = [((0, 0), 100), ((0, 1), 150), ((1, 0), 400), ((1, 1), 600)];
+        let on_top = [((0, 0), 100), ((0, 1), 150), ((1, 0), 500), ((1, 1), 750)];
+        for window in [RateWindow::Second, RateWindow::FiveSeconds] {
+            assert_eq!(sender.rungs(LayerStacking::Alone, window), alone);
+            assert_eq!(sender.rungs(LayerStacking::OnTop, window), on_top);
+        }
+    }
+
+    #[test]
+    fn the_short_window_follows_within_a_second_and_the_long_one_within_five() {
+        let mut sender = Sender::new();
+        sender.run(6_000, &[((0, 0), 100)]);
+        sender.run(1_000, &[((0, 0), 600)]);
+        assert_eq!(sender.rungs(LayerStacking::Alone, RateWindow::Second), [((0, 0), 600)]);
+        assert_eq!(sender.rungs(LayerStacking::Alone, RateWindow::FiveSeconds), [((0, 0), 200)]);
+    }
+
+    #[test]
+    fn a_layer_is_off_after_a_second_and_a_half_and_remembered_for_a_minute() {
+        let mut sender = Sender::new();
+        let (low, high) = (layer((0, 0)), layer((1, 0)));
+        assert!(!sender.rates.is_on(low));
+        sender.run(2_000, &[((0, 0), 100), ((1, 0), 400)]);
+        sender.run(1_400, &[((0, 0), 100)]);
+        assert!(sender.rates.is_on(high));
+        sender.run(200, &[((0, 0), 100)]);
+        assert!(sender.rates.is_on(low) && !sender.rates.is_on(high));
+        assert_eq!(sender.rungs(LayerStacking::Alone, RateWindow::FiveSeconds).len(), 1);
+        assert_eq!(sender.rates.last_known(high, LayerStacking::Alone), Some(400_000));
+        assert_eq!(sender.rates.last_known(high, LayerStacking::OnTop), Some(500_000));
+        sender.run(58_000, &[((0, 0), 100)]);
+        assert!(sender.rates.last_known(high, LayerStacking::OnTop).is_some());
+        sender.run(1_000, &[((0, 0), 100)]);
+        assert_eq!(sender.rates.last_known(high, LayerStacking::OnTop), None);
+    }
+
+    #[test]
+    fn a_layer_that_comes_back_is_not_averaged_with_its_silence() {
+        let mut sender = Sender::new();
+        sender.run(2_000, &[((0, 0), 100)]);
+        sender.run(3_000, &[]);
+        sender.run(500, &[((0, 0), 400)]);
+        assert_eq!(sender.rungs(LayerStacking::Alone, RateWindow::FiveSeconds), [((0, 0), 400)]);
+        sender.now += Duration::from_secs(100_000_000);
+        sender.rates.advance(sender.now);
+        assert!(!sender.rates.is_on(layer((0, 0))));
+        assert_eq!(sender.rates.last_known(layer((0, 0)), LayerStacking::Alone), None);
+    }
+
+    #[test]
+    fn the_key_frame_at_the_beginning_is_no_rate() {
+        let mut sender = Sender::new();
+        sender.rates.add(layer((0, 0)), 20_000, sender.now);
+        sender.run(200, &[((0, 0), 100)]);
+        assert_eq!(sender.rungs(LayerStacking::Alone, RateWindow::Second), []);
+        sender.run(2_000, &[((0, 0), 100)]);
+        assert_eq!(sender.rungs(LayerStacking::Alone, RateWindow::Second), [((0, 0), 100)]);
+    }
+
+    #[test]
+    fn others_are_told_of_clear_changes_and_at_most_once_a_second() {
+        let mut sender = Sender::new();
+        assert!(!sender.rates.take_news(sender.now));
+        sender.run(1_000, &[((0, 0), 100)]);
+        assert!(sender.rates.take_news(sender.now));
+        sender.run(2_000, &[((0, 0), 110)]);
+        assert!(!sender.rates.take_news(sender.now));
+        sender.run(900, &[((0, 0), 200)]);
+        assert!(sender.rates.take_news(sender.now));
+        sender.run(900, &[((0, 0), 800)]);
+        assert!(!sender.rates.take_news(sender.now));
+        sender.run(100, &[((0, 0), 800)]);
+        assert!(sender.rates.take_news(sender.now));
+        sender.run(1_600, &[]);
+        assert!(sender.rates.take_news(sender.now), "the layer is off");
+        sender.run(5_000, &[]);
+        assert!(!sender.rates.take_news(sender.now));
+    }
+
+    #[test]
+    fn absurd_layers_and_times_do_no_harm() {
+        let mut rates = LayerRates::default();
+        let now = Instant::now() + Duration::from_secs(1);
+        for number in 0..=u8::MAX {
+            rates.add(Layer { spatial: number, temporal: number }, u16::MAX, now);
+            rates.add(Layer { spatial: number, temporal: 0 }, u16::MAX, now - Duration::from_millis(1));
+        }
+        assert!(rates.series.len() <= 64);
+    }
+
+    struct Sender {
+        now: Instant,
+        rates: LayerRates,
+    }
+
+    impl Sender {
+        fn new() -> Self {
+            Self { now: Instant::now(), rates: LayerRates::default() }
+        }
+
+        /// Sends layers at rates in kbit/s, a packet every ten milliseconds each.
+        fn run(&mut self, ms: u64, layers: &[((u8, u8), u16)]) {
+            for _ in 0..ms / 10 {
+                for &(of, rate) in layers {
+                    self.rates.add(layer(of), rate * 10 / 8, self.now);
+                }
+                self.now += Duration::from_millis(10);
+            }
+            self.rates.advance(self.now);
+        }
+
+        /// In kbit/s, rounded.
+        fn rungs(&self, stacking: LayerStacking, window: RateWindow) -> Vec<((u8, u8), u32)> {
+            let mut rungs = Vec::new();
+            self.rates.rungs(stacking, window, &mut rungs);
+            let layers = rungs.iter().map(|rung| (rung.layer.spatial, rung.layer.temporal));
+            layers.zip(rungs.iter().map(|rung| (rung.rate + 5_000) / 10_000 * 10)).collect()
+        }
+    }
+
+    fn layer((spatial, temporal): (u8, u8)) -> Layer {
+        Layer { spatial, temporal }
+    }
+}
