@@ -1,22 +1,28 @@
 //! One router on one SFU or spread over several, its clients and the network between them, under one clock.
 //! All random values come from seeds, except the keys of webrtc-rs's handshakes.
 
+pub mod arrivals;
 pub mod connection;
-mod cubic;
+pub mod cubic;
 pub mod data;
+pub mod decoder;
 pub mod dependency;
 pub mod encoder;
+mod gaps;
 pub mod ice;
 pub mod link;
 pub mod network;
 mod packet;
 pub mod playback;
 pub mod publisher;
+pub mod quality;
+pub mod rates;
 mod raw_srtp;
 pub mod record;
 pub mod secure;
 pub mod stamp;
 pub mod subscriber;
+pub mod tap;
 pub mod track;
 mod verbs;
 pub mod view;
@@ -311,6 +317,9 @@ impl World {
                 "an answer from another address than was asked"
             );
             self.astray -= bytes;
+            if let Some(tap) = &mut client.connection.tap {
+                tap.take(self.now, &datagram.bytes);
+            }
             self.network.send(self.now, &mut client.down, datagram);
         }
     }

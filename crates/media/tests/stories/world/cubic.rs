@@ -2,7 +2,7 @@
 //! window, the reduction by 0.7 once per window with loss, and the retransmission timeout. It repeats no data, because
 //! only its rate matters.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 pub struct Cubic {
@@ -21,7 +21,7 @@ pub struct Cubic {
     /// A loss below this number belongs to a reduction that was made.
     recovering_to: u64,
     /// Acknowledgements that are under way, by the time of arrival.
-    acknowledgements: BTreeMap<(Instant, u64), ()>,
+    acknowledgements: BTreeSet<(Instant, u64)>,
     last_progress: Instant,
     /// Segments that arrived.
     pub delivered: u64,
@@ -42,14 +42,14 @@ impl Cubic {
             next: 0,
             settled: 0,
             recovering_to: 0,
-            acknowledgements: BTreeMap::new(),
+            acknowledgements: BTreeSet::new(),
             last_progress: begin,
             delivered: 0,
         }
     }
 
     pub fn next_timeout(&self) -> Option<Instant> {
-        let acknowledgement = self.acknowledgements.first_key_value().map(|((at, _), ())| *at);
+        let acknowledgement = self.acknowledgements.first().map(|(at, _)| *at);
         let timer = if self.next == 0 { self.begin } else { self.last_progress + RETRANSMISSION_TIMEOUT };
         acknowledgement.into_iter().chain([timer]).min()
     }
@@ -57,7 +57,7 @@ impl Cubic {
     /// A segment has passed the bottleneck.
     pub fn arrived(&mut self, now: Instant, number: u64) {
         self.delivered += 1;
-        self.acknowledgements.insert((now + self.way_back, number), ());
+        self.acknowledgements.insert((now + self.way_back, number));
     }
 
     /// The segments to send at this time.
@@ -65,8 +65,8 @@ impl Cubic {
         if now < self.begin {
             return Vec::new();
         }
-        while let Some(first) = self.acknowledgements.first_entry().filter(|first| first.key().0 <= now) {
-            let ((_, number), ()) = first.remove_entry();
+        while let Some((at, number)) = self.acknowledgements.first().copied().filter(|(at, _)| *at <= now) {
+            self.acknowledgements.remove(&(at, number));
             self.acknowledged(now, number);
         }
         if now >= self.last_progress + RETRANSMISSION_TIMEOUT {

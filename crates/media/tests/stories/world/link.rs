@@ -27,7 +27,7 @@ pub struct Link<T> {
     queue: Waiting,
     /// The latest arrival of packets that keep their order.
     last_arrival: Duration,
-    under_way: BTreeMap<(Duration, u64), (usize, T)>,
+    under_way: BTreeMap<(Duration, u64), T>,
     taken: u64,
 }
 
@@ -86,10 +86,6 @@ impl<T> Link<T> {
         self.tokens = path.policer.map(Tokens::new);
     }
 
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     pub fn capacity(&mut self) -> &mut Capacity {
         &mut self.capacity
     }
@@ -103,16 +99,14 @@ impl<T> Link<T> {
         if self.tokens.as_mut().is_some_and(|tokens| !tokens.take(now, size)) {
             return Passage::Lost(Cause::Policer);
         }
-        let (left, waits) = match self.queue.push(now, size, self.path.queue, &mut self.capacity) {
-            Some(times) => times,
-            None => return Passage::Lost(Cause::Queue),
-        };
+        let queued = self.queue.push(now, size, self.path.queue, &mut self.capacity);
+        let Some((left, waits)) = queued else { return Passage::Lost(Cause::Queue) };
         if self.losses.takes(left) {
             return Passage::Lost(Cause::Air);
         }
         let arrival = self.arrival(left);
         self.taken += 1;
-        self.under_way.insert((arrival, self.taken), (size, payload));
+        self.under_way.insert((arrival, self.taken), payload);
         Passage::Taken { waits }
     }
 
@@ -124,12 +118,12 @@ impl<T> Link<T> {
     /// A packet that has arrived.
     pub fn pop(&mut self, now: Instant) -> Option<T> {
         let first = self.under_way.first_entry()?;
-        (self.start + first.key().0 <= now).then(|| first.remove().1)
+        (self.start + first.key().0 <= now).then(|| first.remove())
     }
 
-    /// Bytes that are queued or on their way.
-    pub fn bytes_under_way(&self) -> usize {
-        self.under_way.values().map(|(size, _)| size).sum()
+    /// What is queued or on its way.
+    pub fn under_way(&self) -> impl Iterator<Item = &T> {
+        self.under_way.values()
     }
 
     /// When a packet arrives that leaves the bottleneck at `left`.

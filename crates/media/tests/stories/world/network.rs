@@ -129,6 +129,15 @@ impl Line {
         self.link.set_path(path);
     }
 
+    /// Replaces the link; what is under way is lost.
+    pub fn change_link(&mut self, other: Self) {
+        let left_behind = std::mem::replace(&mut self.link, other.link);
+        if let Some(record) = &mut self.record {
+            let bytes: usize = left_behind.under_way().map(|datagram| datagram.bytes.len()).sum();
+            record.left_behind = Some(record.left_behind.unwrap_or(0) + bytes);
+        }
+    }
+
     /// Enters the line's own link.
     pub fn enter(&mut self, now: Instant, datagram: Datagram) -> Passage {
         self.link.push(now, datagram.bytes.len(), datagram)

@@ -1,6 +1,6 @@
 //! What went over a line, and what the stories ask about it.
 
-use super::link::{Cause, Passage};
+use super::link::Passage;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 use switchyard_media::ortc::router_rtp_capabilities;
@@ -11,6 +11,8 @@ pub struct Record {
     pub sent: Vec<Sent>,
     /// Time, kind and bytes of everything that arrived.
     pub arrived: Vec<(Instant, Kind, usize)>,
+    /// Bytes that were on a link when the client left it for another.
+    pub left_behind: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +59,7 @@ impl Kind {
 
 impl Record {
     pub fn new(begin: Instant) -> Self {
-        Self { begin, sent: Vec::new(), arrived: Vec::new() }
+        Self { begin, sent: Vec::new(), arrived: Vec::new(), left_behind: None }
     }
 
     pub fn note_sent(&mut self, at: Instant, datagram: &[u8], passage: Passage) {
@@ -100,17 +102,6 @@ impl Record {
             .collect();
         waits.sort_unstable();
         waits
-    }
-
-    /// The share of packets of some kinds that a cause took.
-    pub fn lost_share(&self, kinds: &[Kind], causes: &[Cause]) -> f64 {
-        let sent = self.sent.iter().filter(|sent| kinds.contains(&sent.kind));
-        let (mut all, mut lost) = (0, 0);
-        for sent in sent {
-            all += 1;
-            lost += usize::from(causes.iter().any(|cause| sent.passage == Passage::Lost(*cause)));
-        }
-        if all == 0 { 0.0 } else { lost as f64 / f64::from(all) }
     }
 
     fn binned(&self, interval: Duration, bytes: impl Iterator<Item = (Instant, usize)>) -> Vec<usize> {

@@ -255,6 +255,11 @@ impl World {
         id: ConsumerId,
         parameters: &ConsumerParameters,
     ) -> Viewed {
+        if let Some(tap) = &mut self.clients[client.0].connection.tap {
+            let mut view = View::new(codec, parameters);
+            view.be_a_browsers();
+            tap.views.push(view);
+        }
         let subscriber = self.subscriber_mut(client);
         subscriber.views.push(View::new(codec, parameters));
         Viewed { client, view: subscriber.views.len() - 1, id }
@@ -285,6 +290,12 @@ impl World {
         let connection = &mut self.clients[client.0].connection;
         connection.address = home(client.0, connection.server, move_number);
         connection.ice.check_again(now);
+    }
+
+    /// Moves a client to another address behind another link. What was on its way to the old address is lost.
+    pub fn hand_over(&mut self, client: Client, down: Path) {
+        self.clients[client.0].down.change_link(self.network.line(down));
+        self.relocate(client, 1);
     }
 
     /// Drops datagrams from (`up`) or to a client for which the filter returns `false`.
