@@ -12,6 +12,8 @@ pub(crate) struct PacketHistory {
     bytes: Vec<u8>,
     /// Total bytes written; modulo the ring's size, the position of the next payload.
     head: u64,
+    /// Payloads at lower positions were overwritten before the ring last grew.
+    floor: u64,
     /// When writing last wrapped around to the ring's start.
     lap: Instant,
     limit: usize,
@@ -34,7 +36,7 @@ impl PacketHistory {
     /// Room for `packets` packets with at most `limit` bytes in total; both are powers of two.
     pub(crate) fn new(packets: usize, limit: usize, now: Instant) -> Self {
         let slots = vec![None; packets.next_power_of_two()].into_boxed_slice();
-        Self { slots, bytes: vec![0; INITIAL_BYTES.min(limit)], head: 0, lap: now, limit }
+        Self { slots, bytes: vec![0; INITIAL_BYTES.min(limit)], head: 0, floor: 0, lap: now, limit }
     }
 
     pub(crate) fn contains(&self, sequence: u64) -> bool {
@@ -48,7 +50,8 @@ impl PacketHistory {
 
     pub(crate) fn get(&self, sequence: u64) -> Option<(&Stored, Content<'_>)> {
         let stored = self.slot(sequence).filter(|stored| stored.sequence == sequence)?;
-        let overwritten = self.head - stored.position > self.bytes.len() as u64;
+        let overwritten =
+            stored.position < self.floor || self.head - stored.position > self.bytes.len() as u64;
         let start = self.place(stored.position);
         let (dependency, payload) =
             self.bytes.get(start..start + stored.length())?.split_at(usize::from(stored.lengths[0]));
@@ -102,10 +105,8 @@ impl PacketHistory {
     fn grow(&mut self) {
         let old = std::mem::take(&mut self.bytes);
         self.bytes = vec![0; old.len() * 2];
-        for stored in self.slots.iter().flatten() {
-            if self.head - stored.position > old.len() as u64 {
-                continue;
-            }
+        self.floor = self.floor.max(self.head.saturating_sub(old.len() as u64));
+        for stored in self.slots.iter().flatten().filter(|stored| stored.position >= self.floor) {
             let from = (stored.position % old.len() as u64) as usize;
             let to = self.place(stored.position);
             let length = stored.length();
@@ -187,6 +188,25 @@ mod tests {
             }
         }
         assert_eq!(history.stored_bytes(), 256 * 1024);
+    }
+
+    #[test]
+    fn what_was_overwritten_before_the_ring_grew_stays_lost() {
+        let start = Instant::now();
+        let mut history = PacketHistory::new(512, 1 << 20, start);
+        // The first packets come slowly, so that they are written over; then a burst lets the ring grow.
+        for sequence in 0..64u64 {
+            let at = start + Duration::from_secs(sequence.min(32));
+            history.store(packet(sequence), content(&[sequence as u8 + 1; 1000]), at);
+            for (stored, content) in (0..64u64).filter_map(|sequence| history.get(sequence)) {
+                assert_eq!(content.payload, [stored.sequence as u8 + 1; 1000], "after {sequence}");
+            }
+        }
+        assert!(history.stored_bytes() > 16 * 1024);
+        assert!(
+            (0..64).all(|sequence| history.contains(sequence)),
+            "none is taken for new if it comes again"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Data channels: messages from a data producer to its data consumers.
 
-use crate::world::network::Path;
+use crate::world::link::path::Path;
 use crate::world::{Client, HOME, World};
 use std::time::Duration;
 use switchyard_media::ortc::SctpStreamParameters;
@@ -32,7 +32,7 @@ fn messages_survive_loss() {
     let chat = produce(&mut world, alice, 0);
     consume(&mut world, readers[0], chat);
     for party in world.parties_mut() {
-        (party.up.path, party.down.path) = (Path::losing(0.1), Path::losing(0.1));
+        party.set_paths(Path::losing(0.1));
     }
     for number in 0..100 {
         say(&mut world, alice, 0, &format!("{number}"));

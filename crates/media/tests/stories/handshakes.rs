@@ -1,6 +1,6 @@
 //! Clients of every kind complete the handshake; clients with another certificate than announced do not.
 
-use crate::world::network::Path;
+use crate::world::link::path::Path;
 use crate::world::secure::Profiles;
 use crate::world::track::Track;
 use crate::world::{Client, ClientOptions, World};

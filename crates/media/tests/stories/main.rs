@@ -12,6 +12,7 @@ mod hostile;
 mod identity;
 mod late_join;
 mod layers;
+mod links;
 mod loss;
 mod paths;
 mod pauses;

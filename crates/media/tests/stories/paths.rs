@@ -1,7 +1,7 @@
 //! Addresses change, networks restart, IP versions differ; media continues.
 
+use crate::world::arrivals;
 use crate::world::playback::Picture;
-use crate::world::subscriber::transport_feedback;
 use crate::world::track::Track;
 use crate::world::{Client, ClientOptions, IPV4_SERVER, IPV6_SERVER, Party, Role, Viewed, World};
 use rtcp::receiver_report::ReceiverReport;
@@ -65,7 +65,7 @@ fn a_client_that_claims_to_have_received_what_went_elsewhere_is_not_believed() {
             forge_check(&mut world, bob);
         }
         let claimed: Vec<u16> = (1..20).map(|step| last.wrapping_add(attempt % 5 + step)).collect();
-        let feedback = transport_feedback(&claimed);
+        let feedback = arrivals::claim(&claimed);
         let now = world.now;
         let Party { connection, role: Role::Subscriber(subscriber), .. } = world.party_mut(bob) else {
             panic!("a publisher")

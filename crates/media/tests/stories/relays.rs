@@ -1,6 +1,6 @@
 //! One call on several SFUs: a client sees no difference between the shards of the router.
 
-use crate::world::network::Path;
+use crate::world::link::path::Path;
 use crate::world::publisher::ENCODER_TIME;
 use crate::world::track::Track;
 use crate::world::{Client, HOME, Produced, Viewed, World};
@@ -46,7 +46,8 @@ fn a_late_joiner_on_another_shard_gets_a_key_frame_as_soon_as_on_this_one() {
     let seen = world.consume(carol, camera);
     let waited = world.run_to("a picture", |world| !world.view(seen).playback().finished().is_empty());
     let interval = world.track(camera).track.interval();
-    let expected = 2 * (Path::GOOD.delay + Path::GOOD.jitter) + ENCODER_TIME + 2 * interval;
+    // The request to the publisher, the key frame from there and on to Carol; and the picture behind it.
+    let expected = 3 * Path::GOOD.longest() + ENCODER_TIME + 2 * interval;
     assert!(waited <= expected, "waited {waited:?}");
     world.run(Duration::from_secs(1));
     world.view(seen).playback().assert_flawless();
@@ -168,14 +169,14 @@ fn loss_on_every_way_is_repaired_across_shards() {
         let (mut world, _, seen) = call(seed, Track::vp8_simulcast());
         world.run(Duration::from_secs(2));
         for party in world.parties_mut() {
-            (party.up.path, party.down.path) = (Path::losing(0.05), Path::losing(0.05));
+            party.set_paths(Path::losing(0.05));
         }
         for spatial in [0, 2, 1, 2] {
             world.prefer(seen, spatial, None);
             world.run(Duration::from_secs(3));
         }
         for party in world.parties_mut() {
-            (party.up.path, party.down.path) = (Path::GOOD, Path::GOOD);
+            party.set_paths(Path::GOOD);
         }
         world.run(Duration::from_secs(2));
         let playback = world.view(seen).playback();

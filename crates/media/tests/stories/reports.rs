@@ -1,6 +1,6 @@
 //! The SFU's reports: to senders what arrived, to receivers the current RTP timestamp.
 
-use crate::world::network::Path;
+use crate::world::link::path::Path;
 use crate::world::track::Track;
 use crate::world::{Client, Viewed, World};
 use std::collections::HashMap;
@@ -30,7 +30,7 @@ fn every_new_ssrc_is_reported_at_once() {
 #[test]
 fn loss_is_reported_to_the_sender() {
     let (mut world, seen) = call(Track::vp8());
-    world.party_mut(ALICE).up.path = Path::losing(0.2);
+    world.party_mut(ALICE).up.set_path(Path::losing(0.2));
     world.run(Duration::from_secs(10));
     let publisher = world.publisher_ref(ALICE);
     let worst = publisher.heard.reports.iter().map(|(_, report)| report.fraction_lost).max().unwrap();

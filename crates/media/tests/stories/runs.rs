@@ -1,7 +1,7 @@
 //! The packets of a picture leave in as few system calls as possible; padding makes sizes equal that differ a
 //! little.
 
-use crate::world::network::Path;
+use crate::world::link::path::{Loss, Path, Spread};
 use crate::world::track::Track;
 use crate::world::{Client, ClientOptions, Viewed, World};
 use std::cell::RefCell;
@@ -83,9 +83,9 @@ fn without_rtx_a_padded_packet_is_sent_again_byte_for_byte() {
 fn a_repair_by_rtx_is_padded_anew_and_understood() {
     let (mut world, bob, seen) = call(Track::vp8_simulcast(), ClientOptions::default());
     world.run(Duration::from_secs(2));
-    world.party_mut(bob).down.path = Path { loss: 0.08, ..WITHOUT_JITTER };
+    world.party_mut(bob).down.set_path(Path { loss: Loss::Random(0.08), ..WITHOUT_JITTER });
     world.run(Duration::from_secs(10));
-    world.party_mut(bob).down.path = WITHOUT_JITTER;
+    world.party_mut(bob).down.set_path(WITHOUT_JITTER);
     world.run(Duration::from_secs(1));
     assert!(world.view(seen).repaired > 50);
     assert_eq!(world.view(seen).playback().holes, [0; 0]);
@@ -132,4 +132,4 @@ fn has_padding(packet: &[u8]) -> bool {
     packet[0] & 0x20 != 0
 }
 
-const WITHOUT_JITTER: Path = Path { jitter: Duration::ZERO, ..Path::GOOD };
+const WITHOUT_JITTER: Path = Path { jitter: Spread::None, ..Path::GOOD };

@@ -1,26 +1,35 @@
 //! One router on one SFU or spread over several, its clients and the network between them, under one clock.
 //! All random values come from seeds, except the keys of webrtc-rs's handshakes.
 
+pub mod arrivals;
 pub mod connection;
+pub mod cubic;
 pub mod data;
+pub mod decoder;
 pub mod dependency;
 pub mod encoder;
+mod gaps;
 pub mod ice;
+pub mod link;
 pub mod network;
 mod packet;
 pub mod playback;
 pub mod publisher;
+pub mod quality;
+pub mod rates;
 mod raw_srtp;
+pub mod record;
 pub mod secure;
 pub mod stamp;
 pub mod subscriber;
+pub mod tap;
 pub mod track;
 mod verbs;
 pub mod view;
 mod wall_clock;
 
 use connection::{Connection, Received};
-use network::{Datagram, Link, Network};
+use network::{Datagram, Line, Network};
 use publisher::Publisher;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -45,7 +54,7 @@ pub struct World {
     pub events: Vec<(Instant, Event)>,
     rng: StdRng,
     origin: Instant,
-    network: Network,
+    pub network: Network,
     clients: Vec<Party>,
     batch: Batch,
     /// The packets of each send call, with their destination.
@@ -65,8 +74,8 @@ pub struct Party {
     pub transport: TransportId,
     pub connection: Connection,
     pub role: Role,
-    pub up: Link,
-    pub down: Link,
+    pub up: Line,
+    pub down: Line,
 }
 
 pub enum Role {
@@ -103,7 +112,7 @@ impl World {
             events: Vec::new(),
             rng: StdRng::seed_from_u64(seed),
             origin: now,
-            network: Network::new(seed),
+            network: Network::new(seed, now),
             clients: Vec::new(),
             batch: Batch::with_capacity(8 * 1024),
             runs: Vec::new(),
@@ -180,8 +189,14 @@ impl World {
 
     /// Handles everything that is due at the present time.
     fn step(&mut self) {
-        while let Some(datagram) = self.network.arrived(self.now) {
-            self.deliver(datagram);
+        for datagram in self.network.passed(self.now) {
+            let party = self.clients.iter_mut().find(|it| it.connection.address == datagram.to);
+            party.map(|party| party.down.enter(self.now, datagram));
+        }
+        for index in 0..self.clients.len() {
+            while let Some(datagram) = self.clients[index].arrived(self.now) {
+                self.deliver(datagram);
+            }
         }
         for index in 0..self.clients.len() {
             if self.clients[index].next_timeout().is_some_and(|at| at <= self.now) {
@@ -302,23 +317,32 @@ impl World {
                 "an answer from another address than was asked"
             );
             self.astray -= bytes;
+            if let Some(tap) = &mut client.connection.tap {
+                tap.take(self.now, &datagram.bytes);
+            }
             self.network.send(self.now, &mut client.down, datagram);
         }
     }
 
     fn next_wakeup(&self) -> Option<Instant> {
         let clients = self.clients.iter().filter_map(Party::next_timeout);
-        clients.chain(self.network.next_arrival()).chain(self.wakeup).min()
+        clients.chain(self.network.next_event()).chain(self.wakeup).min()
     }
 }
 
 impl Party {
+    /// A datagram that has arrived, in either direction.
+    fn arrived(&mut self, now: Instant) -> Option<Datagram> {
+        self.up.arrived(now).or_else(|| self.down.arrived(now))
+    }
+
     fn next_timeout(&self) -> Option<Instant> {
         let role = match &self.role {
             Role::Publisher(publisher) => publisher.next_timeout(),
             Role::Subscriber(subscriber) => subscriber.next_timeout(),
         };
-        role.into_iter().chain(self.connection.next_timeout()).min()
+        let arrivals = [self.up.link.next_arrival(), self.down.link.next_arrival()];
+        role.into_iter().chain(self.connection.next_timeout()).chain(arrivals.into_iter().flatten()).min()
     }
 
     fn handle_timeout(&mut self, now: Instant) {

@@ -3,6 +3,7 @@
 use super::data::DataChannels;
 use super::ice::Ice;
 use super::secure::{Dtls, Srtp};
+use super::tap::Tap;
 use rtc_shared::error::Error;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ pub struct Connection {
     pub dtls: Dtls,
     pub srtp: Option<Srtp>,
     pub data: DataChannels,
+    pub tap: Option<Tap>,
     outbox: VecDeque<Vec<u8>>,
 }
 
@@ -35,6 +37,7 @@ impl Connection {
             dtls,
             srtp: None,
             data: DataChannels::default(),
+            tap: None,
             outbox: VecDeque::new(),
         }
     }
@@ -56,6 +59,7 @@ impl Connection {
             (20..=63, _) => {
                 let secured = self.dtls.handle_datagram(now, datagram);
                 self.srtp = secured.keys.or(self.srtp.take());
+                self.tap.iter_mut().zip(secured.tap_keys).for_each(|(tap, keys)| tap.set_keys(keys));
                 for packet in secured.data {
                     self.data.handle_packet(now, packet.freeze());
                 }

@@ -1,6 +1,7 @@
 //! Fake encoders: payloads with the payload descriptors of real codecs and a stamp as content.
 
 use super::dependency::{self, Dependence};
+use super::rates::{Camera, Sizes};
 use super::stamp::Stamp;
 use std::time::Duration;
 
@@ -34,7 +35,10 @@ pub struct Encoder {
     tl0_pic_idx: u8,
     /// Position in the temporal layer pattern.
     position: usize,
-    key_wanted: bool,
+    /// The capture time from which on the next picture is a key picture.
+    key_from: Option<Duration>,
+    /// The sizes of a real camera's frames.
+    pub sizes: Option<Sizes>,
     /// The newest frame of each temporal layer, by spatial layer.
     latest: [[u32; 3]; 3],
 }
@@ -68,7 +72,8 @@ impl Encoder {
             picture_id: 1_000 * u16::from(encoding) + 32_700,
             tl0_pic_idx: 200 + encoding,
             position: 0,
-            key_wanted: true,
+            key_from: Some(Duration::ZERO),
+            sizes: None,
             latest: [[0; 3]; 3],
         }
     }
@@ -78,17 +83,29 @@ impl Encoder {
         self.sending = count;
     }
 
+    /// Encodes pictures of the sizes of a camera.
+    pub fn imitate(&mut self, camera: Camera) {
+        let seed = u64::from(self.track) << 8 | u64::from(self.encoding);
+        self.sizes = Some(Sizes::new(camera.rate(self.encoding), seed));
+    }
+
     pub fn want_key_frame(&mut self) {
-        self.key_wanted = true;
+        self.want_key_frame_from(Duration::ZERO);
+    }
+
+    /// The first picture captured from then on is a key picture.
+    pub fn want_key_frame_from(&mut self, captured: Duration) {
+        self.key_from = Some(self.key_from.map_or(captured, |earlier| earlier.min(captured)));
     }
 
     pub fn wants_key_frame(&self) -> bool {
-        self.key_wanted
+        self.key_from.is_some()
     }
 
     /// Encodes one picture or one audio packet, captured at this time.
     pub fn encode(&mut self, captured: Duration) -> Vec<Payload> {
-        let key = std::mem::take(&mut self.key_wanted) && self.codec != Codec::Opus;
+        let key_due = self.key_from.take_if(|from| *from <= captured).is_some();
+        let key = key_due && self.codec != Codec::Opus;
         if key {
             self.position = 0;
         }
@@ -111,20 +128,33 @@ impl Encoder {
             let latest = &mut self.latest[usize::from(spatial)];
             let before = if key || self.codec == Codec::Opus { 0 } else { latest[usize::from(phase == 3)] };
             latest[usize::from(temporal)] = self.frame;
-            payloads.extend(
-                self.packetize(captured, &Frame { spatial, temporal, key, references: [before, below] }),
-            );
+            let frame = Frame { spatial, temporal, key, references: [before, below] };
+            let lengths = self.lengths(&frame);
+            payloads.extend(self.packetize(captured, &frame, &lengths));
         }
         payloads
     }
 
-    fn packetize(&self, captured: Duration, frame: &Frame) -> Vec<Payload> {
+    /// The length of what fills each packet of a frame.
+    fn lengths(&mut self, frame: &Frame) -> Vec<usize> {
+        if let Some(sizes) = &mut self.sizes {
+            let packets = sizes.packets(frame.key, frame.temporal, self.temporal_layers);
+            return packets.into_iter().map(|length| length.saturating_sub(Stamp::LEN)).collect();
+        }
         let packets = match (self.codec, frame.key) {
-            (Codec::Opus, _) => 1,
+            (Codec::Opus, _) => return vec![60],
             (_, true) => 4 * (1 + u16::from(self.encoding + frame.spatial)),
             (_, false) => 1 + u16::from(self.encoding + frame.spatial),
         };
-        let packet = |packet| {
+        // Sizes differ by at most one byte, as encoders split a picture into packets.
+        let mut lengths: Vec<usize> = (0..packets).map(|packet| 1_000 + usize::from(packet % 2)).collect();
+        lengths[usize::from(packets) - 1] = 300 + self.frame as usize % 500;
+        lengths
+    }
+
+    fn packetize(&self, captured: Duration, frame: &Frame, lengths: &[usize]) -> Vec<Payload> {
+        let packets = lengths.len() as u16;
+        let packet = |packet: u16| {
             let stamp = Stamp {
                 track: self.track,
                 encoding: self.encoding,
@@ -139,7 +169,7 @@ impl Encoder {
             };
             let top = frame.spatial + 1 == self.sending;
             Payload {
-                bytes: self.payload(frame, &stamp),
+                bytes: self.payload(frame, &stamp, lengths[usize::from(packet)]),
                 marker: self.codec != Codec::Opus && top && stamp.is_last(),
                 dependency: (self.codec == Codec::Av1).then(|| self.dependency(frame, &stamp)),
             }
@@ -147,7 +177,7 @@ impl Encoder {
         (0..packets).map(packet).collect()
     }
 
-    fn payload(&self, frame: &Frame, stamp: &Stamp) -> Vec<u8> {
+    fn payload(&self, frame: &Frame, stamp: &Stamp, length: usize) -> Vec<u8> {
         let (first, last) = (stamp.packet == 0, stamp.is_last());
         let [picture_high, picture_low] = (0x8000 | self.picture_id).to_be_bytes();
         let mut bytes = match self.codec {
@@ -182,13 +212,7 @@ impl Encoder {
                 vec![continues | 0x10 | u8::from(frame.key && first && frame.spatial == 0) << 3, obu]
             }
         };
-        let filler = match (self.codec, last) {
-            (Codec::Opus, _) => 60,
-            // Sizes differ by at most one byte, as encoders split a picture into packets.
-            (_, false) => 1_000 + usize::from(stamp.packet % 2),
-            (_, true) => 300 + stamp.frame as usize % 500,
-        };
-        bytes.extend(std::iter::repeat_n(stamp.frame as u8, filler));
+        bytes.extend(std::iter::repeat_n(stamp.frame as u8, length));
         bytes.extend(stamp.to_bytes());
         bytes
     }

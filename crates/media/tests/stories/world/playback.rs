@@ -70,11 +70,27 @@ impl Playback {
             self.assert_markers();
         }
         if self.codec == Codec::Vp8 {
-            self.assert_ids_are_continuous();
+            assert_eq!(self.break_in_ids(), None);
         }
         if self.codec == Codec::Vp9 {
             self.assert_ids_ascend();
         }
+    }
+
+    /// What is wrong with a stream as the SFU forwards it, in words.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if !self.holes.is_empty() {
+            faults.push(format!("{} numbers are missing, first {}", self.holes.len(), self.holes[0]));
+        }
+        let broken = self.broken();
+        if let Some(first) = broken.first() {
+            faults.push(format!("{} frames cannot be decoded, first {first:?}", broken.len()));
+        }
+        if self.codec == Codec::Vp8 {
+            faults.extend(self.break_in_ids());
+        }
+        faults
     }
 
     /// The stream begins with a key frame, and every frame is complete and comes after all frames it refers
@@ -96,14 +112,13 @@ impl Playback {
                     decoded.clear();
                 }
                 let whole = frame.iter().map(|stamp| stamp.packet).eq(0..stamp.packets);
-                let cut_off =
-                    stamp.packet == 0 && frame.last().is_some_and(|last| self.ends_at_a_switch(last));
-                if cut_off {
-                    continue;
-                }
                 if whole && stamp.references.iter().all(|id| *id == 0 || decoded.contains(id)) {
                     decoded.insert(stamp.frame);
-                } else {
+                    continue;
+                }
+                let cut_off =
+                    stamp.packet == 0 && frame.last().is_some_and(|last| self.ends_at_a_switch(last));
+                if !cut_off {
                     broken.push(stamp);
                 }
             }
@@ -155,19 +170,21 @@ impl Playback {
         }
     }
 
-    /// Picture ids count every picture, TL0PICIDX every picture of the lowest temporal layer.
-    fn assert_ids_are_continuous(&self) {
-        for pair in self.finished().windows(2) {
+    /// Picture ids count every picture, TL0PICIDX every picture of the lowest temporal layer. Says where they do not.
+    fn break_in_ids(&self) -> Option<String> {
+        self.finished().windows(2).find_map(|pair| {
             let ids = |picture: &Picture| picture.ids[0].expect("no picture id");
             let (before, after) = (ids(&pair[0]), ids(&pair[1]));
-            assert!(pair[1].ids.iter().all(|other| *other == Some(after)), "ids change inside {:?}", pair[1]);
+            if pair[1].ids.iter().any(|other| *other != Some(after)) {
+                return Some(format!("ids change inside {:?}", pair[1]));
+            }
             let lowest = pair[1].stamps[0].temporal == 0;
             let expected = Ids {
                 picture: before.picture.wrapping_add(1) & 0x7fff,
                 tl0: before.tl0.wrapping_add(u8::from(lowest)),
             };
-            assert_eq!(after, expected, "after {:?} comes {:?}", pair[0].stamps[0], pair[1].stamps[0]);
-        }
+            (after != expected).then(|| format!("{after:?} of {:?} after {before:?}", pair[1].stamps[0]))
+        })
     }
 
     fn assert_ids_ascend(&self) {

@@ -3,6 +3,7 @@
 use super::connection::Connection;
 use super::encoder::{Encoder, Payload};
 use super::packet::{self, Fixed};
+use super::rates::{self, KEY_FRAME_DELAY, LossControl};
 use super::stamp::Stamp;
 use super::track::{Identity, Track, ids, rid};
 use super::wall_clock::WallClock;
@@ -33,6 +34,7 @@ pub struct Publisher {
     reporting: bool,
     next_report: Option<Instant>,
     reference_time: Option<(u32, u32, Instant)>,
+    loss_control: LossControl,
 }
 
 /// What happens to a media packet when it is first sent.
@@ -116,6 +118,7 @@ impl Publisher {
             reporting: true,
             next_report: None,
             reference_time: None,
+            loss_control: LossControl::default(),
         }
     }
 
@@ -133,7 +136,10 @@ impl Publisher {
             reported: false,
             history: BTreeMap::new(),
         };
-        let encodings = identity.ssrcs.iter().enumerate().map(encoding).collect();
+        let mut encodings: Vec<LiveEncoding> = identity.ssrcs.iter().enumerate().map(encoding).collect();
+        if let Some(camera) = track.camera {
+            encodings.iter_mut().for_each(|it| it.encoder.imitate(camera));
+        }
         let (mid, level) = (identity.mid.clone(), track.level);
         let live = LiveTrack {
             track,
@@ -161,6 +167,7 @@ impl Publisher {
             return;
         }
         self.next_report.get_or_insert(now + FIRST_REPORT);
+        self.control_rates(now);
         for index in 0..self.tracks.len() {
             self.capture(index, now);
         }
@@ -196,8 +203,7 @@ impl Publisher {
                 }
             } else if let Some(request) = packet.downcast_ref::<PictureLossIndication>() {
                 self.heard.key_frame_requests.push((now, request.media_ssrc));
-                let asked = self.encodings_mut().find(|encoding| encoding.ssrc == request.media_ssrc);
-                asked.expect("a key frame of a stream that is not sent").encoder.want_key_frame();
+                self.take_key_frame_request(now, request.media_ssrc);
             } else if let Some(nack) = packet.downcast_ref::<TransportLayerNack>() {
                 let missing: Vec<u16> = nack.nacks.iter().flat_map(NackPair::packet_list).collect();
                 self.heard.nacked += missing.len();
@@ -205,10 +211,44 @@ impl Publisher {
             } else if let Some(feedback) = packet.downcast_ref::<TransportLayerCc>() {
                 self.heard.transport_feedback += 1;
                 self.heard.acknowledged += feedback.recv_deltas.len();
+                let (reported, arrived) =
+                    (u64::from(feedback.packet_status_count), feedback.recv_deltas.len() as u64);
+                self.loss_control.note(reported, reported.saturating_sub(arrived));
             } else if let Some(cap) = packet.downcast_ref::<ReceiverEstimatedMaximumBitrate>() {
                 self.heard.bitrate_caps.push(cap.bitrate);
             } else if let Some(extended) = packet.downcast_ref::<ExtendedReport>() {
                 self.note_reference_time(now, extended);
+            }
+        }
+    }
+
+    /// A browser's simulcast encoder refreshes all encodings at once, when it gets to it.
+    fn take_key_frame_request(&mut self, now: Instant, ssrc: u32) {
+        let (track, encoding) = self.find(ssrc).expect("a key frame of a stream that is not sent");
+        let captured = now - self.clock.origin;
+        let live = &mut self.tracks[track];
+        if live.track.camera.is_none() {
+            return live.encodings[encoding].encoder.want_key_frame();
+        }
+        for it in &mut live.encodings {
+            it.encoder.want_key_frame_from(captured + KEY_FRAME_DELAY);
+        }
+    }
+
+    /// Sends what loss control allows, of all cameras together.
+    fn control_rates(&mut self, now: Instant) {
+        let Some(bound) = self.loss_control.bound(now) else { return };
+        let cameras = self.tracks.iter().filter(|live| live.track.camera.is_some_and(|it| it.yields_to_loss));
+        let bound = bound / cameras.count().max(1) as f64;
+        for live in &mut self.tracks {
+            let Some(camera) = live.track.camera.filter(|camera| camera.yields_to_loss) else { continue };
+            let full = (0..live.encodings.len()).map(|encoding| camera.rate(encoding as u8));
+            for (it, rate) in live.encodings.iter_mut().zip(rates::divide(bound, full)) {
+                if rate.is_some() && !it.active {
+                    it.encoder.want_key_frame();
+                }
+                it.active = rate.is_some();
+                it.encoder.sizes.iter_mut().zip(rate).for_each(|(sizes, rate)| sizes.rate = rate);
             }
         }
     }

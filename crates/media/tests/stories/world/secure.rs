@@ -48,6 +48,8 @@ pub struct Dtls {
 #[derive(Default)]
 pub struct Secured {
     pub keys: Option<Srtp>,
+    /// The same keys, for a tap.
+    pub tap_keys: Option<Srtp>,
     pub data: Vec<BytesMut>,
 }
 
@@ -86,7 +88,7 @@ impl Dtls {
         for event in self.endpoint.read(now, PEER, None, BytesMut::from(datagram)).unwrap_or_default() {
             match event {
                 EndpointEvent::HandshakeComplete => {
-                    secured.keys = Some(self.keys());
+                    (secured.keys, secured.tap_keys) = (Some(self.keys()), Some(self.keys()));
                     self.done = true;
                 }
                 EndpointEvent::ApplicationData(data) => secured.data.push(data),

@@ -42,12 +42,18 @@ impl Stamp {
 
     /// Reads the stamp at the end of a payload.
     pub fn of(payload: &[u8]) -> Self {
-        let start = payload.len().checked_sub(Self::LEN).expect("a payload without a stamp");
-        let bytes = &payload[start..];
-        assert_eq!(bytes[30..], MAGIC, "a damaged payload");
+        Self::find(payload).expect("a damaged payload")
+    }
+
+    /// As [`Self::of`]; `None` if the payload is damaged.
+    pub fn find(payload: &[u8]) -> Option<Self> {
+        let bytes = payload.get(payload.len().checked_sub(Self::LEN)?..)?;
+        if bytes[30..] != MAGIC {
+            return None;
+        }
         let word = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
         let half = |at: usize| u16::from_be_bytes(bytes[at..at + 2].try_into().unwrap());
-        Self {
+        Some(Self {
             track: half(0),
             encoding: bytes[2],
             spatial: bytes[3],
@@ -58,7 +64,7 @@ impl Stamp {
             frame: word(10),
             references: [word(14), word(18)],
             captured: Duration::from_micros(u64::from_be_bytes(bytes[22..30].try_into().unwrap())),
-        }
+        })
     }
 
     pub fn is_last(&self) -> bool {

@@ -1,10 +1,12 @@
 //! A client that receives: it sends reports and NACKs, and keeps everything for the assertions.
 
+use super::arrivals::{Arrivals, OWN_SSRC};
 use super::connection::Connection;
 use super::view::View;
 use super::wall_clock::WallClock;
 use rtcp::extended_report::{DLRRReportBlock, ExtendedReport, ReceiverReferenceTimeReportBlock};
 use rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtcp::payload_feedbacks::receiver_estimated_maximum_bitrate::ReceiverEstimatedMaximumBitrate;
 use rtcp::receiver_report::ReceiverReport;
 use rtcp::sender_report::SenderReport;
 use rtcp::source_description::SourceDescription;
@@ -22,12 +24,12 @@ pub struct Subscriber {
     /// DLRR blocks received in answer to our reference times.
     pub delays_since: usize,
     reporting: bool,
+    /// The greatest rate to be sent, in bit/s, as receivers with an estimator of their own report it.
+    pub remb: Option<f32>,
     next_report: Option<Instant>,
     /// Sends transport-wide feedback, as browsers do.
     pub feeds_back: bool,
-    /// Transport-wide sequence numbers that are not reported yet.
-    unreported: Vec<u16>,
-    next_feedback: Option<Instant>,
+    pub arrivals: Arrivals,
 }
 
 impl Subscriber {
@@ -40,10 +42,10 @@ impl Subscriber {
             cnames: Vec::new(),
             delays_since: 0,
             reporting: true,
+            remb: None,
             next_report: None,
             feeds_back: false,
-            unreported: Vec::new(),
-            next_feedback: None,
+            arrivals: Arrivals::new(clock.origin),
         }
     }
 
@@ -57,7 +59,7 @@ impl Subscriber {
             .iter()
             .filter_map(View::next_request)
             .chain(self.next_report)
-            .chain(self.next_feedback)
+            .chain(self.arrivals.next_timeout())
             .min()
     }
 
@@ -69,8 +71,7 @@ impl Subscriber {
         self.next_report.get_or_insert(now + FIRST_REPORT);
         if let Some(sequence) = view.handle_packet(now, packet) {
             if self.feeds_back {
-                self.unreported.push(sequence);
-                self.next_feedback.get_or_insert(now + FEEDBACK_INTERVAL);
+                self.arrivals.note(now, sequence, packet.payload.len());
             }
             let last = self.transport_sequences.last().copied().unwrap_or(1 << 16);
             let distance = i64::from(sequence.wrapping_sub(last as u16) as i16);
@@ -94,8 +95,12 @@ impl Subscriber {
                 });
                 self.cnames.extend(names);
             } else if let Some(extended) = packet.downcast_ref::<ExtendedReport>() {
-                let answers = extended.reports.iter().filter(|block| block.as_any().is::<DLRRReportBlock>());
-                self.delays_since += answers.count();
+                for block in &extended.reports {
+                    if let Some(answer) = block.as_any().downcast_ref::<DLRRReportBlock>() {
+                        self.delays_since += 1;
+                        self.measure_round_trip(now, answer);
+                    }
+                }
             }
         }
     }
@@ -119,19 +124,37 @@ impl Subscriber {
         if self.next_report.is_some_and(|at| at <= now) {
             self.next_report = Some(now + REPORT_INTERVAL);
             packets.extend(self.report(now));
+            packets.extend(self.remb.map(|bitrate| self.maximum(bitrate)));
         }
         if self.reporting {
             connection.send_rtcp(&packets);
         }
-        if self.next_feedback.is_some_and(|at| at <= now) {
-            self.next_feedback = None;
-            let arrived = std::mem::take(&mut self.unreported);
-            connection.send_raw_rtcp(&transport_feedback(&arrived));
+        self.arrivals.reports(now).iter().for_each(|report| connection.send_raw_rtcp(report));
+    }
+
+    fn maximum(&self, bitrate: f32) -> Box<dyn rtcp::Packet> {
+        let ssrcs = self.views.iter().map(|view| view.ssrc).collect();
+        Box::new(ReceiverEstimatedMaximumBitrate { sender_ssrc: OWN_SSRC, bitrate, ssrcs })
+    }
+
+    /// Acts as a browser: transport-wide feedback, and requests in a browser's times.
+    pub fn be_a_browser(&mut self) {
+        self.feeds_back = true;
+        self.views.iter_mut().for_each(View::be_a_browsers);
+    }
+
+    fn measure_round_trip(&mut self, now: Instant, answer: &DLRRReportBlock) {
+        let middle = (self.clock.ntp(now) >> 16) as u32;
+        for report in &answer.reports {
+            let round_trip = middle.wrapping_sub(report.last_rr).wrapping_sub(report.dlrr);
+            // A round trip of nearly nothing may seem negative.
+            let round_trip = Duration::from_secs(1) * (round_trip as i32).max(0) as u32 / 65_536;
+            self.views.iter_mut().for_each(|view| view.gaps.note_round_trip(round_trip));
         }
     }
 
-    fn report(&self, now: Instant) -> [Box<dyn rtcp::Packet>; 2] {
-        let reports = self.views.iter().map(|view| view.reception(now)).collect();
+    fn report(&mut self, now: Instant) -> [Box<dyn rtcp::Packet>; 2] {
+        let reports = self.views.iter_mut().map(|view| view.reception(now)).collect();
         let ntp_timestamp = self.clock.ntp(now);
         let block = ReceiverReferenceTimeReportBlock { ntp_timestamp };
         [
@@ -150,35 +173,11 @@ impl Subscriber {
     }
 }
 
-/// Transport-wide feedback that these packets arrived, in steps of 250 µs: a chunk of one bit each for 14 numbers.
-pub fn transport_feedback(arrived: &[u16]) -> Vec<u8> {
-    let base = arrived[0];
-    let steps: Vec<usize> = arrived.iter().map(|number| usize::from(number.wrapping_sub(base))).collect();
-    let count = steps.iter().max().unwrap() + 1;
-    let mut chunks = vec![0x8000u16; count.div_ceil(14)];
-    for step in &steps {
-        chunks[step / 14] |= 1 << (13 - step % 14);
-    }
-    let mut packet = vec![0x8f, 205, 0, 0];
-    packet.extend([OWN_SSRC, 0].into_iter().flat_map(u32::to_be_bytes));
-    packet.extend([base, count as u16].into_iter().flat_map(u16::to_be_bytes));
-    packet.extend([0; 4]);
-    packet.extend(chunks.into_iter().flat_map(u16::to_be_bytes));
-    packet.extend(steps.iter().map(|_| 1));
-    packet.resize(packet.len().next_multiple_of(4), 0);
-    let words = (packet.len() / 4 - 1) as u16;
-    packet[2..4].copy_from_slice(&words.to_be_bytes());
-    packet
-}
-
 pub fn picture_loss(media_ssrc: u32) -> Box<dyn rtcp::Packet> {
     Box::new(PictureLossIndication { sender_ssrc: OWN_SSRC, media_ssrc })
 }
 
-/// The SSRC of a browser's RTCP when it sends no media.
-const OWN_SSRC: u32 = 1;
 /// NACKs in one packet, whose pairs are counted in 8 bits.
 const MAX_NACKS: usize = 200;
 const FIRST_REPORT: Duration = Duration::from_millis(100);
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-const FEEDBACK_INTERVAL: Duration = Duration::from_millis(50);

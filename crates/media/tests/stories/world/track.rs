@@ -2,6 +2,7 @@
 
 use super::dependency::Dependence;
 use super::encoder::Codec;
+use super::rates::Camera;
 use serde_json::{Value, json};
 use std::time::Duration;
 use switchyard_media::ortc::{HeaderExtensionUri, MediaKind, RtpParameters};
@@ -25,6 +26,8 @@ pub struct Track {
     pub transport_cc: bool,
     /// Initial audio level in -dBov.
     pub level: u8,
+    /// Has the rates of a camera, instead of a few packets a picture.
+    pub camera: Option<Camera>,
 }
 
 /// The SSRCs and the MID of a track on its transport.
@@ -45,6 +48,11 @@ impl Track {
     /// Three encodings of three temporal layers, as mediasoup-client asks browsers for.
     pub fn vp8_simulcast() -> Self {
         Self { encodings: 3, layers: (1, 3), ..Self::vp8() }
+    }
+
+    /// What the page sends: VP8 in three sizes, L1T3 each.
+    pub fn camera(camera: Camera) -> Self {
+        Self { camera: Some(camera), ..Self::vp8_simulcast() }
     }
 
     pub fn vp9_svc() -> Self {
@@ -70,6 +78,7 @@ impl Track {
             mid: true,
             transport_cc: true,
             level: 127,
+            camera: None,
         }
     }
 

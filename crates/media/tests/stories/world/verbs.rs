@@ -3,7 +3,8 @@
 use super::connection::Connection;
 use super::encoder::Codec;
 use super::ice::Ice;
-use super::network::{Filter, Link, Path};
+use super::link::path::Path;
+use super::network::Filter;
 use super::publisher::{LiveEncoding, LiveTrack, Publisher};
 use super::secure::{Dtls, Profiles};
 use super::subscriber::Subscriber;
@@ -124,7 +125,7 @@ impl World {
             Direction::Send => Role::Publisher(Publisher::new(clock)),
             Direction::Recv => Role::Subscriber(Subscriber::new(clock)),
         };
-        let (up, down) = (Link::new(options.up), Link::new(options.down));
+        let (up, down) = (self.network.line(options.up), self.network.line(options.down));
         self.clients.push(Party { shard: options.shard, transport, connection, role, up, down });
         Client(index)
     }
@@ -254,6 +255,11 @@ impl World {
         id: ConsumerId,
         parameters: &ConsumerParameters,
     ) -> Viewed {
+        if let Some(tap) = &mut self.clients[client.0].connection.tap {
+            let mut view = View::new(codec, parameters);
+            view.be_a_browsers();
+            tap.views.push(view);
+        }
         let subscriber = self.subscriber_mut(client);
         subscriber.views.push(View::new(codec, parameters));
         Viewed { client, view: subscriber.views.len() - 1, id }
@@ -286,12 +292,18 @@ impl World {
         connection.ice.check_again(now);
     }
 
+    /// Moves a client to another address behind another link. What was on its way to the old address is lost.
+    pub fn hand_over(&mut self, client: Client, down: Path) {
+        self.clients[client.0].down.change_link(self.network.line(down));
+        self.relocate(client, 1);
+    }
+
     /// Drops datagrams from (`up`) or to a client for which the filter returns `false`.
     pub fn filter(&mut self, client: Client, up: bool, filter: impl FnMut(&[u8]) -> bool + 'static) {
         let party = &mut self.clients[client.0];
-        let link = if up { &mut party.up } else { &mut party.down };
+        let line = if up { &mut party.up } else { &mut party.down };
         let filter: Filter = Box::new(filter);
-        link.set_filter(Some(filter));
+        line.set_filter(Some(filter));
     }
 
     /// The shard that a client is connected to.
@@ -385,6 +397,12 @@ impl World {
 }
 
 impl Party {
+    /// Changes both directions of the line.
+    pub fn set_paths(&mut self, path: Path) {
+        self.up.set_path(path);
+        self.down.set_path(path);
+    }
+
     /// Stops sending media and checks.
     pub fn fall_silent(&mut self) {
         self.connection.ice.fall_silent();

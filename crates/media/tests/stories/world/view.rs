@@ -1,7 +1,9 @@
 //! One consumer's stream as its client receives it.
 
+use super::decoder::Decoder;
 use super::dependency;
 use super::encoder::Codec;
+use super::gaps::{Gaps, Repair};
 use super::playback::Playback;
 use super::stamp::Stamp;
 use bytes::Bytes;
@@ -11,7 +13,7 @@ use rtc_rtp::packetizer::Depacketizer;
 use rtcp::reception_report::ReceptionReport;
 use rtcp::sender_report::SenderReport;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use switchyard_media::ConsumerParameters;
 use switchyard_media::ortc::{HeaderExtensionUri, RtpParameters};
 
@@ -25,10 +27,24 @@ pub struct View {
     /// The numbers of packets that arrived as retransmissions, and of packets that arrived more than once.
     pub repaired: usize,
     pub duplicates: usize,
+    /// Packets that do not hold what was sent.
+    pub damaged: usize,
     /// Audio levels in the order of arrival.
     pub levels: Vec<u8>,
-    missing: BTreeMap<u64, Missing>,
-    hopeless: bool,
+    pub decoder: Decoder,
+    pub gaps: Gaps,
+    /// The client is like a browser: it asks for a key frame when it cannot decode, and drops what is damaged.
+    is_browsers: bool,
+    reception: Reception,
+}
+
+/// What the last reception report said.
+#[derive(Debug, Default)]
+struct Reception {
+    /// Packets that came without having been asked for.
+    originals: u64,
+    reported_originals: u64,
+    reported_expected: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -50,11 +66,6 @@ pub struct Ids {
     pub tl0: u8,
 }
 
-struct Missing {
-    tries: u8,
-    ask_at: Instant,
-}
-
 impl View {
     pub fn new(codec: Codec, parameters: &ConsumerParameters) -> Self {
         let parameters = parameters.rtp_parameters.clone();
@@ -66,9 +77,12 @@ impl View {
             sender_reports: Vec::new(),
             repaired: 0,
             duplicates: 0,
+            damaged: 0,
             levels: Vec::new(),
-            missing: BTreeMap::new(),
-            hopeless: false,
+            decoder: Decoder::default(),
+            gaps: Gaps::new(Repair::QUICK),
+            is_browsers: false,
+            reception: Reception::default(),
         }
     }
 
@@ -104,6 +118,11 @@ impl View {
     }
 
     fn take(&mut self, now: Instant, header: &rtc_rtp::Header, number: u16, payload: &Bytes, rtx: bool) {
+        if self.is_browsers && !payload.is_empty() && Stamp::find(payload).is_none() {
+            // What a browser does with such a packet is not known: it counts as lost.
+            self.damaged += 1;
+            return;
+        }
         let highest = self.packets.last_key_value().map(|(sequence, _)| *sequence);
         let sequence = match highest {
             None => (1 << 16) + u64::from(number),
@@ -112,15 +131,8 @@ impl View {
                 highest.checked_add_signed(distance).unwrap()
             }
         };
-        self.missing.remove(&sequence);
-        let lost = highest.map_or(sequence, |highest| highest + 1)..sequence;
-        if lost.end.saturating_sub(lost.start) > TOO_MANY {
-            self.hopeless = true;
-            self.missing.clear();
-        } else {
-            let missing = || Missing { tries: 0, ask_at: now + PATIENCE };
-            self.missing.extend(lost.map(|lost| (lost, missing())));
-        }
+        self.gaps.close(sequence);
+        self.gaps.open(now, highest.map_or(sequence, |highest| highest + 1)..sequence);
         let stamp = (!payload.is_empty()).then(|| Stamp::of(payload));
         let ids = stamp.and_then(|_| ids(self.codec, payload));
         let (timestamp, marker) = (header.timestamp, header.marker);
@@ -133,35 +145,52 @@ impl View {
             }
             None => {
                 self.repaired += usize::from(rtx);
+                self.reception.originals += u64::from(!rtx);
                 self.packets.insert(sequence, arrived);
+                if let Some(stamp) = stamp.filter(|_| self.codec != Codec::Opus) {
+                    self.decoder.take(now, stamp);
+                }
             }
         }
     }
 
+    /// Acts as in a browser, which repairs only what was negotiated.
+    pub fn be_a_browsers(&mut self) {
+        let feedback = &self.parameters.codecs[0].rtcp_feedback;
+        let repaired = feedback.iter().any(|it| it.feedback_type == "nack" && it.parameter.is_empty());
+        self.gaps.repair = if repaired { Repair::BROWSER } else { Repair::NONE };
+        self.is_browsers = true;
+    }
+
     pub fn next_request(&self) -> Option<Instant> {
-        self.missing.values().map(|missing| missing.ask_at).min()
+        let picture = self.decoder.next_request().filter(|_| self.is_browsers);
+        picture.into_iter().chain(self.gaps.next_request()).min()
     }
 
     /// The packets to NACK, and whether a key frame is needed.
     pub fn requests(&mut self, now: Instant) -> (Vec<u16>, bool) {
-        let mut asked = Vec::new();
-        for (sequence, missing) in &mut self.missing {
-            if missing.ask_at <= now {
-                missing.tries += 1;
-                missing.ask_at = now + RETRY;
-                asked.push(*sequence as u16);
-            }
+        let (asked, hopeless) = self.gaps.requests(now);
+        let picture = self.decoder.next_request().filter(|_| self.is_browsers);
+        let needs_key_frame = hopeless || picture.is_some_and(|at| at <= now);
+        if needs_key_frame {
+            self.decoder.note_request(now);
         }
-        let before = self.missing.len();
-        self.missing.retain(|_, missing| missing.tries <= MAX_TRIES);
-        self.hopeless |= self.missing.len() < before;
-        (asked, std::mem::take(&mut self.hopeless))
+        (asked, needs_key_frame)
     }
 
-    pub fn reception(&self, now: Instant) -> ReceptionReport {
+    pub fn reception(&mut self, now: Instant) -> ReceptionReport {
+        let highest = self.packets.last_key_value().map_or(0, |(highest, _)| *highest);
+        let first = self.packets.first_key_value().map_or(0, |(first, _)| *first);
+        let (expected, counts) = (highest + 1 - first, &mut self.reception);
+        let expected_lately = expected - counts.reported_expected;
+        let lost_lately = expected_lately.saturating_sub(counts.originals - counts.reported_originals);
+        (counts.reported_expected, counts.reported_originals) = (expected, counts.originals);
         let last = self.sender_reports.last();
         ReceptionReport {
             ssrc: self.ssrc,
+            fraction_lost: (lost_lately * 256).checked_div(expected_lately).unwrap_or(0).min(255) as u8,
+            total_lost: expected.saturating_sub(counts.originals) as u32,
+            last_sequence_number: highest as u32,
             last_sender_report: last.map_or(0, |(_, report)| (report.ntp_time >> 16) as u32),
             delay: last.map_or(0, |(at, _)| ((now - *at).as_micros() * 65_536 / 1_000_000) as u32),
             ..ReceptionReport::default()
@@ -216,10 +245,3 @@ fn ids(codec: Codec, payload: &Bytes) -> Option<Ids> {
         Codec::Opus | Codec::H264 | Codec::Av1 => None,
     }
 }
-
-/// How long to wait before a gap counts as loss.
-const PATIENCE: Duration = Duration::from_millis(10);
-const RETRY: Duration = Duration::from_millis(60);
-const MAX_TRIES: u8 = 10;
-/// A gap larger than this is not requested.
-const TOO_MANY: u64 = 1_000;
