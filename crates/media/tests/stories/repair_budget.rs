@@ -37,7 +37,7 @@ fn a_receiver_that_loses_one_packet_in_twenty_gets_every_one_again() {
         for track in [Track::vp8(), Track::vp8_simulcast(), Track::opus()] {
             let (mut world, bob, seen) = call(seed, Path::GOOD, track.clone());
             world.run(Duration::from_secs(1));
-            world.party_mut(bob).down.set_path(lossy.clone());
+            world.party_mut(bob).down.set_path(lossy);
             world.run(Duration::from_secs(20));
             world.party_mut(bob).down.set_path(Path::GOOD);
             world.run(Duration::from_secs(1));
