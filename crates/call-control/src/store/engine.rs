@@ -23,7 +23,7 @@ impl Engine {
         match url.split_once(':') {
             Some(("sqlite", _)) => Ok(Self::Sqlite(Box::new(sqlite(url)?))),
             Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => {
-                let options = PgConnectOptions::from_str(url).map_err(driver_refuses)?;
+                let options = PgConnectOptions::from_str(url).map_err(|error| driver_refuses(&error))?;
                 // The name needs no quotes: reserved words have no meaning in a search path.
                 Ok(Self::Postgres(Box::new(options.options([("search_path", schema)]))))
             }
@@ -35,7 +35,7 @@ impl Engine {
 /// Refuses what is no file, or one that keeps no records: each connection to a database in memory would have
 /// a database of its own.
 fn sqlite(url: &str) -> Result<SqliteConnectOptions, StoreError> {
-    let options = SqliteConnectOptions::from_str(url).map_err(driver_refuses)?;
+    let options = SqliteConnectOptions::from_str(url).map_err(|error| driver_refuses(&error))?;
     let parameters = url.split_once('?').map_or("", |(_, parameters)| parameters);
     for parameter in parameters.split('&') {
         match parameter {
@@ -64,11 +64,8 @@ fn sqlite(url: &str) -> Result<SqliteConnectOptions, StoreError> {
 }
 
 /// The driver's words do not repeat the address, which may contain a password.
-fn driver_refuses(error: sqlx::Error) -> StoreError {
-    StoreError::Config(match error {
-        sqlx::Error::Configuration(cause) => format!("DATABASE_URL cannot be used: {cause}"),
-        other => format!("DATABASE_URL cannot be used: {other}"),
-    })
+fn driver_refuses(error: &sqlx::Error) -> StoreError {
+    unusable(&error.to_string())
 }
 
 fn unusable(why: &str) -> StoreError {
