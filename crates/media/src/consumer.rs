@@ -40,6 +40,8 @@ pub(crate) struct Consumer {
     /// The extended outgoing sequence number at which the newest key frame begins.
     key_frame: u64,
     reported: Option<Layers>,
+    /// The highest number and the losses that the client reported last.
+    reception: Option<(u32, u32)>,
 }
 
 /// The outgoing SRTP streams and what sender reports count.
@@ -126,6 +128,7 @@ impl Consumer {
             sent: SentPackets::new(history),
             key_frame: 0,
             reported: None,
+            reception: None,
             plan,
         }
     }
@@ -166,6 +169,15 @@ impl Consumer {
             (Flow::Shed, Ration::LowestLayers | Ration::Whole) => Flow::Waiting,
             (flow, _) => flow,
         };
+    }
+
+    /// How many packets the client lost, of how many, since its last reception report. `None` for its first report and
+    /// for one that does not follow.
+    pub(crate) fn losses_since(&mut self, highest: u32, lost: u32) -> Option<(u32, u32)> {
+        let (before, lost_before) = self.reception.replace((highest, lost))?;
+        let expected = highest.wrapping_sub(before);
+        // Packets that arrive late lower the total.
+        (expected < 1 << 16).then(|| (lost.saturating_sub(lost_before), expected))
     }
 
     pub(crate) fn is_video(&self) -> bool {

@@ -32,6 +32,8 @@ pub struct Counters {
     pub srtp_rejected: u64,
     pub srtcp_rejected: u64,
     pub rtcp_malformed: u64,
+    /// Transport-wide feedback that contradicts itself.
+    pub feedback_malformed: u64,
     /// Sender reports too soon after another one of the same stream.
     pub sender_reports_too_frequent: u64,
     /// RTP that belongs to no producer of its transport.

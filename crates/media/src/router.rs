@@ -1,6 +1,7 @@
 //! One call's media on one worker: its transports, producers and consumers, and the path of packets between
 //! them.
 
+mod bandwidth;
 mod control;
 mod data_flow;
 mod egress;

@@ -7,6 +7,7 @@ use rtcp::Packet;
 use rtcp::extended_report::{DLRRReportBlock, ExtendedReport, ReceiverReferenceTimeReportBlock};
 use rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
 use rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtcp::payload_feedbacks::receiver_estimated_maximum_bitrate::ReceiverEstimatedMaximumBitrate;
 use rtcp::receiver_report::ReceiverReport;
 use rtcp::reception_report::ReceptionReport;
 use rtcp::sender_report::SenderReport;
@@ -40,6 +41,8 @@ pub(crate) enum Feedback {
     },
     /// Transport-wide sequence numbers that arrived.
     Arrivals(Vec<u16>),
+    /// The receiver's own estimate (REMB), in bit/s; 0 for no limit.
+    Estimate(u64),
     /// The delay since our reference time with middle 32 bits `last` (RFC 3611 §4.5), in 1/65536 s.
     DelaySince {
         last: u32,
@@ -57,6 +60,7 @@ impl Feedback {
             | Self::Reception(_)
             | Self::KeyFrameRequest { .. }
             | Self::ReferenceTime { .. }
+            | Self::Estimate(_)
             | Self::DelaySince { .. } => 1,
         }
     }
@@ -82,6 +86,18 @@ pub(crate) fn parse(compound: &[u8], arrivals: bool) -> Option<Vec<Feedback>> {
         }
     }
     Some(feedback)
+}
+
+/// The packets of transport-wide feedback in a compound packet that [`parse`] understood.
+pub(crate) fn transport_wide_feedback(compound: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = compound;
+    let packets = std::iter::from_fn(move || {
+        let words = u16::from_be_bytes([*rest.get(2)?, *rest.get(3)?]);
+        let (packet, after) = rest.split_at_checked((usize::from(words) + 1) * 4)?;
+        rest = after;
+        Some(packet)
+    });
+    packets.filter(|packet| is_transport_wide_feedback(packet))
 }
 
 /// A sender report with the SDES CNAME by which receivers synchronise streams.
@@ -147,6 +163,9 @@ fn understand(packet: &dyn Packet, feedback: &mut Vec<Feedback>) {
         feedback.push(Feedback::KeyFrameRequest { ssrc: pli.media_ssrc });
     } else if let Some(fir) = packet.downcast_ref::<FullIntraRequest>() {
         feedback.extend(fir.fir.iter().map(|entry| Feedback::KeyFrameRequest { ssrc: entry.ssrc }));
+    } else if let Some(remb) = packet.downcast_ref::<ReceiverEstimatedMaximumBitrate>() {
+        // Saturates: a mantissa and an exponent can say more than any link carries.
+        feedback.push(Feedback::Estimate(remb.bitrate as u64));
     } else if let Some(report) = packet.downcast_ref::<ExtendedReport>() {
         understand_extended(report, feedback);
     }

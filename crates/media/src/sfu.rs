@@ -91,7 +91,7 @@ impl Sfu {
 
     /// Seals media packets that are due into `batch`. On [`Sealed::More`] send the batch, clear it and call again.
     pub fn seal_due(&mut self, now: Instant, batch: &mut Batch) -> Sealed {
-        let mut departure = Departure { batch, now: self.epoch.ntp(now) };
+        let mut departure = Departure { batch, now: self.epoch.ntp(now), at: now };
         loop {
             if self.outbox.fresh.len() > 1 {
                 // Queue first: packets of several producers for one transport should be sent together.

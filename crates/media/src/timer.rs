@@ -20,6 +20,8 @@ pub(crate) enum Timer {
     Report,
     /// The activity of encodings and speakers must be checked.
     Activity,
+    /// The bandwidth to the client must be judged again.
+    Bandwidth,
 }
 
 /// One deadline per timer.
@@ -49,7 +51,7 @@ impl Timers {
     }
 }
 
-const ALL: [Timer; 8] = [
+const ALL: [Timer; 9] = [
     Timer::Ice,
     Timer::Dtls,
     Timer::Sctp,
@@ -58,6 +60,7 @@ const ALL: [Timer; 8] = [
     Timer::Feedback,
     Timer::Report,
     Timer::Activity,
+    Timer::Bandwidth,
 ];
 
 #[cfg(test)]

@@ -150,6 +150,10 @@ impl Transport {
             packets_sent: self.traffic.packets_sent,
             bytes_sent: self.traffic.bytes_sent,
             rtt_ms: self.measured_rtt().map(|rtt| rtt.as_millis() as u32),
+            estimate: match &self.side {
+                Side::Uplink(_) => None,
+                Side::Downlink(downlink) => downlink.congestion.as_ref().map(|it| it.estimate()),
+            },
         }
     }
 

@@ -195,7 +195,7 @@ impl Router {
         };
         let consumer_key = self.consumers.insert(consumer);
         if let Some(consumer) = self.consumers.get(consumer_key) {
-            downlink.add(consumer_key, &consumer.plan);
+            downlink.add(consumer_key, &consumer.plan, ctx.now);
         }
         producer.consumers.push(consumer_key);
         self.ration(consumer_key, ctx);

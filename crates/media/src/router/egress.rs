@@ -6,6 +6,7 @@ mod packet;
 use super::Router;
 use crate::batch::Batch;
 use crate::clock::NtpTime;
+use crate::congestion::{Controller, Kind, SentPacket};
 use crate::consumer::{Consumer, Plan, Record, Taken};
 use crate::context::Context;
 use crate::counters::Counters;
@@ -19,6 +20,7 @@ use crate::srtp::Outbound;
 use crate::transport::{Path, Side, Traffic, Transport};
 use evening::{Evening, MAX_PADDING};
 use packet::{Header, Packet};
+use std::time::Instant;
 
 impl Router {
     /// Seals the due packets of a transport, until the batch is full.
@@ -63,6 +65,7 @@ impl Router {
 pub(crate) struct Departure<'a> {
     pub(crate) batch: &'a mut Batch,
     pub(crate) now: NtpTime,
+    pub(crate) at: Instant,
 }
 
 /// Everything needed to seal packets for one client.
@@ -73,6 +76,8 @@ pub(super) struct Exit<'a> {
     evening: Evening,
     due: &'a mut DueQueue,
     traffic: &'a mut Traffic,
+    congestion: Option<&'a mut Controller>,
+    at: Instant,
     batch: &'a mut Batch,
     counters: &'a mut Counters,
 }
@@ -89,11 +94,13 @@ impl<'a> Exit<'a> {
         departure.batch.address(transport.ice.selected()?);
         let (sequence, path) = (&mut downlink.transport_sequence, &mut downlink.path);
         Some(Self {
-            sealer: Sealer { outbound, now: departure.now, sequence, path, size: 0 },
+            sealer: Sealer { outbound, now: departure.now, sequence, stamped: None, path, size: 0 },
             padding: downlink.padding,
             evening: Evening::default(),
             due: &mut downlink.due,
             traffic: &mut transport.traffic,
+            congestion: downlink.congestion.as_deref_mut(),
+            at: departure.at,
             batch: departure.batch,
             counters,
         })
@@ -136,11 +143,21 @@ impl<'a> Exit<'a> {
 
     /// Adds the packet that was sealed at the start of the batch's room; counts `None` as undeliverable.
     fn commit(&mut self, kind: DueKind, consumer: &Consumer, sealed: Option<SealedPacket>) {
+        let number = self.sealer.stamped.take();
         let Some(SealedPacket { len, padding }) = sealed else {
             self.counters.egress_undeliverable += 1;
             return;
         };
         self.batch.commit(len);
+        if let Some(congestion) = &mut self.congestion {
+            let kind = match kind {
+                DueKind::Media if consumer.is_video() => Kind::Video,
+                DueKind::Media => Kind::Audio,
+                DueKind::Again | DueKind::FillAgain => Kind::Rtx,
+                DueKind::Fill => Kind::Padding,
+            };
+            congestion.sent(&SentPacket { number, size: len as u16, kind, cluster: None, at: self.at });
+        }
         if consumer.is_video() {
             self.sealer.path.spend(len);
         }
@@ -162,6 +179,8 @@ struct Sealer<'a> {
     outbound: &'a Outbound,
     now: NtpTime,
     sequence: &'a mut u16,
+    /// The transport-wide number of the packet being sealed, if it got one.
+    stamped: Option<u16>,
     path: &'a mut Path,
     /// Bytes to which a shorter plaintext packet is padded.
     size: usize,
@@ -334,6 +353,7 @@ impl Sealer<'_> {
         if plan.extensions.transport_cc.is_some() {
             sequence = self.path.number(sequence);
             *self.sequence = sequence.wrapping_add(1);
+            self.stamped = Some(sequence);
         }
         (self.now.send_ticks(), sequence)
     }

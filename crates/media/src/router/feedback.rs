@@ -35,6 +35,7 @@ impl Router {
             ctx.counters.rtcp_malformed += 1;
             return;
         };
+        self.hear_arrivals(key, packet.get(..len).unwrap_or_default(), ctx);
         for feedback in feedback {
             self.handle_feedback(key, feedback, ctx);
         }
@@ -50,7 +51,9 @@ impl Router {
                 let last = report.last_sender_report;
                 self.check_path(key, |path, now| path.echoed(last, now), ctx);
                 self.measure_rtt(key, now, last, report.delay);
+                self.hear_losses(key, &report, ctx);
             }
+            Feedback::Estimate(rate) => self.hear_estimate(key, rate, ctx),
             Feedback::Arrivals(numbers) => {
                 self.check_path(key, |path, now| path.arrived(numbers.into_iter(), now), ctx);
             }
@@ -139,7 +142,7 @@ impl Router {
         }
     }
 
-    fn consumer_by_ssrc(&self, key: TransportKey, ssrc: Ssrc) -> Option<ConsumerKey> {
+    pub(super) fn consumer_by_ssrc(&self, key: TransportKey, ssrc: Ssrc) -> Option<ConsumerKey> {
         match &self.transports.get(key)?.side {
             Side::Uplink(_) => None,
             Side::Downlink(downlink) => downlink.by_ssrc.get(&ssrc).copied(),

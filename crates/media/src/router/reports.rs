@@ -42,6 +42,7 @@ impl Router {
         let Some(transport) = self.transports.get_mut(key) else { return };
         transport.timers.set(Timer::Report, Some(ctx.now + REPORT_INTERVAL));
         transport.send_rtcp(&packets, ctx);
+        self.judge_bandwidth(key, ctx);
     }
 
     fn sender_reports(&mut self, key: TransportKey, ctx: &mut Context<'_>) -> Vec<RtcpPacket> {

@@ -57,6 +57,7 @@ impl Router {
                 Timer::Feedback => self.send_arrivals(key, ctx),
                 Timer::Report => self.send_reports(key, ctx),
                 Timer::Activity => self.watch_activity(key, ctx),
+                Timer::Bandwidth => self.judge_bandwidth(key, ctx),
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The ICE, DTLS and SCTP side of a transport, and its outgoing RTCP.
 
 use super::{Side, Srtp, Transport};
+use crate::congestion::START_RATE;
 use crate::context::Context;
 use crate::dtls::{DtlsEvent, DtlsFailure, DtlsRole, Fingerprint};
 use crate::event::{ControlError, DtlsState, Event, TransportCloseReason};
@@ -191,6 +192,9 @@ impl Transport {
             Some(_) if self.srtp.is_none() => {}
             Some(&tuple) => {
                 if downlink.path.enter(tuple, ctx.rng.next_u64(), downlink.transport_sequence, ctx.now) {
+                    if let Some(congestion) = &mut downlink.congestion {
+                        congestion.path_changed(START_RATE, ctx.now);
+                    }
                     ctx.counters.paths_doubted += 1;
                     self.timers.set(Timer::Report, Some(ctx.now));
                 }

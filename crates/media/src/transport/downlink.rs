@@ -2,6 +2,7 @@
 
 use super::path::Path;
 use super::repair::RepairBudget;
+use crate::congestion::{Config, Controller, START_RATE};
 use crate::consumer::Plan;
 use crate::due::DueQueue;
 use crate::keys::ConsumerKey;
@@ -24,6 +25,8 @@ pub(crate) struct Downlink {
     pub(crate) rtt: Option<Duration>,
     /// What may be retransmitted.
     pub(crate) repair: RepairBudget,
+    /// How much the path to the client carries; `None` until there is a consumer.
+    pub(crate) congestion: Option<Box<Controller>>,
     /// The receiver's SSRC, its last reference time (middle 32 bits of NTP), and when it arrived, to answer
     /// with DLRR (RFC 3611 §4.5).
     pub(crate) reference_time: Option<(u32, u32, Instant)>,
@@ -44,6 +47,7 @@ impl Downlink {
             path: Path::new(),
             rtt: None,
             repair: RepairBudget::new(now),
+            congestion: None,
             reference_time: None,
             next_ssrc: FIRST_SSRC + first_ssrc % (1 << 29),
             next_mid: 0,
@@ -58,7 +62,12 @@ impl Downlink {
         ConsumerIdentity { ssrc, rtx_ssrc: ssrc + 1, mid: mid.to_string() }
     }
 
-    pub(crate) fn add(&mut self, key: ConsumerKey, plan: &Plan) {
+    pub(crate) fn add(&mut self, key: ConsumerKey, plan: &Plan, now: Instant) {
+        self.congestion.get_or_insert_with(|| {
+            let transport_wide = plan.extensions.transport_cc.is_some();
+            let config = Config { start: START_RATE, min: MIN_RATE, max: MAX_RATE, transport_wide };
+            Box::new(Controller::new(config, now))
+        });
         self.consumers.push(key);
         self.by_ssrc.insert(plan.ssrc, key);
         if let Some(rtx) = plan.rtx {
@@ -75,6 +84,10 @@ impl Downlink {
     }
 }
 
+/// Bit/s: less is not estimated, since sound needs about as much.
+const MIN_RATE: u64 = 30_000;
+/// Bit/s: more than any client receives.
+const MAX_RATE: u64 = 100_000_000;
 /// Above the SSRCs that clients reserve (1234 for probes), below 2^30 to leave room to count up.
 const FIRST_SSRC: u32 = 100_000_000;
 #[cfg(test)]

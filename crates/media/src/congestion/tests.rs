@@ -1,0 +1,5 @@
+//! The controller on links.
+
+mod hostile;
+mod links;
+mod model;
