@@ -12,6 +12,7 @@ mod batch;
 mod clock;
 mod codec;
 mod config;
+pub mod congestion;
 mod consumer;
 mod context;
 mod counters;

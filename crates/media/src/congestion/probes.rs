@@ -1,0 +1,519 @@
+//! Probes: when to send more than media for a moment, and what came of it.
+
+use super::Micros;
+use super::log::{Cluster, Logged};
+use std::time::Duration;
+
+/// What the allocator grants and wants. All rates are bit/s of UDP payload, sound and repair included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Demand {
+    /// What the granted layers take.
+    pub granted: u64,
+    /// The estimate at which the next step of the allocation would be granted; `None` if all that is wanted is
+    /// granted. Then no probe is sent.
+    pub next: Option<u64>,
+    /// What everything wanted would take.
+    pub wanted: u64,
+}
+
+/// An order to send runs of packets that together reach a rate. Everything sent until the last run is gone carries
+/// the cluster; what media does not fill is filled with repetitions or dummy packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Probe {
+    pub cluster: Cluster,
+    /// bit/s.
+    pub rate: u64,
+    /// From 4 to 8. Each of at least two packets, sent at once.
+    pub runs: u8,
+    /// Bytes of each run.
+    pub run_bytes: u32,
+    /// From one run's send time to the next one's.
+    pub spacing: Duration,
+}
+
+/// What decides whether a probe may be sent now.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Weather {
+    /// bit/s.
+    pub(super) estimate: f64,
+    /// Neither over-use nor silence, nor a standing queue, nor falling by loss.
+    pub(super) is_calm: bool,
+    /// The highest rate that may be tried, as a multiple of the estimate.
+    pub(super) reach: f64,
+    /// bit/s, 0 if unknown.
+    pub(super) acknowledged: f64,
+    pub(super) rtt: Micros,
+    pub(super) now: Micros,
+}
+
+/// When to probe, one probe at a time.
+#[derive(Debug)]
+pub(super) struct ProbePlan {
+    demand: Demand,
+    cluster: Cluster,
+    running: Option<Running>,
+    /// The rate to try next without waiting, in bit/s.
+    at_once: Option<f64>,
+    next_at: Micros,
+    /// Time between probes of a step that fails, µs.
+    pause: Micros,
+    /// When a probe passed of which nothing speaks against.
+    passed: Option<Micros>,
+    /// µs to wait besides, because loss or over-use followed probes that had passed: a policer lets bursts through.
+    refuted: Micros,
+    /// Probes in a row that said nothing.
+    voids: u8,
+    calm_since: Option<Micros>,
+    fall: Fall,
+    results: u32,
+}
+
+#[derive(Debug)]
+struct Running {
+    target: f64,
+    tally: Tally,
+    deadline: Micros,
+}
+
+/// A large fall of the estimate, to be undone once.
+#[derive(Debug, Default)]
+struct Fall {
+    /// The highest estimate since the last fall, in bit/s.
+    high: f64,
+    /// The rate to return to.
+    before: Option<f64>,
+}
+
+/// What became of a probe. Rates are in bit/s.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Outcome {
+    /// All came through as it was sent: the path carries at least this.
+    Passed(f64),
+    /// The probe filled the path, which carries this.
+    Full(f64),
+    /// Too little of it was sent or came through to say anything.
+    Void,
+}
+
+/// The packets of the running probe.
+#[derive(Debug, Default)]
+struct Tally {
+    sent: Amount,
+    planned: u32,
+    last_number: u64,
+    arrived: Amount,
+    first_run: Option<RunSeen>,
+    last_run: Option<RunSeen>,
+    last_arrival: Micros,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Amount {
+    packets: u32,
+    bytes: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct RunSeen {
+    sent: Micros,
+    bytes: u32,
+    last_arrival: Micros,
+}
+
+impl ProbePlan {
+    pub(super) fn new(start: f64) -> Self {
+        Self {
+            demand: Demand::default(),
+            cluster: Cluster::FIRST,
+            running: None,
+            at_once: Some(FIRST * start),
+            next_at: 0,
+            pause: MIN_PAUSE,
+            passed: None,
+            refuted: 0,
+            voids: 0,
+            calm_since: None,
+            fall: Fall::default(),
+            results: 0,
+        }
+    }
+
+    /// A new wish is tried at once.
+    pub(super) fn want(&mut self, demand: Demand, now: Micros) {
+        let is_new = demand.wanted > self.demand.wanted + self.demand.wanted / 20;
+        self.demand = demand;
+        if is_new {
+            self.pause = MIN_PAUSE;
+            self.next_at = now;
+        }
+    }
+
+    /// The path is another one, on which `rate` is to be tried.
+    pub(super) fn restart(&mut self, rate: f64, now: Micros) {
+        let (demand, cluster) = (self.demand, self.cluster);
+        *self = Self { demand, cluster, next_at: now, at_once: Some(rate), ..Self::new(rate) };
+    }
+
+    pub(super) fn sent(&mut self, cluster: Cluster, number: u64, bytes: u16) {
+        if cluster == self.cluster
+            && let Some(running) = &mut self.running
+        {
+            running.tally.sent.add(bytes);
+            running.tally.last_number = number;
+        }
+    }
+
+    /// A packet of a probe arrived.
+    pub(super) fn arrived(&mut self, packet: &Logged, arrival: Micros) {
+        if packet.cluster == Some(self.cluster)
+            && let Some(running) = &mut self.running
+        {
+            running.tally.arrived(packet.sent, arrival, packet.size);
+        }
+    }
+
+    /// The running probe's result, once reports told of all packets below `told` or it is too old.
+    pub(super) fn conclude(&mut self, told: u64, weather: &Weather) -> Option<Outcome> {
+        let running = self.running.as_ref()?;
+        let tally = &running.tally;
+        let is_told = tally.sent.bytes >= share(tally.planned) && told > tally.last_number;
+        if !is_told && weather.now < running.deadline {
+            return None;
+        }
+        let target = running.target;
+        let outcome = tally.outcome().unless_disproved(weather.acknowledged);
+        self.running = None;
+        self.results += 1;
+        let before = self.passed.take();
+        match outcome {
+            Outcome::Passed(rate) => {
+                self.voids = 0;
+                if before.is_some_and(|before| weather.now - before >= PROVED) {
+                    self.refuted = 0;
+                }
+                self.passed = Some(weather.now);
+                self.pause = MIN_PAUSE;
+                self.next_at = weather.now + self.refuted;
+                self.at_once = (rate < self.highest() && self.refuted == 0).then_some(2.0 * rate);
+            }
+            Outcome::Full(_) => self.fail(weather.now),
+            // Once more, for longer: jitter disturbs a short probe.
+            Outcome::Void if self.voids < MAX_VOIDS => {
+                self.voids += 1;
+                self.at_once = Some(target);
+                self.next_at = weather.now + VOID_PAUSE;
+            }
+            Outcome::Void => {
+                self.voids = 0;
+                self.next_at = weather.now + self.pause;
+            }
+        }
+        Some(outcome)
+    }
+
+    /// The next probe, if one is due and allowed.
+    pub(super) fn poll(&mut self, weather: &Weather) -> Option<Probe> {
+        self.fall.note(weather.estimate);
+        if !weather.is_calm {
+            self.interrupt(weather.now);
+            return None;
+        }
+        let calm_since = *self.calm_since.get_or_insert(weather.now);
+        if self.running.is_some() || self.demand.next.is_none() || weather.now < self.next_at {
+            return None;
+        }
+        let (target, runs) = self.target(weather, weather.now - calm_since)?;
+        Some(self.start(target, runs, weather))
+    }
+
+    /// When [`Self::poll`] may have something to say.
+    pub(super) fn next(&self) -> Option<Micros> {
+        match &self.running {
+            Some(running) => Some(running.deadline),
+            None => self.demand.next.map(|_| self.next_at),
+        }
+    }
+
+    /// Probes sent so far.
+    pub(super) fn results(&self) -> u32 {
+        self.results
+    }
+
+    /// The rate to try and the number of runs.
+    fn target(&mut self, weather: &Weather, calm: Micros) -> Option<(f64, u8)> {
+        let highest = self.highest().min(weather.reach * weather.estimate.max(MIN_ESTIMATE));
+        if let Some(rate) = self.at_once.take() {
+            let runs = if self.voids == 0 { SHORT_RUNS } else { LONG_RUNS };
+            return Some((rate.min(highest), runs)).filter(|_| highest > MIN_GAIN * weather.estimate);
+        }
+        if calm >= FALL_CALM
+            && let Some(before) = self.fall.before.take()
+        {
+            return Some((before.min(self.highest()), LONG_RUNS))
+                .filter(|(rate, _)| *rate > weather.estimate);
+        }
+        let (granted, next) = (self.demand.granted as f64, self.demand.next? as f64);
+        if calm < STEP_CALM || next <= weather.estimate {
+            return None;
+        }
+        let target = (STEP_MARGIN * next).max(granted + MIN_STEP).min(highest);
+        Some((target, LONG_RUNS)).filter(|(rate, _)| *rate > MIN_GAIN * weather.estimate)
+    }
+
+    /// Nothing more is learned from trying more than everything wanted.
+    fn highest(&self) -> f64 {
+        STEP_MARGIN * (self.demand.wanted.max(self.demand.next.unwrap_or(0))) as f64
+    }
+
+    fn start(&mut self, target: f64, runs: u8, weather: &Weather) -> Probe {
+        let run_bytes = target * SPACING as f64 / 8e6;
+        // A probe of a slow path is short, lest sound waits behind it.
+        let allowed = (MAX_QUEUE * weather.estimate.max(MIN_ESTIMATE) / 8e6 / run_bytes) as u8;
+        let runs = runs.min(allowed.max(SHORT_RUNS));
+        let run_bytes = (run_bytes as u32).max(MIN_RUN);
+        self.cluster = self.cluster.next();
+        let tally = Tally { planned: run_bytes * u32::from(runs), ..Tally::default() };
+        let deadline = weather.now + SPACING * Micros::from(runs) + weather.rtt + MAX_WAIT;
+        self.running = Some(Running { target, tally, deadline });
+        Probe {
+            cluster: self.cluster,
+            rate: target as u64,
+            runs,
+            run_bytes,
+            spacing: Duration::from_micros(SPACING.unsigned_abs()),
+        }
+    }
+
+    /// Over-use or silence: what is under way shows the queue, not the path.
+    fn interrupt(&mut self, now: Micros) {
+        self.calm_since = None;
+        self.at_once = None;
+        if self.running.take().is_some() {
+            self.results += 1;
+            self.fail(now);
+        }
+        if self.passed.take().is_some_and(|passed| now - passed < PROVED) {
+            self.refuted = (2 * self.refuted).clamp(MIN_REFUTED, MAX_REFUTED);
+            self.next_at = now + self.refuted;
+        }
+        self.next_at = self.next_at.max(now + MIN_PAUSE);
+    }
+
+    fn fail(&mut self, now: Micros) {
+        self.next_at = now + self.pause;
+        self.pause = (self.pause * 3 / 2).min(MAX_PAUSE);
+    }
+}
+
+impl Fall {
+    fn note(&mut self, estimate: f64) {
+        if estimate < LARGE_FALL * self.high {
+            self.before = Some(RETURN * self.high);
+            self.high = estimate;
+        }
+        self.high = self.high.max(estimate);
+    }
+}
+
+impl Tally {
+    fn arrived(&mut self, sent: Micros, arrival: Micros, bytes: u16) {
+        self.arrived.add(bytes);
+        self.last_arrival = self.last_arrival.max(arrival);
+        let run = RunSeen { sent, bytes: bytes.into(), last_arrival: arrival };
+        for (seen, is_nearer) in [
+            (&mut self.first_run, (|run, seen| run < seen) as fn(Micros, Micros) -> bool),
+            (&mut self.last_run, |run, seen| run > seen),
+        ] {
+            match seen {
+                Some(seen) if seen.sent == sent => {
+                    seen.bytes += u32::from(bytes);
+                    seen.last_arrival = seen.last_arrival.max(arrival);
+                }
+                Some(before) if !is_nearer(sent, before.sent) => {}
+                _ => *seen = Some(run),
+            }
+        }
+    }
+
+    /// Without the last run's bytes for what was sent, without the first run's for what arrived: a run has no
+    /// duration of its own.
+    fn outcome(&self) -> Outcome {
+        let (Some(first), Some(last)) = (self.first_run, self.last_run) else { return Outcome::Void };
+        let is_whole = self.arrived.packets >= share(self.sent.packets)
+            && self.arrived.bytes >= share(self.sent.bytes)
+            && self.sent.bytes >= share(self.planned);
+        let (sent_span, arrived_span) = (last.sent - first.sent, self.last_arrival - first.last_arrival);
+        let possible = 1..=MAX_INTERVAL;
+        if !is_whole || !possible.contains(&sent_span) || !possible.contains(&arrived_span) {
+            return Outcome::Void;
+        }
+        let sent = f64::from(self.arrived.bytes - last.bytes) * 8e6 / sent_span as f64;
+        let received = f64::from(self.arrived.bytes - first.bytes) * 8e6 / arrived_span as f64;
+        if received > MAX_RATIO * sent {
+            return Outcome::Void;
+        }
+        if received < FULL * sent { Outcome::Full(received) } else { Outcome::Passed(received.min(sent)) }
+    }
+}
+
+impl Outcome {
+    /// A path carries what has arrived for a second, whatever a probe shows: jitter stretched the probe.
+    fn unless_disproved(self, acknowledged: f64) -> Self {
+        match self {
+            Self::Full(rate) if rate < DISPROVED * acknowledged => Self::Void,
+            Self::Passed(_) | Self::Full(_) | Self::Void => self,
+        }
+    }
+}
+
+impl Amount {
+    fn add(&mut self, bytes: u16) {
+        self.packets += 1;
+        self.bytes = self.bytes.saturating_add(bytes.into());
+    }
+}
+
+/// The part of a probe that must come through, rounded up.
+fn share(of: u32) -> u32 {
+    (u64::from(of) * 4).div_ceil(5) as u32
+}
+
+/// Of the start rate.
+const FIRST: f64 = 3.0;
+/// Over the next step's rate.
+const STEP_MARGIN: f64 = 1.2;
+/// bit/s.
+const MIN_STEP: f64 = 200_000.0;
+/// A probe must try so much more than the estimate.
+const MIN_GAIN: f64 = 1.05;
+/// bit/s. Below it a probe's size is as if the estimate were that high.
+const MIN_ESTIMATE: f64 = 100_000.0;
+/// µs between runs: more than the 5 ms that make packets one group, in ticks of feedback.
+const SPACING: Micros = 5_250;
+/// About 15 ms, as libwebrtc's.
+const SHORT_RUNS: u8 = 4;
+/// About 40 ms.
+const LONG_RUNS: u8 = 8;
+/// Bytes.
+const MIN_RUN: u32 = 200;
+/// µs of the estimate that a probe may take.
+const MAX_QUEUE: f64 = 50_000.0;
+/// µs.
+const STEP_CALM: Micros = 1_000_000;
+/// µs.
+const FALL_CALM: Micros = 2_000_000;
+/// µs.
+const MIN_PAUSE: Micros = 1_000_000;
+/// µs.
+const MAX_PAUSE: Micros = 3_000_000;
+/// µs without loss or over-use after a probe that passed.
+const PROVED: Micros = 3_000_000;
+/// µs.
+const MIN_REFUTED: Micros = 2_000_000;
+/// µs.
+const MAX_REFUTED: Micros = 12_000_000;
+const MAX_VOIDS: u8 = 3;
+/// µs.
+const VOID_PAUSE: Micros = 300_000;
+/// Of the acknowledged rate.
+const DISPROVED: f64 = 0.9;
+/// µs, besides the round trip.
+const MAX_WAIT: Micros = 500_000;
+/// µs.
+const MAX_INTERVAL: Micros = 1_000_000;
+const LARGE_FALL: f64 = 0.66;
+const RETURN: f64 = 0.85;
+/// A link that lets out twice what was sent had held it back before.
+const MAX_RATIO: f64 = 2.0;
+/// Of the sent rate. Where less arrives the link is full.
+const FULL: f64 = 0.9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs of 1250-byte packets over an idle link of `link` bit/s.
+    fn probe(runs: Micros, packets: usize, spacing: Micros, link: f64) -> Outcome {
+        let mut tally = Tally::default();
+        let mut free = 0.0;
+        for run in 0..runs {
+            for _ in 0..packets {
+                tally.sent.add(1_250);
+                free = f64::max(free, (run * spacing) as f64) + 1_250.0 * 8e6 / link;
+                tally.arrived(run * spacing, 30_000 + free as Micros, 1_250);
+            }
+        }
+        tally.outcome()
+    }
+
+    #[test]
+    fn a_fast_link_shows_the_rate_that_was_sent_however_large_the_runs_are() {
+        for (runs, packets) in [(8, 1), (4, 2), (2, 5)] {
+            let sent = packets as f64 * 1_250.0 * 8e6 / 10_000.0;
+            let Outcome::Passed(rate) = probe(runs, packets, 10_000, 1e8) else { panic!("{runs} runs") };
+            assert!((rate / sent - 1.0).abs() < 0.06, "{rate} of {sent} by {runs} runs");
+        }
+    }
+
+    #[test]
+    fn a_full_link_shows_its_own_rate() {
+        let Outcome::Full(rate) = probe(4, 3, 5_250, 2e6) else { panic!("full") };
+        assert!((rate / 2e6 - 1.0).abs() < 0.01, "{rate}");
+    }
+
+    #[test]
+    fn one_run_has_no_rate_and_a_link_that_was_held_up_shows_none() {
+        assert_eq!(probe(1, 10, 5_000, 1e7), Outcome::Void);
+        let mut tally = Tally::default();
+        for run in 0..8 {
+            tally.sent.add(1_250);
+            tally.arrived(5_000 * run, 90_000 + 1_000 * run, 1_250);
+        }
+        assert_eq!(tally.outcome(), Outcome::Void);
+    }
+
+    #[test]
+    fn four_fifths_must_come_through() {
+        let with = |missing| {
+            let mut tally = Tally::default();
+            for packet in 0..20 {
+                tally.sent.add(1_250);
+                if packet % 20 >= missing {
+                    tally.arrived(5_000 * packet, 30_000 + 5_000 * packet, 1_250);
+                }
+            }
+            tally.outcome()
+        };
+        assert!(matches!(with(4), Outcome::Passed(_)));
+        assert_eq!(with(5), Outcome::Void);
+    }
+
+    #[test]
+    fn a_probe_that_shows_less_than_arrives_anyway_is_void() {
+        assert_eq!(Outcome::Full(1e6).unless_disproved(2e6), Outcome::Void);
+        assert_eq!(Outcome::Full(1.9e6).unless_disproved(2e6), Outcome::Full(1.9e6));
+    }
+
+    #[test]
+    fn steps_are_tried_after_a_second_of_calm_and_less_often_as_they_fail() {
+        let mut plan = ProbePlan::new(300_000.0);
+        plan.at_once = None;
+        plan.want(Demand { granted: 900_000, next: Some(1_200_000), wanted: 3_000_000 }, 0);
+        let mut times = Vec::new();
+        for step in 0..2_000 {
+            let now = 10_000 * step;
+            let weather =
+                Weather { estimate: 1e6, is_calm: true, reach: 2.0, acknowledged: 1e6, rtt: 50_000, now };
+            if let Some(probe) = plan.poll(&weather) {
+                assert_eq!(probe.rate, 1_440_000);
+                times.push(now / 1_000);
+                plan.fail(now);
+                plan.running = None;
+            }
+        }
+        let gaps: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!((times[0], &gaps[..5]), (1_000, &[1_000, 1_500, 2_250, 3_000, 3_000][..]));
+        plan.want(Demand { granted: 900_000, next: None, wanted: 900_000 }, 20_000_000);
+        assert_eq!(plan.next(), None);
+    }
+}
