@@ -26,6 +26,8 @@ mod rate;
 mod remote;
 mod signal;
 mod silence;
+#[cfg(test)]
+mod tests;
 mod throughput;
 mod trend;
 mod view;
