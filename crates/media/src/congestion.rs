@@ -20,6 +20,7 @@ mod limited;
 mod log;
 mod loss;
 mod order;
+mod path;
 mod probes;
 mod rate;
 mod remote;
@@ -29,6 +30,7 @@ mod silence;
 mod tests;
 mod throughput;
 mod trend;
+mod view;
 
 pub use acks::FeedbackError;
 pub use log::{Cluster, Fate, Kind};
@@ -36,15 +38,15 @@ pub use probes::{Demand, Probe};
 pub use silence::Hearing;
 
 use acks::{ReceiverClock, Report, Told};
-use limited::AppLimited;
-use log::SendLog;
+use log::{Logged, SendLog};
 use loss::{Known, LossModel, LossState};
 use order::{Arrival, InOrder};
+use path::PathState;
 use probes::{ProbePlan, Weather};
 use rate::{Bounds, Observed, RateControl};
 use remote::Remote;
 use signal::DelaySignal;
-use silence::{FEEDBACK_INTERVAL, REPORT_INTERVAL, Silence};
+use silence::{FEEDBACK_INTERVAL, REPORT_INTERVAL};
 use std::time::{Duration, Instant};
 use throughput::Throughput;
 use trend::Usage;
@@ -123,24 +125,6 @@ pub struct Controller {
     faults: Faults,
 }
 
-/// What is known of the path besides its rate.
-#[derive(Debug)]
-struct PathState {
-    bounds: Bounds,
-    rtt: Micros,
-    silence: Silence,
-    limited: AppLimited,
-    is_limited: bool,
-    /// The delays of the last report showed neither over-use nor a queue that empties.
-    usage: Usage,
-    /// Reports told of all packets below this number.
-    covered: Option<u64>,
-    /// When the rate was last lowered for a very long round trip.
-    backed_off: Micros,
-    /// Transport-wide feedback was heard: reception reports do not decide any more.
-    has_transport_wide: bool,
-}
-
 /// The estimate of a leg that may be resumed.
 #[derive(Debug, Clone, Copy)]
 pub struct Remembered {
@@ -149,6 +133,7 @@ pub struct Remembered {
 }
 
 impl Controller {
+    /// A controller that begins at the start rate and knows nothing of the path.
     pub fn new(config: Config, now: Instant) -> Self {
         let bounds = Bounds { min: config.min as f64, max: config.max.max(config.min) as f64 };
         let start = bounds.clamp(config.start as f64);
@@ -176,6 +161,7 @@ impl Controller {
         }
     }
 
+    /// Notes a packet, when it is handed to the network and in order of its number.
     pub fn sent(&mut self, packet: &SentPacket) {
         let now = self.time(packet.at);
         self.path.silence.sent(now);
@@ -211,34 +197,7 @@ impl Controller {
         self.path.has_transport_wide = true;
         self.path.silence.heard(now);
         let covered = self.path.covered.unwrap_or(base);
-        let mut untold = self.log.untold(covered..base);
-        let mut order = InOrder::new();
-        let mut round_trip = Micros::MAX;
-        let mut newest = Micros::MIN;
-        for told in report.told() {
-            let arrival = match told {
-                Told::Missing { first, count } => {
-                    let first = base + u64::from(first);
-                    self.log.missing(first..first + u64::from(count));
-                    continue;
-                }
-                Told::Arrived { offset, at } => {
-                    self.acknowledge(base + u64::from(offset), reference + at, &mut untold)
-                }
-            };
-            let Some(arrival) = arrival else { continue };
-            round_trip = round_trip.min(now - arrival.packet.sent + arrival.at);
-            newest = newest.max(arrival.at);
-            if let Some(earliest) = order.add(arrival) {
-                self.arrive(&earliest, now);
-            }
-        }
-        while let Some(earliest) = order.take() {
-            self.arrive(&earliest, now);
-        }
-        if newest > Micros::MIN {
-            self.path.measure_rtt((round_trip - newest).max(0));
-        }
+        self.acknowledge(&report, base, reference, now);
         self.settle(covered);
         self.path.covered = Some(covered.max(base + u64::from(report.count)).min(self.log.next()));
         self.conclude(now);
@@ -334,90 +293,53 @@ impl Controller {
         Some(self.origin + Duration::from_micros(next.max(0).unsigned_abs()))
     }
 
-    /// bit/s that the path is thought to carry.
-    pub fn estimate(&self) -> u64 {
-        self.current() as u64
+    /// Enters a report in the log, and hands what arrived to the estimators in order of arrival.
+    fn acknowledge(&mut self, report: &Report<'_>, base: u64, reference: Micros, now: Micros) {
+        let mut untold = self.log.untold(self.path.covered.unwrap_or(base)..base);
+        let mut order = InOrder::new();
+        let mut round_trip = Micros::MAX;
+        let mut newest = Micros::MIN;
+        for told in report.told() {
+            match told {
+                Told::Missing { first, count } => {
+                    let first = base + u64::from(first);
+                    self.log.missing(first..first + u64::from(count));
+                }
+                Told::Arrived { offset, at } => {
+                    let at = reference + at;
+                    let Some(packet) = self.find(base + u64::from(offset)) else { continue };
+                    round_trip = round_trip.min(now - packet.sent + at);
+                    newest = newest.max(at);
+                    let untold = u32::try_from(std::mem::take(&mut untold)).unwrap_or(u32::MAX);
+                    if let Some(earliest) = order.add(Arrival { packet, at, untold }) {
+                        self.arrive(&earliest, now);
+                    }
+                }
+            }
+        }
+        while let Some(earliest) = order.take() {
+            self.arrive(&earliest, now);
+        }
+        if newest > Micros::MIN {
+            self.path.measure_rtt((round_trip - newest).max(0));
+        }
     }
 
-    /// Bit/s acknowledged over the last second or so; `None` until there are ten packets.
-    pub fn acknowledged(&self) -> Option<u64> {
-        self.throughput.rates().map(|rates| rates.acknowledged as u64)
-    }
-
-    /// The shortest way there and back that feedback showed lately, without the receiver's waiting.
-    pub fn rtt(&self) -> Duration {
-        Duration::from_micros(self.path.rtt.unsigned_abs())
-    }
-
-    /// How long the newest packets waited on the path more than the quickest of the last ten seconds.
-    pub fn queue(&self) -> Duration {
-        Duration::from_micros(self.signal.standing().max(0).unsigned_abs())
-    }
-
-    /// What is known of the packet under a transport-wide number, for as long as it is remembered: half a second or
-    /// more. A packet that arrived need not be repeated.
-    pub fn fate(&self, number: u16) -> Fate {
-        self.log.extend(number).map_or(Fate::Unsent, |number| self.log.fate(number))
-    }
-
-    /// Bytes sent whose fate is unknown.
-    pub fn in_flight(&self) -> u64 {
-        self.log.in_flight()
-    }
-
-    /// Bytes sent of a kind since the beginning, without those that were refused.
-    pub fn sent_bytes(&self, kind: Kind) -> u64 {
-        self.log.total(kind)
-    }
-
-    /// Less is sent than may be: the estimate is not tested.
-    pub fn is_app_limited(&self) -> bool {
-        self.path.is_limited
-    }
-
-    /// Packets overtake each other on the path.
-    pub fn is_reordered(&self) -> bool {
-        self.signal.is_reordered()
-    }
-
-    /// Probes that ended.
-    pub fn probes(&self) -> u32 {
-        self.probes.results()
-    }
-
-    /// Packets that had to be forgotten before any report told of them.
-    pub fn forgotten(&self) -> u32 {
-        self.log.forgotten()
-    }
-
-    pub fn faults(&self) -> Faults {
-        self.faults
-    }
-
-    /// Bytes of memory in use.
-    pub fn memory(&self) -> usize {
-        size_of::<Self>() + self.log.memory()
-    }
-
-    /// For a leg that is resumed at the same address.
-    pub fn remember(&self, now: Instant) -> Remembered {
-        Remembered { estimate: self.estimate(), at: now }
-    }
-
-    fn acknowledge(&mut self, number: u64, at: Micros, untold: &mut u64) -> Option<Arrival> {
+    /// A packet that arrived; `None` if that is no news.
+    fn find(&mut self, number: u64) -> Option<Logged> {
         let Some(packet) = self.log.arrived(number) else {
             count(&mut self.faults.unknown);
             return None;
         };
         match packet.fate {
-            Fate::Unsent | Fate::Arrived => return None,
-            // Its bytes were counted with a packet that arrived later.
-            Fate::Untold => return None,
-            Fate::Lost => self.loss.correct(packet.size),
-            Fate::InFlight | Fate::Missing => {}
+            // The bytes of a packet that was untold were counted with one that arrived later.
+            Fate::Unsent | Fate::Arrived | Fate::Untold => None,
+            Fate::Lost => {
+                self.loss.correct(packet.size);
+                Some(packet)
+            }
+            Fate::InFlight | Fate::Missing => Some(packet),
         }
-        let untold = u32::try_from(std::mem::take(untold)).unwrap_or(u32::MAX);
-        Some(Arrival { packet, at, untold })
     }
 
     fn arrive(&mut self, arrival: &Arrival, now: Micros) {
@@ -443,6 +365,7 @@ impl Controller {
     fn conclude(&mut self, now: Micros) {
         self.path.usage = self.signal.conclude();
         let rates = self.throughput.rates();
+        self.path.rates = rates;
         let weather = self.weather(Hearing::Heard, now);
         let probe = self.probes.conclude(self.path.covered.unwrap_or(0), &weather);
         self.rate.update(&Observed {
@@ -475,7 +398,8 @@ impl Controller {
         let reach = if self.loss.state() == LossState::Increasing { LOSSY_REACH } else { REACH };
         let start = self.log.next() == 0 || self.path.covered.is_none();
         let reach = if start { START_REACH } else { reach };
-        Weather { estimate, is_calm, reach, rtt: self.path.rtt, now }
+        let acknowledged = self.path.rates.map_or(0.0, |rates| rates.acknowledged);
+        Weather { estimate, is_calm, reach, acknowledged, rtt: self.path.rtt, now }
     }
 
     fn current(&self) -> f64 {
@@ -492,41 +416,6 @@ impl Controller {
 
     fn time(&self, at: Instant) -> Micros {
         micros(at.saturating_duration_since(self.origin))
-    }
-}
-
-impl PathState {
-    fn new(bounds: Bounds, interval: Micros) -> Self {
-        Self {
-            bounds,
-            rtt: FIRST_RTT,
-            silence: Silence::new(interval),
-            limited: AppLimited::default(),
-            is_limited: false,
-            usage: Usage::Normal,
-            covered: None,
-            backed_off: 0,
-            has_transport_wide: false,
-        }
-    }
-
-    fn restart(&mut self) {
-        self.rtt = FIRST_RTT;
-        self.usage = Usage::Normal;
-        self.covered = None;
-    }
-
-    fn measure_rtt(&mut self, rtt: Micros) {
-        self.rtt = rtt.min(MAX_RTT);
-    }
-
-    /// Whether the rate must be lowered because the round trip is very long: once a second.
-    fn is_far(&mut self, now: Micros) -> bool {
-        let is_due = self.rtt > FAR && now - self.backed_off >= SECOND;
-        if is_due {
-            self.backed_off = now;
-        }
-        is_due
     }
 }
 
@@ -552,7 +441,9 @@ impl Remembered {
 }
 
 fn micros(duration: Duration) -> Micros {
-    Micros::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
+    // Without the 128-bit division of `as_micros`: this is done for each packet.
+    let seconds = Micros::try_from(duration.as_secs()).unwrap_or(Micros::MAX);
+    seconds.saturating_mul(1_000_000).saturating_add(Micros::from(duration.subsec_micros()))
 }
 
 fn count(counter: &mut u32) {
@@ -564,14 +455,6 @@ pub const START_RATE: u64 = 300_000;
 const KINDS: [Kind; 5] = [Kind::Audio, Kind::Video, Kind::Rtx, Kind::Probe, Kind::Padding];
 /// bit/s that are probed at once on a path that is new.
 const MAX_RETRY_RATE: f64 = 1_000_000.0;
-/// µs, until one is measured.
-const FIRST_RTT: Micros = 100_000;
-/// µs. No answer counts as a longer round trip.
-const MAX_RTT: Micros = 10_000_000;
-/// µs.
-const FAR: Micros = 3_000_000;
-/// µs.
-const SECOND: Micros = 1_000_000;
 const SILENCE_FACTOR: f64 = 0.8;
 /// Of the estimate, while a queue is emptied.
 const DRAIN_FACTOR: f64 = 0.5;

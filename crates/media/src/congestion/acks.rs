@@ -215,3 +215,68 @@ const REFERENCE_UNIT: Micros = 64_000;
 const MAX_BACK: Micros = 2_000_000;
 /// µs. Nothing was sent for that long, or the receiver's clock was set.
 const MAX_AHEAD: Micros = 60_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport_cc::Recorder;
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+    use std::collections::BTreeMap;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn every_pattern_of_losses_and_delays_is_read_as_it_was_recorded() {
+        for seed in 0..100 {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let start = Instant::now();
+            let mut recorder = Recorder::default();
+            let (loss, jitter) = (rng.random_range(0.0..0.9), rng.random_range(1..1_000));
+            let mut arrivals = BTreeMap::new();
+            for number in 0..2_000_u16 {
+                if number == 0 || number == 1_999 || rng.random_bool(1.0 - loss) {
+                    let at = 250 * (Micros::from(number) * 3 + rng.random_range(0..jitter));
+                    recorder.record(number, start + Duration::from_micros(at.unsigned_abs()));
+                    arrivals.insert(number, at);
+                }
+            }
+            let mut clock = ReceiverClock::default();
+            let mut read = BTreeMap::new();
+            let mut covered = 0;
+            let mut packet = Vec::new();
+            while recorder.feedback(start, 1, 2, &mut packet) {
+                let report = Report::open(&packet).unwrap();
+                let (reference, _) = clock.read(&report);
+                for told in report.told() {
+                    match told {
+                        Told::Missing { count, .. } => covered += count,
+                        Told::Arrived { offset, at } => {
+                            covered += 1;
+                            read.insert(report.base + offset as u16, reference + at);
+                        }
+                    }
+                }
+                packet.clear();
+            }
+            assert_eq!((covered, read.len()), (2_000, arrivals.len()));
+            let origin = (read[&0], arrivals[&0]);
+            for (number, at) in arrivals {
+                assert_eq!(read[&number] - origin.0, at - origin.1, "seed {seed}, packet {number}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_receivers_clock_wraps_after_twelve_days_and_may_go_back_a_little() {
+        let report = |reference| Report { base: 0, count: 1, reference, chunks: &[], deltas: &[] };
+        let mut clock = ReceiverClock::default();
+        let (first, _) = clock.read(&report(0xff_fff0));
+        for (reference, units, jumped) in
+            [(0xff_ffff, 15, false), (0xf, 31, false), (3, 19, false), (20, 36, false)]
+        {
+            assert_eq!(clock.read(&report(reference)), (first + 64_000 * units, jumped));
+        }
+        assert!(clock.read(&report(5_000)).1);
+        assert!(clock.read(&report(4_900)).1);
+    }
+}

@@ -279,20 +279,14 @@ impl SendLog {
     }
 
     fn place(&mut self, number: u64, slot: Slot, now: Micros) {
-        let mut index = self.index(number);
-        let before = self.ring[index];
-        if is_wanted(before, now) {
-            if self.ring.len() < MAX_SLOTS {
-                self.grow(number);
-                index = self.index(number);
-            } else if before.fate == Fate::InFlight {
-                self.in_flight -= u64::from(before.size);
-                self.forgotten = self.forgotten.saturating_add(1);
-            }
+        let before = self.ring[self.index(number)];
+        if is_wanted(before, now) && self.ring.len() < MAX_SLOTS {
+            self.grow(number);
         } else if before.fate == Fate::InFlight {
             self.in_flight -= u64::from(before.size);
             self.forgotten = self.forgotten.saturating_add(1);
         }
+        let index = self.index(number);
         self.ring[index] = slot;
     }
 
@@ -336,3 +330,77 @@ const CLUSTERS: u8 = 1 << (8 - KIND_BITS);
 const FEEDBACK_AGE: u32 = 2_000_000;
 /// In µs. libwebrtc's receivers keep arrival times for half a second, and may correct them so long.
 const NACK_AGE: u32 = 500_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log_of(packets: u16, spacing: Micros) -> SendLog {
+        let mut log = SendLog::default();
+        for packet in 0..packets {
+            let at = spacing * Micros::from(packet);
+            log.sent(65_530_u16.wrapping_add(packet), 1_000, Kind::Video, None, at);
+        }
+        log
+    }
+
+    #[test]
+    fn packets_are_found_across_the_wrap_of_their_numbers() {
+        let cluster = Cluster::FIRST.next();
+        let mut log = log_of(10, 5_000);
+        let number = log.sent(7, 300, Kind::Probe, Some(cluster), 90_000).unwrap();
+        assert_eq!(log.extend(7), Some(number));
+        let found = log.arrived(number).unwrap();
+        assert_eq!((found.sent, found.size, found.cluster), (90_000, 300, Some(cluster)));
+        assert_eq!(found.fate, Fate::InFlight);
+        assert_eq!(log.fate(number - 1), Fate::Unsent, "numbers 4 to 6 were left out");
+        assert_eq!((log.in_flight(), log.total(Kind::Video), log.total(Kind::Probe)), (10_000, 10_000, 300));
+    }
+
+    #[test]
+    fn the_log_grows_by_need_up_to_16_kb() {
+        for (spacing, slots) in [(20_000, 64), (3_200, 256), (500, 1_024), (50, 2_048)] {
+            let mut log = SendLog::default();
+            for packet in 0..20_000_u64 {
+                let at = spacing * packet as Micros;
+                let number = log.sent(packet as u16, 1_200, Kind::Video, None, at).unwrap();
+                if let Some(old) = number.checked_sub(100_000 / spacing.unsigned_abs()) {
+                    log.arrived(old);
+                }
+            }
+            assert_eq!(log.memory(), 8 * slots, "a packet each {spacing} µs");
+            assert_eq!(log.forgotten(), 0);
+        }
+    }
+
+    #[test]
+    fn what_is_never_reported_is_forgotten_and_counted() {
+        let log = log_of(3_000, 100);
+        assert_eq!(log.forgotten(), 3_000 - 2_048);
+        assert_eq!(log.in_flight(), 2_048_000);
+    }
+
+    #[test]
+    fn bytes_without_a_number_count_with_the_next_packet() {
+        let mut log = log_of(1, 0);
+        log.sent_unnumbered(90, Kind::Audio);
+        assert_eq!(log.sent(65_530, 400, Kind::Video, None, 0), None, "the same bytes once more");
+        let number = log.sent(65_531, 1_000, Kind::Video, None, 0).unwrap();
+        assert_eq!(log.arrived(number).unwrap().size, 1_490);
+        assert_eq!((log.total(Kind::Audio), log.total(Kind::Video)), (90, 2_400));
+    }
+
+    #[test]
+    fn each_packet_gets_its_final_fate_once() {
+        let mut log = log_of(6, 0);
+        let first = log.extend(65_530).unwrap();
+        log.arrived(first);
+        log.missing(first + 1..first + 3);
+        log.untold(first + 3..first + 4);
+        let mut fates = Vec::new();
+        log.settle(first + 2, |packet| fates.push(packet.fate));
+        log.settle(first + 4, |packet| fates.push(packet.fate));
+        log.settle(first + 4, |packet| fates.push(packet.fate));
+        assert_eq!(fates, [Fate::Arrived, Fate::Lost, Fate::Lost, Fate::Untold]);
+    }
+}

@@ -23,7 +23,7 @@ pub struct Probe {
     pub cluster: Cluster,
     /// bit/s.
     pub rate: u64,
-    /// From 3 to 8. Each of at least two packets, sent at once.
+    /// From 4 to 8. Each of at least two packets, sent at once.
     pub runs: u8,
     /// Bytes of each run.
     pub run_bytes: u32,
@@ -40,6 +40,8 @@ pub(super) struct Weather {
     pub(super) is_calm: bool,
     /// The highest rate that may be tried, as a multiple of the estimate.
     pub(super) reach: f64,
+    /// bit/s, 0 if unknown.
+    pub(super) acknowledged: f64,
     pub(super) rtt: Micros,
     pub(super) now: Micros,
 }
@@ -55,6 +57,12 @@ pub(super) struct ProbePlan {
     next_at: Micros,
     /// Time between probes of a step that fails, µs.
     pause: Micros,
+    /// When a probe passed of which nothing speaks against.
+    passed: Option<Micros>,
+    /// µs to wait besides, because loss or over-use followed probes that had passed: a policer lets bursts through.
+    refuted: Micros,
+    /// Probes in a row that said nothing.
+    voids: u8,
     calm_since: Option<Micros>,
     fall: Fall,
     results: u32,
@@ -62,6 +70,7 @@ pub(super) struct ProbePlan {
 
 #[derive(Debug)]
 struct Running {
+    target: f64,
     tally: Tally,
     deadline: Micros,
 }
@@ -120,6 +129,9 @@ impl ProbePlan {
             at_once: Some(FIRST * start),
             next_at: 0,
             pause: MIN_PAUSE,
+            passed: None,
+            refuted: 0,
+            voids: 0,
             calm_since: None,
             fall: Fall::default(),
             results: 0,
@@ -168,17 +180,33 @@ impl ProbePlan {
         if !is_told && weather.now < running.deadline {
             return None;
         }
-        let outcome = tally.outcome();
+        let target = running.target;
+        let outcome = tally.outcome().unless_disproved(weather.acknowledged);
         self.running = None;
         self.results += 1;
+        let before = self.passed.take();
         match outcome {
             Outcome::Passed(rate) => {
+                self.voids = 0;
+                if before.is_some_and(|before| weather.now - before >= PROVED) {
+                    self.refuted = 0;
+                }
+                self.passed = Some(weather.now);
                 self.pause = MIN_PAUSE;
-                self.next_at = weather.now;
-                self.at_once = (rate < self.highest()).then_some(2.0 * rate);
+                self.next_at = weather.now + self.refuted;
+                self.at_once = (rate < self.highest() && self.refuted == 0).then_some(2.0 * rate);
             }
             Outcome::Full(_) => self.fail(weather.now),
-            Outcome::Void => self.next_at = weather.now + self.pause,
+            // Once more, for longer: jitter disturbs a short probe.
+            Outcome::Void if self.voids < MAX_VOIDS => {
+                self.voids += 1;
+                self.at_once = Some(target);
+                self.next_at = weather.now + VOID_PAUSE;
+            }
+            Outcome::Void => {
+                self.voids = 0;
+                self.next_at = weather.now + self.pause;
+            }
         }
         Some(outcome)
     }
@@ -215,7 +243,8 @@ impl ProbePlan {
     fn target(&mut self, weather: &Weather, calm: Micros) -> Option<(f64, u8)> {
         let highest = self.highest().min(weather.reach * weather.estimate.max(MIN_ESTIMATE));
         if let Some(rate) = self.at_once.take() {
-            return Some((rate.min(highest), SHORT_RUNS)).filter(|_| highest > MIN_GAIN * weather.estimate);
+            let runs = if self.voids == 0 { SHORT_RUNS } else { LONG_RUNS };
+            return Some((rate.min(highest), runs)).filter(|_| highest > MIN_GAIN * weather.estimate);
         }
         if calm >= FALL_CALM
             && let Some(before) = self.fall.before.take()
@@ -240,12 +269,12 @@ impl ProbePlan {
         let run_bytes = target * SPACING as f64 / 8e6;
         // A probe of a slow path is short, lest sound waits behind it.
         let allowed = (MAX_QUEUE * weather.estimate.max(MIN_ESTIMATE) / 8e6 / run_bytes) as u8;
-        let runs = runs.min(allowed).max(MIN_RUNS);
+        let runs = runs.min(allowed.max(SHORT_RUNS));
         let run_bytes = (run_bytes as u32).max(MIN_RUN);
         self.cluster = self.cluster.next();
         let tally = Tally { planned: run_bytes * u32::from(runs), ..Tally::default() };
         let deadline = weather.now + SPACING * Micros::from(runs) + weather.rtt + MAX_WAIT;
-        self.running = Some(Running { tally, deadline });
+        self.running = Some(Running { target, tally, deadline });
         Probe {
             cluster: self.cluster,
             rate: target as u64,
@@ -262,6 +291,10 @@ impl ProbePlan {
         if self.running.take().is_some() {
             self.results += 1;
             self.fail(now);
+        }
+        if self.passed.take().is_some_and(|passed| now - passed < PROVED) {
+            self.refuted = (2 * self.refuted).clamp(MIN_REFUTED, MAX_REFUTED);
+            self.next_at = now + self.refuted;
         }
         self.next_at = self.next_at.max(now + MIN_PAUSE);
     }
@@ -323,6 +356,16 @@ impl Tally {
     }
 }
 
+impl Outcome {
+    /// A path carries what has arrived for a second, whatever a probe shows: jitter stretched the probe.
+    fn unless_disproved(self, acknowledged: f64) -> Self {
+        match self {
+            Self::Full(rate) if rate < DISPROVED * acknowledged => Self::Void,
+            Self::Passed(_) | Self::Full(_) | Self::Void => self,
+        }
+    }
+}
+
 impl Amount {
     fn add(&mut self, bytes: u16) {
         self.packets += 1;
@@ -351,11 +394,10 @@ const SPACING: Micros = 5_250;
 const SHORT_RUNS: u8 = 4;
 /// About 40 ms.
 const LONG_RUNS: u8 = 8;
-const MIN_RUNS: u8 = 3;
 /// Bytes.
 const MIN_RUN: u32 = 200;
 /// µs of the estimate that a probe may take.
-const MAX_QUEUE: f64 = 80_000.0;
+const MAX_QUEUE: f64 = 50_000.0;
 /// µs.
 const STEP_CALM: Micros = 1_000_000;
 /// µs.
@@ -364,6 +406,17 @@ const FALL_CALM: Micros = 2_000_000;
 const MIN_PAUSE: Micros = 1_000_000;
 /// µs.
 const MAX_PAUSE: Micros = 3_000_000;
+/// µs without loss or over-use after a probe that passed.
+const PROVED: Micros = 3_000_000;
+/// µs.
+const MIN_REFUTED: Micros = 2_000_000;
+/// µs.
+const MAX_REFUTED: Micros = 12_000_000;
+const MAX_VOIDS: u8 = 3;
+/// µs.
+const VOID_PAUSE: Micros = 300_000;
+/// Of the acknowledged rate.
+const DISPROVED: f64 = 0.9;
 /// µs, besides the round trip.
 const MAX_WAIT: Micros = 500_000;
 /// µs.
@@ -374,3 +427,93 @@ const RETURN: f64 = 0.85;
 const MAX_RATIO: f64 = 2.0;
 /// Of the sent rate. Where less arrives the link is full.
 const FULL: f64 = 0.9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs of 1250-byte packets over an idle link of `link` bit/s.
+    fn probe(runs: Micros, packets: usize, spacing: Micros, link: f64) -> Outcome {
+        let mut tally = Tally::default();
+        let mut free = 0.0;
+        for run in 0..runs {
+            for _ in 0..packets {
+                tally.sent.add(1_250);
+                free = f64::max(free, (run * spacing) as f64) + 1_250.0 * 8e6 / link;
+                tally.arrived(run * spacing, 30_000 + free as Micros, 1_250);
+            }
+        }
+        tally.outcome()
+    }
+
+    #[test]
+    fn a_fast_link_shows_the_rate_that_was_sent_however_large_the_runs_are() {
+        for (runs, packets) in [(8, 1), (4, 2), (2, 5)] {
+            let sent = packets as f64 * 1_250.0 * 8e6 / 10_000.0;
+            let Outcome::Passed(rate) = probe(runs, packets, 10_000, 1e8) else { panic!("{runs} runs") };
+            assert!((rate / sent - 1.0).abs() < 0.06, "{rate} of {sent} by {runs} runs");
+        }
+    }
+
+    #[test]
+    fn a_full_link_shows_its_own_rate() {
+        let Outcome::Full(rate) = probe(4, 3, 5_250, 2e6) else { panic!("full") };
+        assert!((rate / 2e6 - 1.0).abs() < 0.01, "{rate}");
+    }
+
+    #[test]
+    fn one_run_has_no_rate_and_a_link_that_was_held_up_shows_none() {
+        assert_eq!(probe(1, 10, 5_000, 1e7), Outcome::Void);
+        let mut tally = Tally::default();
+        for run in 0..8 {
+            tally.sent.add(1_250);
+            tally.arrived(5_000 * run, 90_000 + 1_000 * run, 1_250);
+        }
+        assert_eq!(tally.outcome(), Outcome::Void);
+    }
+
+    #[test]
+    fn four_fifths_must_come_through() {
+        let with = |missing| {
+            let mut tally = Tally::default();
+            for packet in 0..20 {
+                tally.sent.add(1_250);
+                if packet % 20 >= missing {
+                    tally.arrived(5_000 * packet, 30_000 + 5_000 * packet, 1_250);
+                }
+            }
+            tally.outcome()
+        };
+        assert!(matches!(with(4), Outcome::Passed(_)));
+        assert_eq!(with(5), Outcome::Void);
+    }
+
+    #[test]
+    fn a_probe_that_shows_less_than_arrives_anyway_is_void() {
+        assert_eq!(Outcome::Full(1e6).unless_disproved(2e6), Outcome::Void);
+        assert_eq!(Outcome::Full(1.9e6).unless_disproved(2e6), Outcome::Full(1.9e6));
+    }
+
+    #[test]
+    fn steps_are_tried_after_a_second_of_calm_and_less_often_as_they_fail() {
+        let mut plan = ProbePlan::new(300_000.0);
+        plan.at_once = None;
+        plan.want(Demand { granted: 900_000, next: Some(1_200_000), wanted: 3_000_000 }, 0);
+        let mut times = Vec::new();
+        for step in 0..2_000 {
+            let now = 10_000 * step;
+            let weather =
+                Weather { estimate: 1e6, is_calm: true, reach: 2.0, acknowledged: 1e6, rtt: 50_000, now };
+            if let Some(probe) = plan.poll(&weather) {
+                assert_eq!(probe.rate, 1_440_000);
+                times.push(now / 1_000);
+                plan.fail(now);
+                plan.running = None;
+            }
+        }
+        let gaps: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!((times[0], &gaps[..5]), (1_000, &[1_000, 1_500, 2_250, 3_000, 3_000][..]));
+        plan.want(Demand { granted: 900_000, next: None, wanted: 900_000 }, 20_000_000);
+        assert_eq!(plan.next(), None);
+    }
+}

@@ -244,7 +244,7 @@ const FULL_SHARE: f64 = 0.95;
 /// µs, besides the round trip.
 const EXCUSE: Micros = 600_000;
 /// µs.
-const MAX_EXCUSED: Micros = 100_000;
+const MAX_EXCUSED: Micros = 60_000;
 const EXCUSED_SHARE: f64 = 0.85;
 /// bit/s.
 const MARGIN: f64 = 5_000.0;
@@ -342,6 +342,20 @@ mod tests {
             ..observed(Usage::Over, 1_600_000.0, 2)
         });
         assert_eq!(control.rate(), 1_355_000.0, "over-use is answered first");
+    }
+
+    #[test]
+    fn over_use_just_after_a_probe_that_filled_the_path_is_the_probes_own() {
+        let over = |now, standing| Observed { standing, ..observed(Usage::Over, 1_000_000.0, now) };
+        for (standing, left) in [(40_000, 950_000.0), (70_000, 845_000.0)] {
+            let mut control = control(900_000.0);
+            let probe = Some(Outcome::Full(1_000_000.0));
+            control.update(&Observed { probe, ..observed(Usage::Normal, 900_000.0, 0) });
+            control.update(&over(300_000, standing));
+            assert_eq!(control.rate(), left, "with {standing} µs of queue");
+            control.update(&over(700_000, 40_000));
+            assert_eq!(control.rate(), 845_000.0, "not for long");
+        }
     }
 
     #[test]

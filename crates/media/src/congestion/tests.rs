@@ -1,5 +1,6 @@
 //! The controller on links.
 
+mod controller;
 mod hostile;
 mod links;
 mod model;

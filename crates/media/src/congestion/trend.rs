@@ -188,3 +188,50 @@ const GAIN_UP: f32 = 0.0087;
 const GAIN_DOWN: f32 = 0.039;
 /// ms.
 const MAX_STEP: f32 = 100.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TUNING: Tuning = Tuning { span: 400_000, min_points: 6, smoothing: 0.9 };
+
+    /// Groups 20 ms apart, each delayed by `growth` µs more than the one before.
+    fn follow(trend: &mut Trend, growth: Micros, groups: Micros) -> Vec<Usage> {
+        (1..=groups).map(|group| trend.add((20_000 + growth) * group, 20_000, growth)).collect()
+    }
+
+    #[test]
+    fn a_queue_that_grows_by_a_fifth_of_the_time_is_over_use_within_half_a_second() {
+        let usages = follow(&mut Trend::new(TUNING), 4_000, 50);
+        let first = usages.iter().position(|usage| *usage == Usage::Over).unwrap();
+        assert!(first <= 25, "group {first}");
+    }
+
+    #[test]
+    fn a_queue_that_shrinks_is_under_use_and_steady_delay_is_neither() {
+        let mut trend = Trend::new(TUNING);
+        assert!(follow(&mut trend, 0, 100).iter().all(|usage| *usage == Usage::Normal));
+        trend.reset();
+        assert_eq!(follow(&mut trend, -4_000, 40).last(), Some(&Usage::Under));
+    }
+
+    #[test]
+    fn clock_drift_of_a_thousandth_is_neither() {
+        for drift in [20, -20] {
+            let usages = follow(&mut Trend::new(TUNING), drift, 3_000);
+            assert!(usages.iter().all(|usage| *usage == Usage::Normal));
+        }
+    }
+
+    #[test]
+    fn the_threshold_follows_slowly_up_quickly_down_and_not_at_all_far_away() {
+        let after = |trend, seconds: Micros| {
+            let mut threshold = Threshold { value: INITIAL_THRESHOLD, adapted: None };
+            (0..=20 * seconds).for_each(|step| threshold.adapt(trend, 50_000 * step));
+            threshold.value
+        };
+        assert_eq!(after(0.0, 2), MIN_THRESHOLD);
+        assert!((18.0..20.1).contains(&after(20.0, 5)));
+        assert_eq!(after(100.0, 5), INITIAL_THRESHOLD);
+    }
+}

@@ -76,6 +76,8 @@ pub(super) struct Story {
     pub(super) lost: Vec<u32>,
     pub(super) packets: Vec<u32>,
     pub(super) filler_bytes: usize,
+    /// Bytes of filler up to each sample.
+    fillers: Vec<usize>,
     pub(super) probes: u32,
     pub(super) memory: usize,
 }
@@ -102,6 +104,21 @@ impl Story {
         let mut part = self.part(samples, from, to).to_vec();
         part.sort_by(f64::total_cmp);
         part[(share * (part.len() - 1) as f64) as usize]
+    }
+
+    pub(super) fn seconds(&self) -> f64 {
+        self.estimates.len() as f64 / 100.0
+    }
+
+    /// Means of `count` samples each.
+    pub(super) fn smoothed(&self, samples: &[f64], count: usize) -> Vec<f64> {
+        samples.windows(count).map(|window| window.iter().sum::<f64>() / count as f64).collect()
+    }
+
+    /// Bytes of filler.
+    pub(super) fn filler(&self, from: f64, to: f64) -> usize {
+        let part = self.part(&self.fillers, from, to);
+        part.last().unwrap() - part[0]
     }
 
     pub(super) fn loss(&self, from: f64, to: f64) -> f64 {
@@ -391,6 +408,7 @@ impl World {
         self.story.estimates.push(self.controller.estimate() as f64 / 1e6);
         self.story.budgets.push(self.controller.budget() / 1e6);
         self.story.queues.push(self.queued as f64 / rate * 1e3);
+        self.story.fillers.push(self.story.filler_bytes);
         self.story.sent.push(std::mem::take(&mut self.sent_bytes) as f64 * 8.0 / SAMPLE as f64);
         self.story.lost.push(std::mem::take(&mut self.lost));
         self.story.packets.push(std::mem::take(&mut self.packets));
