@@ -365,6 +365,7 @@ impl Controller {
     fn conclude(&mut self, now: Micros) {
         self.path.usage = self.signal.conclude();
         let rates = self.throughput.rates();
+        self.path.rates = rates;
         let weather = self.weather(Hearing::Heard, now);
         let probe = self.probes.conclude(self.path.covered.unwrap_or(0), &weather);
         self.rate.update(&Observed {
@@ -397,7 +398,7 @@ impl Controller {
         let reach = if self.loss.state() == LossState::Increasing { LOSSY_REACH } else { REACH };
         let start = self.log.next() == 0 || self.path.covered.is_none();
         let reach = if start { START_REACH } else { reach };
-        let acknowledged = self.throughput.rates().map_or(0.0, |rates| rates.acknowledged);
+        let acknowledged = self.path.rates.map_or(0.0, |rates| rates.acknowledged);
         Weather { estimate, is_calm, reach, acknowledged, rtt: self.path.rtt, now }
     }
 
@@ -440,7 +441,9 @@ impl Remembered {
 }
 
 fn micros(duration: Duration) -> Micros {
-    Micros::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
+    // Without the 128-bit division of `as_micros`: this is done for each packet.
+    let seconds = Micros::try_from(duration.as_secs()).unwrap_or(Micros::MAX);
+    seconds.saturating_mul(1_000_000).saturating_add(Micros::from(duration.subsec_micros()))
 }
 
 fn count(counter: &mut u32) {

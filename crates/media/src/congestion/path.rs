@@ -4,6 +4,7 @@ use super::Micros;
 use super::limited::AppLimited;
 use super::rate::Bounds;
 use super::silence::Silence;
+use super::throughput::Rates;
 use super::trend::Usage;
 
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub(super) struct PathState {
     pub(super) is_limited: bool,
     /// What the delays of the last report showed.
     pub(super) usage: Usage,
+    /// As of the last report.
+    pub(super) rates: Option<Rates>,
     /// Reports told of all packets below this number.
     pub(super) covered: Option<u64>,
     /// When the rate was last lowered for a very long round trip.
@@ -32,6 +35,7 @@ impl PathState {
             limited: AppLimited::default(),
             is_limited: false,
             usage: Usage::Normal,
+            rates: None,
             covered: None,
             backed_off: 0,
             has_transport_wide: false,
@@ -41,6 +45,7 @@ impl PathState {
     pub(super) fn restart(&mut self) {
         self.rtt = FIRST_RTT;
         self.usage = Usage::Normal;
+        self.rates = None;
         self.covered = None;
     }
 

@@ -345,6 +345,20 @@ mod tests {
     }
 
     #[test]
+    fn over_use_just_after_a_probe_that_filled_the_path_is_the_probes_own() {
+        let over = |now, standing| Observed { standing, ..observed(Usage::Over, 1_000_000.0, now) };
+        for (standing, left) in [(40_000, 950_000.0), (70_000, 845_000.0)] {
+            let mut control = control(900_000.0);
+            let probe = Some(Outcome::Full(1_000_000.0));
+            control.update(&Observed { probe, ..observed(Usage::Normal, 900_000.0, 0) });
+            control.update(&over(300_000, standing));
+            assert_eq!(control.rate(), left, "with {standing} µs of queue");
+            control.update(&over(700_000, 40_000));
+            assert_eq!(control.rate(), 845_000.0, "not for long");
+        }
+    }
+
+    #[test]
     fn nothing_acknowledged_halves_the_rate() {
         let mut control = control(1_000_000.0);
         control.update(&Observed { rates: None, ..observed(Usage::Over, 0.0, 0) });

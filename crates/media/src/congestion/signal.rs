@@ -169,3 +169,78 @@ const DRAINED: Micros = 100_000;
 const PATIENCE: Micros = 1_500_000;
 /// µs.
 const FALL: Micros = 50_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ops::Range;
+
+    /// Reports on packets 10 ms apart; `delay` tells the delay of a packet in ms.
+    fn listen(
+        signal: &mut DelaySignal,
+        packets: Range<Micros>,
+        delay: impl Fn(Micros) -> Micros,
+    ) -> Vec<Usage> {
+        let arrival = |packet| (10_000 * packet, 10_000 * packet + 1_000 * delay(packet));
+        let mut arrivals: Vec<_> = packets.map(arrival).collect();
+        arrivals.sort_by_key(|(_, arrival)| *arrival);
+        let hear = |report: &[(Micros, Micros)]| {
+            report.iter().for_each(|(sent, arrival)| signal.add(*sent, *arrival, *arrival));
+            signal.conclude()
+        };
+        arrivals.chunks(10).map(hear).collect()
+    }
+
+    #[test]
+    fn packets_that_overtake_each_other_are_seen_and_are_no_over_use() {
+        let mut signal = DelaySignal::default();
+        let usages =
+            listen(&mut signal, 0..2_000, |packet| 40 + if packet % 4 == 0 { packet * 7 % 50 } else { 0 });
+        assert!(signal.is_reordered());
+        assert!(usages[20..].iter().all(|usage| *usage != Usage::Over));
+        listen(&mut signal, 2_000..4_000, |_| 40);
+        assert!(!signal.is_reordered());
+    }
+
+    #[test]
+    fn a_queue_under_reordering_is_over_use() {
+        let mut signal = DelaySignal::default();
+        let jitter = |packet| if packet % 4 == 0 { packet * 7 % 50 } else { 0 };
+        let usages = listen(&mut signal, 0..1_100, |packet| 40 + jitter(packet) + (packet - 1_000).max(0));
+        assert!(usages[..99].iter().all(|usage| *usage != Usage::Over));
+        assert!(usages.contains(&Usage::Over));
+    }
+
+    #[test]
+    fn a_high_queue_is_over_use_until_it_falls_and_drains_below_a_quarter_second() {
+        let mut signal = DelaySignal::default();
+        let queue = |packet| match packet {
+            0..500 => 0,
+            500..540 => 10 * (packet - 500),
+            _ => (400 - 5 * (packet - 540)).max(0),
+        };
+        let mut drained = Vec::new();
+        for packet in 0..700 {
+            signal.add(10_000 * packet, 10_000 * packet + 1_000 * queue(packet), 10_000 * packet);
+            signal.conclude();
+            drained.push(signal.is_draining());
+        }
+        let from = drained.iter().position(|drains| *drains).unwrap();
+        let until = drained.iter().rposition(|drains| *drains).unwrap();
+        assert!((525..540).contains(&from) && (600..615).contains(&until), "{from} to {until}");
+    }
+
+    #[test]
+    fn a_delay_that_stays_high_is_the_paths_after_a_second_and_a_half() {
+        let mut signal = DelaySignal::default();
+        let delay = |packet| if packet < 500 { 0 } else { 300_000 };
+        let over: Vec<_> = (0..1_000)
+            .filter(|packet| {
+                signal.add(10_000 * packet, 10_000 * packet + delay(*packet), 10_000 * packet);
+                packet % 10 == 9 && signal.conclude() == Usage::Over
+            })
+            .collect();
+        assert!(over.iter().all(|packet| (500..700).contains(packet)), "{over:?}");
+        assert!(!signal.is_draining() && signal.standing() == 0);
+    }
+}

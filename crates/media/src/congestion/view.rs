@@ -11,7 +11,7 @@ impl Controller {
 
     /// Bit/s acknowledged over the last second or so; `None` until there are ten packets.
     pub fn acknowledged(&self) -> Option<u64> {
-        self.throughput.rates().map(|rates| rates.acknowledged as u64)
+        self.path.rates.map(|rates| rates.acknowledged as u64)
     }
 
     /// The shortest way there and back that feedback showed lately, without the receiver's waiting.
