@@ -194,7 +194,9 @@ impl LossModel {
         Channel { limit: channel.limit, inherent: (inherent - step).clamp(MIN_INHERENT, highest) }
     }
 
-    /// The log-likelihood of the observations, with a bias for high limits that turns at 20 % of loss.
+    /// The log-likelihood of the observations, with a bias for high limits that ends at 20 % of loss. In libwebrtc it
+    /// turns against high limits there: with that, the model's estimate at 20 % of random loss sank to 0.13 and 0.21
+    /// Mbit/s, without it to 0.40 and 0.56.
     fn objective(&self, channel: Channel, loss: f64) -> f64 {
         let distance = (BIAS_LOSS - loss).max(0.0);
         let turn = distance / (BIAS_SMOOTHING + distance);

@@ -404,7 +404,7 @@ const STEP_CALM: Micros = 1_000_000;
 const FALL_CALM: Micros = 2_000_000;
 /// µs.
 const MIN_PAUSE: Micros = 1_000_000;
-/// µs.
+/// µs. With more, a link that grew would not be filled within five seconds.
 const MAX_PAUSE: Micros = 3_000_000;
 /// µs without loss or over-use after a probe that passed.
 const PROVED: Micros = 3_000_000;

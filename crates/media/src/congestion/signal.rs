@@ -184,11 +184,11 @@ mod tests {
         let arrival = |packet| (10_000 * packet, 10_000 * packet + 1_000 * delay(packet));
         let mut arrivals: Vec<_> = packets.map(arrival).collect();
         arrivals.sort_by_key(|(_, arrival)| *arrival);
-        let mut hear = |report: &[(Micros, Micros)]| {
+        let hear = |report: &[(Micros, Micros)]| {
             report.iter().for_each(|(sent, arrival)| signal.add(*sent, *arrival, *arrival));
             signal.conclude()
         };
-        arrivals.chunks(10).map(|report| hear(report)).collect()
+        arrivals.chunks(10).map(hear).collect()
     }
 
     #[test]
