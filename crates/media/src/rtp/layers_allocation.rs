@@ -1,5 +1,5 @@
 //! What a sender says of its layers' target rates: the video layers allocation, version 0
-//! (http://www.webrtc.org/experiments/rtp-hdrext/video-layers-allocation00).
+//! (<http://www.webrtc.org/experiments/rtp-hdrext/video-layers-allocation00>).
 
 /// The target rates of all layers of a track, in the order of streams, spatial and temporal layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
