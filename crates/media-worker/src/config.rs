@@ -5,6 +5,7 @@ use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+use switchyard_media::Bandwidth;
 
 /// The address plan of the media workers.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +26,7 @@ pub struct MediaConfig {
     pub sending: Sending,
 }
 
-/// How packets are combined into fewer send calls.
+/// Which packets are sent, and how they are combined into fewer send calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sending {
     /// How long media may wait for more media to be sent with it, at most [`Self::MAX_COALESCE`]. A longer
@@ -33,6 +34,8 @@ pub struct Sending {
     pub coalesce: Duration,
     /// Packets that differ a little in size may be padded; see [`switchyard_media::Config::padding`].
     pub padding: bool,
+    /// See [`switchyard_media::Config::bandwidth`].
+    pub bandwidth: Bandwidth,
 }
 
 impl Sending {
@@ -43,7 +46,7 @@ impl Sending {
 impl Default for Sending {
     /// Media is sent at once, and padded.
     fn default() -> Self {
-        Self { coalesce: Duration::ZERO, padding: true }
+        Self { coalesce: Duration::ZERO, padding: true, bandwidth: Bandwidth::Watched }
     }
 }
 

@@ -111,8 +111,8 @@ async fn start_worker(
     let mut seed = [0; 32];
     SysRng.try_fill_bytes(&mut seed).map_err(|error| StartError::Entropy(error.to_string()))?;
     let sfu_config = Config::new(number, candidates, common.certificate.clone());
-    let (padding, max_packet_rate) = (config.sending.padding, config.max_packet_rate);
-    let sfu_config = Config { padding, max_packet_rate, ..sfu_config };
+    let Sending { padding, bandwidth, .. } = config.sending;
+    let sfu_config = Config { padding, bandwidth, max_packet_rate: config.max_packet_rate, ..sfu_config };
     let sfu = Sfu::new(sfu_config, seed, common.epoch);
     let coalesce = config.sending.coalesce.min(Sending::MAX_COALESCE);
 

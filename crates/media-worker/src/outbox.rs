@@ -88,6 +88,9 @@ fn is_superseded(older: &Event, newer: &Event) -> bool {
         Event::TransportState { transport, .. } => {
             matches!(older, Event::TransportState { transport: old, .. } if old == transport)
         }
+        Event::Bandwidth { transport, .. } => {
+            matches!(older, Event::Bandwidth { transport: old, .. } if old == transport)
+        }
         Event::ConsumerLayers { consumer, .. } => {
             matches!(older, Event::ConsumerLayers { consumer: old, .. } if old == consumer)
         }

@@ -143,6 +143,14 @@ impl Router {
         self.close_with(worker_of(id.0), move |sfu, now| sfu.close_consumer(now, id)).await
     }
 
+    /// See [`switchyard_media::Sfu::set_priority`].
+    ///
+    /// # Errors
+    /// [`MediaError`].
+    pub async fn set_priority(&self, id: ConsumerId, priority: u8) -> Result<(), MediaError> {
+        self.with(worker_of(id.0), move |sfu, now| sfu.set_priority(now, id, priority)).await
+    }
+
     pub async fn set_preferred_layers(&self, id: ConsumerId, layers: Layers) -> Result<(), MediaError> {
         self.with(worker_of(id.0), move |sfu, now| sfu.set_preferred_layers(now, id, layers)).await
     }

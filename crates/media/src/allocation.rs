@@ -36,8 +36,9 @@ pub struct Demand {
     pub limit: Limit,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum VideoKind {
+    #[default]
     Camera,
     /// A screen: text must be sharp, so the resolution matters more than the frame rate.
     Screen,

@@ -1,5 +1,6 @@
 //! The SFU's configuration and the options of control calls.
 
+use crate::allocation::VideoKind;
 use crate::dtls::Certificate;
 use crate::id::{ProducerId, ShardId};
 use crate::ortc::{
@@ -25,6 +26,18 @@ pub struct Config {
     pub max_packet_rate: u32,
     /// Whether packets are padded at all, see [`TransportOptions::padding`].
     pub padding: bool,
+    /// What is done with the estimate of what each client's path carries.
+    pub bandwidth: Bandwidth,
+}
+
+/// What is done with the estimate of what the path to a client carries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Bandwidth {
+    /// It is told in the statistics: each video is sent in the layers that its client prefers.
+    #[default]
+    Watched,
+    /// Each video is sent in the layers that there is room for; what is not sent is probed for.
+    Divided,
 }
 
 impl Config {
@@ -37,6 +50,7 @@ impl Config {
             remb_cap: DEFAULT_REMB_CAP,
             max_packet_rate: u32::MAX,
             padding: true,
+            bandwidth: Bandwidth::default(),
         }
     }
 }
@@ -73,6 +87,8 @@ pub struct ConsumeOptions {
     pub paused: bool,
     /// `None`: the highest available layers.
     pub preferred_layers: Option<Layers>,
+    /// How its layers are chosen while the path to the client does not carry all of them.
+    pub video: VideoKind,
 }
 
 /// The parameters of a new consumer, for the receiving client.

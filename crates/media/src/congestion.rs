@@ -287,6 +287,21 @@ impl Controller {
         is_news.then_some(change)
     }
 
+    /// What was told last.
+    pub fn now(&self) -> Change {
+        self.told
+    }
+
+    /// The estimate is no guess any more: a probe was answered, or there was time for it.
+    pub fn is_tested(&self, now: Instant) -> bool {
+        self.probes.results() > 0 || self.time(now) >= TEST_TIME
+    }
+
+    /// Bytes sent of all kinds since the beginning.
+    pub fn sent_bytes_in_all(&self) -> u64 {
+        KINDS.iter().map(|&kind| self.log.total(kind)).sum()
+    }
+
     /// When to call [`Self::poll`] if there is no input before.
     pub fn next_timeout(&self) -> Option<Instant> {
         let next = self.path.silence.next(self.path.rtt).into_iter().chain(self.probes.next()).min()?;
@@ -455,6 +470,8 @@ pub const START_RATE: u64 = 300_000;
 const KINDS: [Kind; 5] = [Kind::Audio, Kind::Video, Kind::Rtx, Kind::Probe, Kind::Padding];
 /// bit/s that are probed at once on a path that is new.
 const MAX_RETRY_RATE: f64 = 1_000_000.0;
+/// µs.
+const TEST_TIME: Micros = 2_000_000;
 const SILENCE_FACTOR: f64 = 0.8;
 /// Of the estimate, while a queue is emptied.
 const DRAIN_FACTOR: f64 = 0.5;

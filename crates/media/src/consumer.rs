@@ -6,8 +6,10 @@ mod numbering;
 mod plan;
 mod segments;
 mod sent;
+mod share;
 mod template;
 
+use crate::allocation::{Layer, VideoKind};
 use crate::arrival::{Arrival, EncodingLife, SenderClock};
 use crate::codec::{Codec, Descriptor};
 use crate::id::{ConsumerId, ProducerId};
@@ -21,6 +23,7 @@ pub(crate) use plan::Plan;
 use segments::Place;
 pub(crate) use segments::Shift;
 pub(crate) use sent::{Record, SentPackets};
+pub(crate) use share::{Granted, Share};
 pub(crate) use template::Values;
 
 #[derive(Debug)]
@@ -42,6 +45,8 @@ pub(crate) struct Consumer {
     reported: Option<Layers>,
     /// The highest number and the losses that the client reported last.
     reception: Option<(u32, u32)>,
+    pub(crate) share: Share,
+    ration: Ration,
 }
 
 /// The outgoing SRTP streams and what sender reports count.
@@ -59,7 +64,7 @@ pub(crate) struct Outgoing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
     Paused,
-    /// Not forwarded, because the worker is overloaded.
+    /// Not forwarded, because the worker is overloaded or the path to the client does not carry it.
     Shed,
     /// Waits for a packet to start with: the first packet of a key frame, or any audio packet.
     Waiting,
@@ -129,6 +134,8 @@ impl Consumer {
             key_frame: 0,
             reported: None,
             reception: None,
+            share: Share::new(start.kind),
+            ration: Ration::Whole,
             plan,
         }
     }
@@ -160,15 +167,54 @@ impl Consumer {
     /// Limits video to `ration`; audio is never limited. A paused consumer ignores whether it is shed, so
     /// call this again after [`Self::resume`].
     pub(crate) fn ration(&mut self, ration: Ration) {
+        self.ration = ration;
+        self.limit();
+    }
+
+    /// Limits video to what the path to the client carries; audio is never limited. As [`Self::ration`].
+    pub(crate) fn grant(&mut self, granted: Granted) {
+        self.share.grant = granted;
+        self.limit();
+    }
+
+    fn limit(&mut self) {
         if !self.video {
             return;
         }
+        let (ration, granted) = (self.ration, self.share.grant);
         self.layers.hold_lowest(ration < Ration::Whole);
-        self.flow = match (self.flow, ration) {
-            (Flow::Waiting | Flow::Flowing(_), Ration::Nothing) => Flow::Shed,
-            (Flow::Shed, Ration::LowestLayers | Ration::Whole) => Flow::Waiting,
+        self.layers.allow(granted);
+        let withheld = ration == Ration::Nothing || granted == Granted::Nothing;
+        self.flow = match (self.flow, withheld) {
+            (Flow::Waiting | Flow::Flowing(_), true) => Flow::Shed,
+            (Flow::Shed, false) => Flow::Waiting,
             (flow, _) => flow,
         };
+        self.bridge();
+    }
+
+    /// While a lower encoding's key frame is awaited, only the lowest frame rate of the present one is forwarded.
+    fn bridge(&mut self) {
+        let falls = match (self.flow, self.layers.target(), self.share.grant) {
+            (Flow::Flowing(source), Some(target), Granted::UpTo(_)) => target < source.encoding,
+            _ => false,
+        };
+        self.layers.thin_out(falls);
+    }
+
+    /// Whether the client wants video of this consumer.
+    pub(crate) fn makes_demand(&self) -> bool {
+        self.video && self.flow != Flow::Paused
+    }
+
+    /// The highest layer that its client wants.
+    pub(crate) fn wished(&self) -> Layer {
+        self.layers.preferred()
+    }
+
+    /// Whether padding can be sent in its RTX stream, and feedback will tell of it.
+    pub(crate) fn carries_probes(&self) -> bool {
+        self.plan.rtx.is_some() && self.plan.extensions.transport_cc.is_some()
     }
 
     /// How many packets the client lost, of how many, since its last reception report. `None` for its first report and
@@ -185,7 +231,7 @@ impl Consumer {
     }
 
     pub(crate) fn is_shed(&self) -> bool {
-        self.flow == Flow::Shed
+        self.flow == Flow::Shed && self.ration == Ration::Nothing
     }
 
     pub(crate) fn prefer(&mut self, layers: Layers) {
@@ -195,6 +241,7 @@ impl Consumer {
     /// Chooses the target encoding. `active` has a bit for each encoding being sent.
     pub(crate) fn retarget(&mut self, active: u8) {
         self.layers.retarget(active);
+        self.bridge();
     }
 
     /// The encoding from which the consumer needs a key frame, if any.
@@ -415,6 +462,7 @@ pub(crate) struct Start {
     pub(crate) paused: bool,
     pub(crate) simulcast: bool,
     pub(crate) preferred: Option<Layers>,
+    pub(crate) kind: VideoKind,
     pub(crate) sequence: u16,
     pub(crate) rtx_sequence: u16,
 }

@@ -4,6 +4,7 @@ use crate::clock::Epoch;
 use crate::config::Config;
 use crate::consumer::Taken;
 use crate::counters::Counters;
+use crate::division::Division;
 use crate::due::DueList;
 use crate::event::Event;
 use crate::ice::Tuple;
@@ -42,6 +43,8 @@ pub(crate) struct Outbox {
     pub(crate) due: DueList,
     /// The packets that the current consumer accepted.
     pub(crate) taken: Vec<Taken>,
+    /// The division of one client's bandwidth.
+    pub(crate) division: Division,
     /// Producers with packets for other shards, each once.
     pub(crate) relay_due: Vec<(RouterKey, ProducerKey)>,
     pub(crate) relays: VecDeque<(ShardId, Relay)>,

@@ -65,6 +65,10 @@ pub struct Counters {
     pub retransmissions_sent: u64,
     /// Padding packets sent in place of late packets that the consumer does not need.
     pub fills_sent: u64,
+    /// How often a video was paused because the path to its client did not carry it.
+    pub video_withheld: u64,
+    /// Packets of padding sent to find out what a path carries.
+    pub probes_sent: u64,
     /// NACKed packets that are not in the history.
     pub retransmissions_unavailable: u64,
     /// NACKed packets that were not repeated: beyond the share of a transport's rate that repair may take.

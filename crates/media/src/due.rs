@@ -48,6 +48,8 @@ pub(crate) enum DueKind {
     Fill,
     /// Such padding once more, in the RTX stream: another packet under the same number would use its nonce twice.
     FillAgain,
+    /// Padding in the RTX stream, under no number of the media, to find out what the path carries.
+    Probe,
 }
 
 impl DueList {

@@ -62,6 +62,16 @@ pub enum Event {
         consumer: ConsumerId,
         producer: ProducerId,
     },
+    /// What the path to a client carries, and what is sent over it; at most once a second. All in bit/s of UDP payload.
+    Bandwidth {
+        transport: TransportId,
+        /// What the path is thought to carry.
+        estimate: u64,
+        /// What the granted layers take.
+        used: u64,
+        /// What all wanted layers would take.
+        wanted: u64,
+    },
     /// The layers being forwarded changed; `None` while nothing is forwarded.
     ConsumerLayers {
         consumer: ConsumerId,

@@ -18,6 +18,7 @@ mod consumer;
 mod context;
 mod counters;
 mod data;
+mod division;
 mod dtls;
 mod due;
 mod event;
@@ -47,8 +48,8 @@ mod transport_cc;
 pub use batch::{Batch, Run};
 pub use clock::Epoch;
 pub use config::{
-    Config, ConsumeOptions, ConsumerParameters, DataConsumerParameters, DataProduceOptions, Direction,
-    ProduceOptions, TransportOptions,
+    Bandwidth, Config, ConsumeOptions, ConsumerParameters, DataConsumerParameters, DataProduceOptions,
+    Direction, ProduceOptions, TransportOptions,
 };
 pub use counters::{Counters, Population};
 pub use dtls::Certificate;

@@ -9,6 +9,7 @@ mod reception;
 mod relays;
 mod stream;
 
+use crate::allocation::{Layer, Rung, VideoKind};
 use crate::arrival::{Arrival, EncodingLife, SenderClock};
 use crate::codec::Codec;
 use crate::format::{Format, Formats};
@@ -45,6 +46,8 @@ pub(crate) struct Producer {
     /// The parameters from which consumers' parameters are derived.
     pub(crate) consumable: RtpParameters,
     pub(crate) formats: Formats,
+    /// What each layer of a video costs; `None` for audio.
+    pub(crate) rates: Option<Box<LayerRates>>,
 }
 
 impl Producer {
@@ -63,6 +66,7 @@ impl Producer {
             relays: Relays::default(),
             consumable: offer.consumable,
             formats: offer.formats,
+            rates: (kind == MediaKind::Video).then(Box::default),
         }
     }
 
@@ -85,6 +89,32 @@ impl Producer {
             Some(Format::Media)
         } else {
             (self.formats.rtx == Some(payload_type)).then_some(Format::Rtx)
+        }
+    }
+
+    /// Counts a packet among its layer's.
+    pub(crate) fn measure(&mut self, arrival: &Arrival) {
+        let simulcast = self.is_simulcast();
+        let (Some(rates), Some(media)) = (&mut self.rates, arrival.media) else { return };
+        let spatial = if simulcast { arrival.source.encoding } else { media.spatial };
+        let bytes = arrival.extent.payload + arrival.extent.dependency + HEADERS;
+        rates.add(Layer { spatial, temporal: media.temporal }, bytes, arrival.at);
+    }
+
+    /// What each layer that is sent costs, in ascending order; empty while that is unknown.
+    pub(crate) fn rungs(&self, kind: VideoKind, out: &mut Vec<Rung>) {
+        out.clear();
+        match (&self.origin, &self.rates) {
+            (Origin::Relay(upstream), _) => out.extend(&upstream.rungs),
+            (Origin::Transport(_), Some(rates)) => {
+                let stacking = if self.is_simulcast() { LayerStacking::Alone } else { LayerStacking::OnTop };
+                let window = match kind {
+                    VideoKind::Camera => RateWindow::Second,
+                    VideoKind::Screen => RateWindow::FiveSeconds,
+                };
+                rates.rungs(stacking, window, out);
+            }
+            (Origin::Transport(_), None) => {}
         }
     }
 
@@ -156,6 +186,7 @@ impl Producer {
     pub(crate) fn adopt(&mut self, state: ProducerState) {
         let Origin::Relay(upstream) = &mut self.origin else { return };
         (upstream.active, upstream.clock_offset) = (state.active, state.clock_offset);
+        upstream.rungs = state.rungs;
         self.paused = state.paused;
         for (source, clock) in state.clocks {
             if let Some(encoding) = self.encodings.get_mut(usize::from(source.encoding)) {
@@ -196,5 +227,7 @@ pub(crate) struct Offered {
     pub(crate) paused: bool,
 }
 
+/// Bytes of an outgoing packet besides payload and dependency descriptor: RTP header, extensions and SRTP tag.
+const HEADERS: u16 = 44;
 /// More simulcast layers than any browser sends.
 pub(crate) const MAX_ENCODINGS: usize = 8;

@@ -6,6 +6,7 @@
 //! between shards) travel in the other direction. The messages are values: a shell passes them between
 //! threads in memory, and could pass them between hosts.
 
+use crate::allocation::Rung;
 use crate::arrival::{Arrival, Carried, Content, EncodingLife, SenderClock};
 use crate::codec::{Codec, Descriptor};
 use crate::config::DataConsumerParameters;
@@ -115,6 +116,8 @@ pub(crate) struct ProducerState {
     pub(crate) clock_offset: Option<i64>,
     /// The clocks from sender reports, per source.
     pub(crate) clocks: Vec<(EncodingLife, SenderClock)>,
+    /// What each layer of a video costs that is sent.
+    pub(crate) rungs: Vec<Rung>,
 }
 
 /// Packets of one producer, with their payloads: written once, then read by every shard that wants them.

@@ -22,6 +22,8 @@ pub(crate) enum Timer {
     Activity,
     /// The bandwidth to the client must be judged again.
     Bandwidth,
+    /// The next run of a probe has to leave.
+    Probe,
 }
 
 /// One deadline per timer.
@@ -51,7 +53,7 @@ impl Timers {
     }
 }
 
-const ALL: [Timer; 9] = [
+const ALL: [Timer; 10] = [
     Timer::Ice,
     Timer::Dtls,
     Timer::Sctp,
@@ -61,6 +63,7 @@ const ALL: [Timer; 9] = [
     Timer::Report,
     Timer::Activity,
     Timer::Bandwidth,
+    Timer::Probe,
 ];
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! One ICE + DTLS-SRTP connection of a client, and what flows on it: up from the client or down to it.
 
+mod allotment;
 mod budget;
 mod connection;
 mod downlink;

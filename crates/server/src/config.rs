@@ -15,6 +15,7 @@ use switchyard_call_control::limits::Limits;
 use switchyard_call_control::origin::Origin;
 use switchyard_call_control::store::{Store, StoreError};
 use switchyard_call_control::{ControlConfig, GroupsManagedBy};
+use switchyard_media_worker::media::Bandwidth;
 use switchyard_media_worker::{MediaConfig, Sending};
 
 use crate::settings::{
@@ -189,6 +190,7 @@ fn media(settings: MediaSettings) -> Result<(MediaConfig, IceServers), ConfigErr
         sending: Sending {
             coalesce: Duration::from_micros(settings.media_coalesce_microseconds),
             padding: settings.media_padding,
+            bandwidth: if settings.media_adaptation { Bandwidth::Divided } else { Bandwidth::Watched },
         },
     };
     Ok((media, IceServers { urls: settings.turn_urls, secret }))

@@ -68,6 +68,7 @@ export interface ServerToClientEvents {
   'media:consumer-paused': (data: ConsumerPause) => void;
   'media:consumer-resumed': (data: ConsumerPause) => void;
   'media:consumer-layers': (data: ConsumerLayers) => void;
+  'media:bandwidth': (data: Bandwidth) => void;
   'media:active-speaker': (data: ActiveSpeaker) => void;
   'media:audio-levels': (data: AudioLevels) => void;
   'media:transport-state': (data: TransportState) => void;
@@ -136,6 +137,26 @@ export type AudioLevel = {
  * listen, less often in larger calls, in the largest once a second.
  */
 export type AudioLevels = { callId: CallId; levels: Array<AudioLevel> };
+
+/**
+ * What the path to this client carries, and what is sent over it, in bit/s of UDP payload; at most once a second.
+ */
+export type Bandwidth = {
+  callId: CallId;
+  transportId: string;
+  /**
+   * What the path is thought to carry.
+   */
+  estimate: number;
+  /**
+   * What sound, repair and the granted layers of videos take.
+   */
+  used: number;
+  /**
+   * What all the wanted layers would take.
+   */
+  wanted: number;
+};
 
 /**
  * A call as clients see it.

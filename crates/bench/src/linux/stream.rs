@@ -6,6 +6,7 @@ use anyhow::{Result, anyhow};
 use bytes::Bytes;
 use rtc_rtp::{Header, Packet};
 use serde_json::json;
+use switchyard_media::allocation::VideoKind;
 use switchyard_media::ortc::{MediaKind, RtpParameters, router_rtp_capabilities};
 use switchyard_media::{ConsumeOptions, ProduceOptions, ProducerId};
 use switchyard_peer::Transport;
@@ -130,7 +131,13 @@ impl Track {
 pub(crate) fn consume_options(producer: ProducerId) -> ConsumeOptions {
     let whole = router_rtp_capabilities().clone().try_into();
     let rtp_capabilities = Arc::new(whole.expect("the router's own capabilities are valid"));
-    ConsumeOptions { producer, rtp_capabilities, paused: false, preferred_layers: None }
+    ConsumeOptions {
+        producer,
+        rtp_capabilities,
+        paused: false,
+        preferred_layers: None,
+        video: VideoKind::Camera,
+    }
 }
 
 /// A payload descriptor (RFC 7741 §4.2) with a 15-bit picture id, a frame tag (RFC 6386 §9.1), and filler

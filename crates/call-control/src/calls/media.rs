@@ -197,7 +197,7 @@ impl CallMedia {
             }
             MediaCommand::CloseConsumers(request) => self.close_consumers(leg, &request.consumer_ids).await,
             MediaCommand::SetPreferredLayers(request) => self.set_preferred_layers(leg, request).await,
-            MediaCommand::SetPriority(request) => self.set_priority(leg, request),
+            MediaCommand::SetPriority(request) => self.set_priority(leg, request).await,
             MediaCommand::RequestKeyFrame(request) => self.request_key_frame(leg, request.consumer_id).await,
             MediaCommand::ProduceData(request) => self.produce_data(leg, request).await,
             MediaCommand::CloseDataProducer(request) => self.close_data_producer(leg, request.id).await,

@@ -70,6 +70,7 @@ events! {
         "media:consumer-paused": ConsumerPaused(ConsumerPause),
         "media:consumer-resumed": ConsumerResumed(ConsumerPause),
         "media:consumer-layers": ConsumerLayers(ConsumerLayers),
+        "media:bandwidth": Bandwidth(Bandwidth),
         "media:active-speaker": ActiveSpeaker(ActiveSpeaker),
         "media:audio-levels": AudioLevels(AudioLevels),
         "media:transport-state": TransportState(TransportState),
@@ -231,6 +232,24 @@ pub struct ConsumerPause {
 #[serde(rename_all = "lowercase")]
 pub enum PausedBy {
     Producer,
+}
+
+/// What the path to this client carries, and what is sent over it, in bit/s of UDP payload; at most once a second.
+#[derive(Debug, Clone, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct Bandwidth {
+    pub call_id: CallId,
+    #[ts(type = "string")]
+    pub transport_id: TransportId,
+    /// What the path is thought to carry.
+    #[ts(type = "number")]
+    pub estimate: u64,
+    /// What sound, repair and the granted layers of videos take.
+    #[ts(type = "number")]
+    pub used: u64,
+    /// What all the wanted layers would take.
+    #[ts(type = "number")]
+    pub wanted: u64,
 }
 
 /// The layers being forwarded; both null while nothing is.

@@ -4,6 +4,7 @@ use super::*;
 use crate::relays;
 use serde_json::json;
 use std::net::{Ipv4Addr, UdpSocket};
+use switchyard_media::allocation::VideoKind;
 use switchyard_media::ortc::{MediaKind, TransportParameters, router_rtp_capabilities};
 use switchyard_media::{
     Certificate, Config, ConsumeOptions, ConsumerId, Direction, Epoch, ProduceOptions, ProducerId,
@@ -247,7 +248,13 @@ fn microphone() -> ProduceOptions {
 
 fn listening() -> ConsumeOptions {
     let rtp_capabilities = Arc::new(router_rtp_capabilities().clone().try_into().unwrap());
-    ConsumeOptions { producer: PRODUCER, rtp_capabilities, paused: false, preferred_layers: None }
+    ConsumeOptions {
+        producer: PRODUCER,
+        rtp_capabilities,
+        paused: false,
+        preferred_layers: None,
+        video: VideoKind::Camera,
+    }
 }
 
 const PRODUCER: ProducerId = ProducerId(Uuid::from_u128(4));

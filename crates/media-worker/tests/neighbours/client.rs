@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use switchyard_media_worker::Router;
+use switchyard_media_worker::media::allocation::VideoKind;
 use switchyard_media_worker::media::ortc::{MediaKind, router_rtp_capabilities};
 use switchyard_media_worker::media::{ConsumeOptions, Direction, ProduceOptions, ProducerId, TransportId};
 use switchyard_peer::{Identity, Incoming, Transport};
@@ -86,8 +87,13 @@ impl Client {
     pub fn consume(&self, runtime: &Runtime, router: &Router, producers: [ProducerId; 2]) {
         for producer in producers {
             let rtp_capabilities = Arc::new(router_rtp_capabilities().clone().try_into().unwrap());
-            let options =
-                ConsumeOptions { producer, rtp_capabilities, paused: false, preferred_layers: None };
+            let options = ConsumeOptions {
+                producer,
+                rtp_capabilities,
+                paused: false,
+                preferred_layers: None,
+                video: VideoKind::Camera,
+            };
             runtime.block_on(router.consume(self.transport_id, options)).unwrap();
         }
     }

@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
+use switchyard_media_worker::media::allocation::VideoKind;
 use switchyard_media_worker::media::ortc::{MediaKind, router_rtp_capabilities};
 use switchyard_media_worker::media::{ConsumeOptions, Direction, ProduceOptions, ProducerId};
 use switchyard_media_worker::{Counters, Media, MediaConfig, Router, Sending};
@@ -166,6 +167,7 @@ impl Subscriber {
                 rtp_capabilities: Arc::new(router_rtp_capabilities().clone().try_into().unwrap()),
                 paused: true,
                 preferred_layers: None,
+                video: VideoKind::Camera,
             };
             consumers.push(router.consume(transport, options).await.unwrap());
         }

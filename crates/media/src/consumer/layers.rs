@@ -1,6 +1,8 @@
 //! Chooses which of a producer's layers a consumer receives.
 
+use super::Granted;
 use super::ladder::Ladder;
+use crate::allocation::Layer;
 use crate::codec::Descriptor;
 use crate::ortc::Layers;
 
@@ -13,6 +15,10 @@ pub(crate) struct LayerSelection {
     preferred_temporal: u8,
     /// Limited to the lowest layers, whatever the preference.
     lowest: bool,
+    /// What the path to the client carries, whatever the preference.
+    granted: Option<Layer>,
+    /// Only the lowest frame rate, until another encoding takes over.
+    thinned: bool,
     /// The encoding to forward; `None` until one is being sent.
     target: Option<u8>,
     progress: Progress,
@@ -37,6 +43,8 @@ impl LayerSelection {
             preferred_spatial: HIGHEST,
             preferred_temporal: HIGHEST,
             lowest: false,
+            granted: None,
+            thinned: false,
             target: None,
             progress: Progress {
                 spatial: HIGHEST,
@@ -61,6 +69,21 @@ impl LayerSelection {
     /// preference.
     pub(crate) fn hold_lowest(&mut self, lowest: bool) {
         self.lowest = lowest;
+    }
+
+    pub(crate) fn allow(&mut self, granted: Granted) {
+        self.granted = match granted {
+            Granted::UpTo(layer) => Some(layer),
+            Granted::All | Granted::Nothing => None,
+        };
+    }
+
+    pub(crate) fn thin_out(&mut self, thinned: bool) {
+        self.thinned = thinned;
+    }
+
+    pub(crate) fn preferred(&self) -> Layer {
+        Layer { spatial: self.preferred_spatial, temporal: self.preferred_temporal }
     }
 
     pub(crate) fn target(&self) -> Option<u8> {
@@ -91,6 +114,7 @@ impl LayerSelection {
 
     /// Starts a source at one of its key frames.
     pub(crate) fn start(&mut self) {
+        self.thinned = false;
         let spatial = if self.simulcast { HIGHEST } else { self.wanted_spatial() };
         let temporal = self.wanted_temporal();
         let ladder = Ladder::default();
@@ -132,11 +156,18 @@ impl LayerSelection {
     }
 
     fn wanted_spatial(&self) -> u8 {
-        if self.lowest { 0 } else { self.preferred_spatial }
+        let granted = self.granted.map_or(HIGHEST, |granted| granted.spatial);
+        if self.lowest { 0 } else { self.preferred_spatial.min(granted) }
     }
 
     fn wanted_temporal(&self) -> u8 {
-        if self.lowest { 0 } else { self.preferred_temporal }
+        // Below the granted size all frame rates fit.
+        let granted =
+            self.granted.map_or(HIGHEST, |granted| match self.preferred_spatial < granted.spatial {
+                true => HIGHEST,
+                false => granted.temporal,
+            });
+        if self.lowest || self.thinned { 0 } else { self.preferred_temporal.min(granted) }
     }
 
     /// The progress after the frame that begins with this packet.

@@ -107,7 +107,7 @@ const HEADER_EXTENSIONS: &[(u8, HeaderExtensionUri, MediaKind, ExtensionDirectio
         (3, Uri::RepairedRid, Video, Recvonly),
         (4, Uri::AbsSendTime, Audio, Sendrecv),
         (4, Uri::AbsSendTime, Video, Sendrecv),
-        (5, Uri::TransportWideCc, Audio, Recvonly),
+        (5, Uri::TransportWideCc, Audio, Sendrecv),
         (5, Uri::TransportWideCc, Video, Sendrecv),
         (6, Uri::AudioLevel, Audio, Sendrecv),
         (7, Uri::DependencyDescriptor, Video, Sendrecv),

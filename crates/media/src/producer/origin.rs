@@ -1,5 +1,6 @@
 //! Where a producer's packets come from: a client of this shard, or another shard of the router.
 
+use crate::allocation::Rung;
 use crate::arrival::EncodingLife;
 use crate::id::ShardId;
 use crate::keys::TransportKey;
@@ -20,6 +21,8 @@ pub(crate) struct Upstream {
     pub(crate) active: u8,
     /// Our wall clock minus the sending client's, in 2^-32 s, from the last state.
     pub(crate) clock_offset: Option<i64>,
+    /// What each layer costs that is sent.
+    pub(crate) rungs: Vec<Rung>,
     /// A bit for each encoding subscribed to; `None` before the first subscription.
     pub(crate) subscribed: Option<u8>,
     /// Packets requested lately, so that several consumers' NACKs for one packet cause one request.
@@ -28,7 +31,14 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     pub(crate) fn new(shard: ShardId) -> Self {
-        Self { shard, active: 0, clock_offset: None, subscribed: None, asked: VecDeque::new() }
+        Self {
+            shard,
+            active: 0,
+            clock_offset: None,
+            rungs: Vec::new(),
+            subscribed: None,
+            asked: VecDeque::new(),
+        }
     }
 
     /// Whether to request a packet; if so it is recorded as requested.

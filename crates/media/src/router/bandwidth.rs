@@ -1,13 +1,22 @@
 //! What the path to each client carries: feedback is passed to the transport's congestion control.
 
 use super::Router;
+use crate::allocation::memory::Holding;
+use crate::allocation::{Budget, MARGIN_PERCENT};
+use crate::config::Bandwidth;
+use crate::congestion::{self, Change, Hearing, Probe};
+use crate::consumer::Granted;
 use crate::context::Context;
-use crate::keys::TransportKey;
+use crate::division::Division;
+use crate::due::{Due, DueKind};
+use crate::event::Event;
+use crate::keys::{ConsumerKey, TransportKey};
 use crate::rtcp_io;
 use crate::rtp::Ssrc;
 use crate::timer::Timer;
 use crate::transport::Side;
 use rtcp::reception_report::ReceptionReport;
+use std::time::Duration;
 
 impl Router {
     /// Takes a compound packet's transport-wide feedback.
@@ -56,12 +65,188 @@ impl Router {
         }
     }
 
-    /// Lets congestion control conclude, after input and in time.
+    /// Lets congestion control conclude, after input and in time, and divides the bandwidth anew if it has to be.
     pub(super) fn judge_bandwidth(&mut self, key: TransportKey, ctx: &mut Context<'_>) {
         let Some(transport) = self.transports.get_mut(key) else { return };
         let Side::Downlink(downlink) = &mut transport.side else { return };
         let Some(congestion) = &mut downlink.congestion else { return };
-        congestion.poll(ctx.now);
-        transport.timers.set(Timer::Bandwidth, congestion.next_timeout());
+        let allotment = &mut downlink.allotment;
+        if ctx.config.bandwidth == Bandwidth::Watched {
+            congestion.poll(ctx.now);
+            let next = congestion.next_timeout().map(|at| at.max(ctx.now + MIN_WAIT));
+            return transport.timers.set(Timer::Bandwidth, next);
+        }
+        let mut fallen = false;
+        let mut probe = None;
+        if let Some(change) = congestion.poll(ctx.now) {
+            let before = allotment.change.replace(change);
+            fallen = !change.is_calm && before.is_none_or(|before| change.estimate < before.estimate);
+            probe = change.probe;
+        }
+        if fallen {
+            self.blame(key, ctx);
+        }
+        if let Some(probe) = probe {
+            self.begin_probe(key, probe, ctx);
+        }
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Side::Downlink(downlink) = &mut transport.side else { return };
+        let budget = downlink.budget();
+        if downlink.allotment.schedule.is_due(ctx.now, budget) {
+            self.allocate(key, ctx);
+        }
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Side::Downlink(downlink) = &mut transport.side else { return };
+        let judged = downlink.congestion.as_ref().and_then(|congestion| congestion.next_timeout());
+        let next = judged.into_iter().chain(downlink.allotment.schedule.next()).min();
+        let next = next.map(|at| at.max(ctx.now + MIN_WAIT));
+        transport.timers.set(Timer::Bandwidth, next);
+    }
+
+    /// Divides a client's bandwidth anew, because what is wanted has changed.
+    pub(super) fn reconsider(&mut self, key: TransportKey, ctx: &mut Context<'_>) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Side::Downlink(downlink) = &mut transport.side else { return };
+        downlink.allotment.schedule.flag();
+        ctx.outbox.touched.push((self.key, key));
+        self.judge_bandwidth(key, ctx);
+    }
+
+    /// The path is overfull: an upgrade just before may be the reason.
+    fn blame(&mut self, key: TransportKey, ctx: &mut Context<'_>) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Side::Downlink(downlink) = &mut transport.side else { return };
+        let mut holdings: Vec<(ConsumerKey, Holding)> = downlink
+            .consumers
+            .iter()
+            .filter_map(|&key| Some((key, self.consumers.get(key)?.share.holding)))
+            .collect();
+        if downlink.allotment.memory.congested(ctx.now, holdings.iter_mut().map(|(_, holding)| holding)) {
+            downlink.allotment.schedule.flag();
+            for (key, holding) in holdings {
+                if let Some(consumer) = self.consumers.get_mut(key) {
+                    consumer.share.holding = holding;
+                }
+            }
+        }
+    }
+
+    fn allocate(&mut self, key: TransportKey, ctx: &mut Context<'_>) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Side::Downlink(downlink) = &mut transport.side else { return };
+        let Some(congestion) = &mut downlink.congestion else { return };
+        let Change { budget, is_calm, hearing, .. } =
+            downlink.allotment.change.unwrap_or_else(|| congestion.now());
+        let mut division = std::mem::take(&mut ctx.outbox.division);
+        let mut is_ready = is_calm;
+        division.clear();
+        for &consumer_key in &downlink.consumers {
+            let Some(consumer) = self.consumers.get(consumer_key) else { continue };
+            let Some(producer) = self.producers.get(consumer.producer) else { continue };
+            if !consumer.makes_demand() || producer.paused {
+                continue;
+            }
+            producer.rungs(consumer.share.kind, &mut division.rungs);
+            is_ready &= consumer.awaited_encoding().is_none();
+            division.carries_probes |= consumer.carries_probes();
+            division.demand(consumer_key, consumer, ctx.now);
+        }
+        let allotment = &mut downlink.allotment;
+        let [audio, repair] = allotment.measure(|kind| congestion.sent_bytes(kind), ctx.now);
+        let budget = Budget { estimate: budget, audio, speakers: 0, repair };
+        let mut video = budget.video();
+        match hearing {
+            Hearing::Heard | Hearing::Late if congestion.is_tested(ctx.now) => {}
+            // The estimate is a guess: the lowest layers are sent whatever it is.
+            Hearing::Heard | Hearing::Late => video = video.max(division.lowest()),
+            Hearing::Silent => video = video.min(division.lowest()),
+            Hearing::Deaf => video = 0,
+        }
+        division.divide(video);
+        let mut run = allotment.memory.run(ctx.now, is_ready);
+        let waits_until = division.apply(&mut run);
+        allotment.schedule.ran(ctx.now, budget.estimate, waits_until);
+        let (used, beside) = (division.allocation.used, audio + repair);
+        let can_probe = downlink.path.is_proven() && division.carries_probes;
+        let demand = congestion::Demand {
+            granted: used + beside,
+            next: division
+                .allocation
+                .next_step()
+                .filter(|_| can_probe)
+                .map(|step| (used + step) * NEXT_PERCENT / 100 + beside),
+            wanted: division.allocation.wanted + beside,
+        };
+        congestion.want(demand, ctx.now);
+        let (estimate, used, wanted) = (congestion.estimate(), demand.granted, demand.wanted);
+        if allotment.is_news([estimate, used, wanted], ctx.now) {
+            let event = Event::Bandwidth { transport: transport.id, estimate, used, wanted };
+            ctx.outbox.events.push_back((self.id, event));
+        }
+        self.carry_out(&mut division, ctx);
+        ctx.outbox.division = division;
+    }
+
+    /// Applies what changes for consumers.
+    fn carry_out(&mut self, division: &mut Division, ctx: &mut Context<'_>) {
+        let mut producers = Vec::new();
+        for (&key, holding) in division.consumers.iter().zip(&division.holdings) {
+            if let Some(consumer) = self.consumers.get_mut(key) {
+                consumer.share.holding = *holding;
+            }
+        }
+        for (index, granted) in division.changes.drain(..) {
+            let Some(&key) = division.consumers.get(index) else { continue };
+            let Some(consumer) = self.consumers.get_mut(key) else { continue };
+            consumer.grant(granted);
+            producers.push(consumer.producer);
+            if granted == Granted::Nothing
+                && let Some(layers) = consumer.layers_change()
+            {
+                ctx.counters.video_withheld += 1;
+                let event = Event::ConsumerLayers { consumer: consumer.id, layers };
+                ctx.outbox.events.push_back((self.id, event));
+            }
+        }
+        producers.into_iter().for_each(|producer| self.retarget(producer, ctx));
+    }
+
+    /// Begins a probe, if there is a stream for its padding and the client has proven to be where it says.
+    fn begin_probe(&mut self, key: TransportKey, probe: Probe, ctx: &mut Context<'_>) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Side::Downlink(downlink) = &mut transport.side else { return };
+        if downlink.path.is_proven() && transport.srtp.is_some() {
+            downlink.allotment.begin_probe(probe);
+            self.probe(key, ctx);
+        }
+    }
+
+    /// Sends the next run of the probe: padding, as far as media does not fill it.
+    pub(super) fn probe(&mut self, key: TransportKey, ctx: &mut Context<'_>) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Side::Downlink(downlink) = &mut transport.side else { return };
+        let sent = downlink.congestion.as_ref().map_or(0, |congestion| congestion.sent_bytes_in_all());
+        let carrier = downlink
+            .consumers
+            .iter()
+            .find(|&&key| self.consumers.get(key).is_some_and(|consumer| consumer.carries_probes()));
+        let (Some(&carrier), Some((bytes, next))) = (carrier, downlink.allotment.next_run(sent)) else {
+            transport.timers.set(Timer::Probe, None);
+            return;
+        };
+        transport.timers.set(Timer::Probe, Some(ctx.now + next));
+        for _ in 0..bytes.div_ceil(PROBE_BYTES).min(MAX_PROBE_PACKETS) {
+            let due = Due { consumer: carrier, outgoing: 0, size: 0, kind: DueKind::Probe };
+            transport.queue(due, &mut ctx.outbox.due, ctx.counters);
+        }
+        ctx.outbox.touched.push((self.key, key));
     }
 }
+
+/// For a higher rung so much of its rate must be free.
+const NEXT_PERCENT: u64 = 100 + MARGIN_PERCENT;
+/// Bytes of a sealed packet of padding.
+const PROBE_BYTES: u32 = 300;
+/// Nothing is judged more often than this.
+const MIN_WAIT: Duration = Duration::from_millis(5);
+const MAX_PROBE_PACKETS: u32 = 256;

@@ -182,6 +182,7 @@ impl Router {
             paused: options.paused,
             simulcast: producer.is_simulcast(),
             preferred: options.preferred_layers,
+            kind: options.video,
             sequence: ctx.rng.next_u32() as u16,
             rtx_sequence: ctx.rng.next_u32() as u16,
         };
@@ -200,6 +201,7 @@ impl Router {
         producer.consumers.push(consumer_key);
         self.ration(consumer_key, ctx);
         self.retarget(producer_key, ctx);
+        self.reconsider(key, ctx);
         Ok((consumer_key, parameters))
     }
 
@@ -221,8 +223,16 @@ impl Router {
     pub(crate) fn set_preferred_layers(&mut self, key: ConsumerKey, layers: Layers, ctx: &mut Context<'_>) {
         let Some(consumer) = self.consumers.get_mut(key) else { return };
         consumer.prefer(layers);
-        let producer = consumer.producer;
+        let (producer, transport) = (consumer.producer, consumer.transport);
         self.retarget(producer, ctx);
+        self.reconsider(transport, ctx);
+    }
+
+    pub(crate) fn set_priority(&mut self, key: ConsumerKey, priority: u8, ctx: &mut Context<'_>) {
+        let Some(consumer) = self.consumers.get_mut(key) else { return };
+        consumer.share.priority = priority;
+        let transport = consumer.transport;
+        self.reconsider(transport, ctx);
     }
 
     pub(crate) fn request_key_frame(&mut self, key: ConsumerKey, ctx: &mut Context<'_>) {

@@ -6,7 +6,7 @@ mod packet;
 use super::Router;
 use crate::batch::Batch;
 use crate::clock::NtpTime;
-use crate::congestion::{Controller, Kind, SentPacket};
+use crate::congestion::{Cluster, Controller, Kind, SentPacket};
 use crate::consumer::{Consumer, Plan, Record, Taken};
 use crate::context::Context;
 use crate::counters::Counters;
@@ -77,6 +77,8 @@ pub(super) struct Exit<'a> {
     due: &'a mut DueQueue,
     traffic: &'a mut Traffic,
     congestion: Option<&'a mut Controller>,
+    /// The probe that runs.
+    cluster: Option<Cluster>,
     at: Instant,
     batch: &'a mut Batch,
     counters: &'a mut Counters,
@@ -100,6 +102,7 @@ impl<'a> Exit<'a> {
             due: &mut downlink.due,
             traffic: &mut transport.traffic,
             congestion: downlink.congestion.as_deref_mut(),
+            cluster: downlink.allotment.cluster(),
             at: departure.at,
             batch: departure.batch,
             counters,
@@ -155,8 +158,10 @@ impl<'a> Exit<'a> {
                 DueKind::Media => Kind::Audio,
                 DueKind::Again | DueKind::FillAgain => Kind::Rtx,
                 DueKind::Fill => Kind::Padding,
+                DueKind::Probe => Kind::Probe,
             };
-            congestion.sent(&SentPacket { number, size: len as u16, kind, cluster: None, at: self.at });
+            let cluster = self.cluster;
+            congestion.sent(&SentPacket { number, size: len as u16, kind, cluster, at: self.at });
         }
         if consumer.is_video() {
             self.sealer.path.spend(len);
@@ -171,6 +176,7 @@ impl<'a> Exit<'a> {
             DueKind::Media => {}
             DueKind::Again | DueKind::FillAgain => self.counters.retransmissions_sent += 1,
             DueKind::Fill => self.counters.fills_sent += 1,
+            DueKind::Probe => self.counters.probes_sent += 1,
         }
     }
 }
@@ -205,6 +211,7 @@ impl Sealer<'_> {
         let again = match due.kind {
             DueKind::Fill => return self.seal_fill(due, consumer, room),
             DueKind::FillAgain => return self.seal_fill_again(due, consumer, room),
+            DueKind::Probe => return self.seal_probe(consumer, room),
             DueKind::Media => false,
             DueKind::Again => true,
         };
@@ -342,6 +349,25 @@ impl Sealer<'_> {
         Some(SealedPacket { len: sealed.len(), padding: 0 })
     }
 
+    /// Seals a packet of padding in the RTX stream, as large as RFC 3550 §5.1 allows.
+    fn seal_probe(&mut self, consumer: &mut Consumer, room: &mut [u8]) -> Option<SealedPacket> {
+        let timestamp = consumer.media_time().map_or(0, |(.., timestamp)| timestamp);
+        let plan = &consumer.plan;
+        let (rtx, (stream, next)) = (plan.rtx?, consumer.output.rtx.as_deref_mut()?);
+        let sequence_number = *next;
+        let (payload_type, ssrc) = (rtx.payload_type, rtx.ssrc);
+        let fixed = FixedHeader { marker: false, payload_type, sequence_number, timestamp, ssrc };
+        let (sent, transport_sequence) = self.stamp(plan);
+        let header_len = Header { fixed, packet: None, sent, transport_sequence }.write(plan, room)?;
+        let end = header_len + PROBE_PADDING;
+        let sealed = room.get_mut(..end + self.outbound.profile().rtp_overhead())?;
+        sealed.get_mut(header_len..end)?.fill(0);
+        set_padding(sealed.get_mut(..end)?, PROBE_PADDING);
+        self.outbound.seal_rtp(stream, sealed, header_len, sequence_number).ok()?;
+        *next = next.wrapping_add(1);
+        Some(SealedPacket { len: sealed.len(), padding: 0 })
+    }
+
     /// Bytes of padding for a plaintext packet of `len` bytes.
     fn padding(&self, len: usize) -> usize {
         self.size.saturating_sub(len).min(MAX_PADDING)
@@ -359,6 +385,8 @@ impl Sealer<'_> {
     }
 }
 
+/// Its last byte, which is the number of bytes, says no more.
+const PROBE_PADDING: usize = 255;
 /// Bytes of the original sequence number (RFC 4588 §4).
 const RTX_HEADER_LEN: usize = 2;
 /// A payload, with everything written around it, fits the room of one packet in a batch.

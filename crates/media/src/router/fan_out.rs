@@ -30,6 +30,7 @@ impl Router {
             self.fan_out(key, Way::Queued, ctx);
         }
         let Some(producer) = self.producers.get_mut(key) else { return };
+        producer.measure(&arrival);
         if producer.fresh.is_empty() {
             ctx.outbox.fresh.push_back((self.key, key));
         }

@@ -1,6 +1,7 @@
 //! Producers shared with the router's other shards: the messages sent to them and received from them.
 
 use super::Router;
+use crate::allocation::VideoKind;
 use crate::arrival::{Arrival, EncodingLife};
 use crate::context::{Context, Outbox};
 use crate::id::{ProducerId, ShardId};
@@ -278,7 +279,10 @@ impl Router {
             Side::Uplink(uplink) => uplink.clock_offset(),
             Side::Downlink(_) => None,
         });
+        let mut rungs = Vec::new();
+        producer.rungs(VideoKind::Camera, &mut rungs);
         ProducerState {
+            rungs,
             paused: producer.paused,
             active: producer.active(ctx.now),
             clock_offset,

@@ -58,6 +58,7 @@ impl Router {
                 Timer::Report => self.send_reports(key, ctx),
                 Timer::Activity => self.watch_activity(key, ctx),
                 Timer::Bandwidth => self.judge_bandwidth(key, ctx),
+                Timer::Probe => self.probe(key, ctx),
             }
         }
     }
@@ -167,6 +168,14 @@ impl Router {
         for producer in producers {
             if self.producers.get(producer).is_some_and(|producer| producer.is_simulcast()) {
                 self.retarget(producer, ctx);
+            }
+            let rates = self.producers.get_mut(producer).and_then(|producer| producer.rates.as_mut());
+            let has_news = rates.is_some_and(|rates| {
+                rates.advance(ctx.now);
+                rates.take_news(ctx.now)
+            });
+            if has_news {
+                self.announce_state(producer, ctx);
             }
         }
         self.watch_speakers(ctx);

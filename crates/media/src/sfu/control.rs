@@ -200,6 +200,16 @@ impl Sfu {
             .ok_or(ControlError::ConsumerNotFound)
     }
 
+    /// Sets which of a client's videos are more important: those of a higher priority get bandwidth first.
+    ///
+    /// # Errors
+    /// [`ControlError::ConsumerNotFound`].
+    pub fn set_priority(&mut self, now: Instant, id: ConsumerId, priority: u8) -> Result<(), ControlError> {
+        let &(router, key) = self.names.consumers.get(&id).ok_or(ControlError::ConsumerNotFound)?;
+        self.work(now, router, None, |router, ctx| router.set_priority(key, priority, ctx))
+            .ok_or(ControlError::ConsumerNotFound)
+    }
+
     pub fn set_preferred_layers(
         &mut self,
         now: Instant,

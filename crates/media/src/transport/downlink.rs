@@ -1,5 +1,6 @@
 //! The sending side of a transport: its consumers and their due packets.
 
+use super::allotment::Allotment;
 use super::path::Path;
 use super::repair::RepairBudget;
 use crate::congestion::{Config, Controller, START_RATE};
@@ -25,6 +26,10 @@ pub(crate) struct Downlink {
     pub(crate) rtt: Option<Duration>,
     /// What may be retransmitted.
     pub(crate) repair: RepairBudget,
+    /// What was granted of that to the videos.
+    pub(crate) allotment: Allotment,
+    /// A consumer negotiated transport-wide feedback.
+    transport_wide: bool,
     /// How much the path to the client carries; `None` until there is a consumer.
     pub(crate) congestion: Option<Box<Controller>>,
     /// The receiver's SSRC, its last reference time (middle 32 bits of NTP), and when it arrived, to answer
@@ -47,11 +52,18 @@ impl Downlink {
             path: Path::new(),
             rtt: None,
             repair: RepairBudget::new(now),
+            allotment: Allotment::default(),
+            transport_wide: false,
             congestion: None,
             reference_time: None,
             next_ssrc: FIRST_SSRC + first_ssrc % (1 << 29),
             next_mid: 0,
         }
+    }
+
+    /// Bit/s that may be sent.
+    pub(crate) fn budget(&self) -> u64 {
+        self.congestion.as_ref().map_or(0, |congestion| congestion.now().budget)
     }
 
     /// The identity of the next consumer; no value is reused on this transport.
@@ -63,11 +75,13 @@ impl Downlink {
     }
 
     pub(crate) fn add(&mut self, key: ConsumerKey, plan: &Plan, now: Instant) {
-        self.congestion.get_or_insert_with(|| {
-            let transport_wide = plan.extensions.transport_cc.is_some();
-            let config = Config { start: START_RATE, min: MIN_RATE, max: MAX_RATE, transport_wide };
-            Box::new(Controller::new(config, now))
-        });
+        let transport_wide = plan.extensions.transport_cc.is_some();
+        if self.congestion.is_none() || transport_wide && !self.transport_wide {
+            let start = if transport_wide { START_RATE } else { UNPROBED_RATE };
+            let config = Config { start, min: MIN_RATE, max: MAX_RATE, transport_wide };
+            self.congestion = Some(Box::new(Controller::new(config, now)));
+            self.transport_wide = transport_wide;
+        }
         self.consumers.push(key);
         self.by_ssrc.insert(plan.ssrc, key);
         if let Some(rtx) = plan.rtx {
@@ -84,6 +98,8 @@ impl Downlink {
     }
 }
 
+/// Bit/s, for clients without transport-wide feedback, to whom no probe can show more.
+const UNPROBED_RATE: u64 = 1_000_000;
 /// Bit/s: less is not estimated, since sound needs about as much.
 const MIN_RATE: u64 = 30_000;
 /// Bit/s: more than any client receives.

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use switchyard_media::allocation::VideoKind;
 use switchyard_media::ortc::router_rtp_capabilities;
 use switchyard_media::{ConsumeOptions, ConsumerId, Direction};
 
@@ -54,7 +55,13 @@ fn without_rtx_a_padded_packet_is_sent_again_byte_for_byte() {
     rtp_capabilities.codecs.retain(|codec| !codec.mime_type.is_rtx());
     let rtp_capabilities = Arc::new(rtp_capabilities.try_into().unwrap());
     let (producer, id) = (camera.id, ConsumerId(world.uuid()));
-    let options = ConsumeOptions { producer, rtp_capabilities, paused: false, preferred_layers: None };
+    let options = ConsumeOptions {
+        producer,
+        rtp_capabilities,
+        paused: false,
+        preferred_layers: None,
+        video: VideoKind::Camera,
+    };
     let seen = world.consume_with(bob, camera, id, &options);
     let sent: Rc<RefCell<HashMap<u16, Vec<Vec<u8>>>>> = Rc::default();
     let copies = sent.clone();

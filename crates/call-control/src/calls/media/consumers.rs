@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use switchyard_media_worker::media::allocation::VideoKind;
 use switchyard_media_worker::media::ortc::{Layers, ReceiverCapabilities};
 use switchyard_media_worker::media::{ConsumeOptions, ConsumerId, Direction, ProducerId, TransportId};
 
 use super::{CallMedia, not_found};
-use crate::call::ProducerView;
+
+use crate::call::{ProducerView, Source};
 use crate::error::{ErrorCode, Refusal};
 use crate::hub::Audience;
 use crate::ids::LegId;
@@ -86,9 +88,9 @@ impl CallMedia {
         Ok(MediaReply::done())
     }
 
-    /// Accepted without effect: only a bandwidth estimator per receiver would use priorities.
-    pub(super) fn set_priority(&self, leg: LegId, request: SetPriority) -> Result<MediaReply, Refusal> {
+    pub(super) async fn set_priority(&self, leg: LegId, request: SetPriority) -> Result<MediaReply, Refusal> {
         self.own_consumers(leg, &[request.consumer_id])?;
+        self.router.set_priority(request.consumer_id, request.priority.get()).await?;
         Ok(MediaReply::done())
     }
 
@@ -166,6 +168,11 @@ impl CallMedia {
             rtp_capabilities: Arc::clone(capabilities),
             paused: order.paused,
             preferred_layers: order.preferred_layers,
+            video: if producer.app_data.source == Source::Screen {
+                VideoKind::Screen
+            } else {
+                VideoKind::Camera
+            },
         };
         let (id, parameters) = self.router.consume(order.transport, options).await?;
         self.leg_by_consumer.insert(id, leg);

@@ -8,7 +8,8 @@ use switchyard_media_worker::media::{
 use super::CallMedia;
 use crate::hub::Audience;
 use crate::wire::event::{
-    ActiveSpeaker, AudioLevel, AudioLevels, CloseReason, ConsumerLayers, ServerEvent, TransportState,
+    ActiveSpeaker, AudioLevel, AudioLevels, Bandwidth, CloseReason, ConsumerLayers, ServerEvent,
+    TransportState,
 };
 
 impl CallMedia {
@@ -19,6 +20,9 @@ impl CallMedia {
             Event::TransportClosed { transport, reason } => self.transport_closed(transport, reason),
             Event::ProducerClosed { producer } => self.forget_producer(producer),
             Event::ConsumerClosed { consumer, producer } => self.consumer_closed(consumer, producer),
+            Event::Bandwidth { transport, estimate, used, wanted } => {
+                self.tell_bandwidth(transport, [estimate, used, wanted]);
+            }
             Event::ConsumerLayers { consumer, layers } => self.tell_layers(consumer, layers),
             Event::ActiveSpeaker { producer } => self.tell_speaker(producer),
             Event::AudioLevels { levels } => self.tell_levels(levels),
@@ -51,6 +55,12 @@ impl CallMedia {
         let Some(leg) = self.leg_by_transport.get(&transport_id) else { return };
         let state = TransportState { call_id: self.call, transport_id, ice, dtls };
         self.tell(Audience::Leg(*leg), ServerEvent::TransportState(state));
+    }
+
+    fn tell_bandwidth(&mut self, transport_id: TransportId, [estimate, used, wanted]: [u64; 3]) {
+        let Some(leg) = self.leg_by_transport.get(&transport_id) else { return };
+        let bandwidth = Bandwidth { call_id: self.call, transport_id, estimate, used, wanted };
+        self.tell(Audience::Leg(*leg), ServerEvent::Bandwidth(bandwidth));
     }
 
     fn tell_layers(&mut self, consumer_id: ConsumerId, layers: Option<Layers>) {

@@ -12,7 +12,7 @@ use crate::world::tap::Tap;
 use crate::world::track::Track;
 use crate::world::{Client, ClientOptions, Produced, Role, Viewed, World};
 use std::time::Duration;
-use switchyard_media::{Direction, Event};
+use switchyard_media::{Bandwidth, Direction, Event};
 
 /// A row of the table: a link, and who uses it.
 #[derive(Clone, Copy)]
@@ -26,6 +26,7 @@ pub struct Row {
     /// How many cameras the publisher has, beside its microphone.
     pub cameras: u8,
     pub camera: Camera,
+    pub bandwidth: Bandwidth,
     pub seconds: u64,
     pub seed: u64,
 }
@@ -39,6 +40,7 @@ impl Row {
         publisher: Path::GOOD,
         cameras: 1,
         camera: Camera::USUAL,
+        bandwidth: Bandwidth::Divided,
         seconds: 25,
         seed: 1,
     };
@@ -83,7 +85,7 @@ pub struct Receiver {
 
 impl Call {
     pub fn new(row: Row) -> Self {
-        let mut world = World::new(row.seed);
+        let mut world = World::configured(row.seed, 1, |config| config.bandwidth = row.bandwidth);
         let options = ClientOptions { up: row.publisher, down: row.publisher, ..ClientOptions::default() };
         let publisher = world.join(Direction::Send, options);
         let microphone = world.produce(publisher, Track::opus());

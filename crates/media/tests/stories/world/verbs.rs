@@ -16,6 +16,7 @@ use rand::RngExt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use switchyard_media::allocation::VideoKind;
 use switchyard_media::ortc::{FingerprintAlgorithm, Layers, router_rtp_capabilities};
 use switchyard_media::{
     ConsumeOptions, ConsumerId, ConsumerParameters, Direction, Event, ProduceOptions, ProducerId, Sfu,
@@ -208,6 +209,7 @@ impl World {
             rtp_capabilities,
             paused: true,
             preferred_layers: preferred,
+            video: VideoKind::Camera,
         };
         self.consume_with(client, produced, id, &options)
     }
@@ -242,8 +244,13 @@ impl World {
         let (codec, transport) = (self.track(produced).track.codec, self.clients[client.0].transport);
         meanwhile(self);
         let rtp_capabilities = Arc::new(router_rtp_capabilities().clone().try_into().unwrap());
-        let options =
-            ConsumeOptions { producer: produced.id, rtp_capabilities, paused: false, preferred_layers: None };
+        let options = ConsumeOptions {
+            producer: produced.id,
+            rtp_capabilities,
+            paused: false,
+            preferred_layers: None,
+            video: VideoKind::Camera,
+        };
         let consumed = self.shard_of(client).consume_relayed(now, transport, id, &options, relayed);
         self.view_as(client, codec, id, &consumed.unwrap())
     }

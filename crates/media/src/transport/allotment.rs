@@ -1,0 +1,90 @@
+//! What one client's videos are granted of its bandwidth, between two runs of the allocation.
+
+use crate::allocation::memory::{Memory, Schedule};
+use crate::congestion::{Change, Cluster, Kind, Probe};
+use std::time::{Duration, Instant};
+
+#[derive(Debug, Default)]
+pub(crate) struct Allotment {
+    pub(crate) memory: Memory,
+    pub(crate) schedule: Schedule,
+    pub(crate) change: Option<Change>,
+    meter: Meter,
+    probing: Option<Probing>,
+    told: Option<(Instant, [u64; 3])>,
+}
+
+/// The bytes sent besides granted video.
+#[derive(Debug, Default)]
+struct Meter {
+    since: Option<Instant>,
+    bytes: [u64; 2],
+    rates: [u64; 2],
+}
+
+/// A probe under way.
+#[derive(Debug)]
+struct Probing {
+    probe: Probe,
+    runs_left: u8,
+    /// All bytes sent when the last run was queued.
+    sent: Option<u64>,
+}
+
+impl Allotment {
+    /// The rates of sound and repair, in bit/s, given all bytes sent of a kind.
+    pub(crate) fn measure(&mut self, sent: impl Fn(Kind) -> u64, now: Instant) -> [u64; 2] {
+        let bytes = [sent(Kind::Audio), sent(Kind::Rtx)];
+        let meter = &mut self.meter;
+        let since = *meter.since.get_or_insert(now);
+        let elapsed = now.saturating_duration_since(since);
+        if elapsed >= METER_INTERVAL {
+            let micros = elapsed.as_micros().max(1) as u64;
+            for ((rate, bytes), before) in meter.rates.iter_mut().zip(bytes).zip(meter.bytes) {
+                *rate = bytes.saturating_sub(before) * 8_000_000 / micros;
+            }
+            (meter.since, meter.bytes) = (Some(now), bytes);
+        }
+        meter.rates
+    }
+
+    pub(crate) fn begin_probe(&mut self, probe: Probe) {
+        self.probing = Some(Probing { runs_left: probe.runs, probe, sent: None });
+    }
+
+    /// The next run of the probe: the bytes that are missing, and the time to the one after it. `sent` are all bytes
+    /// sent so far: what media filled of the time before need not be padding.
+    pub(crate) fn next_run(&mut self, sent: u64) -> Option<(u32, Duration)> {
+        let probing = self.probing.as_mut()?;
+        let Some(left) = probing.runs_left.checked_sub(1) else {
+            self.probing = None;
+            return None;
+        };
+        let media = sent.saturating_sub(*probing.sent.get_or_insert(sent));
+        probing.sent = Some(sent);
+        probing.runs_left = left;
+        let Probe { run_bytes, spacing, .. } = probing.probe;
+        Some((run_bytes.saturating_sub(u32::try_from(media).unwrap_or(u32::MAX)), spacing))
+    }
+
+    /// The probe to which all that is sent belongs.
+    pub(crate) fn cluster(&self) -> Option<Cluster> {
+        self.probing.as_ref().map(|probing| probing.probe.cluster)
+    }
+
+    /// Whether the client is to be told of these rates: not more often than once a second, and if one has changed by
+    /// more than a tenth.
+    pub(crate) fn is_news(&mut self, rates: [u64; 3], now: Instant) -> bool {
+        let is_news = self.told.is_none_or(|(told, before)| {
+            let moved = rates.iter().zip(before).any(|(&rate, before)| rate.abs_diff(before) * 10 > before);
+            moved && now.saturating_duration_since(told) >= TELL_INTERVAL
+        });
+        if is_news {
+            self.told = Some((now, rates));
+        }
+        is_news
+    }
+}
+
+const METER_INTERVAL: Duration = Duration::from_secs(1);
+const TELL_INTERVAL: Duration = Duration::from_secs(1);
