@@ -173,6 +173,7 @@ test('a microphone whose right was taken and given back within the call is heard
   const { alice, bob, call } = await inACall();
   const listener = use(await Signaling.connect(alice));
   await listener.request('call:join', { callId: call.id });
+  await until('Bob can be heard', async () => (await bob.outgoing('mic'))[0]?.packetsSent > 0);
   const path = `/calls/${call.id}/participants/${await bob.userId()}`;
   const camera = ['camera', 'screen', 'screen-audio'];
   await alice.ask('PATCH', path, { canPublish: camera });
