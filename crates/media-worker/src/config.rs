@@ -46,7 +46,7 @@ impl Sending {
 impl Default for Sending {
     /// Media is sent at once, and padded.
     fn default() -> Self {
-        Self { coalesce: Duration::ZERO, padding: true, bandwidth: Bandwidth::Watched }
+        Self { coalesce: Duration::ZERO, padding: true, bandwidth: Bandwidth::Unlimited }
     }
 }
 

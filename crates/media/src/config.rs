@@ -26,17 +26,18 @@ pub struct Config {
     pub max_packet_rate: u32,
     /// Whether packets are padded at all, see [`TransportOptions::padding`].
     pub padding: bool,
-    /// What is done with the estimate of what each client's path carries.
+    /// Whether videos are limited to what each client's path carries.
     pub bandwidth: Bandwidth,
 }
 
-/// What is done with the estimate of what the path to a client carries.
+/// Whether videos are limited to what the path to a client carries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Bandwidth {
-    /// It is told in the statistics: each video is sent in the layers that its client prefers.
+    /// Each video is sent in the layers that its client prefers, and nothing is estimated.
     #[default]
-    Watched,
-    /// Each video is sent in the layers that there is room for; what is not sent is probed for.
+    Unlimited,
+    /// What the path carries is estimated. Each video is sent in the layers that there is room for; what is not sent is
+    /// probed for.
     Divided,
 }
 

@@ -287,8 +287,8 @@ impl Controller {
         is_news.then_some(change)
     }
 
-    /// What was told last.
-    pub fn now(&self) -> Change {
+    /// What [`Self::poll`] told last, without its probe.
+    pub fn told(&self) -> Change {
         self.told
     }
 

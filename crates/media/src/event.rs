@@ -170,6 +170,6 @@ pub struct TransportStats {
     pub bytes_sent: u64,
     /// Round-trip time in milliseconds, once measured.
     pub rtt_ms: Option<u32>,
-    /// Bit/s of UDP payload that the path to the client is thought to carry; `None` while nothing is sent.
+    /// Bit/s of UDP payload that the path to the client is thought to carry; `None` if that is not estimated.
     pub estimate: Option<u64>,
 }

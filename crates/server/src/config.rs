@@ -190,7 +190,7 @@ fn media(settings: MediaSettings) -> Result<(MediaConfig, IceServers), ConfigErr
         sending: Sending {
             coalesce: Duration::from_micros(settings.media_coalesce_microseconds),
             padding: settings.media_padding,
-            bandwidth: if settings.media_adaptation { Bandwidth::Divided } else { Bandwidth::Watched },
+            bandwidth: if settings.media_adaptation { Bandwidth::Divided } else { Bandwidth::Unlimited },
         },
     };
     Ok((media, IceServers { urls: settings.turn_urls, secret }))

@@ -99,7 +99,7 @@ pub(crate) struct MediaSettings {
     #[arg(long, env = "MEDIA_PADDING", default_value_t = true, action = ArgAction::Set)]
     pub(crate) media_padding: bool,
     /// Whether each video is limited to the layers that the path to its receiver carries, sound first. Without this,
-    /// every video is sent in the layers that its receiver asks for, and the estimate is only told in `media:get-stats`.
+    /// every video is sent in the layers that its receiver asks for, and nothing is estimated.
     #[arg(long, env = "MEDIA_ADAPTATION", default_value_t = false, action = ArgAction::Set)]
     pub(crate) media_adaptation: bool,
     /// Share of the media workers' time, in per cent, above which new calls and new participants are refused.

@@ -3,7 +3,6 @@
 use super::Router;
 use crate::allocation::memory::Holding;
 use crate::allocation::{Budget, MARGIN_PERCENT};
-use crate::config::Bandwidth;
 use crate::congestion::{self, Change, Hearing, Probe};
 use crate::consumer::Granted;
 use crate::context::Context;
@@ -70,33 +69,22 @@ impl Router {
         let Some(transport) = self.transports.get_mut(key) else { return };
         let Side::Downlink(downlink) = &mut transport.side else { return };
         let Some(congestion) = &mut downlink.congestion else { return };
-        let allotment = &mut downlink.allotment;
-        if ctx.config.bandwidth == Bandwidth::Watched {
-            congestion.poll(ctx.now);
-            let next = congestion.next_timeout().map(|at| at.max(ctx.now + MIN_WAIT));
-            return transport.timers.set(Timer::Bandwidth, next);
-        }
-        let mut fallen = false;
-        let mut probe = None;
-        if let Some(change) = congestion.poll(ctx.now) {
-            let before = allotment.change.replace(change);
-            fallen = !change.is_calm && before.is_none_or(|before| change.estimate < before.estimate);
-            probe = change.probe;
-        }
-        if fallen {
+        let before = congestion.told().estimate;
+        let change = congestion.poll(ctx.now);
+        let budget = congestion.told().budget;
+        if change.is_some_and(|change| !change.is_calm && change.estimate < before) {
             self.blame(key, ctx);
         }
-        if let Some(probe) = probe {
+        if let Some(probe) = change.and_then(|change| change.probe) {
             self.begin_probe(key, probe, ctx);
         }
-        let Some(transport) = self.transports.get_mut(key) else { return };
-        let Side::Downlink(downlink) = &mut transport.side else { return };
-        let budget = downlink.budget();
+        let Some(transport) = self.transports.get(key) else { return };
+        let Side::Downlink(downlink) = &transport.side else { return };
         if downlink.allotment.schedule.is_due(ctx.now, budget) {
             self.allocate(key, ctx);
         }
         let Some(transport) = self.transports.get_mut(key) else { return };
-        let Side::Downlink(downlink) = &mut transport.side else { return };
+        let Side::Downlink(downlink) = &transport.side else { return };
         let judged = downlink.congestion.as_ref().and_then(|congestion| congestion.next_timeout());
         let next = judged.into_iter().chain(downlink.allotment.schedule.next()).min();
         let next = next.map(|at| at.max(ctx.now + MIN_WAIT));
@@ -135,8 +123,7 @@ impl Router {
         let Some(transport) = self.transports.get_mut(key) else { return };
         let Side::Downlink(downlink) = &mut transport.side else { return };
         let Some(congestion) = &mut downlink.congestion else { return };
-        let Change { budget, is_calm, hearing, .. } =
-            downlink.allotment.change.unwrap_or_else(|| congestion.now());
+        let Change { budget, is_calm, hearing, .. } = congestion.told();
         let mut division = std::mem::take(&mut ctx.outbox.division);
         let mut is_ready = is_calm;
         division.clear();

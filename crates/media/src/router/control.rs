@@ -3,7 +3,7 @@
 use super::Router;
 use crate::codec::Codec;
 use crate::config::{
-    ConsumeOptions, ConsumerParameters, DataConsumerParameters, DataProduceOptions, Direction,
+    Bandwidth, ConsumeOptions, ConsumerParameters, DataConsumerParameters, DataProduceOptions, Direction,
     ProduceOptions, TransportOptions,
 };
 use crate::consumer::{Consumer, Plan, Start};
@@ -196,7 +196,10 @@ impl Router {
         };
         let consumer_key = self.consumers.insert(consumer);
         if let Some(consumer) = self.consumers.get(consumer_key) {
-            downlink.add(consumer_key, &consumer.plan, ctx.now);
+            downlink.add(consumer_key, &consumer.plan);
+            if ctx.config.bandwidth == Bandwidth::Divided {
+                downlink.estimate(&consumer.plan, ctx.now);
+            }
         }
         producer.consumers.push(consumer_key);
         self.ration(consumer_key, ctx);

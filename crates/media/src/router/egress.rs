@@ -334,24 +334,24 @@ impl Sealer<'_> {
         room: &mut [u8],
     ) -> Option<SealedPacket> {
         let timestamp = consumer.media_time()?.2;
-        let plan = &consumer.plan;
-        let (rtx, (stream, next)) = (plan.rtx?, consumer.output.rtx.as_deref_mut()?);
-        let sequence_number = *next;
-        let (payload_type, ssrc) = (rtx.payload_type, rtx.ssrc);
-        let fixed = FixedHeader { marker: false, payload_type, sequence_number, timestamp, ssrc };
-        let (sent, transport_sequence) = self.stamp(plan);
-        let header_len = Header { fixed, packet: None, sent, transport_sequence }.write(plan, room)?;
-        let end = header_len + RTX_HEADER_LEN;
-        let sealed = room.get_mut(..end + self.outbound.profile().rtp_overhead())?;
-        sealed.get_mut(header_len..end)?.copy_from_slice(&(due.outgoing as u16).to_be_bytes());
-        self.outbound.seal_rtp(stream, sealed, header_len, sequence_number).ok()?;
-        *next = next.wrapping_add(1);
-        Some(SealedPacket { len: sealed.len(), padding: 0 })
+        let number = (due.outgoing as u16).to_be_bytes();
+        self.seal_beside(consumer, timestamp, (&number, 0), room)
     }
 
     /// Seals a packet of padding in the RTX stream, as large as RFC 3550 §5.1 allows.
     fn seal_probe(&mut self, consumer: &mut Consumer, room: &mut [u8]) -> Option<SealedPacket> {
         let timestamp = consumer.media_time().map_or(0, |(.., timestamp)| timestamp);
+        self.seal_beside(consumer, timestamp, (&[], PROBE_PADDING), room)
+    }
+
+    /// Seals a packet of the RTX stream that repeats no media: its payload, and bytes of padding.
+    fn seal_beside(
+        &mut self,
+        consumer: &mut Consumer,
+        timestamp: u32,
+        (payload, padding): (&[u8], usize),
+        room: &mut [u8],
+    ) -> Option<SealedPacket> {
         let plan = &consumer.plan;
         let (rtx, (stream, next)) = (plan.rtx?, consumer.output.rtx.as_deref_mut()?);
         let sequence_number = *next;
@@ -359,10 +359,11 @@ impl Sealer<'_> {
         let fixed = FixedHeader { marker: false, payload_type, sequence_number, timestamp, ssrc };
         let (sent, transport_sequence) = self.stamp(plan);
         let header_len = Header { fixed, packet: None, sent, transport_sequence }.write(plan, room)?;
-        let end = header_len + PROBE_PADDING;
+        let start = header_len + payload.len();
+        let end = start + padding;
         let sealed = room.get_mut(..end + self.outbound.profile().rtp_overhead())?;
-        sealed.get_mut(header_len..end)?.fill(0);
-        set_padding(sealed.get_mut(..end)?, PROBE_PADDING);
+        sealed.get_mut(header_len..start)?.copy_from_slice(payload);
+        set_padding(sealed.get_mut(..end)?, padding);
         self.outbound.seal_rtp(stream, sealed, header_len, sequence_number).ok()?;
         *next = next.wrapping_add(1);
         Some(SealedPacket { len: sealed.len(), padding: 0 })

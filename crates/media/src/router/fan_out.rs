@@ -9,6 +9,7 @@
 use super::Router;
 use super::egress::{Departure, Exit};
 use crate::arrival::Arrival;
+use crate::config::Bandwidth;
 use crate::consumer::{Consumer, Offer, Taken};
 use crate::context::{Context, Outbox};
 use crate::due::{Due, DueKind};
@@ -30,7 +31,9 @@ impl Router {
             self.fan_out(key, Way::Queued, ctx);
         }
         let Some(producer) = self.producers.get_mut(key) else { return };
-        producer.measure(&arrival);
+        if ctx.config.bandwidth == Bandwidth::Divided {
+            producer.measure(&arrival);
+        }
         if producer.fresh.is_empty() {
             ctx.outbox.fresh.push_back((self.key, key));
         }

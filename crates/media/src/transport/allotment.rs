@@ -1,14 +1,13 @@
 //! What one client's videos are granted of its bandwidth, between two runs of the allocation.
 
 use crate::allocation::memory::{Memory, Schedule};
-use crate::congestion::{Change, Cluster, Kind, Probe};
+use crate::congestion::{Cluster, Kind, Probe};
 use std::time::{Duration, Instant};
 
 #[derive(Debug, Default)]
 pub(crate) struct Allotment {
     pub(crate) memory: Memory,
     pub(crate) schedule: Schedule,
-    pub(crate) change: Option<Change>,
     meter: Meter,
     probing: Option<Probing>,
     told: Option<(Instant, [u64; 3])>,

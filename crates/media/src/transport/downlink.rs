@@ -30,7 +30,7 @@ pub(crate) struct Downlink {
     pub(crate) allotment: Allotment,
     /// A consumer negotiated transport-wide feedback.
     transport_wide: bool,
-    /// How much the path to the client carries; `None` until there is a consumer.
+    /// How much the path to the client carries; `None` if nobody asks.
     pub(crate) congestion: Option<Box<Controller>>,
     /// The receiver's SSRC, its last reference time (middle 32 bits of NTP), and when it arrived, to answer
     /// with DLRR (RFC 3611 §4.5).
@@ -61,11 +61,6 @@ impl Downlink {
         }
     }
 
-    /// Bit/s that may be sent.
-    pub(crate) fn budget(&self) -> u64 {
-        self.congestion.as_ref().map_or(0, |congestion| congestion.now().budget)
-    }
-
     /// The identity of the next consumer; no value is reused on this transport.
     pub(crate) fn next_identity(&mut self) -> ConsumerIdentity {
         let (ssrc, mid) = (self.next_ssrc, self.next_mid);
@@ -74,7 +69,8 @@ impl Downlink {
         ConsumerIdentity { ssrc, rtx_ssrc: ssrc + 1, mid: mid.to_string() }
     }
 
-    pub(crate) fn add(&mut self, key: ConsumerKey, plan: &Plan, now: Instant) {
+    /// Estimates from here on what the path carries, for a consumer that was added.
+    pub(crate) fn estimate(&mut self, plan: &Plan, now: Instant) {
         let transport_wide = plan.extensions.transport_cc.is_some();
         if self.congestion.is_none() || transport_wide && !self.transport_wide {
             let start = if transport_wide { START_RATE } else { UNPROBED_RATE };
@@ -82,6 +78,9 @@ impl Downlink {
             self.congestion = Some(Box::new(Controller::new(config, now)));
             self.transport_wide = transport_wide;
         }
+    }
+
+    pub(crate) fn add(&mut self, key: ConsumerKey, plan: &Plan) {
         self.consumers.push(key);
         self.by_ssrc.insert(plan.ssrc, key);
         if let Some(rtx) = plan.rtx {
