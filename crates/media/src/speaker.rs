@@ -174,7 +174,11 @@ impl NearVoice {
             self.speech |= (1 << stands_for) - 1;
         }
         self.frame = self.frame.max(frame);
-        self.level += (level - self.level) * SMOOTHING;
+        self.level = if level > self.level {
+            self.level + (level - self.level) * ATTACK
+        } else {
+            level.max(self.level - RELEASE * stands_for as f32)
+        };
         self.noise = if level < self.noise { level.max(QUIETEST_NOISE) } else { self.noise + NOISE_RISE };
         self.noise = self.noise.min(LOUDEST_NOISE);
     }
@@ -250,8 +254,11 @@ const LOUDEST_NOISE: f32 = -50.0;
 const NOISE_RISE: f32 = 0.04;
 const SILENCE: f32 = -60.0;
 const DIGITAL_SILENCE: f32 = -127.0;
-/// Weight of the newest packet's level: after three packets, half of an old level is forgotten.
-const SMOOTHING: f32 = 0.2;
+/// Weight of a louder packet's level, so that a click of one packet is not taken for a word.
+const ATTACK: f32 = 0.4;
+/// Fall of the level in dB per frame: 20 dB from one report to the next, so that a short word between two reports
+/// is seen, and a syllable's end does not look like silence.
+const RELEASE: f32 = 2.0;
 
 #[cfg(test)]
 mod tests {
@@ -364,6 +371,23 @@ mod tests {
     }
 
     #[test]
+    fn a_short_word_is_seen_in_a_report_wherever_it_falls_between_two_and_a_click_is_not() {
+        for quiet in (400..600).step_by(20) {
+            let mut call = Call::of(["ann"]);
+            call.quiet(quiet);
+            call.speaks_clearly("ann", 100);
+            call.quiet(400);
+            let loudest = call.reports.drain(..).flatten().map(|(_, level)| level).max();
+            assert!(loudest.is_some_and(|level| level > -50), "after {quiet} ms: {loudest:?}");
+            call.quiet(quiet);
+            call.speaks_clearly("ann", 20);
+            call.quiet(400);
+            let loudest = call.reports.iter().flatten().map(|&(_, level)| level).max();
+            assert!(loudest.is_none_or(|level| level < -50), "after {quiet} ms: {loudest:?}");
+        }
+    }
+
+    #[test]
     fn somebody_whose_packets_stop_is_silent() {
         let mut call = Call::of(["ann"]);
         call.speaks(&["ann"], 1_000);
@@ -420,6 +444,16 @@ mod tests {
                 self.now += self.packet;
             }
             changes
+        }
+
+        /// Lets one speak without the pauses of speech.
+        fn speaks_clearly(&mut self, speaker: &'static str, milliseconds: u64) {
+            let end = self.now + Duration::from_millis(milliseconds);
+            while self.now < end {
+                self.detector.level(speaker, self.voice.unsigned_abs() as u8, self.now);
+                self.reports.extend(self.detector.levels(self.now));
+                self.now += self.packet;
+            }
         }
     }
 }
