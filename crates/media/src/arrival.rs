@@ -68,6 +68,11 @@ impl Arrival {
         self.media.is_some_and(|media| media.keyframe)
     }
 
+    /// Whether a picture begins with this packet, with its lowest spatial layer.
+    pub(crate) fn begins_picture(&self) -> bool {
+        self.media.is_some_and(|media| media.starts_frame && media.spatial == 0)
+    }
+
     /// The picture number: the codec's own picture id, or the dependency descriptor's frame number.
     pub(crate) fn picture_id(&self) -> Option<u16> {
         let media = self.media?;

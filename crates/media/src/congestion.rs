@@ -297,6 +297,11 @@ impl Controller {
         self.probes.results() > 0 || self.time(now) >= TEST_TIME
     }
 
+    /// It began only just now: the first probes may go on.
+    pub fn is_young(&self, now: Instant) -> bool {
+        self.time(now) < YOUNG
+    }
+
     /// Bytes sent of all kinds since the beginning.
     pub fn sent_bytes_in_all(&self) -> u64 {
         KINDS.iter().map(|&kind| self.log.total(kind)).sum()
@@ -378,7 +383,10 @@ impl Controller {
     }
 
     fn conclude(&mut self, now: Micros) {
-        self.path.usage = self.signal.conclude();
+        let usage = self.signal.conclude();
+        // A probe that fills the path shows its own queue, and its result says more than that queue.
+        let is_probes = self.probes.is_running() && self.signal.standing() < MAX_PROBE_QUEUE;
+        self.path.usage = if is_probes { Usage::Normal } else { usage };
         let rates = self.throughput.rates();
         self.path.rates = rates;
         let weather = self.weather(Hearing::Heard, now);
@@ -472,6 +480,10 @@ const KINDS: [Kind; 5] = [Kind::Audio, Kind::Video, Kind::Rtx, Kind::Probe, Kind
 const MAX_RETRY_RATE: f64 = 1_000_000.0;
 /// µs.
 const TEST_TIME: Micros = 2_000_000;
+/// µs.
+const YOUNG: Micros = 3_000_000;
+/// µs.
+const MAX_PROBE_QUEUE: Micros = 100_000;
 const SILENCE_FACTOR: f64 = 0.8;
 /// Of the estimate, while a queue is emptied.
 const DRAIN_FACTOR: f64 = 0.5;

@@ -193,13 +193,21 @@ impl Consumer {
         self.bridge();
     }
 
+    /// Forwards only the lowest frame rate while much video waits for its turn.
+    pub(crate) fn crowd(&mut self, crowded: bool) {
+        if self.share.crowded != crowded {
+            self.share.crowded = crowded;
+            self.bridge();
+        }
+    }
+
     /// While a lower encoding's key frame is awaited, only the lowest frame rate of the present one is forwarded.
     fn bridge(&mut self) {
         let falls = match (self.flow, self.layers.target(), self.share.grant) {
             (Flow::Flowing(source), Some(target), Granted::UpTo(_)) => target < source.encoding,
             _ => false,
         };
-        self.layers.thin_out(falls);
+        self.layers.thin_out(falls || self.share.crowded);
     }
 
     /// Whether the client wants video of this consumer.

@@ -67,6 +67,10 @@ pub struct Counters {
     pub fills_sent: u64,
     /// How often a video was paused because the path to its client did not carry it.
     pub video_withheld: u64,
+    /// Packets of video that waited for their turn, because more at once would have queued up on the path.
+    pub packets_paced: u64,
+    /// Packets that were not forwarded, because too much waited for its turn.
+    pub video_left_out: u64,
     /// Packets of padding sent to find out what a path carries.
     pub probes_sent: u64,
     /// NACKed packets that are not in the history.

@@ -17,6 +17,8 @@ pub(crate) struct Division {
     pub(crate) changes: Vec<(usize, Granted)>,
     /// There is a stream for the padding of probes.
     pub(crate) carries_probes: bool,
+    /// Videos whose rates are not known.
+    pub(crate) unknown: u64,
 }
 
 impl Division {
@@ -26,6 +28,7 @@ impl Division {
         self.holdings.clear();
         self.changes.clear();
         self.carries_probes = false;
+        self.unknown = 0;
     }
 
     /// Adds the demand of a consumer whose producer's rungs were read. Without rungs nothing is known, and nothing
@@ -37,6 +40,7 @@ impl Division {
             VideoKind::Screen => Ladder::screen(&self.rungs, consumer.wished()),
         };
         if ladder.lowest().is_none() {
+            self.unknown += 1;
             return;
         }
         let (standing, limit) = (share.holding.standing(), share.holding.limit(now));

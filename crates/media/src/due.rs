@@ -28,12 +28,14 @@ pub(crate) struct DueQueue {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Due {
     pub(crate) consumer: ConsumerKey,
-    /// Low 32 bits of its outgoing extended sequence number.
+    /// Low 32 bits of its outgoing extended sequence number; of a probe its bytes.
     pub(crate) outgoing: u32,
     /// Bytes of the plaintext packet without padding; 0 if the packet must not be padded to another one's
     /// size.
     pub(crate) size: u16,
     pub(crate) kind: DueKind,
+    /// It has waited for its turn.
+    pub(crate) paced: bool,
 }
 
 /// A queue entry is an index entry.
@@ -50,6 +52,12 @@ pub(crate) enum DueKind {
     FillAgain,
     /// Padding in the RTX stream, under no number of the media, to find out what the path carries.
     Probe,
+}
+
+impl Due {
+    pub(crate) fn new(consumer: ConsumerKey, outgoing: u32, size: u16, kind: DueKind) -> Self {
+        Self { consumer, outgoing, size, kind, paced: false }
+    }
 }
 
 impl DueList {
@@ -177,6 +185,6 @@ mod tests {
     }
 
     fn due(outgoing: u32) -> Due {
-        Due { consumer: ConsumerKey::default(), outgoing, size: 0, kind: DueKind::Media }
+        Due::new(ConsumerKey::default(), outgoing, 0, DueKind::Media)
     }
 }

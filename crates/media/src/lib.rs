@@ -29,7 +29,7 @@ mod id;
 mod keys;
 mod nack;
 pub mod ortc;
-pub mod pacing;
+mod pacing;
 mod prefetch;
 mod producer;
 mod relay;

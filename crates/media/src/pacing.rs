@@ -1,263 +1,200 @@
 //! Spreads bursts to one receiver over time, without delaying what is no burst.
 //!
-//! A packet that [`Pace`] has room for is sent at once. Others wait in [`Lanes`], whose packets leave in runs
-//! of what was earned meanwhile. What does not fit is left out before it gets a sequence number, whole pictures at a time.
-//! Audio never waits: send it at once, and [`Pace::spend`] its bytes.
+//! A [`Pacer`] is a bucket that fills at the pacing rate. While there is something in the bucket, packets are sent at
+//! once. Others wait, and leave in runs of what was earned meanwhile. Sound never waits, but its bytes are charged.
+//! Before too much waits, [`Pacer::crowding`] tells that less video must be taken: at that point nothing is numbered
+//! yet, so that whole pictures can be left out.
 
+use crate::due::{Due, DueKind};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// A bucket of bits that is filled at the pacing rate. Refill it once per turn.
-#[derive(Debug, Clone, Copy)]
-pub struct Pace {
+#[derive(Debug)]
+pub(crate) struct Pacer {
     /// Bit/s.
     rate: u64,
-    /// What may be sent, in millionths of a bit; negative after a run that was larger.
+    /// Bit/s of a probe that runs: media fills it before padding does.
+    probing: u64,
+    /// What may be sent, in millionths of a bit; negative after a packet that was larger.
     room: i64,
     at: Instant,
-}
-
-/// The order in which waiting packets leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lane {
-    /// Retransmissions. Those that waited for [`MAX_REPAIR_WAIT`] are too late.
-    Repair,
-    Video,
-    Probe,
-}
-
-/// A packet that is to be sent. `T` is how the caller knows it.
-#[derive(Debug, Clone, Copy)]
-pub struct Packet<T> {
-    pub item: T,
-    /// Its SSRC: packets with the same one stay in order.
-    pub flow: u32,
-    /// Bytes of UDP payload.
-    pub size: u16,
-    /// It is the first packet of a picture, or a picture of its own as a retransmission is.
-    pub first: bool,
-    /// It belongs to a key picture.
-    pub key: bool,
-}
-
-/// What happens to an offered packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
-    Send,
-    Queued,
-    /// The lane is full: the picture is left out, from its first packet on. Nothing was numbered yet.
-    LeftOut,
-    /// A picture that was begun has more packets than may wait. This one is dropped.
-    Overflow,
-}
-
-/// How a waiting packet leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
-    Send,
-    /// A key frame came after it: padding takes its number.
-    Fill,
-    /// A retransmission that is too late.
-    Drop,
-}
-
-/// The waiting packets of one receiver.
-#[derive(Debug)]
-pub struct Lanes<T> {
-    lanes: [VecDeque<Held<T>>; 3],
-    /// Flows with waiting packets, and their number.
-    flows: Vec<(u32, u32)>,
-    /// Flows whose picture is being left out.
-    leaving: Vec<u32>,
+    repairs: VecDeque<Held>,
+    videos: VecDeque<Held>,
+    /// Of what waits.
     bytes: u64,
     released: Option<Instant>,
 }
 
+/// A packet that waits.
 #[derive(Debug)]
-struct Held<T> {
-    packet: Packet<T>,
+struct Held {
+    due: Due,
     since: Instant,
-    superseded: bool,
 }
 
-impl Pace {
-    /// Begins with a full bucket and the lowest rate.
-    pub fn new(now: Instant) -> Self {
-        Self { rate: MIN_RATE, room: capacity(MIN_RATE), at: now }
+/// In which line a packet waits. Repairs leave first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    Repair,
+    Video,
+}
+
+/// How much waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Crowding {
+    None,
+    /// Only the lowest frame rates should be taken.
+    Crowded,
+    /// No further picture should be taken.
+    Full,
+}
+
+impl Pacer {
+    /// Begins with a full bucket and without a limit, until [`Self::set_rate`] sets one.
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            rate: MAX_RATE,
+            probing: 0,
+            room: capacity(MAX_RATE),
+            at: now,
+            repairs: VecDeque::new(),
+            videos: VecDeque::new(),
+            bytes: 0,
+            released: None,
+        }
     }
 
-    /// Sets the rate: 1.5 times the estimate, or 1.2 times what is granted; 2.5 times the estimate while
-    /// [`Lanes::is_late`]. In bit/s.
-    pub fn set_rate(&mut self, estimate: u64, granted: u64, late: bool) {
-        let estimate = estimate.min(MAX_RATE);
-        let spread = if late { estimate * 5 / 2 } else { estimate * 3 / 2 };
-        self.rate = spread.max(granted.min(MAX_RATE) * 6 / 5).max(MIN_RATE);
+    /// Sets the rate for an estimate and what is granted of it, both in bit/s; `None` for no limit.
+    pub(crate) fn set_rate(&mut self, of: Option<(u64, u64)>) {
+        let rate = |(estimate, granted): (u64, u64)| {
+            let spread = estimate.min(MAX_RATE) * SPREAD_PERCENT / 100;
+            spread.max(granted.min(MAX_RATE) * GRANTED_PERCENT / 100).clamp(MIN_RATE, MAX_RATE)
+        };
+        self.rate = of.map_or(MAX_RATE, rate);
         self.room = self.room.min(capacity(self.rate));
     }
 
-    /// Bit/s.
-    pub fn rate(&self) -> u64 {
-        self.rate
+    /// Sets the rate of a probe that begins, or 0 when it ended.
+    pub(crate) fn set_probing(&mut self, rate: u64) {
+        self.probing = rate.min(MAX_RATE);
     }
 
     /// Adds what was earned until `now`.
-    pub fn refill(&mut self, now: Instant) {
+    pub(crate) fn refill(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.at).min(MAX_IDLE).as_micros() as u64;
         self.at = self.at.max(now);
-        self.room = self.room.saturating_add((self.rate * elapsed) as i64).min(capacity(self.rate));
+        let rate = self.present_rate(now);
+        self.room = self.room.saturating_add((rate * elapsed) as i64).min(capacity(rate));
     }
 
-    /// Whether a packet of `bytes` may be sent at once.
-    pub fn has_room(&self, bytes: u16) -> bool {
-        self.room >= cost(bytes)
+    /// Whether a packet may leave without waiting. [`Self::refill`] first.
+    pub(crate) fn admits(&self, lane: Lane) -> bool {
+        self.room > 0 && (lane == Lane::Video || self.repairs.is_empty())
     }
 
-    /// A packet is sent.
-    pub fn spend(&mut self, bytes: u16) {
-        self.room = self.room.saturating_sub(cost(bytes));
+    /// A packet leaves.
+    pub(crate) fn spend(&mut self, bytes: usize) {
+        self.room = self.room.saturating_sub(cost(bytes as u64));
     }
 
-    /// When the bucket is not overdrawn any more.
-    fn recovers_at(&self) -> Instant {
-        let missing = self.room.min(0).unsigned_abs();
-        self.at + Duration::from_micros(missing.div_ceil(self.rate))
-    }
-}
-
-impl<T: Copy> Default for Lanes<T> {
-    fn default() -> Self {
-        let lanes = [const { VecDeque::new() }; 3];
-        Self { lanes, flows: Vec::new(), leaving: Vec::new(), bytes: 0, released: None }
-    }
-}
-
-impl<T: Copy> Lanes<T> {
-    /// Offers a packet, before it is numbered. [`Admission::Send`] has spent its bytes.
-    pub fn offer(&mut self, lane: Lane, packet: Packet<T>, pace: &mut Pace, now: Instant) -> Admission {
-        if packet.first {
-            self.leaving.retain(|&flow| flow != packet.flow);
-        } else if self.leaving.contains(&packet.flow) {
-            return Admission::LeftOut;
-        }
-        if !self.holds(packet.flow) && pace.has_room(packet.size) {
-            pace.spend(packet.size);
-            return Admission::Send;
-        }
-        let limit = pace.rate * MAX_WAIT.as_millis() as u64 / 8_000;
-        if packet.first && (self.bytes + u64::from(packet.size) > limit || self.len() >= MAX_PACKETS) {
-            self.leaving.push(packet.flow);
-            return Admission::LeftOut;
-        }
+    /// Keeps a packet; false if too many wait already.
+    pub(crate) fn hold(&mut self, due: Due, lane: Lane, now: Instant) -> bool {
         if self.len() >= MAX_BEGUN {
-            return Admission::Overflow;
+            return false;
         }
-        if packet.first && packet.key {
-            self.supersede(packet.flow);
-        }
-        self.push(lane, packet, now);
-        Admission::Queued
+        self.bytes += bytes_of(&due);
+        let lane = match lane {
+            Lane::Repair => &mut self.repairs,
+            Lane::Video => &mut self.videos,
+        };
+        lane.push_back(Held { due: Due { paced: true, ..due }, since: now });
+        true
     }
 
-    /// Hands out the packets of one run, if it is time for one.
-    pub fn release(&mut self, pace: &mut Pace, now: Instant, mut leave: impl FnMut(T, Exit)) {
-        if self.next_release(pace).is_none_or(|at| at > now) {
-            return;
+    pub(crate) fn crowding(&self) -> Crowding {
+        let limit = self.rate * MAX_WAIT.as_millis() as u64 / 8_000;
+        if self.bytes > limit || self.len() >= MAX_PACKETS {
+            Crowding::Full
+        } else if self.bytes > limit / 2 {
+            Crowding::Crowded
+        } else {
+            Crowding::None
+        }
+    }
+
+    /// Hands out the packets of one run, if it is time for one; [`Self::spend`] their bytes. Returns how many repairs
+    /// came too late and were dropped.
+    pub(crate) fn release(&mut self, now: Instant, mut leave: impl FnMut(Due)) -> u64 {
+        self.refill(now);
+        let mut late = 0;
+        if self.next_release().is_none_or(|at| at > now) {
+            return late;
         }
         self.released = Some(now);
         let (mut bytes, mut packets) = (0, 0);
-        while (bytes < MIN_RUN || pace.room > 0) && bytes < MAX_RUN && packets < MAX_SEGMENTS {
-            let Some((lane, held)) = self.pop() else { break };
-            let waited = now.saturating_duration_since(held.since);
-            if lane == Lane::Repair && waited >= MAX_REPAIR_WAIT {
-                leave(held.packet.item, Exit::Drop);
+        while (bytes < MIN_RUN || self.room > cost(bytes)) && bytes < MAX_RUN && packets < MAX_SEGMENTS {
+            let (lane, held) = match (self.repairs.pop_front(), &mut self.videos) {
+                (Some(held), _) => (Lane::Repair, held),
+                (None, videos) => match videos.pop_front() {
+                    Some(held) => (Lane::Video, held),
+                    None => break,
+                },
+            };
+            let size = bytes_of(&held.due);
+            self.bytes -= size;
+            if lane == Lane::Repair && now.saturating_duration_since(held.since) >= MAX_REPAIR_WAIT {
+                late += 1;
                 continue;
             }
-            let size = held.size();
-            pace.spend(size);
-            (bytes, packets) = (bytes + u64::from(size), packets + 1);
-            leave(held.packet.item, if held.superseded { Exit::Fill } else { Exit::Send });
+            (bytes, packets) = (bytes + size, packets + 1);
+            leave(held.due);
         }
+        late
     }
 
     /// When [`Self::release`] hands out the next run; `None` if nothing waits.
-    pub fn next_release(&self, pace: &Pace) -> Option<Instant> {
-        if self.is_empty() {
+    pub(crate) fn next_release(&self) -> Option<Instant> {
+        if self.len() == 0 {
             return None;
         }
-        let spaced = self.released.map(|at| at + RUN_SPACING);
-        Some(spaced.map_or(pace.recovers_at(), |at| at.max(pace.recovers_at())))
+        let missing = self.room.min(0).unsigned_abs();
+        let recovers = self.at + Duration::from_micros(missing.div_ceil(self.present_rate(self.at)));
+        Some(self.released.map_or(recovers, |at| recovers.max(at + RUN_SPACING)))
     }
 
-    /// Whether a key frame has waited for so long that it should leave faster.
-    pub fn is_late(&self, now: Instant) -> bool {
-        let key = self.lanes[Lane::Video as usize].iter().find(|held| held.packet.key);
-        key.is_some_and(|held| now.saturating_duration_since(held.since) > LATE)
+    /// Drops all that waits. Returns how much it was.
+    pub(crate) fn clear(&mut self) -> usize {
+        let waiting = self.len();
+        self.repairs.clear();
+        self.videos.clear();
+        self.bytes = 0;
+        waiting
     }
 
-    /// Forgets the packets of a flow that has ended. Returns how many they were.
-    pub fn forget(&mut self, flow: u32) -> usize {
-        let before = self.len();
-        for lane in &mut self.lanes {
-            lane.retain(|held| held.packet.flow != flow);
-        }
-        self.flows.retain(|&(of, _)| of != flow);
-        self.leaving.retain(|&of| of != flow);
-        self.bytes = self.lanes.iter().flatten().map(|held| u64::from(held.size())).sum();
-        before - self.len()
+    fn len(&self) -> usize {
+        self.repairs.len() + self.videos.len()
     }
 
-    pub fn len(&self) -> usize {
-        self.lanes.iter().map(VecDeque::len).sum()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.flows.is_empty()
-    }
-
-    fn holds(&self, flow: u32) -> bool {
-        self.flows.iter().any(|&(of, _)| of == flow)
-    }
-
-    /// A key frame of the flow begins: no receiver needs its pictures that still wait.
-    fn supersede(&mut self, flow: u32) {
-        for held in self.lanes[Lane::Video as usize].iter_mut().filter(|held| held.packet.flow == flow) {
-            self.bytes -= u64::from(held.size());
-            held.superseded = true;
-            self.bytes += u64::from(held.size());
-        }
-    }
-
-    fn push(&mut self, lane: Lane, packet: Packet<T>, since: Instant) {
-        match self.flows.iter_mut().find(|(of, _)| *of == packet.flow) {
-            Some((_, count)) => *count += 1,
-            None => self.flows.push((packet.flow, 1)),
-        }
-        self.bytes += u64::from(packet.size);
-        self.lanes[lane as usize].push_back(Held { packet, since, superseded: false });
-    }
-
-    fn pop(&mut self) -> Option<(Lane, Held<T>)> {
-        let lane = LANES.into_iter().find(|&lane| !self.lanes[lane as usize].is_empty())?;
-        let held = self.lanes[lane as usize].pop_front()?;
-        self.bytes -= u64::from(held.size());
-        if let Some(place) = self.flows.iter().position(|&(of, _)| of == held.packet.flow) {
-            self.flows[place].1 -= 1;
-            if self.flows[place].1 == 0 {
-                self.flows.swap_remove(place);
-            }
-        }
-        Some((lane, held))
+    /// Bit/s; more while the oldest packet has waited for long.
+    fn present_rate(&self, now: Instant) -> u64 {
+        let is_late = |held: &Held| now.saturating_duration_since(held.since) > LATE;
+        let rate =
+            if self.videos.front().is_some_and(is_late) { self.rate * LATE_PERCENT / 100 } else { self.rate };
+        rate.max(self.probing)
     }
 }
 
-impl<T> Held<T> {
-    fn size(&self) -> u16 {
-        if self.superseded { self.packet.size.min(FILL_SIZE) } else { self.packet.size }
+/// About as much as the packet will take: that of a retransmission is not known before it is written.
+fn bytes_of(due: &Due) -> u64 {
+    match due.kind {
+        DueKind::Media => due.size.into(),
+        DueKind::Again => FULL_BYTES,
+        DueKind::Fill | DueKind::FillAgain | DueKind::Probe => FILL_BYTES,
     }
 }
 
-fn cost(bytes: u16) -> i64 {
-    i64::from(bytes) * 8_000_000
+fn cost(bytes: u64) -> i64 {
+    (bytes * 8_000_000) as i64
 }
 
 /// A burst that passes without delay.
@@ -265,13 +202,18 @@ fn capacity(rate: u64) -> i64 {
     (rate * BURST.as_micros() as u64).max(MIN_BURST * 8_000_000) as i64
 }
 
-const LANES: [Lane; 3] = [Lane::Repair, Lane::Video, Lane::Probe];
 /// Bit/s.
 const MIN_RATE: u64 = 100_000;
 /// Bit/s; bounds the arithmetic.
 const MAX_RATE: u64 = 10_000_000_000;
-/// More than the 5 ms of an arrival group by a tick of transport-wide feedback, so that a receiver's estimator sees two groups.
-pub const RUN_SPACING: Duration = Duration::from_micros(5_250);
+/// Of the estimate.
+const SPREAD_PERCENT: u64 = 150;
+/// Of what is granted.
+const GRANTED_PERCENT: u64 = 120;
+/// Of the rate, after [`LATE`]: 2.5 times the estimate.
+const LATE_PERCENT: u64 = 167;
+/// More than the 5 ms of an arrival group by a tick of transport-wide feedback, so that estimators see two groups.
+const RUN_SPACING: Duration = Duration::from_micros(5_250);
 const BURST: Duration = Duration::from_millis(40);
 /// Bytes.
 const MIN_BURST: u64 = 12_000;
@@ -282,189 +224,180 @@ const MAX_RUN: u64 = 63_500;
 const MAX_SEGMENTS: usize = 64;
 /// At the pacing rate.
 const MAX_WAIT: Duration = Duration::from_millis(250);
-/// Packets with which a further picture is left out.
+/// Packets with which no further picture is taken.
 const MAX_PACKETS: usize = 512;
 /// Packets at most, with the rest of pictures that were begun.
 const MAX_BEGUN: usize = 2_048;
-pub const MAX_REPAIR_WAIT: Duration = Duration::from_millis(200);
+const MAX_REPAIR_WAIT: Duration = Duration::from_millis(200);
 const LATE: Duration = Duration::from_millis(100);
-/// Bytes of a padding-only packet, about.
-const FILL_SIZE: u16 = 40;
+const FULL_BYTES: u64 = 1_200;
+const FILL_BYTES: u64 = 40;
 /// A full bucket needs no more.
 const MAX_IDLE: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::ConsumerKey;
 
     #[test]
     fn ordinary_pictures_pass_at_once_and_a_key_frame_is_spread() {
         let mut link = Link::new(2_000_000);
         for _ in 0..90 {
             // 2 Mbit/s at 30 pictures a second.
-            assert!((0..7).all(|packet| link.offer(packet == 0, false, 1_190) == Admission::Send));
+            assert_eq!(link.offer(7, 1_190), 7);
             link.after(33_333);
         }
-        let sent = (0..56).filter(|packet| link.offer(*packet == 0, true, 1_190) == Admission::Send).count();
-        assert!((10..=12).contains(&sent), "{sent} of a key frame at once");
+        let sent = link.offer(56, 1_190);
+        assert!((11..=14).contains(&sent), "{sent} of a key frame at once");
         let mut runs = Vec::new();
         for _ in 0..40 {
             runs.extend(Some(link.run().len()).filter(|packets| *packets > 0));
             link.after(5_250);
         }
         assert_eq!(runs.iter().sum::<usize>(), 56 - sent);
-        assert!(runs.iter().all(|packets| (2..=3).contains(packets)), "{runs:?}");
+        assert!(runs.iter().all(|packets| (1..=3).contains(packets)), "{runs:?}");
     }
 
     #[test]
     fn the_rate_is_kept_whatever_is_offered() {
-        for rate in [300_000, 3_000_000, 50_000_000] {
-            let mut link = Link::new(rate);
+        for estimate in [300_000, 3_000_000, 50_000_000] {
+            let mut link = Link::new(estimate);
             let mut bytes = 0;
             for _ in 0..10_000 {
-                let sent = (0..20).filter(|_| link.offer(true, false, 1_200) == Admission::Send).count();
+                let offered = if link.pacer.crowding() < Crowding::Full { 20 } else { 0 };
+                let sent = link.offer(offered, 1_200);
                 bytes += 1_200 * (sent + link.run().len()) as u64;
                 link.after(1_000);
             }
-            let allowed = link.pace.rate() * 10 / 8;
-            let (least, most) = (allowed * 98 / 100, allowed + MIN_BURST.max(allowed / 100) + 2 * MIN_RUN);
-            assert!((least..=most).contains(&bytes), "{bytes} bytes of {allowed} at {rate} bit/s");
-            assert!(link.lanes.len() <= MAX_PACKETS);
+            // The rate of long waiting, at which a crowd leaves.
+            let allowed = estimate * 5 / 2 * 10 / 8;
+            let most = allowed + MIN_BURST.max(allowed / 20) + 2 * MIN_RUN;
+            assert!((allowed * 55 / 100..=most).contains(&bytes), "{bytes} bytes of {allowed}");
         }
     }
 
     #[test]
-    fn packets_of_a_flow_never_overtake_each_other() {
+    fn packets_leave_in_the_order_in_which_they_came() {
         let mut link = Link::new(1_000_000);
+        let sent = link.offer(40, 900);
         let mut order = Vec::new();
-        for number in 0..200 {
-            for flow in [1, 2] {
-                let packet = Packet { item: (flow, number), flow, size: 900, first: true, key: false };
-                if link.lanes.offer(Lane::Video, packet, &mut link.pace, link.now) == Admission::Send {
-                    order.push((flow, number));
-                }
-            }
-            link.after(3_000);
+        for _ in 0..100 {
+            link.after(5_250);
             order.extend(link.run());
         }
-        for flow in [1, 2] {
-            let of: Vec<_> =
-                order.iter().filter(|(other, _)| *other == flow).map(|(_, number)| number).collect();
-            assert!(of.len() > 30 && of.is_sorted(), "{of:?}");
-        }
+        assert_eq!(order, (sent as u32..40).collect::<Vec<_>>());
+        assert_eq!((link.pacer.bytes, link.pacer.next_release()), (0, None));
     }
 
     #[test]
-    fn a_picture_that_does_not_fit_is_left_out_whole_and_never_one_that_was_begun() {
+    fn pictures_are_thinned_and_then_left_out_before_more_than_a_quarter_second_waits() {
         let mut link = Link::new(500_000);
-        let mut fates = Vec::new();
-        for _ in 0..60 {
-            let picture: Vec<_> = (0..5).map(|packet| link.offer(packet == 0, false, 1_000)).collect();
-            let left_out = picture.iter().filter(|fate| **fate == Admission::LeftOut).count();
-            assert!(left_out == 0 || left_out == 5, "{picture:?}");
-            fates.push(left_out);
-            link.after(5_250);
-            link.run();
+        let mut seen = Vec::new();
+        for _ in 0..30 {
+            link.offer(1, 1_200);
+            seen.push(link.pacer.crowding());
         }
-        assert!(fates.contains(&5) && fates[30..].contains(&0), "{fates:?}");
+        assert!(seen.is_sorted(), "{seen:?}");
+        let waiting = |crowding| seen.iter().filter(|at| **at <= crowding).count() * 1_200;
+        // 12 000 bytes are sent at once; a quarter of a second at 750 kbit/s are 23 400.
+        assert!((22_000..26_500).contains(&waiting(Crowding::None)), "{}", waiting(Crowding::None));
+        assert!((34_000..38_500).contains(&waiting(Crowding::Crowded)), "{}", waiting(Crowding::Crowded));
     }
 
     #[test]
     fn a_begun_picture_without_an_end_is_bounded() {
         let mut link = Link::new(500_000);
-        let fates: Vec<_> = (0..5_000).map(|packet| link.offer(packet == 0, false, 1_000)).collect();
-        assert_eq!(fates.last(), Some(&Admission::Overflow));
-        assert_eq!(link.lanes.len(), MAX_BEGUN);
-    }
-
-    #[test]
-    fn pictures_that_wait_become_padding_when_a_key_frame_comes() {
-        let mut link = Link::new(500_000);
-        while link.offer(true, false, 1_200) != Admission::Queued {}
-        link.offer(true, false, 1_200);
-        assert_eq!(link.offer(true, true, 1_200), Admission::Queued);
-        let mut exits = Vec::new();
-        for _ in 0..40 {
-            link.after(5_250);
-            link.lanes.release(&mut link.pace, link.now, |_, exit| exits.push(exit));
-        }
-        assert_eq!(exits, [Exit::Fill, Exit::Fill, Exit::Send]);
-        assert_eq!(link.lanes.bytes, 0);
+        link.offer(5_000, 1_000);
+        assert_eq!(link.pacer.len(), MAX_BEGUN);
+        assert_eq!(link.pacer.clear(), MAX_BEGUN);
+        assert_eq!(link.pacer.crowding(), Crowding::None);
     }
 
     #[test]
     fn retransmissions_go_first_and_are_dropped_when_they_are_too_late() {
         let mut link = Link::new(500_000);
-        while link.offer(true, false, 1_200) == Admission::Send {}
-        let repair = |item| Packet { item: (9, item), flow: 9, size: 1_200, first: true, key: false };
-        link.lanes.offer(Lane::Repair, repair(1), &mut link.pace, link.now);
-        link.after(50_000);
-        assert_eq!(link.run().first(), Some(&(9, 1)));
-        while link.offer(true, false, 1_200) == Admission::Send {}
-        link.lanes.offer(Lane::Repair, repair(2), &mut link.pace, link.now);
+        link.offer(30, 1_200);
+        link.pacer.hold(due(1_000, 1_200), Lane::Repair, link.now);
+        assert!(!link.pacer.admits(Lane::Repair), "one waits already");
+        link.after(60_000);
+        assert_eq!(link.run().first(), Some(&1_000));
+        link.pacer.hold(due(1_001, 1_200), Lane::Repair, link.now);
         link.after(200_000);
-        let mut exits = Vec::new();
-        link.lanes.release(&mut link.pace, link.now, |item, exit| exits.push((item, exit)));
-        assert_eq!(exits.first(), Some(&((9, 2), Exit::Drop)));
-        assert!(exits.len() > 1, "what is dropped takes nobody's place");
+        let mut left = 0;
+        assert_eq!(link.pacer.release(link.now, |_| left += 1), 1);
+        assert!(left > 0, "what is dropped takes nobody's place");
     }
 
     #[test]
-    fn a_key_frame_that_waits_for_long_is_late() {
+    fn what_waits_for_long_leaves_faster_and_a_probe_takes_what_waits() {
+        let leaves_in = |wait: u64, probing: u64| {
+            let mut link = Link::new(500_000);
+            link.offer(40, 1_200);
+            link.after(wait);
+            link.pacer.set_probing(probing);
+            (0..20).map(|_| (link.after(5_250), link.run().len()).1).sum::<usize>()
+        };
+        assert!(leaves_in(0, 3_000_000) > 2 * leaves_in(0, 0));
         let mut link = Link::new(500_000);
-        while link.offer(true, true, 1_200) == Admission::Send {}
-        link.after(100_000);
-        assert!(!link.lanes.is_late(link.now));
-        link.after(1);
-        assert!(link.lanes.is_late(link.now));
-        link.pace.set_rate(500_000, 0, true);
-        assert_eq!(link.pace.rate(), 1_250_000);
-        assert_eq!(link.lanes.forget(1), 1);
-        assert!(link.lanes.is_empty() && link.lanes.next_release(&link.pace).is_none());
+        link.offer(40, 1_200);
+        assert_eq!(link.pacer.present_rate(link.now), 750_000);
+        link.after(100_001);
+        assert_eq!(link.pacer.present_rate(link.now), 1_252_500);
     }
 
     #[test]
-    fn audio_is_charged_but_does_not_wait() {
-        let mut link = Link::new(300_000);
-        (0..100).for_each(|_| link.pace.spend(1_200));
-        assert!(!link.pace.has_room(1));
-        let at = link.pace.recovers_at();
-        assert!(at > link.now + Duration::from_secs(1));
-        link.now = at;
-        link.pace.refill(link.now);
+    fn without_a_limit_nothing_waits() {
+        let mut link = Link::new(500_000);
+        link.pacer.set_rate(None);
         link.after(1_000);
-        assert!(link.pace.has_room(1));
+        assert_eq!(link.offer(1_000, 1_200), 1_000);
     }
 
     struct Link {
+        pacer: Pacer,
         now: Instant,
-        pace: Pace,
-        lanes: Lanes<(u32, u32)>,
+        next: u32,
     }
 
     impl Link {
         fn new(estimate: u64) -> Self {
             let now = Instant::now();
-            let mut pace = Pace::new(now);
-            pace.set_rate(estimate, 0, false);
-            pace.refill(now);
-            Self { now, pace, lanes: Lanes::default() }
+            let mut pacer = Pacer::new(now);
+            pacer.set_rate(Some((estimate, 0)));
+            Self { pacer, now, next: 0 }
+        }
+
+        /// Offers packets of one consumer. Returns how many leave at once.
+        fn offer(&mut self, packets: usize, size: u16) -> usize {
+            self.pacer.refill(self.now);
+            let mut sent = 0;
+            for _ in 0..packets {
+                let number = self.next;
+                self.next += 1;
+                if self.pacer.videos.is_empty() && self.pacer.admits(Lane::Video) {
+                    self.pacer.spend(size.into());
+                    sent += 1;
+                } else {
+                    self.pacer.hold(due(number, size), Lane::Video, self.now);
+                }
+            }
+            sent
+        }
+
+        fn run(&mut self) -> Vec<u32> {
+            let mut left = Vec::new();
+            self.pacer.release(self.now, |due| left.push(due));
+            left.iter().for_each(|due| self.pacer.spend(due.size.into()));
+            left.iter().map(|due| due.outgoing).collect()
         }
 
         fn after(&mut self, micros: u64) {
             self.now += Duration::from_micros(micros);
-            self.pace.refill(self.now);
         }
+    }
 
-        fn offer(&mut self, first: bool, key: bool, size: u16) -> Admission {
-            let packet = Packet { item: (1, 0), flow: 1, size, first, key };
-            self.lanes.offer(Lane::Video, packet, &mut self.pace, self.now)
-        }
-
-        fn run(&mut self) -> Vec<(u32, u32)> {
-            let mut run = Vec::new();
-            self.lanes.release(&mut self.pace, self.now, |item, _| run.push(item));
-            run
-        }
+    fn due(outgoing: u32, size: u16) -> Due {
+        Due::new(ConsumerKey::default(), outgoing, size, DueKind::Media)
     }
 }

@@ -98,7 +98,8 @@ impl Producer {
         let (Some(rates), Some(media)) = (&mut self.rates, arrival.media) else { return };
         let spatial = if simulcast { arrival.source.encoding } else { media.spatial };
         let bytes = arrival.extent.payload + arrival.extent.dependency + HEADERS;
-        rates.add(Layer { spatial, temporal: media.temporal }, bytes, arrival.at);
+        let picture = rates.picture(arrival.source.encoding, arrival.timestamp, media.keyframe);
+        rates.add(Layer { spatial, temporal: media.temporal }, picture, bytes, arrival.at);
     }
 
     /// What each layer that is sent costs, in ascending order; empty while that is unknown.

@@ -183,6 +183,7 @@ impl Sfu {
             }
             self.outbox.due.next_transport();
         }
+        self.settle();
         self.current = None;
         Sealed::Done
     }

@@ -24,6 +24,8 @@ pub(crate) enum Timer {
     Bandwidth,
     /// The next run of a probe has to leave.
     Probe,
+    /// Video that waits may leave.
+    Pace,
 }
 
 /// One deadline per timer.
@@ -53,7 +55,7 @@ impl Timers {
     }
 }
 
-const ALL: [Timer; 10] = [
+const ALL: [Timer; 11] = [
     Timer::Ice,
     Timer::Dtls,
     Timer::Sctp,
@@ -64,6 +66,7 @@ const ALL: [Timer; 10] = [
     Timer::Activity,
     Timer::Bandwidth,
     Timer::Probe,
+    Timer::Pace,
 ];
 
 #[cfg(test)]

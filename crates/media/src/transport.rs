@@ -16,6 +16,7 @@ use crate::event::{DtlsState, TransportStats};
 use crate::ice::{Credentials, IceLite};
 use crate::id::TransportId;
 use crate::keys::TransportAddress;
+use crate::pacing::Crowding;
 use crate::prefetch::prefetch;
 use crate::rtp::Header;
 use crate::sctp::Sctp;
@@ -115,6 +116,16 @@ impl Transport {
         }
     }
 
+    /// How much video waits for its turn.
+    pub(crate) fn crowding(&self) -> Crowding {
+        match &self.side {
+            Side::Uplink(_) => Crowding::None,
+            Side::Downlink(downlink) => {
+                downlink.pacer.as_ref().map_or(Crowding::None, |pacer| pacer.crowding())
+            }
+        }
+    }
+
     /// Prefetches the state needed to send a packet to the client.
     pub(crate) fn prefetch(&self) {
         prefetch(&self.side);
@@ -207,7 +218,8 @@ impl Transport {
     /// Drops all queued packets (counted).
     pub(crate) fn forget_due(&mut self, counters: &mut Counters) {
         if let Side::Downlink(downlink) = &mut self.side {
-            counters.egress_undeliverable += downlink.due.len() as u64;
+            let waiting = downlink.pacer.as_mut().map_or(0, |pacer| pacer.clear());
+            counters.egress_undeliverable += (downlink.due.len() + waiting) as u64;
             downlink.due.clear();
         }
     }

@@ -226,6 +226,11 @@ impl ProbePlan {
         Some(self.start(target, runs, weather))
     }
 
+    /// Whether the result of a probe is awaited.
+    pub(super) fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// When [`Self::poll`] may have something to say.
     pub(super) fn next(&self) -> Option<Micros> {
         match &self.running {

@@ -82,7 +82,11 @@ impl DelaySignal {
     pub(super) fn conclude(&mut self) -> Usage {
         let usage = std::mem::take(&mut self.usage);
         let is_high = self.delays.standing() > HIGH && self.by_least.slope() >= 0.0;
-        if is_high { Usage::Over } else { usage }
+        match usage {
+            _ if is_high => Usage::Over,
+            Usage::Over if self.delays.standing() < LOW => Usage::Normal,
+            usage => usage,
+        }
     }
 
     /// Whether so much waits on the path that the rate should fall below what the path carries.
@@ -159,6 +163,8 @@ const LATE: Micros = 5_000;
 const ORDER_WEIGHT: f32 = 0.01;
 const DISORDERLY: f32 = 0.02;
 const ORDERLY: f32 = 0.005;
+/// µs. A queue that is no higher comes and goes with key frames.
+const LOW: Micros = 30_000;
 /// µs. A queue this high is over-use, whether it grows or stands.
 const HIGH: Micros = 150_000;
 /// µs. From here on the rate falls below the path's, until [`DRAINED`].

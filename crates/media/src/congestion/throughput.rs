@@ -19,7 +19,7 @@ pub(super) struct Throughput {
 pub(super) struct Rates {
     /// The lesser of what was sent and what arrived, over a second or more.
     pub(super) acknowledged: f64,
-    /// What arrived in the last 0.3 s: what the path carries, while a queue stands on it.
+    /// What arrived in the last 0.12 s: what the path carries, while a queue stands on it.
     pub(super) recent: f64,
 }
 
@@ -100,8 +100,9 @@ impl Throughput {
         if window.packets < MIN_PACKETS {
             return None;
         }
-        // One pause that is longer than all others is a stall of the path, not its rate.
-        let stall = window.gaps[0] - window.gaps[1];
+        // One pause that is longer than all others is a stall of the path, not its rate. A short window holds too few
+        // to tell.
+        let stall = if span >= MIN_WINDOW { window.gaps[0] - window.gaps[1] } else { 0 };
         let received_span = (last.last_arrival - first.first_run_end - Micros::from(stall)).max(MIN_SPAN);
         let first_sent = self.left.map_or(first.first_sent, |left| left.max(first.first_sent));
         let sent_span = (last.last_sent - first_sent).max(MIN_SPAN);
@@ -221,7 +222,7 @@ const BUCKETS: usize = 32;
 /// µs.
 const BUCKET_SPAN: Micros = 50_000;
 /// µs.
-const RECENT: Micros = 300_000;
+const RECENT: Micros = 120_000;
 /// µs.
 const MIN_WINDOW: Micros = 1_000_000;
 /// µs.

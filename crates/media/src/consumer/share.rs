@@ -10,6 +10,10 @@ pub(crate) struct Share {
     pub(crate) priority: u8,
     pub(crate) holding: Holding,
     pub(super) grant: Granted,
+    /// The number of its last packet that waits for its turn: later packets wait behind it.
+    pub(crate) paced: Option<u32>,
+    /// Much waits for its turn.
+    pub(super) crowded: bool,
 }
 
 /// What the allocation lets through.
@@ -27,7 +31,7 @@ impl Share {
             VideoKind::Camera => CAMERA_PRIORITY,
             VideoKind::Screen => SCREEN_PRIORITY,
         };
-        Self { kind, priority, holding: Holding::default(), grant: Granted::All }
+        Self { kind, priority, holding: Holding::default(), grant: Granted::All, paced: None, crowded: false }
     }
 }
 

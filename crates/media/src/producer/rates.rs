@@ -14,6 +14,16 @@ pub struct LayerRates {
     bucket_ends: Option<Instant>,
     /// When [`Self::take_news`] last returned `true`.
     told: Option<Instant>,
+    /// The RTP timestamp of each encoding's last key picture.
+    key_pictures: [Option<u32>; SPATIAL],
+}
+
+/// What a packet belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Picture {
+    /// Many times as large as the others, and sent when somebody asks for it.
+    Key,
+    Delta,
 }
 
 /// Which layers are forwarded together.
@@ -38,10 +48,13 @@ pub enum RateWindow {
 #[derive(Debug)]
 struct Series {
     layer: Layer,
-    /// Bytes in the bucket under way.
+    /// Bytes in the bucket under way, without those of key pictures.
     current: u32,
     /// The last complete buckets, as a ring.
     buckets: [u32; BUCKETS],
+    /// The same of key pictures.
+    current_key: u32,
+    key_buckets: [u32; BUCKETS],
     next: usize,
     /// Complete buckets since the layer began or came back, at most [`BUCKETS`].
     age: usize,
@@ -56,14 +69,23 @@ struct Series {
 impl Default for LayerRates {
     fn default() -> Self {
         let places = [NONE; SPATIAL * TEMPORAL];
-        Self { places, series: Vec::new(), bucket_ends: None, told: None }
+        Self { places, series: Vec::new(), bucket_ends: None, told: None, key_pictures: [None; SPATIAL] }
     }
 }
 
 impl LayerRates {
+    /// What a packet of an encoding belongs to, given its RTP timestamp; `begins_key`: a key picture begins with it.
+    pub fn picture(&mut self, encoding: u8, timestamp: u32, begins_key: bool) -> Picture {
+        let Some(last) = self.key_pictures.get_mut(usize::from(encoding)) else { return Picture::Delta };
+        if begins_key {
+            *last = Some(timestamp);
+        }
+        if *last == Some(timestamp) { Picture::Key } else { Picture::Delta }
+    }
+
     /// Counts a packet of `bytes` UDP payload that arrived at `at`. Layers above 7 count as 7. Of simulcast the
     /// spatial layer is the encoding.
-    pub fn add(&mut self, layer: Layer, bytes: u16, at: Instant) {
+    pub fn add(&mut self, layer: Layer, picture: Picture, bytes: u16, at: Instant) {
         if self.bucket_ends.is_none_or(|end| at >= end) {
             self.advance(at);
         }
@@ -75,7 +97,11 @@ impl LayerRates {
             self.series.push(Series::new(Layer { spatial: spatial as u8, temporal: temporal as u8 }));
         }
         if let Some(series) = self.series.get_mut(usize::from(*place)) {
-            series.current = series.current.saturating_add(u32::from(bytes));
+            let current = match picture {
+                Picture::Key => &mut series.current_key,
+                Picture::Delta => &mut series.current,
+            };
+            *current = current.saturating_add(u32::from(bytes));
         }
     }
 
@@ -159,13 +185,23 @@ impl LayerRates {
 
 impl Series {
     fn new(layer: Layer) -> Self {
-        let buckets = [0; BUCKETS];
-        Self { layer, current: 0, buckets, next: 0, age: 0, silent: 0, last_known: 0, told: 0 }
+        Self {
+            layer,
+            current: 0,
+            buckets: [0; BUCKETS],
+            current_key: 0,
+            key_buckets: [0; BUCKETS],
+            next: 0,
+            age: 0,
+            silent: 0,
+            last_known: 0,
+            told: 0,
+        }
     }
 
     fn complete(&mut self) {
-        let bytes = std::mem::take(&mut self.current);
-        if bytes == 0 {
+        let (bytes, key) = (std::mem::take(&mut self.current), std::mem::take(&mut self.current_key));
+        if bytes == 0 && key == 0 {
             self.silent = self.silent.saturating_add(1);
         } else {
             if self.silent >= OFF_BUCKETS {
@@ -173,7 +209,7 @@ impl Series {
             }
             self.silent = 0;
         }
-        self.buckets[self.next] = bytes;
+        (self.buckets[self.next], self.key_buckets[self.next]) = (bytes, key);
         self.next = (self.next + 1) % BUCKETS;
         self.age = (self.age + 1).min(BUCKETS);
         if self.silent == 0 && self.is_on() {
@@ -185,7 +221,8 @@ impl Series {
         self.age >= MIN_BUCKETS && self.silent < OFF_BUCKETS
     }
 
-    /// Bit/s, 0 before the first complete bucket.
+    /// Bit/s, 0 before the first complete bucket. Key pictures are averaged over five seconds in both windows: their
+    /// peaks are no reason to leave a layer, which would ask for another one.
     fn rate(&self, window: RateWindow) -> u32 {
         let buckets = match window {
             RateWindow::Second => BUCKETS_PER_SECOND,
@@ -194,7 +231,9 @@ impl Series {
         let count = buckets.min(self.age);
         let place = |back: usize| (self.next + BUCKETS - 1 - back) % BUCKETS;
         let bytes: u64 = (0..count).map(|back| u64::from(self.buckets[place(back)])).sum();
-        let rate = bytes * 8 * BUCKETS_PER_SECOND as u64 / count.max(1) as u64;
+        let keys: u64 = self.key_buckets.iter().map(|&bytes| u64::from(bytes)).sum();
+        let per_second = |bytes: u64, buckets: usize| bytes * 8 * BUCKETS_PER_SECOND as u64 / buckets as u64;
+        let rate = per_second(bytes, count.max(1)) + per_second(keys, BUCKETS);
         u32::try_from(rate).unwrap_or(u32::MAX)
     }
 
@@ -251,6 +290,22 @@ mod tests {
     }
 
     #[test]
+    fn a_key_picture_counts_as_a_fifth_of_its_size_for_five_seconds() {
+        let mut sender = Sender::new();
+        sender.run(6_000, &[((0, 0), 100)]);
+        assert_eq!(sender.rates.picture(0, 9_000, false), Picture::Delta);
+        assert_eq!(sender.rates.picture(0, 12_000, true), Picture::Key);
+        assert_eq!(sender.rates.picture(0, 12_000, false), Picture::Key);
+        assert_eq!(sender.rates.picture(1, 12_000, false), Picture::Delta, "another encoding");
+        assert_eq!(sender.rates.picture(0, 15_000, false), Picture::Delta);
+        sender.rates.add(layer((0, 0)), Picture::Key, 12_500, sender.now);
+        sender.run(1_000, &[((0, 0), 100)]);
+        assert_eq!(sender.rungs(LayerStacking::Alone, RateWindow::Second), [((0, 0), 120)]);
+        sender.run(5_000, &[((0, 0), 100)]);
+        assert_eq!(sender.rungs(LayerStacking::Alone, RateWindow::Second), [((0, 0), 100)]);
+    }
+
+    #[test]
     fn a_layer_is_off_after_a_second_and_a_half_and_remembered_for_a_minute() {
         let mut sender = Sender::new();
         let (low, high) = (layer((0, 0)), layer((1, 0)));
@@ -285,10 +340,10 @@ mod tests {
     #[test]
     fn the_key_frame_at_the_beginning_is_no_rate() {
         let mut sender = Sender::new();
-        sender.rates.add(layer((0, 0)), 20_000, sender.now);
+        sender.rates.add(layer((0, 0)), Picture::Key, 20_000, sender.now);
         sender.run(200, &[((0, 0), 100)]);
         assert_eq!(sender.rungs(LayerStacking::Alone, RateWindow::Second), []);
-        sender.run(2_000, &[((0, 0), 100)]);
+        sender.run(5_000, &[((0, 0), 100)]);
         assert_eq!(sender.rungs(LayerStacking::Alone, RateWindow::Second), [((0, 0), 100)]);
     }
 
@@ -317,8 +372,9 @@ mod tests {
         let mut rates = LayerRates::default();
         let now = Instant::now() + Duration::from_secs(1);
         for number in 0..=u8::MAX {
-            rates.add(Layer { spatial: number, temporal: number }, u16::MAX, now);
-            rates.add(Layer { spatial: number, temporal: 0 }, u16::MAX, now - Duration::from_millis(1));
+            rates.add(Layer { spatial: number, temporal: number }, Picture::Delta, u16::MAX, now);
+            let earlier = now - Duration::from_millis(1);
+            rates.add(Layer { spatial: number, temporal: 0 }, Picture::Delta, u16::MAX, earlier);
         }
         assert!(rates.series.len() <= 64);
     }
@@ -337,7 +393,7 @@ mod tests {
         fn run(&mut self, ms: u64, layers: &[((u8, u8), u16)]) {
             for _ in 0..ms / 10 {
                 for &(of, rate) in layers {
-                    self.rates.add(layer(of), rate * 10 / 8, self.now);
+                    self.rates.add(layer(of), Picture::Delta, rate * 10 / 8, self.now);
                 }
                 self.now += Duration::from_millis(10);
             }

@@ -3,13 +3,14 @@
 use super::Router;
 use crate::allocation::memory::Holding;
 use crate::allocation::{Budget, MARGIN_PERCENT};
+use crate::config::Bandwidth;
 use crate::congestion::{self, Change, Hearing, Probe};
 use crate::consumer::Granted;
 use crate::context::Context;
 use crate::division::Division;
 use crate::due::{Due, DueKind};
 use crate::event::Event;
-use crate::keys::{ConsumerKey, TransportKey};
+use crate::keys::{ConsumerKey, ProducerKey, TransportKey};
 use crate::rtcp_io;
 use crate::rtp::Ssrc;
 use crate::timer::Timer;
@@ -72,7 +73,8 @@ impl Router {
         let before = congestion.told().estimate;
         let change = congestion.poll(ctx.now);
         let budget = congestion.told().budget;
-        if change.is_some_and(|change| !change.is_calm && change.estimate < before) {
+        let granted = downlink.allotment.granted;
+        if change.is_some_and(|change| !change.is_calm && change.estimate < before.min(granted)) {
             self.blame(key, ctx);
         }
         if let Some(probe) = change.and_then(|change| change.probe) {
@@ -100,6 +102,19 @@ impl Router {
         self.judge_bandwidth(key, ctx);
     }
 
+    /// Divides the bandwidth of all who receive a producer anew, because the rates of its layers have changed.
+    pub(super) fn reconsider_consumers(&mut self, producer: ProducerKey, ctx: &mut Context<'_>) {
+        if ctx.config.bandwidth == Bandwidth::Unlimited {
+            return;
+        }
+        let consumers = self.producers.get(producer).map(|producer| producer.consumers.clone());
+        for consumer in consumers.unwrap_or_default() {
+            if let Some(transport) = self.consumers.get(consumer).map(|consumer| consumer.transport) {
+                self.reconsider(transport, ctx);
+            }
+        }
+    }
+
     /// The path is overfull: an upgrade just before may be the reason.
     fn blame(&mut self, key: TransportKey, ctx: &mut Context<'_>) {
         let Some(transport) = self.transports.get_mut(key) else { return };
@@ -125,7 +140,7 @@ impl Router {
         let Some(congestion) = &mut downlink.congestion else { return };
         let Change { budget, is_calm, hearing, .. } = congestion.told();
         let mut division = std::mem::take(&mut ctx.outbox.division);
-        let mut is_ready = is_calm;
+        let mut awaits_key_frame = false;
         division.clear();
         for &consumer_key in &downlink.consumers {
             let Some(consumer) = self.consumers.get(consumer_key) else { continue };
@@ -134,7 +149,7 @@ impl Router {
                 continue;
             }
             producer.rungs(consumer.share.kind, &mut division.rungs);
-            is_ready &= consumer.awaited_encoding().is_none();
+            awaits_key_frame |= consumer.awaited_encoding().is_some();
             division.carries_probes |= consumer.carries_probes();
             division.demand(consumer_key, consumer, ctx.now);
         }
@@ -150,20 +165,28 @@ impl Router {
             Hearing::Deaf => video = 0,
         }
         division.divide(video);
-        let mut run = allotment.memory.run(ctx.now, is_ready);
+        let mut run = allotment.memory.run(ctx.now, is_calm && !awaits_key_frame);
         let waits_until = division.apply(&mut run);
         allotment.schedule.ran(ctx.now, budget.estimate, waits_until);
         let (used, beside) = (division.allocation.used, audio + repair);
-        let can_probe = downlink.path.is_proven() && division.carries_probes;
+        let unknown = if congestion.is_young(ctx.now) { division.unknown } else { 0 };
+        let step = match (division.allocation.next_step(), unknown) {
+            (Some(step), _) => Some(step),
+            (None, 0) => None,
+            (None, unknown) => Some(unknown * UNKNOWN_RATE),
+        };
+        let can_probe = downlink.path.is_proven() && transport.srtp.is_some() && division.carries_probes;
         let demand = congestion::Demand {
             granted: used + beside,
-            next: division
-                .allocation
-                .next_step()
-                .filter(|_| can_probe)
+            next: step
+                .filter(|_| can_probe && !awaits_key_frame)
                 .map(|step| (used + step) * NEXT_PERCENT / 100 + beside),
-            wanted: division.allocation.wanted + beside,
+            wanted: division.allocation.wanted + unknown * UNKNOWN_RATE + beside,
         };
+        if let Some(pacer) = &mut downlink.pacer {
+            pacer.set_rate((division.unknown == 0).then_some((budget.estimate, demand.granted)));
+        }
+        allotment.granted = demand.granted;
         congestion.want(demand, ctx.now);
         let (estimate, used, wanted) = (congestion.estimate(), demand.granted, demand.wanted);
         if allotment.is_news([estimate, used, wanted], ctx.now) {
@@ -204,6 +227,7 @@ impl Router {
         let Side::Downlink(downlink) = &mut transport.side else { return };
         if downlink.path.is_proven() && transport.srtp.is_some() {
             downlink.allotment.begin_probe(probe);
+            downlink.pacer.iter_mut().for_each(|pacer| pacer.set_probing(probe.rate));
             self.probe(key, ctx);
         }
     }
@@ -219,11 +243,13 @@ impl Router {
             .find(|&&key| self.consumers.get(key).is_some_and(|consumer| consumer.carries_probes()));
         let (Some(&carrier), Some((bytes, next))) = (carrier, downlink.allotment.next_run(sent)) else {
             transport.timers.set(Timer::Probe, None);
+            downlink.pacer.iter_mut().for_each(|pacer| pacer.set_probing(0));
             return;
         };
         transport.timers.set(Timer::Probe, Some(ctx.now + next));
-        for _ in 0..bytes.div_ceil(PROBE_BYTES).min(MAX_PROBE_PACKETS) {
-            let due = Due { consumer: carrier, outgoing: 0, size: 0, kind: DueKind::Probe };
+        let packets = bytes.div_ceil(PROBE_BYTES).min(MAX_PROBE_PACKETS);
+        for _ in 0..packets {
+            let due = Due::new(carrier, bytes / packets, 0, DueKind::Probe);
             transport.queue(due, &mut ctx.outbox.due, ctx.counters);
         }
         ctx.outbox.touched.push((self.key, key));
@@ -232,7 +258,9 @@ impl Router {
 
 /// For a higher rung so much of its rate must be free.
 const NEXT_PERCENT: u64 = 100 + MARGIN_PERCENT;
-/// Bytes of a sealed packet of padding.
+/// Bit/s that a video is expected to want before its rates are known.
+const UNKNOWN_RATE: u64 = 1_500_000;
+/// Bytes of the largest sealed packet of padding.
 const PROBE_BYTES: u32 = 300;
 /// Nothing is judged more often than this.
 const MIN_WAIT: Duration = Duration::from_millis(5);

@@ -1,12 +1,13 @@
 //! Control of one router: each call validates first, then changes state.
 
 use super::Router;
+use crate::allocation::Layer;
 use crate::codec::Codec;
 use crate::config::{
     Bandwidth, ConsumeOptions, ConsumerParameters, DataConsumerParameters, DataProduceOptions, Direction,
     ProduceOptions, TransportOptions,
 };
-use crate::consumer::{Consumer, Plan, Start};
+use crate::consumer::{Consumer, Granted, Plan, Start};
 use crate::context::Context;
 use crate::data::{DataConsumer, DataOrigin, DataProducer};
 use crate::dtls::{DtlsRole, Fingerprint, HashAlgorithm, RtcDtls};
@@ -186,7 +187,11 @@ impl Router {
             sequence: ctx.rng.next_u32() as u16,
             rtx_sequence: ctx.rng.next_u32() as u16,
         };
-        let consumer = Consumer::new(id, (producer_key, producer.id), key, plan, start);
+        let mut consumer = Consumer::new(id, (producer_key, producer.id), key, plan, start);
+        if ctx.config.bandwidth == Bandwidth::Divided {
+            // Until the rates of the layers are known, the lowest encoding is as good a guess as the start rate.
+            consumer.grant(Granted::UpTo(LOWEST_ENCODING));
+        }
         let parameters = ConsumerParameters {
             kind: producer.kind,
             rtp_parameters,
@@ -426,6 +431,8 @@ impl From<SctpOpenError> for ControlError {
         Self::InvalidParameters(error.to_string())
     }
 }
+
+const LOWEST_ENCODING: Layer = Layer { spatial: 0, temporal: u8::MAX };
 
 /// Limits per transport that no real client reaches.
 const MAX_PRODUCERS: usize = 64;

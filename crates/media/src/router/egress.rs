@@ -14,9 +14,11 @@ use crate::due::{Due, DueKind, DueQueue};
 use crate::event::Sealed;
 use crate::history::MAX_PAYLOAD;
 use crate::keys::TransportKey;
+use crate::pacing::{Lane, Pacer};
 use crate::producer::Producer;
 use crate::rtp::{FixedHeader, set_padding};
 use crate::srtp::Outbound;
+use crate::timer::Timer;
 use crate::transport::{Path, Side, Traffic, Transport};
 use evening::{Evening, MAX_PADDING};
 use packet::{Header, Packet};
@@ -47,8 +49,12 @@ impl Router {
             }
             let Some(due) = list.pop(exit.due) else { break };
             let Some(consumer) = self.consumers.get_mut(due.consumer) else { continue };
-            if !exit.has_room(consumer) {
+            if consumer.is_video() && !exit.sealer.path.has_room() {
                 exit.hold(due);
+                continue;
+            }
+            if exit.must_wait(&due, consumer) {
+                exit.pace(due, consumer);
                 continue;
             }
             let Some(producer) = self.producers.get(consumer.producer) else { continue };
@@ -56,7 +62,25 @@ impl Router {
             let sealed = exit.sealer.seal(due, consumer, producer, room);
             exit.commit(due.kind, consumer, sealed);
         }
+        let next = exit.pacer.and_then(|pacer| pacer.next_release());
+        if let Some(transport) = self.transports.get_mut(key)
+            && next.is_some()
+        {
+            transport.timers.set(Timer::Pace, next);
+            ctx.outbox.touched.push((self.key, key));
+        }
         Sealed::Done
+    }
+
+    /// Queues the next run of what waits for its turn.
+    pub(super) fn release_paced(&mut self, key: TransportKey, ctx: &mut Context<'_>) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Side::Downlink(downlink) = &mut transport.side else { return };
+        let Some(pacer) = &mut downlink.pacer else { return };
+        let (list, address) = (&mut ctx.outbox.due, transport.address);
+        let late = pacer.release(ctx.now, |due| list.push(&mut downlink.due, address, due, ctx.counters));
+        ctx.counters.retransmissions_too_late += late;
+        transport.timers.set(Timer::Pace, pacer.next_release());
     }
 }
 
@@ -77,6 +101,7 @@ pub(super) struct Exit<'a> {
     due: &'a mut DueQueue,
     traffic: &'a mut Traffic,
     congestion: Option<&'a mut Controller>,
+    pacer: Option<&'a mut Pacer>,
     /// The probe that runs.
     cluster: Option<Cluster>,
     at: Instant,
@@ -95,6 +120,10 @@ impl<'a> Exit<'a> {
         let outbound = &transport.srtp.as_ref()?.outbound;
         departure.batch.address(transport.ice.selected()?);
         let (sequence, path) = (&mut downlink.transport_sequence, &mut downlink.path);
+        let mut pacer = downlink.pacer.as_deref_mut();
+        if let Some(pacer) = &mut pacer {
+            pacer.refill(departure.at);
+        }
         Some(Self {
             sealer: Sealer { outbound, now: departure.now, sequence, stamped: None, path, size: 0 },
             padding: downlink.padding,
@@ -102,6 +131,7 @@ impl<'a> Exit<'a> {
             due: &mut downlink.due,
             traffic: &mut transport.traffic,
             congestion: downlink.congestion.as_deref_mut(),
+            pacer,
             cluster: downlink.allotment.cluster(),
             at: departure.at,
             batch: departure.batch,
@@ -126,9 +156,41 @@ impl<'a> Exit<'a> {
         taken.len()
     }
 
-    /// Whether a consumer's next packet may be sent to where the client says to be.
+    /// Whether a consumer's next packet may be sent at once: to where the client says to be, and without a burst.
     fn has_room(&self, consumer: &Consumer) -> bool {
-        !consumer.is_video() || self.sealer.path.has_room()
+        let paced = |pacer: &Pacer| consumer.share.paced.is_some() || !pacer.admits(Lane::Video);
+        !consumer.is_video() || self.sealer.path.has_room() && !self.pacer.as_deref().is_some_and(paced)
+    }
+
+    /// Whether a due packet must wait for its turn, or the turn of packets before it.
+    fn must_wait(&self, due: &Due, consumer: &mut Consumer) -> bool {
+        let Some(pacer) = self.pacer.as_deref().filter(|_| consumer.is_video()) else { return false };
+        if due.paced {
+            if consumer.share.paced == Some(due.outgoing) {
+                consumer.share.paced = None;
+            }
+            return false;
+        }
+        match due.kind {
+            DueKind::Media | DueKind::Fill => consumer.share.paced.is_some() || !pacer.admits(Lane::Video),
+            DueKind::Again | DueKind::FillAgain => !pacer.admits(Lane::Repair),
+            DueKind::Probe => false,
+        }
+    }
+
+    /// Keeps a packet until it is its turn.
+    fn pace(&mut self, due: Due, consumer: &mut Consumer) {
+        let Some(pacer) = &mut self.pacer else { return };
+        self.counters.packets_paced += 1;
+        let lane = match due.kind {
+            DueKind::Again | DueKind::FillAgain => Lane::Repair,
+            DueKind::Media | DueKind::Fill | DueKind::Probe => Lane::Video,
+        };
+        if !pacer.hold(due, lane, self.at) {
+            self.counters.egress_overflow += 1;
+        } else if lane == Lane::Video {
+            consumer.share.paced = Some(due.outgoing);
+        }
     }
 
     /// Keeps a packet until the client has proven to be there.
@@ -165,6 +227,9 @@ impl<'a> Exit<'a> {
         }
         if consumer.is_video() {
             self.sealer.path.spend(len);
+        }
+        if let Some(pacer) = &mut self.pacer {
+            pacer.spend(len);
         }
         self.traffic.packets_sent += 1;
         self.traffic.bytes_sent += len as u64;
@@ -211,7 +276,7 @@ impl Sealer<'_> {
         let again = match due.kind {
             DueKind::Fill => return self.seal_fill(due, consumer, room),
             DueKind::FillAgain => return self.seal_fill_again(due, consumer, room),
-            DueKind::Probe => return self.seal_probe(consumer, room),
+            DueKind::Probe => return self.seal_probe(due, consumer, room),
             DueKind::Media => false,
             DueKind::Again => true,
         };
@@ -338,10 +403,11 @@ impl Sealer<'_> {
         self.seal_beside(consumer, timestamp, (&number, 0), room)
     }
 
-    /// Seals a packet of padding in the RTX stream, as large as RFC 3550 §5.1 allows.
-    fn seal_probe(&mut self, consumer: &mut Consumer, room: &mut [u8]) -> Option<SealedPacket> {
+    /// Seals a packet of padding in the RTX stream, as large as it is due if RFC 3550 §5.1 allows that.
+    fn seal_probe(&mut self, due: Due, consumer: &mut Consumer, room: &mut [u8]) -> Option<SealedPacket> {
         let timestamp = consumer.media_time().map_or(0, |(.., timestamp)| timestamp);
-        self.seal_beside(consumer, timestamp, (&[], PROBE_PADDING), room)
+        let padding = (due.outgoing as usize).saturating_sub(PROBE_OVERHEAD).clamp(1, MAX_PADDING);
+        self.seal_beside(consumer, timestamp, (&[], padding), room)
     }
 
     /// Seals a packet of the RTX stream that repeats no media: its payload, and bytes of padding.
@@ -386,8 +452,8 @@ impl Sealer<'_> {
     }
 }
 
-/// Its last byte, which is the number of bytes, says no more.
-const PROBE_PADDING: usize = 255;
+/// Bytes of a probe's header, extensions and tag, about.
+const PROBE_OVERHEAD: usize = 45;
 /// Bytes of the original sequence number (RFC 4588 §4).
 const RTX_HEADER_LEN: usize = 2;
 /// A payload, with everything written around it, fits the room of one packet in a batch.

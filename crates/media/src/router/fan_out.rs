@@ -16,6 +16,7 @@ use crate::due::{Due, DueKind};
 use crate::event::{Event, Sealed};
 use crate::id::RouterId;
 use crate::keys::{ConsumerKey, ProducerKey, TransportKey};
+use crate::pacing::Crowding;
 use crate::prefetch::prefetch;
 use crate::producer::Producer;
 use crate::transport::Transport;
@@ -150,12 +151,21 @@ impl Audience<'_> {
             ctx.counters.unproven_withheld += self.fresh.len() as u64;
             return;
         }
+        match transport.crowding() {
+            Crowding::Full
+                if consumer.is_video() && self.fresh.first().is_some_and(Arrival::begins_picture) =>
+            {
+                consumer.start_over();
+                ctx.counters.video_left_out += self.fresh.len() as u64;
+            }
+            crowding => consumer.crowd(crowding > Crowding::None),
+        }
         let Outbox { taken, due: list, events, .. } = &mut *ctx.outbox;
         taken.clear();
         let mut offering = Offering { consumer, producer: self.producer, wishes: &mut self.wishes, taken };
         for (index, arrival) in self.fresh.iter().enumerate() {
             offering.offer(arrival, &self.fresh[index + 1..], |outgoing| {
-                let due = Due { consumer: key, outgoing, size: 0, kind: DueKind::Fill };
+                let due = Due::new(key, outgoing, 0, DueKind::Fill);
                 transport.queue(due, list, ctx.counters);
             });
             if arrival.is_key_frame()
@@ -179,7 +189,7 @@ impl Audience<'_> {
         };
         for packet in taken.get(sealed..).unwrap_or_default() {
             let Taken { rewrite, size } = *packet;
-            let due = Due { consumer: key, outgoing: rewrite.record.outgoing, size, kind: DueKind::Media };
+            let due = Due::new(key, rewrite.record.outgoing, size, DueKind::Media);
             transport.queue(due, list, ctx.counters);
         }
     }

@@ -63,7 +63,7 @@ impl Router {
         let granted = triage.grant(&repairs, &mut downlink.repair, ctx.counters);
         let source = triage.consumer.source().filter(|_| triage.hopeless);
         for Repair { outgoing, kind, .. } in granted {
-            let due = Due { consumer: consumer_key, outgoing: *outgoing as u32, size: 0, kind: *kind };
+            let due = Due::new(consumer_key, *outgoing as u32, 0, *kind);
             transport.queue(due, &mut ctx.outbox.due, ctx.counters);
         }
         if let Some(source) = source {

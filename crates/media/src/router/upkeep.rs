@@ -59,6 +59,7 @@ impl Router {
                 Timer::Activity => self.watch_activity(key, ctx),
                 Timer::Bandwidth => self.judge_bandwidth(key, ctx),
                 Timer::Probe => self.probe(key, ctx),
+                Timer::Pace => self.release_paced(key, ctx),
             }
         }
     }
@@ -76,6 +77,7 @@ impl Router {
                         ctx.outbox.events.push_back((self.id, transport.state_event()));
                     }
                     self.note_reachability(key, ctx);
+                    self.reconsider(key, ctx);
                 }
                 Happened::Data(message) => self.receive_data(key, &message, ctx),
                 Happened::StreamClosed(stream) => self.close_stream(key, stream, ctx),
@@ -176,6 +178,7 @@ impl Router {
             });
             if has_news {
                 self.announce_state(producer, ctx);
+                self.reconsider_consumers(producer, ctx);
             }
         }
         self.watch_speakers(ctx);

@@ -11,6 +11,8 @@ pub(crate) struct Allotment {
     meter: Meter,
     probing: Option<Probing>,
     told: Option<(Instant, [u64; 3])>,
+    /// Bit/s that are granted, with sound and repair.
+    pub(crate) granted: u64,
 }
 
 /// The bytes sent besides granted video.
@@ -26,8 +28,8 @@ struct Meter {
 struct Probing {
     probe: Probe,
     runs_left: u8,
-    /// All bytes sent when the last run was queued.
-    sent: Option<u64>,
+    /// All bytes that have to be sent by the end of the next run; `None` before the first one.
+    by_next: Option<u64>,
 }
 
 impl Allotment {
@@ -48,22 +50,21 @@ impl Allotment {
     }
 
     pub(crate) fn begin_probe(&mut self, probe: Probe) {
-        self.probing = Some(Probing { runs_left: probe.runs, probe, sent: None });
+        self.probing = Some(Probing { runs_left: probe.runs, probe, by_next: None });
     }
 
     /// The next run of the probe: the bytes that are missing, and the time to the one after it. `sent` are all bytes
-    /// sent so far: what media filled of the time before need not be padding.
+    /// sent so far: what media filled need not be padding.
     pub(crate) fn next_run(&mut self, sent: u64) -> Option<(u32, Duration)> {
         let probing = self.probing.as_mut()?;
         let Some(left) = probing.runs_left.checked_sub(1) else {
             self.probing = None;
             return None;
         };
-        let media = sent.saturating_sub(*probing.sent.get_or_insert(sent));
-        probing.sent = Some(sent);
-        probing.runs_left = left;
         let Probe { run_bytes, spacing, .. } = probing.probe;
-        Some((run_bytes.saturating_sub(u32::try_from(media).unwrap_or(u32::MAX)), spacing))
+        let due = probing.by_next.unwrap_or(sent) + u64::from(run_bytes);
+        (probing.by_next, probing.runs_left) = (Some(due), left);
+        Some((due.saturating_sub(sent).min(run_bytes.into()) as u32, spacing))
     }
 
     /// The probe to which all that is sent belongs.

@@ -8,6 +8,7 @@ use crate::consumer::Plan;
 use crate::due::DueQueue;
 use crate::keys::ConsumerKey;
 use crate::ortc::ConsumerIdentity;
+use crate::pacing::Pacer;
 use crate::rtp::Ssrc;
 use rustc_hash::FxHashMap;
 use std::time::{Duration, Instant};
@@ -32,6 +33,8 @@ pub(crate) struct Downlink {
     transport_wide: bool,
     /// How much the path to the client carries; `None` if nobody asks.
     pub(crate) congestion: Option<Box<Controller>>,
+    /// Spreads bursts of video; `None` if bandwidth is not estimated.
+    pub(crate) pacer: Option<Box<Pacer>>,
     /// The receiver's SSRC, its last reference time (middle 32 bits of NTP), and when it arrived, to answer
     /// with DLRR (RFC 3611 §4.5).
     pub(crate) reference_time: Option<(u32, u32, Instant)>,
@@ -55,6 +58,7 @@ impl Downlink {
             allotment: Allotment::default(),
             transport_wide: false,
             congestion: None,
+            pacer: None,
             reference_time: None,
             next_ssrc: FIRST_SSRC + first_ssrc % (1 << 29),
             next_mid: 0,
@@ -77,6 +81,7 @@ impl Downlink {
             let config = Config { start, min: MIN_RATE, max: MAX_RATE, transport_wide };
             self.congestion = Some(Box::new(Controller::new(config, now)));
             self.transport_wide = transport_wide;
+            self.pacer.get_or_insert_with(|| Box::new(Pacer::new(now)));
         }
     }
 

@@ -20,7 +20,7 @@ fn moved(now: Instant) -> Path {
 }
 
 fn due() -> Due {
-    Due { consumer: ConsumerKey::default(), outgoing: 1, size: 0, kind: DueKind::Media }
+    Due::new(ConsumerKey::default(), 1, 0, DueKind::Media)
 }
 
 #[test]

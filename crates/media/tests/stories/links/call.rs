@@ -81,6 +81,8 @@ pub struct Receiver {
     pub sound: Viewed,
     pub pictures: Vec<Viewed>,
     joined: Duration,
+    /// The estimate every 100 ms since the receiver joined, in bit/s.
+    estimates: Vec<(Duration, u64)>,
 }
 
 impl Call {
@@ -105,14 +107,20 @@ impl Call {
         let sound = world.consume(client, self.microphone);
         let pictures = self.cameras.iter().map(|camera| world.consume(client, *camera)).collect();
         world.subscriber_mut(client).be_a_browser();
-        self.receivers.push(Receiver { client, sound, pictures, joined });
+        self.receivers.push(Receiver { client, sound, pictures, joined, estimates: Vec::new() });
         client
     }
 
     pub fn run(&mut self, seconds: u64) {
-        for _ in 0..seconds {
-            self.world.run(Duration::from_secs(1));
+        for _ in 0..seconds * 10 {
+            self.world.run(Duration::from_millis(100));
             self.world.runs.clear();
+            for receiver in &mut self.receivers {
+                let stats = self.world.sfu.transport_stats(self.world.transport(receiver.client));
+                let estimate = stats.ok().and_then(|stats| stats.estimate);
+                let age = self.world.age() - receiver.joined;
+                receiver.estimates.extend(estimate.map(|estimate| (age, estimate)));
+            }
         }
     }
 
@@ -129,6 +137,7 @@ impl Call {
         let sound = Sound::of(&view(&receiver.sound).packets, interval, span.0, span.1 - SETUP);
         let (switches, faults) = (self.switches(receiver), self.faults(receiver));
         let (client, under_way) = (receiver.client, self.under_way(receiver.client));
+        let estimates = receiver.estimates.clone();
         let party = self.world.party_mut(client);
         let record = party.down.record.take().expect("a report was made before");
         let bits = record
@@ -143,6 +152,7 @@ impl Call {
             duration,
             record,
             used: capacity.map(|capacity| bits / capacity),
+            estimates,
             pictures,
             sound,
             switches,

@@ -14,6 +14,8 @@ pub struct LinkReport {
     /// The share of the link's capacity that media, retransmissions and sound used after [`WARM_UP`]; `None` for a link
     /// without limit.
     pub used: Option<f64>,
+    /// The estimate every 100 ms, in bit/s; empty where nothing is estimated.
+    pub estimates: Vec<(Duration, u64)>,
     /// One entry per camera.
     pub pictures: Vec<Pictures>,
     pub sound: Sound,
@@ -78,6 +80,18 @@ impl LinkReport {
         sent.map(|sent| sent.bytes).sum::<usize>() as f64 * 8.0 / (until - from).as_secs_f64()
     }
 
+    /// The mean estimate in bit/s of a span of time; 0 where nothing is estimated.
+    pub fn estimate(&self, from: Duration, until: Duration) -> f64 {
+        let seen: Vec<_> = self.estimates.iter().filter(|(at, _)| (from..until).contains(at)).collect();
+        seen.iter().map(|(_, rate)| *rate as f64).sum::<f64>() / seen.len().max(1) as f64
+    }
+
+    /// When the estimate first reached a rate in bit/s.
+    #[allow(dead_code)]
+    pub fn reached(&self, rate: f64) -> Option<Duration> {
+        self.estimates.iter().find(|(_, estimate)| *estimate as f64 >= rate).map(|(at, _)| *at)
+    }
+
     /// The share of bytes sent that were retransmissions.
     fn retransmissions(&self) -> f64 {
         let bytes = |kinds: &[Kind]| self.record.sent_per(self.duration, kinds).iter().sum::<usize>() as f64;
@@ -115,7 +129,9 @@ impl fmt::Display for Waits {
 impl fmt::Display for LinkReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = |share: f64| 100.0 * share;
-        write!(f, "{:<34} {:>6.0} ", self.name, self.sent_rate(WARM_UP, self.duration) / 1_000.0)?;
+        let estimate = self.estimate(WARM_UP, self.duration) / 1_000.0;
+        let sent = self.sent_rate(WARM_UP, self.duration) / 1_000.0;
+        write!(f, "{:<34} {estimate:>6.0} {sent:>6.0} ", self.name)?;
         match self.used {
             Some(used) => write!(f, "{:>4.0} ", percent(used))?,
             None => write!(f, "   – ")?,
@@ -148,7 +164,7 @@ pub fn print(report: &LinkReport) {
 }
 
 /// Values are in kb/s, ms and per cent; switches are those after [`SETTLED`].
-const HEADING: &str = "\nlink                                sent   used queue 50/95/100  fps froz bad  lost  late  concl  sw  PLI  RTX Gcc: kb/s, used, queue";
+const HEADING: &str = "\nlink                                  est   sent   used queue 50/95/100  fps froz bad  lost  late  concl  sw  PLI  RTX Gcc: kb/s, used, queue";
 /// The time after which a link's averages are taken.
 pub const WARM_UP: Duration = Duration::from_secs(5);
 /// The time after which a constant link should not see switches.
