@@ -42,7 +42,7 @@ use log::{Logged, SendLog};
 use loss::{Known, LossModel, LossState};
 use order::{Arrival, InOrder};
 use path::PathState;
-use probes::{ProbePlan, Weather};
+use probes::{Outcome, ProbePlan, Weather};
 use rate::{Bounds, Observed, RateControl};
 use remote::Remote;
 use signal::DelaySignal;
@@ -400,6 +400,9 @@ impl Controller {
             rtt: self.path.rtt,
             now,
         });
+        if let Some(Outcome::Passed(rate)) = probe {
+            self.loss.proven(rate);
+        }
         self.loss.update(&Known {
             by_delay: self.rate.rate(),
             max: self.path.bounds.max,
@@ -411,8 +414,9 @@ impl Controller {
 
     fn weather(&self, hearing: Hearing, now: Micros) -> Weather {
         let estimate = self.current();
-        let allowed =
-            1.5 * estimate / 8e6 * (self.path.rtt + self.path.silence.interval() + IN_FLIGHT_OFFSET) as f64;
+        let acknowledged = self.path.rates.map_or(0.0, |rates| rates.acknowledged);
+        let allowed = 1.5 * estimate.max(acknowledged) / 8e6
+            * (self.path.rtt + self.path.silence.interval() + IN_FLIGHT_OFFSET) as f64;
         let is_calm = self.path.usage == Usage::Normal
             && !self.signal.is_draining()
             && hearing == Hearing::Heard
@@ -421,8 +425,16 @@ impl Controller {
         let reach = if self.loss.state() == LossState::Increasing { LOSSY_REACH } else { REACH };
         let start = self.log.next() == 0 || self.path.covered.is_none();
         let reach = if start { START_REACH } else { reach };
-        let acknowledged = self.path.rates.map_or(0.0, |rates| rates.acknowledged);
-        Weather { estimate, is_calm, reach, acknowledged, rtt: self.path.rtt, now }
+        Weather {
+            estimate,
+            is_calm,
+            reach,
+            acknowledged,
+            unsteadiness: self.signal.unsteadiness(),
+            is_reordered: self.signal.is_reordered(),
+            rtt: self.path.rtt,
+            now,
+        }
     }
 
     fn current(&self) -> f64 {

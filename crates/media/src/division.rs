@@ -1,7 +1,7 @@
 //! The division of one client's bandwidth among the consumers on its transport.
 
 use crate::allocation::memory::{self, Holding, Run};
-use crate::allocation::{Allocation, Demand, Ladder, Rung, VideoKind, allocate};
+use crate::allocation::{Allocation, Demand, Ladder, Layer, Rung, VideoKind, allocate};
 use crate::consumer::{Consumer, Granted};
 use crate::keys::ConsumerKey;
 use std::time::Instant;
@@ -54,6 +54,12 @@ impl Division {
         self.demands.iter().filter_map(|demand| demand.ladder.lowest()).map(|rung| i64::from(rung.rate)).sum()
     }
 
+    /// The rate of all lowest resolutions at their highest frame rates.
+    pub(crate) fn gentle(&self) -> i64 {
+        let rung = |demand: &Demand| demand.ladder.gentle(HIGHEST);
+        self.demands.iter().filter_map(rung).map(|rung| i64::from(rung.rate)).sum()
+    }
+
     /// Divides these bit/s among the demands.
     pub(crate) fn divide(&mut self, video: i64) {
         allocate(video, &self.demands, &mut self.allocation);
@@ -68,3 +74,5 @@ impl Division {
         })
     }
 }
+
+const HIGHEST: Layer = Layer { spatial: u8::MAX, temporal: u8::MAX };

@@ -12,6 +12,8 @@ pub(super) struct Delays {
     /// Least delay of each of the last seconds of sending, by second modulo its length.
     seconds: [Option<Micros>; BASE_SECONDS],
     second: Micros,
+    /// How much the least delay changes from bucket to bucket, smoothed, in µs.
+    unsteadiness: f32,
 }
 
 /// What is sent in [`BUCKET`].
@@ -41,6 +43,8 @@ impl Delays {
         let complete = std::mem::replace(open, packet);
         self.note_base(complete);
         let before = self.closed.replace(complete)?;
+        let change = (complete.least - before.least).abs().min(MAX_CHANGE) as f32;
+        self.unsteadiness += UNSTEADINESS_WEIGHT * (change - self.unsteadiness);
         let sent = (complete.index - before.index) * BUCKET;
         Some(Gap { sent, arrived: sent + complete.least - before.least, at: complete.at })
     }
@@ -50,6 +54,11 @@ impl Delays {
         let Some(closed) = self.closed else { return 0 };
         let base = self.seconds.iter().flatten().min().map_or(closed.least, |&least| least);
         closed.least - base
+    }
+
+    /// By how much delays change that no queue of ours explains, in µs.
+    pub(super) fn unsteadiness(&self) -> Micros {
+        (self.unsteadiness as Micros - OWN_CHANGE).max(0) * 3 / 2
     }
 
     /// Takes the present delay as the base: it is the path's.
@@ -74,6 +83,11 @@ impl Delays {
 /// µs.
 const BUCKET: Micros = 50_000;
 const BASE_SECONDS: usize = 10;
+/// µs. A larger change is a queue.
+const MAX_CHANGE: Micros = 50_000;
+/// µs by which bursts of ours change the least delay of a well used path.
+const OWN_CHANGE: Micros = 8_000;
+const UNSTEADINESS_WEIGHT: f32 = 0.05;
 /// µs.
 const SECOND: Micros = 1_000_000;
 

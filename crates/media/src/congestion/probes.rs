@@ -23,7 +23,7 @@ pub struct Probe {
     pub cluster: Cluster,
     /// bit/s.
     pub rate: u64,
-    /// From 4 to 8. Each of at least two packets, sent at once.
+    /// From 4 to 28. Each of at least two packets, sent at once.
     pub runs: u8,
     /// Bytes of each run.
     pub run_bytes: u32,
@@ -42,6 +42,10 @@ pub(super) struct Weather {
     pub(super) reach: f64,
     /// bit/s, 0 if unknown.
     pub(super) acknowledged: f64,
+    /// µs by which delays change from moment to moment.
+    pub(super) unsteadiness: Micros,
+    /// Packets overtake each other.
+    pub(super) is_reordered: bool,
     pub(super) rtt: Micros,
     pub(super) now: Micros,
 }
@@ -105,6 +109,19 @@ struct Tally {
     first_run: Option<RunSeen>,
     last_run: Option<RunSeen>,
     last_arrival: Micros,
+    delays: DelaySlope,
+}
+
+/// Sums of send times and delays, for the slope of delays over send times by least squares. In µs, from the first packet
+/// on.
+#[derive(Debug, Default)]
+struct DelaySlope {
+    origin: Option<(Micros, Micros)>,
+    count: f64,
+    sent: f64,
+    delay: f64,
+    sent_sent: f64,
+    sent_delay: f64,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -140,7 +157,7 @@ impl ProbePlan {
 
     /// A new wish is tried at once.
     pub(super) fn want(&mut self, demand: Demand, now: Micros) {
-        let is_new = demand.wanted > self.demand.wanted + self.demand.wanted / 20;
+        let is_new = demand.wanted > self.demand.wanted + self.demand.wanted / 4;
         self.demand = demand;
         if is_new {
             self.pause = MIN_PAUSE;
@@ -181,7 +198,8 @@ impl ProbePlan {
             return None;
         }
         let target = running.target;
-        let outcome = tally.outcome().unless_disproved(weather.acknowledged);
+        let outcome =
+            tally.outcome(weather).unless_disproved(weather.acknowledged).at_most(MAX_PASSED * target);
         self.running = None;
         self.results += 1;
         let before = self.passed.take();
@@ -273,8 +291,13 @@ impl ProbePlan {
     fn start(&mut self, target: f64, runs: u8, weather: &Weather) -> Probe {
         let run_bytes = target * SPACING as f64 / 8e6;
         // A probe of a slow path is short, lest sound waits behind it.
-        let allowed = (MAX_QUEUE * weather.estimate.max(MIN_ESTIMATE) / 8e6 / run_bytes) as u8;
-        let runs = runs.min(allowed.max(SHORT_RUNS));
+        let queue = if weather.is_reordered { REORDERED_QUEUE } else { MAX_QUEUE };
+        let queue = queue + UNSTEADY_QUEUE * weather.unsteadiness as f64;
+        let allowed = (queue * weather.estimate.max(MIN_ESTIMATE) / 8e6 / run_bytes) as u8;
+        let unsteadiness =
+            if weather.is_reordered { REORDERED_SPAN } else { UNSTEADY_SPAN * weather.unsteadiness };
+        let steadied = (unsteadiness / SPACING).clamp(0, MAX_RUNS) as u8;
+        let runs = runs.max(steadied).min(allowed.max(SHORT_RUNS));
         let run_bytes = (run_bytes as u32).max(MIN_RUN);
         self.cluster = self.cluster.next();
         let tally = Tally { planned: run_bytes * u32::from(runs), ..Tally::default() };
@@ -324,6 +347,7 @@ impl Tally {
     fn arrived(&mut self, sent: Micros, arrival: Micros, bytes: u16) {
         self.arrived.add(bytes);
         self.last_arrival = self.last_arrival.max(arrival);
+        self.delays.add(sent, arrival);
         let run = RunSeen { sent, bytes: bytes.into(), last_arrival: arrival };
         for (seen, is_nearer) in [
             (&mut self.first_run, (|run, seen| run < seen) as fn(Micros, Micros) -> bool),
@@ -342,26 +366,64 @@ impl Tally {
 
     /// Without the last run's bytes for what was sent, without the first run's for what arrived: a run has no
     /// duration of its own.
-    fn outcome(&self) -> Outcome {
+    fn outcome(&self, weather: &Weather) -> Outcome {
         let (Some(first), Some(last)) = (self.first_run, self.last_run) else { return Outcome::Void };
         let is_whole = self.arrived.packets >= share(self.sent.packets)
             && self.arrived.bytes >= share(self.sent.bytes)
             && self.sent.bytes >= share(self.planned);
         let (sent_span, arrived_span) = (last.sent - first.sent, self.last_arrival - first.last_arrival);
         let possible = 1..=MAX_INTERVAL;
-        if !is_whole || !possible.contains(&sent_span) || !possible.contains(&arrived_span) {
+        if !is_whole || !possible.contains(&sent_span) {
             return Outcome::Void;
         }
         let sent = f64::from(self.arrived.bytes - last.bytes) * 8e6 / sent_span as f64;
+        if weather.is_reordered {
+            let received = sent / (1.0 + self.delays.slope()).max(0.5);
+            return Outcome::of(sent, received);
+        }
+        if !possible.contains(&arrived_span) {
+            return Outcome::Void;
+        }
         let received = f64::from(self.arrived.bytes - first.bytes) * 8e6 / arrived_span as f64;
         if received > MAX_RATIO * sent {
             return Outcome::Void;
         }
-        if received < FULL * sent { Outcome::Full(received) } else { Outcome::Passed(received.min(sent)) }
+        let is_stretched = arrived_span - sent_span > STRETCH * weather.unsteadiness;
+        if is_stretched { Outcome::of(sent, received) } else { Outcome::Passed(received.min(sent)) }
+    }
+}
+
+impl DelaySlope {
+    fn add(&mut self, sent: Micros, arrival: Micros) {
+        let (origin, delay) = *self.origin.get_or_insert((sent, arrival - sent));
+        let (sent, delay) = ((sent - origin) as f64, (arrival - sent - delay) as f64);
+        self.count += 1.0;
+        self.sent += sent;
+        self.delay += delay;
+        self.sent_sent += sent * sent;
+        self.sent_delay += sent * delay;
+    }
+
+    /// µs of delay per µs; 0 if all was sent at once.
+    fn slope(&self) -> f64 {
+        let spread = self.count * self.sent_sent - self.sent * self.sent;
+        if spread > 0.0 { (self.count * self.sent_delay - self.sent * self.delay) / spread } else { 0.0 }
     }
 }
 
 impl Outcome {
+    fn of(sent: f64, received: f64) -> Self {
+        if received < FULL * sent { Self::Full(received) } else { Self::Passed(received.min(sent)) }
+    }
+
+    /// Media may have been sent beside the probe, but so short a burst proves nothing.
+    fn at_most(self, highest: f64) -> Self {
+        match self {
+            Self::Passed(rate) => Self::Passed(rate.min(highest)),
+            Self::Full(_) | Self::Void => self,
+        }
+    }
+
     /// A path carries what has arrived for a second, whatever a probe shows: jitter stretched the probe.
     fn unless_disproved(self, acknowledged: f64) -> Self {
         match self {
@@ -399,6 +461,15 @@ const SPACING: Micros = 5_250;
 const SHORT_RUNS: u8 = 4;
 /// About 40 ms.
 const LONG_RUNS: u8 = 8;
+/// About 150 ms, where delays change so much that a shorter probe shows only that.
+const MAX_RUNS: Micros = 28;
+/// Of the unsteadiness.
+const UNSTEADY_SPAN: Micros = 6;
+const UNSTEADY_QUEUE: f64 = 4.0;
+/// µs. Where packets overtake each other, only many of them show a slope.
+const REORDERED_SPAN: Micros = 120_000;
+const REORDERED_QUEUE: f64 = 120_000.0;
+const STRETCH: Micros = 1;
 /// Bytes.
 const MIN_RUN: u32 = 200;
 /// µs of the estimate that a probe may take.
@@ -420,6 +491,8 @@ const MAX_REFUTED: Micros = 12_000_000;
 const MAX_VOIDS: u8 = 3;
 /// µs.
 const VOID_PAUSE: Micros = 300_000;
+/// Of the rate that was to be tried.
+const MAX_PASSED: f64 = 1.25;
 /// Of the acknowledged rate.
 const DISPROVED: f64 = 0.9;
 /// µs, besides the round trip.
@@ -437,6 +510,17 @@ const FULL: f64 = 0.9;
 mod tests {
     use super::*;
 
+    const CALM: Weather = Weather {
+        estimate: 1e6,
+        is_calm: true,
+        reach: 2.0,
+        acknowledged: 1e6,
+        unsteadiness: 0,
+        is_reordered: false,
+        rtt: 50_000,
+        now: 0,
+    };
+
     /// Runs of 1250-byte packets over an idle link of `link` bit/s.
     fn probe(runs: Micros, packets: usize, spacing: Micros, link: f64) -> Outcome {
         let mut tally = Tally::default();
@@ -448,7 +532,7 @@ mod tests {
                 tally.arrived(run * spacing, 30_000 + free as Micros, 1_250);
             }
         }
-        tally.outcome()
+        tally.outcome(&CALM)
     }
 
     #[test]
@@ -474,7 +558,7 @@ mod tests {
             tally.sent.add(1_250);
             tally.arrived(5_000 * run, 90_000 + 1_000 * run, 1_250);
         }
-        assert_eq!(tally.outcome(), Outcome::Void);
+        assert_eq!(tally.outcome(&CALM), Outcome::Void);
     }
 
     #[test]
@@ -487,7 +571,7 @@ mod tests {
                     tally.arrived(5_000 * packet, 30_000 + 5_000 * packet, 1_250);
                 }
             }
-            tally.outcome()
+            tally.outcome(&CALM)
         };
         assert!(matches!(with(4), Outcome::Passed(_)));
         assert_eq!(with(5), Outcome::Void);
@@ -507,8 +591,7 @@ mod tests {
         let mut times = Vec::new();
         for step in 0..2_000 {
             let now = 10_000 * step;
-            let weather =
-                Weather { estimate: 1e6, is_calm: true, reach: 2.0, acknowledged: 1e6, rtt: 50_000, now };
+            let weather = Weather { now, ..CALM };
             if let Some(probe) = plan.poll(&weather) {
                 assert_eq!(probe.rate, 1_440_000);
                 times.push(now / 1_000);

@@ -110,6 +110,10 @@ impl RateControl {
         if lower > MARGIN {
             lower -= MARGIN;
         }
+        if observed.standing < SEVERE {
+            // What arrives may be all that was sent: a small queue is answered by small steps.
+            lower = lower.max(BACK_OFF * self.rate);
+        }
         if lower > self.rate
             && let Some(capacity) = self.capacity.estimate
         {
@@ -137,8 +141,8 @@ impl RateControl {
             self.filled = Some((observed.now, rate));
         }
         self.capacity.note_probe(capacity);
-        let floor = observed.rates.map_or(0.0, |rates| self.rate.min(BACK_OFF * rates.acknowledged));
-        self.rate = self.bounds.clamp(rate.max(floor));
+        // A short probe may be stretched by jitter: one alone takes no more than over-use would.
+        self.rate = self.bounds.clamp(rate.max(BACK_OFF * self.rate));
         self.changed = observed.now;
         true
     }
@@ -239,6 +243,8 @@ impl LinkCapacity {
 
 /// What remains of the carried rate after over-use.
 const BACK_OFF: f64 = 0.85;
+/// µs. A queue that says that much less is carried than is sent.
+const SEVERE: Micros = 100_000;
 /// Of what a probe that filled the path showed.
 const FULL_SHARE: f64 = 0.95;
 /// µs, besides the round trip.
@@ -279,7 +285,8 @@ mod tests {
 
     fn observed(usage: Usage, carried: f64, now: Micros) -> Observed {
         let rates = Some(Rates { acknowledged: carried, recent: carried });
-        Observed { usage, rates, is_draining: false, probe: None, standing: 0, rtt: 70_000, now }
+        let standing = if usage == Usage::Over { SEVERE } else { 0 };
+        Observed { usage, rates, is_draining: false, probe: None, standing, rtt: 70_000, now }
     }
 
     #[test]
@@ -306,6 +313,13 @@ mod tests {
     }
 
     #[test]
+    fn a_small_queue_of_a_sender_that_uses_little_takes_one_step() {
+        let mut control = control(3_000_000.0);
+        control.update(&Observed { standing: 40_000, ..observed(Usage::Over, 1_000_000.0, 0) });
+        assert_eq!(control.rate(), 2_550_000.0);
+    }
+
+    #[test]
     fn one_queue_is_answered_once_per_round_trip() {
         let mut control = control(3_000_000.0);
         control.update(&observed(Usage::Over, 3_000_000.0, 0));
@@ -325,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_sets_the_rate_but_not_below_what_is_seen_to_arrive() {
+    fn a_probe_sets_the_rate_but_lowers_it_by_one_step_only() {
         let mut control = control(300_000.0);
         control.update(&Observed {
             probe: Some(Outcome::Passed(1_700_000.0)),
@@ -336,7 +350,7 @@ mod tests {
             probe: Some(Outcome::Passed(400_000.0)),
             ..observed(Usage::Normal, 1_600_000.0, 1)
         });
-        assert_eq!(control.rate(), 1_360_000.0);
+        assert_eq!(control.rate(), 1_445_000.0);
         control.update(&Observed {
             probe: Some(Outcome::Passed(9_000_000.0)),
             ..observed(Usage::Over, 1_600_000.0, 2)

@@ -99,6 +99,11 @@ impl DelaySignal {
         self.delays.standing()
     }
 
+    /// By how much delays change from moment to moment, in µs.
+    pub(super) fn unsteadiness(&self) -> Micros {
+        self.delays.unsteadiness()
+    }
+
     /// Whether packets overtake each other, so that least delays are followed.
     pub(super) fn is_reordered(&self) -> bool {
         self.order.is_broken
@@ -164,7 +169,7 @@ const ORDER_WEIGHT: f32 = 0.01;
 const DISORDERLY: f32 = 0.02;
 const ORDERLY: f32 = 0.005;
 /// µs. A queue that is no higher comes and goes with key frames.
-const LOW: Micros = 30_000;
+const LOW: Micros = 50_000;
 /// µs. A queue this high is over-use, whether it grows or stands.
 const HIGH: Micros = 150_000;
 /// µs. From here on the rate falls below the path's, until [`DRAINED`].

@@ -160,7 +160,7 @@ impl Router {
         match hearing {
             Hearing::Heard | Hearing::Late if congestion.is_tested(ctx.now) => {}
             // The estimate is a guess: the lowest layers are sent whatever it is.
-            Hearing::Heard | Hearing::Late => video = video.max(division.lowest()),
+            Hearing::Heard | Hearing::Late => video = video.min(division.gentle()).max(division.lowest()),
             Hearing::Silent => video = video.min(division.lowest()),
             Hearing::Deaf => video = 0,
         }
