@@ -78,6 +78,14 @@ impl Producer {
         }
     }
 
+    /// Whether it comes from the dominant speaker. `floor`: that speaker's transport, if it is of this shard.
+    pub(crate) fn has_floor(&self, floor: Option<TransportKey>) -> bool {
+        match &self.origin {
+            Origin::Transport(transport) => floor == Some(*transport),
+            Origin::Relay(upstream) => upstream.has_floor,
+        }
+    }
+
     pub(crate) fn forget_consumer(&mut self, key: ConsumerKey) {
         let Some(index) = self.consumers.iter().position(|&consumer| consumer == key) else { return };
         self.consumers.remove(index);
@@ -186,7 +194,7 @@ impl Producer {
     pub(crate) fn adopt(&mut self, state: ProducerState) {
         let Origin::Relay(upstream) = &mut self.origin else { return };
         (upstream.active, upstream.clock_offset) = (state.active, state.clock_offset);
-        upstream.rungs = state.rungs;
+        (upstream.rungs, upstream.has_floor) = (state.rungs, state.has_floor);
         self.paused = state.paused;
         for (source, clock) in state.clocks {
             if let Some(encoding) = self.encodings.get_mut(usize::from(source.encoding)) {

@@ -23,6 +23,8 @@ pub(crate) struct Upstream {
     pub(crate) clock_offset: Option<i64>,
     /// What each layer costs that is sent.
     pub(crate) rungs: Vec<Rung>,
+    /// It comes from the dominant speaker.
+    pub(crate) has_floor: bool,
     /// A bit for each encoding subscribed to; `None` before the first subscription.
     pub(crate) subscribed: Option<u8>,
     /// Packets requested lately, so that several consumers' NACKs for one packet cause one request.
@@ -36,6 +38,7 @@ impl Upstream {
             active: 0,
             clock_offset: None,
             rungs: Vec::new(),
+            has_floor: false,
             subscribed: None,
             asked: VecDeque::new(),
         }

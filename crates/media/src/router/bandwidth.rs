@@ -136,7 +136,7 @@ impl Router {
             producer.rungs(consumer.share.kind, &mut division.rungs);
             is_ready &= consumer.awaited_encoding().is_none();
             division.carries_probes |= consumer.carries_probes();
-            division.demand(consumer_key, consumer, ctx.now);
+            division.demand(consumer_key, consumer, producer.has_floor(self.floor), ctx.now);
         }
         let allotment = &mut downlink.allotment;
         let [audio, repair] = allotment.measure(|kind| congestion.sent_bytes(kind), ctx.now);

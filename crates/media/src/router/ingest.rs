@@ -6,6 +6,7 @@ use crate::format::Format;
 use crate::keys::{ProducerKey, TransportKey};
 use crate::producer::Media;
 use crate::rtp::{AudioLevel, Header};
+use crate::speaker::Speaker;
 use crate::timer::Timer;
 use crate::transport::{ReceivedExtensions, Route, Side, Transport};
 use std::time::Instant;
@@ -93,7 +94,8 @@ impl Router {
         let Some(arrival) = arrival else { return };
         if let Some(level) = media.carried.audio_level.and_then(|value| AudioLevel::parse(&[value])) {
             let producer = self.producers.get(route.producer).map(|producer| producer.id);
-            producer.into_iter().for_each(|id| self.speakers.level(id, level.level, ctx.now));
+            let speaker = producer.map(|producer| Speaker { shard: ctx.config.shard, producer });
+            speaker.into_iter().for_each(|speaker| self.speakers.level(speaker, level.level, ctx.now));
         }
         self.forward(route.producer, arrival, ctx);
     }

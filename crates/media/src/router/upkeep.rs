@@ -2,7 +2,6 @@
 
 use super::Router;
 use crate::context::Context;
-use crate::event::Event;
 use crate::ice::Tuple;
 use crate::keys::TransportKey;
 use crate::nack::Outlook;
@@ -179,18 +178,6 @@ impl Router {
             }
         }
         self.watch_speakers(ctx);
-    }
-
-    pub(super) fn watch_speakers(&mut self, ctx: &mut Context<'_>) {
-        if !self.is_home(ctx) {
-            return self.report_voices(ctx);
-        }
-        if let Some(speaker) = self.speakers.tick(ctx.now) {
-            self.announce_speaker(speaker, ctx);
-        }
-        if let Some(levels) = self.speakers.levels(ctx.now) {
-            ctx.outbox.events.push_back((self.id, Event::AudioLevels { levels }));
-        }
     }
 }
 

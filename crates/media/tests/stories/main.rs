@@ -7,6 +7,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "webrtc-rs's enums are open")]
 
 mod data_channels;
+mod floor;
 mod handshakes;
 mod hostile;
 mod identity;
