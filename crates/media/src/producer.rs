@@ -21,6 +21,7 @@ use crate::rtp::{Header, PayloadType, Rid, Ssrc};
 pub(crate) use encoding::{Accepted, Encoding};
 use intake::{Intake, next_life};
 pub(crate) use intake::{Media, RtxStream};
+use key_frames::Refresh;
 pub(crate) use origin::{Origin, Upstream};
 pub use rates::{LayerRates, LayerStacking, RateWindow};
 pub(crate) use relays::Relays;
@@ -46,6 +47,7 @@ pub(crate) struct Producer {
     /// The parameters from which consumers' parameters are derived.
     pub(crate) consumable: RtpParameters,
     pub(crate) formats: Formats,
+    refresh: Refresh,
     /// What each layer of a video costs; `None` for audio.
     pub(crate) rates: Option<Box<LayerRates>>,
 }
@@ -66,6 +68,7 @@ impl Producer {
             relays: Relays::default(),
             consumable: offer.consumable,
             formats: offer.formats,
+            refresh: Refresh::default(),
             rates: (kind == MediaKind::Video).then(Box::default),
         }
     }
@@ -167,6 +170,7 @@ impl Producer {
                 let (intake, stream) = Intake::new(self.codec, clock_rate, source, nack, header, now);
                 encoding.stream = Some(stream);
                 encoding.key_frames.forget_last();
+                self.refresh = Refresh::default();
                 encoding.intake.replace(intake).map(|old| old.ssrc)
             }
         }

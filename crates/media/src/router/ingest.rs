@@ -92,6 +92,13 @@ impl Router {
             }
         }
         let Some(arrival) = arrival else { return };
+        if arrival.is_key_frame()
+            && let Some(producer) = self.producers.get_mut(route.producer)
+            && let Some(at) = producer.note_key_frame(route.encoding, ctx.now)
+            && let Some(transport) = producer.transport().and_then(|key| self.transports.get_mut(key))
+        {
+            transport.timers.advance(Timer::KeyFrame, at);
+        }
         if let Some(level) = media.carried.audio_level.and_then(|value| AudioLevel::parse(&[value])) {
             let producer = self.producers.get(route.producer).map(|producer| producer.id);
             let speaker = producer.map(|producer| Speaker { shard: ctx.config.shard, producer });

@@ -6,7 +6,6 @@ use crate::ice::Tuple;
 use crate::keys::TransportKey;
 use crate::nack::Outlook;
 use crate::ortc::MediaKind;
-use crate::producer::Encoding;
 use crate::rtcp_io;
 use crate::rtcp_io::RtcpPacket;
 use crate::timer::Timer;
@@ -145,13 +144,12 @@ impl Router {
             else {
                 continue;
             };
-            for Encoding { intake, key_frames, .. } in &mut producer.encodings {
-                let Some(intake) = intake else { continue };
-                if key_frames.poll(ctx.now, rtt) {
-                    ctx.counters.key_frames_requested += 1;
-                    packets.push(rtcp_io::picture_loss(transport.rtcp_ssrc, intake.ssrc.0));
-                }
-                next = earlier(next, key_frames.next_timeout(ctx.now, rtt));
+            let (asked, again) = producer.poll_key_frames(ctx.now, rtt);
+            next = earlier(next, again);
+            let asked = producer.encodings.iter().enumerate().filter(|(index, _)| asked >> index & 1 == 1);
+            for intake in asked.filter_map(|(_, encoding)| encoding.intake.as_ref()) {
+                ctx.counters.key_frames_requested += 1;
+                packets.push(rtcp_io::picture_loss(transport.rtcp_ssrc, intake.ssrc.0));
             }
         }
         transport.timers.set(Timer::KeyFrame, next);
