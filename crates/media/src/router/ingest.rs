@@ -1,6 +1,7 @@
 //! Incoming RTP: finds the producer's stream of a packet, and forwards the packet to consumers.
 
 use super::Router;
+use crate::congestion::{Incoming, SendTime};
 use crate::context::Context;
 use crate::format::Format;
 use crate::keys::{ProducerKey, TransportKey};
@@ -25,12 +26,14 @@ impl Router {
             ctx.counters.rtp_malformed += 1;
             return;
         };
+        let size = packet.len();
         let Some(len) = transport.open_rtp(packet, &header, at, ctx.counters) else { return };
         let Some(packet) = packet.get(..len) else { return };
         let Side::Uplink(uplink) = &mut transport.side else {
             ctx.counters.rtp_unknown_stream += 1;
             return;
         };
+        let judges_itself = uplink.transport_cc;
         let extensions = uplink.extensions.read(&header, packet);
         if let Some(sequence) = extensions.transport_sequence {
             uplink.arrivals.record(sequence, at);
@@ -50,6 +53,9 @@ impl Router {
             ctx.counters.rtp_unknown_stream += 1;
             return;
         };
+        if !judges_itself {
+            self.judge_uplink(key, (&header, route), extensions.send_time, size, at, ctx);
+        }
         let media = Media {
             header,
             payload: &packet[payload],
@@ -58,6 +64,32 @@ impl Router {
             recovered: false,
         };
         self.receive_media(route, media, ctx);
+    }
+
+    /// Judges what the path from a client carries that does not do so itself.
+    fn judge_uplink(
+        &mut self,
+        key: TransportKey,
+        (header, route): (&Header, Route),
+        send_time: Option<[u8; 3]>,
+        size: usize,
+        at: Instant,
+        ctx: &mut Context<'_>,
+    ) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Side::Uplink(uplink) = &mut transport.side else { return };
+        let captured = || {
+            // A retransmission bears the time at which its original was captured.
+            let producer = self.producers.get(route.producer).filter(|_| route.format == Format::Media)?;
+            let clock_rate = producer.formats.clock_rate;
+            Some(SendTime::Captured { ssrc: header.ssrc.0, timestamp: header.timestamp, clock_rate })
+        };
+        let Some(sent) = send_time.map(SendTime::Absolute).or_else(captured) else { return };
+        let incoming =
+            uplink.incoming.get_or_insert_with(|| Box::new(Incoming::new(ctx.config.remb_cap, at)));
+        if incoming.arrived(sent, size, uplink.rtt, at) {
+            transport.timers.advance(Timer::Report, ctx.now);
+        }
     }
 
     fn receive_media(&mut self, route: Route, media: Media<'_>, ctx: &mut Context<'_>) {

@@ -28,4 +28,5 @@ mod simulcast;
 mod speakers;
 mod teardown;
 mod two_party;
+mod uplinks;
 mod world;

@@ -24,6 +24,7 @@ pub struct Track {
     /// neither.
     pub mid: bool,
     pub transport_cc: bool,
+    pub abs_send_time: bool,
     /// Initial audio level in -dBov.
     pub level: u8,
     /// Has the rates of a camera, instead of a few packets a picture.
@@ -77,6 +78,7 @@ impl Track {
             rtx: true,
             mid: true,
             transport_cc: true,
+            abs_send_time: true,
             level: 127,
             camera: None,
         }
@@ -144,7 +146,10 @@ impl Track {
 
     fn header_extensions(&self) -> Vec<Value> {
         use HeaderExtensionUri as Uri;
-        let mut listed = vec![(ids::ABS_SEND_TIME, Uri::AbsSendTime)];
+        let mut listed = Vec::new();
+        if self.abs_send_time {
+            listed.push((ids::ABS_SEND_TIME, Uri::AbsSendTime));
+        }
         if self.codec == Codec::Opus {
             listed.push((ids::AUDIO_LEVEL, Uri::AudioLevel));
         }
