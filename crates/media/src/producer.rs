@@ -4,6 +4,7 @@ mod encoding;
 mod intake;
 mod key_frames;
 mod origin;
+mod prices;
 mod rates;
 mod reception;
 mod relays;
@@ -23,6 +24,7 @@ use intake::{Intake, next_life};
 pub(crate) use intake::{Media, RtxStream};
 use key_frames::Refresh;
 pub(crate) use origin::{Origin, Upstream};
+pub(crate) use prices::Prices;
 pub use rates::{LayerRates, LayerStacking, RateWindow};
 pub(crate) use relays::Relays;
 use std::time::Instant;
@@ -54,6 +56,10 @@ pub(crate) struct Producer {
 
 impl Producer {
     pub(crate) fn new(id: ProducerId, origin: Origin, kind: MediaKind, offer: Offered) -> Self {
+        let stacking = match offer.encodings.len() {
+            0 | 1 => LayerStacking::OnTop,
+            2.. => LayerStacking::Alone,
+        };
         Self {
             id,
             origin,
@@ -69,7 +75,7 @@ impl Producer {
             consumable: offer.consumable,
             formats: offer.formats,
             refresh: Refresh::default(),
-            rates: (kind == MediaKind::Video).then(Box::default),
+            rates: (kind == MediaKind::Video).then(|| Box::new(LayerRates::new(stacking))),
         }
     }
 
@@ -108,6 +114,9 @@ impl Producer {
         let simulcast = self.is_simulcast();
         let (Some(rates), Some(media)) = (&mut self.rates, arrival.media) else { return };
         let spatial = if simulcast { arrival.source.encoding } else { media.spatial };
+        if !simulcast && let Some(stacking) = LayerStacking::shown_by(&media) {
+            rates.stack(stacking);
+        }
         let bytes = arrival.extent.payload + arrival.extent.dependency + HEADERS;
         rates.add(Layer { spatial, temporal: media.temporal }, bytes, arrival.at);
     }
@@ -116,15 +125,8 @@ impl Producer {
     pub(crate) fn rungs(&self, kind: VideoKind, out: &mut Vec<Rung>) {
         out.clear();
         match (&self.origin, &self.rates) {
-            (Origin::Relay(upstream), _) => out.extend(&upstream.rungs),
-            (Origin::Transport(_), Some(rates)) => {
-                let stacking = if self.is_simulcast() { LayerStacking::Alone } else { LayerStacking::OnTop };
-                let window = match kind {
-                    VideoKind::Camera => RateWindow::Second,
-                    VideoKind::Screen => RateWindow::FiveSeconds,
-                };
-                rates.rungs(stacking, window, out);
-            }
+            (Origin::Relay(upstream), _) => out.extend(upstream.prices.rungs(kind)),
+            (Origin::Transport(_), Some(rates)) => rates.price(kind, out),
             (Origin::Transport(_), None) => {}
         }
     }
@@ -198,7 +200,7 @@ impl Producer {
     pub(crate) fn adopt(&mut self, state: ProducerState) {
         let Origin::Relay(upstream) = &mut self.origin else { return };
         (upstream.active, upstream.clock_offset) = (state.active, state.clock_offset);
-        (upstream.rungs, upstream.has_floor) = (state.rungs, state.has_floor);
+        (upstream.prices, upstream.has_floor) = (state.prices, state.has_floor);
         self.paused = state.paused;
         for (source, clock) in state.clocks {
             if let Some(encoding) = self.encodings.get_mut(usize::from(source.encoding)) {

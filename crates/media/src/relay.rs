@@ -6,7 +6,6 @@
 //! between shards) travel in the other direction. The messages are values: a shell passes them between
 //! threads in memory, and could pass them between hosts.
 
-use crate::allocation::Rung;
 use crate::arrival::{Arrival, Carried, Content, EncodingLife, SenderClock};
 use crate::codec::{Codec, Descriptor};
 use crate::config::DataConsumerParameters;
@@ -14,6 +13,7 @@ use crate::format::Formats;
 use crate::history::Stored;
 use crate::id::{DataProducerId, ProducerId, RouterId, ShardId};
 use crate::ortc::{MediaKind, ProducerKind, RtpParameters};
+use crate::producer::Prices;
 use crate::sctp::Payload;
 use crate::speaker::Activity;
 use std::ops::Range;
@@ -120,7 +120,7 @@ pub(crate) struct ProducerState {
     /// The clocks from sender reports, per source.
     pub(crate) clocks: Vec<(EncodingLife, SenderClock)>,
     /// What each layer of a video costs that is sent.
-    pub(crate) rungs: Vec<Rung>,
+    pub(crate) prices: Prices,
     /// It comes from the dominant speaker.
     pub(crate) has_floor: bool,
 }

@@ -1,7 +1,6 @@
 //! Producers shared with the router's other shards: the messages sent to them and received from them.
 
 use super::Router;
-use crate::allocation::VideoKind;
 use crate::arrival::{Arrival, EncodingLife};
 use crate::context::{Context, Outbox};
 use crate::id::{ProducerId, ShardId};
@@ -268,10 +267,8 @@ impl Router {
             Side::Uplink(uplink) => uplink.clock_offset(),
             Side::Downlink(_) => None,
         });
-        let mut rungs = Vec::new();
-        producer.rungs(VideoKind::Camera, &mut rungs);
         ProducerState {
-            rungs,
+            prices: producer.rates.as_ref().map(|rates| rates.prices()).unwrap_or_default(),
             has_floor: producer.has_floor(self.floor),
             paused: producer.paused,
             active: producer.active(ctx.now),
