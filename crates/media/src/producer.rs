@@ -56,10 +56,7 @@ pub(crate) struct Producer {
 
 impl Producer {
     pub(crate) fn new(id: ProducerId, origin: Origin, kind: MediaKind, offer: Offered) -> Self {
-        let stacking = match offer.encodings.len() {
-            0 | 1 => LayerStacking::OnTop,
-            2.. => LayerStacking::Alone,
-        };
+        let simulcast = offer.encodings.len() > 1;
         Self {
             id,
             origin,
@@ -75,7 +72,7 @@ impl Producer {
             consumable: offer.consumable,
             formats: offer.formats,
             refresh: Refresh::default(),
-            rates: (kind == MediaKind::Video).then(|| Box::new(LayerRates::new(stacking))),
+            rates: (kind == MediaKind::Video).then(|| Box::new(LayerRates::new(simulcast))),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::{INACTIVE_AFTER, Prices};
 use crate::allocation::{Layer, Rung, VideoKind};
 use crate::codec::Descriptor;
+use crate::rtp::VideoLayersAllocation;
 use std::time::{Duration, Instant};
 
 /// Bytes received per layer, in buckets of 100 ms. Averages take complete buckets only.
@@ -12,6 +13,10 @@ pub struct LayerRates {
     places: [u8; SPATIAL * TEMPORAL],
     series: Vec<Series>,
     stacking: LayerStacking,
+    /// The spatial layers are encodings.
+    simulcast: bool,
+    /// What the sender says last.
+    declared: Option<Box<VideoLayersAllocation>>,
     /// When the present bucket ends; `None` before the first packet.
     bucket_ends: Option<Instant>,
     /// When [`Self::take_news`] last returned `true`, and the prices of that time.
@@ -71,9 +76,29 @@ struct Series {
 }
 
 impl LayerRates {
-    pub fn new(stacking: LayerStacking) -> Self {
+    pub fn new(simulcast: bool) -> Self {
         let places = [NONE; SPATIAL * TEMPORAL];
-        Self { places, series: Vec::new(), stacking, bucket_ends: None, told: None }
+        let stacking = if simulcast { LayerStacking::Alone } else { LayerStacking::OnTop };
+        Self {
+            places,
+            series: Vec::new(),
+            stacking,
+            simulcast,
+            declared: None,
+            bucket_ends: None,
+            told: None,
+        }
+    }
+
+    /// Takes the target rates that the sender declares. Returns whether they are others than before.
+    pub fn declare(&mut self, mut allocation: VideoLayersAllocation) -> bool {
+        // Each stream's copy names that stream.
+        allocation.stream = 0;
+        let is_news = self.declared.as_deref() != Some(&allocation);
+        if is_news {
+            self.declared = Some(Box::new(allocation));
+        }
+        is_news
     }
 
     /// From here on layers are forwarded together like this.
@@ -128,16 +153,40 @@ impl LayerRates {
 
     /// What each layer that is on costs together with those below that are forwarded with it, in ascending
     /// order of layers. `out` is overwritten.
+    ///
+    /// What the sender declares stands for the rate of a layer that has just begun. In the longer window it is also the
+    /// least that a layer costs: a screen is still for a while, and then all of it changes.
     pub fn rungs(&self, window: RateWindow, out: &mut Vec<Rung>) {
         out.clear();
-        out.extend(self.series.iter().filter(|it| it.is_on()).map(|it| Rung { layer: it.layer, rate: 0 }));
+        let rung = |series: &Series| Some(Rung { layer: series.layer, rate: self.cost(series, window)? });
+        out.extend(self.series.iter().filter_map(rung));
         out.sort_unstable_by_key(|rung| rung.layer);
-        for rung in out {
-            rung.rate = self.sum(rung.layer, |series| match series.is_on() {
-                true => series.rate(window),
-                false => 0,
-            });
+    }
+
+    fn cost(&self, series: &Series, window: RateWindow) -> Option<u32> {
+        let measured = series
+            .is_on()
+            .then(|| self.sum(series.layer, |series| if series.is_on() { series.rate(window) } else { 0 }));
+        match (measured, window) {
+            (None, RateWindow::Second) if !series.is_new() => None,
+            (None, _) => self.declared(series.layer),
+            (Some(rate), RateWindow::Second) => Some(rate),
+            (Some(rate), RateWindow::FiveSeconds) => {
+                Some(self.declared(series.layer).map_or(rate, |declared| declared.max(rate)))
+            }
         }
+    }
+
+    /// The target rate of a layer and of those below that it needs. Not of upper spatial layers: libwebrtc does not
+    /// count those below among them (`video_stream_encoder.cc`), others may.
+    fn declared(&self, Layer { spatial, temporal }: Layer) -> Option<u32> {
+        let stream = match (self.simulcast, spatial) {
+            (true, encoding) => encoding,
+            (false, 0) => 0,
+            (false, 1..) => return None,
+        };
+        let rate = self.declared.as_ref()?.rate(stream, 0, temporal)?;
+        u32::try_from(rate).ok()
     }
 
     /// What a layer cost when it was last on, with those below, in bit/s; `None` if that was more than
@@ -220,6 +269,11 @@ impl Series {
         if self.silent == 0 && self.is_on() {
             self.last_known = self.rate(RateWindow::Second);
         }
+    }
+
+    /// Its packets come, but not for long enough to tell its rate.
+    fn is_new(&self) -> bool {
+        self.age < MIN_BUCKETS && self.silent < OFF_BUCKETS
     }
 
     fn is_on(&self) -> bool {
@@ -327,6 +381,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_declared_stands_for_what_was_not_measured_yet() {
+        let mut sender = Sender::new();
+        // Two streams of one layer each, of 100 and 500 kbit/s.
+        let [first, second] = [0x11, 0x51].map(|head| VideoLayersAllocation::parse(&[head, 0, 100, 0xf4, 3]));
+        assert!(sender.rates.declare(first.unwrap()));
+        assert!(!sender.rates.declare(second.unwrap()), "the other stream's copy");
+        assert_eq!(sender.rungs(RateWindow::Second), [], "nothing came yet");
+        sender.run(50, &[((0, 0), 150), ((1, 0), 400)]);
+        assert_eq!(sender.rungs(RateWindow::Second), [((0, 0), 100), ((1, 0), 500)]);
+        sender.run(2_000, &[((0, 0), 150), ((1, 0), 400)]);
+        assert_eq!(sender.rungs(RateWindow::Second), [((0, 0), 150), ((1, 0), 400)]);
+        assert_eq!(sender.rungs(RateWindow::FiveSeconds), [((0, 0), 150), ((1, 0), 500)]);
+        sender.run(5_000, &[]);
+        assert_eq!(sender.rungs(RateWindow::Second), []);
+        assert_eq!(sender.rungs(RateWindow::FiveSeconds), [((0, 0), 100), ((1, 0), 500)], "a still screen");
+        sender.rates.declare(VideoLayersAllocation::parse(&[0]).unwrap());
+        assert_eq!(sender.rungs(RateWindow::FiveSeconds), []);
+    }
+
+    #[test]
     fn others_are_told_of_clear_changes_and_at_most_once_a_second() {
         let mut sender = Sender::new();
         assert!(!sender.rates.take_news(sender.now));
@@ -348,7 +422,7 @@ mod tests {
 
     #[test]
     fn absurd_layers_and_times_do_no_harm() {
-        let mut rates = LayerRates::new(LayerStacking::Alone);
+        let mut rates = LayerRates::new(true);
         let now = Instant::now() + Duration::from_secs(1);
         for number in 0..=u8::MAX {
             rates.add(Layer { spatial: number, temporal: number }, u16::MAX, now);
@@ -364,7 +438,7 @@ mod tests {
 
     impl Sender {
         fn new() -> Self {
-            Self { now: Instant::now(), rates: LayerRates::new(LayerStacking::Alone) }
+            Self { now: Instant::now(), rates: LayerRates::new(true) }
         }
 
         /// Sends layers at rates in kbit/s, a packet every ten milliseconds each.

@@ -1,12 +1,13 @@
 //! Incoming RTP: finds the producer's stream of a packet, and forwards the packet to consumers.
 
 use super::Router;
+use crate::config::Bandwidth;
 use crate::congestion::{Incoming, SendTime};
 use crate::context::Context;
 use crate::format::Format;
 use crate::keys::{ProducerKey, TransportKey};
 use crate::producer::Media;
-use crate::rtp::{AudioLevel, Header};
+use crate::rtp::{AudioLevel, Header, VideoLayersAllocation};
 use crate::speaker::Speaker;
 use crate::timer::Timer;
 use crate::transport::{ReceivedExtensions, Route, Side, Transport};
@@ -64,6 +65,23 @@ impl Router {
             recovered: false,
         };
         self.receive_media(route, media, ctx);
+        if let Some(allocation) = extensions.allocation
+            && ctx.config.bandwidth == Bandwidth::Divided
+        {
+            self.note_allocation(route, allocation, ctx);
+        }
+    }
+
+    /// Takes what a video's sender says of its layers' rates.
+    fn note_allocation(&mut self, route: Route, value: &[u8], ctx: &mut Context<'_>) {
+        let Some(allocation) = VideoLayersAllocation::parse(value) else {
+            ctx.counters.layers_allocation_malformed += 1;
+            return;
+        };
+        let Some(producer) = self.producers.get_mut(route.producer) else { return };
+        if producer.rates.as_mut().is_some_and(|rates| rates.declare(allocation)) {
+            self.reconsider_consumers(route.producer, ctx);
+        }
     }
 
     /// Judges what the path from a client carries that does not do so itself.

@@ -51,6 +51,8 @@ pub(crate) struct ReceivedExtensions<'a> {
     pub(crate) transport_sequence: Option<u16>,
     pub(crate) send_time: Option<[u8; 3]>,
     pub(crate) dependency: Option<&'a [u8]>,
+    /// The target rates of the video's layers.
+    pub(crate) allocation: Option<&'a [u8]>,
     pub(crate) carried: Carried,
 }
 
@@ -121,6 +123,7 @@ impl IncomingExtensions {
                     received.transport_sequence = TransportSequence::parse(value).map(|sequence| sequence.0);
                 }
                 Some(HeaderExtensionUri::DependencyDescriptor) => received.dependency = Some(value),
+                Some(HeaderExtensionUri::VideoLayersAllocation) => received.allocation = Some(value),
                 Some(HeaderExtensionUri::AudioLevel) => received.carried.audio_level = value.first().copied(),
                 Some(HeaderExtensionUri::VideoOrientation) => {
                     received.carried.video_orientation = value.first().copied();

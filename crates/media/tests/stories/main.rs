@@ -17,6 +17,7 @@ mod links;
 mod loss;
 mod paths;
 mod pauses;
+mod rates;
 mod relays;
 mod repair_budget;
 mod reports;

@@ -415,6 +415,10 @@ impl Publisher {
                 extensions.push((id, rid(encoding).into_bytes()));
             }
         }
+        let opens_key_frame =
+            !rtx && !payload.bytes.is_empty() && Stamp::of(&payload.bytes).opens_key_frame();
+        let declared = live.track.declares.filter(|_| opens_key_frame);
+        extensions.extend(declared.map(|value| (ids::LAYERS_ALLOCATION, value.to_vec())));
         extensions.extend(payload.dependency.clone().map(|value| (ids::DEPENDENCY_DESCRIPTOR, value)));
         connection.seal_rtp(&packet::write(fixed, &extensions, &payload.bytes))
     }

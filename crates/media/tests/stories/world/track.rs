@@ -25,6 +25,8 @@ pub struct Track {
     pub mid: bool,
     pub transport_cc: bool,
     pub abs_send_time: bool,
+    /// Target rates that it declares with key frames (video-layers-allocation).
+    pub declares: Option<&'static [u8]>,
     /// Initial audio level in -dBov.
     pub level: u8,
     /// Has the rates of a camera, instead of a few packets a picture.
@@ -79,6 +81,7 @@ impl Track {
             mid: true,
             transport_cc: true,
             abs_send_time: true,
+            declares: None,
             level: 127,
             camera: None,
         }
@@ -156,6 +159,9 @@ impl Track {
         if self.codec == Codec::Av1 {
             listed.push((ids::DEPENDENCY_DESCRIPTOR, Uri::DependencyDescriptor));
         }
+        if self.declares.is_some() {
+            listed.push((ids::LAYERS_ALLOCATION, Uri::VideoLayersAllocation));
+        }
         if self.mid {
             listed.push((ids::MID, Uri::Mid));
         }
@@ -200,4 +206,5 @@ pub mod ids {
     pub const RID: u8 = 10;
     pub const REPAIRED_RID: u8 = 11;
     pub const DEPENDENCY_DESCRIPTOR: u8 = 12;
+    pub const LAYERS_ALLOCATION: u8 = 13;
 }
