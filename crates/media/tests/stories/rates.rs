@@ -59,6 +59,23 @@ fn a_screen_costs_its_average_over_five_seconds_on_every_shard() {
     }
 }
 
+/// It costs five times what the estimate begins with, and there is nothing smaller to fall back to.
+#[test]
+fn a_video_without_layers_is_not_paused_while_the_path_carries_it() {
+    for (seed, rtx) in (1..5).flat_map(|seed| [(seed, true), (seed, false)]) {
+        let mut world = World::configured(seed, 1, |config| config.bandwidth = Bandwidth::Divided);
+        let (alice, bob) = (world.publisher(), world.subscriber());
+        let camera = Track::camera(Camera { scale: 10.0, ..Camera::USUAL });
+        let camera = world.produce(alice, Track { encodings: 1, layers: (1, 1), rtx, ..camera });
+        let seen = world.consume(bob, camera);
+        world.subscriber_mut(bob).be_a_browser();
+        world.run(Duration::from_secs(15));
+        let pictures = world.view(seen).playback().finished().len();
+        assert!(pictures > 430, "seed {seed}: {pictures} pictures in 15 s");
+        assert!(!world.has_event(|event| matches!(event, Event::ConsumerLayers { layers: None, .. })));
+    }
+}
+
 #[test]
 fn what_cannot_be_read_of_declared_rates_is_counted() {
     let mut world = world(1);
