@@ -5,6 +5,7 @@ use crate::placement;
 use crate::placement::{Standing, mint, worker_of};
 use crate::worker::Command;
 use crate::workers::{WorkerHandle, Workers};
+use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -147,7 +148,7 @@ impl Router {
     ///
     /// # Errors
     /// [`MediaError`].
-    pub async fn set_priority(&self, id: ConsumerId, priority: u8) -> Result<(), MediaError> {
+    pub async fn set_priority(&self, id: ConsumerId, priority: Option<NonZeroU8>) -> Result<(), MediaError> {
         self.with(worker_of(id.0), move |sfu, now| sfu.set_priority(now, id, priority)).await
     }
 

@@ -18,7 +18,7 @@ pub struct Config {
     pub certificate: Certificate,
     /// This instance's number among the SFUs that share routers.
     pub shard: ShardId,
-    /// Bitrate limit, in bit/s, announced by REMB to a sender without transport-wide congestion control.
+    /// The highest estimate, in bit/s, that is told by REMB to a sender without transport-wide congestion control.
     pub remb_cap: u64,
     /// RTP and RTCP packets that a client may send per second on one transport; a burst may hold one second's
     /// worth. RTCP feedback that requests much work counts as several packets. Packets beyond the limit are

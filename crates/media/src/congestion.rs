@@ -16,6 +16,7 @@
 mod acks;
 mod delays;
 mod groups;
+mod incoming;
 mod limited;
 mod log;
 mod loss;
@@ -33,6 +34,7 @@ mod trend;
 mod view;
 
 pub use acks::FeedbackError;
+pub use incoming::{Incoming, SendTime};
 pub use log::{Cluster, Fate, Kind};
 pub use probes::{Demand, Probe};
 pub use silence::Hearing;

@@ -17,7 +17,7 @@ use crate::keys::{ProducerKey, TransportKey};
 use crate::ortc::{Layers, MediaKind};
 use crate::shed::Ration;
 use crate::srtp::SendStream;
-use layers::LayerSelection;
+use layers::{Form, LayerSelection};
 use numbering::{Numbering, Slot};
 pub(crate) use plan::Plan;
 use segments::Place;
@@ -128,7 +128,7 @@ impl Consumer {
             },
             video,
             flow: if start.paused { Flow::Paused } else { Flow::Waiting },
-            layers: LayerSelection::new(start.simulcast, start.preferred),
+            layers: LayerSelection::new(form(start.simulcast, plan.codec), start.preferred),
             numbering: Numbering::new(plan.clock_rate, plan.codec == Codec::Vp8, start.sequence),
             sent: SentPackets::new(history),
             key_frame: 0,
@@ -461,6 +461,19 @@ impl Consumer {
         };
         self.sent.insert(record, arrival.at);
         Offer::Fill { outgoing }
+    }
+}
+
+/// How the packets of a producer carry spatial layers.
+fn form(simulcast: bool, codec: Codec) -> Form {
+    let is_layered = match codec {
+        Codec::Opus | Codec::Pcmu | Codec::Pcma | Codec::Vp8 => false,
+        Codec::Vp9 | Codec::H264 | Codec::Av1 => true,
+    };
+    match (simulcast, is_layered) {
+        (true, _) => Form::Simulcast,
+        (false, true) => Form::Layered,
+        (false, false) => Form::Plain,
     }
 }
 

@@ -93,6 +93,8 @@ pub struct Counters {
     pub unproven_withheld: u64,
     /// Due packets whose transport has no address or keys, or whose payload was overwritten meanwhile.
     pub egress_undeliverable: u64,
+    /// Values of the header extension video-layers-allocation that cannot be read.
+    pub layers_allocation_malformed: u64,
     pub nacks_sent: u64,
     pub key_frames_requested: u64,
     pub sctp_rejected: u64,

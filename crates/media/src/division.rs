@@ -32,8 +32,8 @@ impl Division {
     }
 
     /// Adds the demand of a consumer whose producer's rungs were read. Without rungs nothing is known, and nothing
-    /// is limited.
-    pub(crate) fn demand(&mut self, key: ConsumerKey, consumer: &Consumer, now: Instant) {
+    /// is limited. `has_floor`: it shows the dominant speaker.
+    pub(crate) fn demand(&mut self, key: ConsumerKey, consumer: &Consumer, has_floor: bool, now: Instant) {
         let share = &consumer.share;
         let ladder = match share.kind {
             VideoKind::Camera => Ladder::camera(&self.rungs, consumer.wished()),
@@ -46,7 +46,8 @@ impl Division {
         let (standing, limit) = (share.holding.standing(), share.holding.limit(now));
         self.consumers.push(key);
         self.holdings.push(share.holding);
-        self.demands.push(Demand { ladder, kind: share.kind, priority: share.priority, standing, limit });
+        let priority = share.priority(has_floor);
+        self.demands.push(Demand { ladder, kind: share.kind, priority, standing, limit });
     }
 
     /// The rate of all lowest rungs.

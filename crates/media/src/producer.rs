@@ -4,6 +4,7 @@ mod encoding;
 mod intake;
 mod key_frames;
 mod origin;
+mod prices;
 mod rates;
 mod reception;
 mod relays;
@@ -21,7 +22,9 @@ use crate::rtp::{Header, PayloadType, Rid, Ssrc};
 pub(crate) use encoding::{Accepted, Encoding};
 use intake::{Intake, next_life};
 pub(crate) use intake::{Media, RtxStream};
+use key_frames::Refresh;
 pub(crate) use origin::{Origin, Upstream};
+pub(crate) use prices::Prices;
 pub use rates::{LayerRates, LayerStacking, RateWindow};
 pub(crate) use relays::Relays;
 use std::time::Instant;
@@ -46,12 +49,14 @@ pub(crate) struct Producer {
     /// The parameters from which consumers' parameters are derived.
     pub(crate) consumable: RtpParameters,
     pub(crate) formats: Formats,
+    refresh: Refresh,
     /// What each layer of a video costs; `None` for audio.
     pub(crate) rates: Option<Box<LayerRates>>,
 }
 
 impl Producer {
     pub(crate) fn new(id: ProducerId, origin: Origin, kind: MediaKind, offer: Offered) -> Self {
+        let simulcast = offer.encodings.len() > 1;
         Self {
             id,
             origin,
@@ -66,7 +71,8 @@ impl Producer {
             relays: Relays::default(),
             consumable: offer.consumable,
             formats: offer.formats,
-            rates: (kind == MediaKind::Video).then(Box::default),
+            refresh: Refresh::default(),
+            rates: (kind == MediaKind::Video).then(|| Box::new(LayerRates::new(simulcast))),
         }
     }
 
@@ -75,6 +81,14 @@ impl Producer {
         match self.origin {
             Origin::Transport(transport) => Some(transport),
             Origin::Relay(_) => None,
+        }
+    }
+
+    /// Whether it comes from the dominant speaker. `floor`: that speaker's transport, if it is of this shard.
+    pub(crate) fn has_floor(&self, floor: Option<TransportKey>) -> bool {
+        match &self.origin {
+            Origin::Transport(transport) => floor == Some(*transport),
+            Origin::Relay(upstream) => upstream.has_floor,
         }
     }
 
@@ -97,6 +111,9 @@ impl Producer {
         let simulcast = self.is_simulcast();
         let (Some(rates), Some(media)) = (&mut self.rates, arrival.media) else { return };
         let spatial = if simulcast { arrival.source.encoding } else { media.spatial };
+        if !simulcast && let Some(stacking) = LayerStacking::shown_by(&media) {
+            rates.stack(stacking);
+        }
         let bytes = arrival.extent.payload + arrival.extent.dependency + HEADERS;
         let picture = rates.picture(arrival.source.encoding, arrival.timestamp, media.keyframe);
         rates.add(Layer { spatial, temporal: media.temporal }, picture, bytes, arrival.at);
@@ -106,15 +123,8 @@ impl Producer {
     pub(crate) fn rungs(&self, kind: VideoKind, out: &mut Vec<Rung>) {
         out.clear();
         match (&self.origin, &self.rates) {
-            (Origin::Relay(upstream), _) => out.extend(&upstream.rungs),
-            (Origin::Transport(_), Some(rates)) => {
-                let stacking = if self.is_simulcast() { LayerStacking::Alone } else { LayerStacking::OnTop };
-                let window = match kind {
-                    VideoKind::Camera => RateWindow::Second,
-                    VideoKind::Screen => RateWindow::FiveSeconds,
-                };
-                rates.rungs(stacking, window, out);
-            }
+            (Origin::Relay(upstream), _) => out.extend(upstream.prices.rungs(kind)),
+            (Origin::Transport(_), Some(rates)) => rates.price(kind, out),
             (Origin::Transport(_), None) => {}
         }
     }
@@ -160,6 +170,7 @@ impl Producer {
                 let (intake, stream) = Intake::new(self.codec, clock_rate, source, nack, header, now);
                 encoding.stream = Some(stream);
                 encoding.key_frames.forget_last();
+                self.refresh = Refresh::default();
                 encoding.intake.replace(intake).map(|old| old.ssrc)
             }
         }
@@ -187,7 +198,7 @@ impl Producer {
     pub(crate) fn adopt(&mut self, state: ProducerState) {
         let Origin::Relay(upstream) = &mut self.origin else { return };
         (upstream.active, upstream.clock_offset) = (state.active, state.clock_offset);
-        upstream.rungs = state.rungs;
+        (upstream.prices, upstream.has_floor) = (state.prices, state.has_floor);
         self.paused = state.paused;
         for (source, clock) in state.clocks {
             if let Some(encoding) = self.encodings.get_mut(usize::from(source.encoding)) {

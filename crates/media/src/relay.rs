@@ -6,7 +6,6 @@
 //! between shards) travel in the other direction. The messages are values: a shell passes them between
 //! threads in memory, and could pass them between hosts.
 
-use crate::allocation::Rung;
 use crate::arrival::{Arrival, Carried, Content, EncodingLife, SenderClock};
 use crate::codec::{Codec, Descriptor};
 use crate::config::DataConsumerParameters;
@@ -14,6 +13,7 @@ use crate::format::Formats;
 use crate::history::Stored;
 use crate::id::{DataProducerId, ProducerId, RouterId, ShardId};
 use crate::ortc::{MediaKind, ProducerKind, RtpParameters};
+use crate::producer::Prices;
 use crate::sctp::Payload;
 use crate::speaker::Activity;
 use std::ops::Range;
@@ -57,6 +57,9 @@ pub(crate) enum Message {
     /// The speech activity of a shard's producers, which the home shard ranks.
     Voices(Vec<(ProducerId, Activity)>),
     VoiceEnded(ProducerId),
+    /// The dominant speaker, from the home shard to the one that receives the speaker's packets; `None` when the floor
+    /// goes to another shard or to nobody.
+    Floor(Option<ProducerId>),
 }
 
 #[derive(Debug, Clone)]
@@ -117,7 +120,9 @@ pub(crate) struct ProducerState {
     /// The clocks from sender reports, per source.
     pub(crate) clocks: Vec<(EncodingLife, SenderClock)>,
     /// What each layer of a video costs that is sent.
-    pub(crate) rungs: Vec<Rung>,
+    pub(crate) prices: Prices,
+    /// It comes from the dominant speaker.
+    pub(crate) has_floor: bool,
 }
 
 /// Packets of one producer, with their payloads: written once, then read by every shard that wants them.
@@ -160,7 +165,10 @@ impl Relay {
             },
             Message::DataProducer(_, DataMessage::Payload(payload)) => RelayClass::Data(payload.len()),
             Message::Producer(_, ProducerMessage::Missing(..)) | Message::Voices(_) => RelayClass::Feedback,
-            Message::Producer(..) | Message::DataProducer(..) | Message::VoiceEnded(_) => RelayClass::Control,
+            Message::Producer(..)
+            | Message::DataProducer(..)
+            | Message::VoiceEnded(_)
+            | Message::Floor(_) => RelayClass::Control,
         }
     }
 
@@ -171,7 +179,8 @@ impl Relay {
             Message::Producer(..)
             | Message::DataProducer(..)
             | Message::Voices(_)
-            | Message::VoiceEnded(_) => 0,
+            | Message::VoiceEnded(_)
+            | Message::Floor(_) => 0,
         }
     }
 

@@ -7,6 +7,7 @@ mod data_flow;
 mod egress;
 mod fan_out;
 mod feedback;
+mod floor;
 mod ingest;
 mod relay;
 mod relayed_data;
@@ -20,11 +21,11 @@ use crate::context::{Context, Ended};
 use crate::counters::Population;
 use crate::data::{DataConsumer, DataProducer};
 use crate::event::{Event, TransportCloseReason};
-use crate::id::{ProducerId, RouterId, ShardId};
+use crate::id::{RouterId, ShardId};
 use crate::keys::{ConsumerKey, DataConsumerKey, DataProducerKey, ProducerKey, RouterKey, TransportKey};
 use crate::producer::{Encoding, Origin, Producer, Stream};
-use crate::relay::{Message, ProducerMessage};
-use crate::speaker::SpeakerDetector;
+use crate::relay::ProducerMessage;
+use crate::speaker::{Speaker, SpeakerDetector};
 use crate::timer::Timer;
 use crate::transport::{Side, Transport};
 pub(crate) use egress::Departure;
@@ -43,7 +44,9 @@ pub(crate) struct Router {
     consumers: SlotMap<ConsumerKey, Consumer>,
     data_producers: SlotMap<DataProducerKey, DataProducer>,
     data_consumers: SlotMap<DataConsumerKey, DataConsumer>,
-    speakers: SpeakerDetector<ProducerId>,
+    speakers: SpeakerDetector<Speaker>,
+    /// The dominant speaker's transport, if it is of this shard.
+    floor: Option<TransportKey>,
     next_mapped_ssrc: u32,
 }
 
@@ -59,6 +62,7 @@ impl Router {
             data_producers: SlotMap::with_key(),
             data_consumers: SlotMap::with_key(),
             speakers: SpeakerDetector::default(),
+            floor: None,
             next_mapped_ssrc: FIRST_MAPPED_SSRC,
         }
     }
@@ -131,7 +135,7 @@ impl Router {
         for shard in producer.relays.shards() {
             self.tell(shard, producer.id, ProducerMessage::Closed, ctx);
         }
-        self.end_voice(producer.id, ctx);
+        self.end_voice(Speaker { shard: ctx.config.shard, producer: producer.id }, ctx);
         Some(producer)
     }
 
@@ -190,24 +194,6 @@ impl Router {
         let at = key_frames.next_timeout(ctx.now, transport.rtt());
         transport.timers.advance(Timer::KeyFrame, at.unwrap_or(ctx.now));
         ctx.outbox.touched.push((self.key, transport_key));
-    }
-
-    /// Forgets a producer's speech activity and notifies the home shard.
-    pub(crate) fn end_voice(&mut self, producer: ProducerId, ctx: &mut Context<'_>) {
-        let change = self.speakers.remove(producer);
-        if !self.is_home(ctx) {
-            self.send(self.home, Message::VoiceEnded(producer), ctx);
-        } else if let Some(change) = change {
-            self.announce_speaker(change, ctx);
-        }
-    }
-
-    fn is_home(&self, ctx: &Context<'_>) -> bool {
-        self.home == ctx.config.shard
-    }
-
-    fn announce_speaker(&self, producer: Option<ProducerId>, ctx: &mut Context<'_>) {
-        ctx.outbox.events.push_back((self.id, Event::ActiveSpeaker { producer }));
     }
 }
 

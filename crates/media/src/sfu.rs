@@ -17,6 +17,7 @@ use crate::relay::{Message, Relay};
 use crate::router::{Departure, Router, Way};
 use crate::rtp::{DatagramClass, classify};
 use crate::shed::Shed;
+use crate::speaker::Speaker;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use slotmap::SlotMap;
@@ -274,10 +275,14 @@ impl Sfu {
                 });
             }
             Message::Voices(voices) => {
-                self.work(now, router_key, None, |router, ctx| router.receive_voices(voices, ctx));
+                self.work(now, router_key, None, |router, ctx| router.receive_voices(from, voices, ctx));
             }
             Message::VoiceEnded(producer) => {
-                self.work(now, router_key, None, |router, ctx| router.end_voice(producer, ctx));
+                let speaker = Speaker { shard: from, producer };
+                self.work(now, router_key, None, |router, ctx| router.end_voice(speaker, ctx));
+            }
+            Message::Floor(speaker) => {
+                self.work(now, router_key, None, |router, ctx| router.take_floor(speaker, ctx));
             }
         }
     }

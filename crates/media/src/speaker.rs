@@ -5,10 +5,19 @@
 //! cough nor a loud room becomes the dominant speaker. Their likelihoods over three scales are here counts of
 //! active frames over two: the last 200 ms show who speaks, the last 1.28 seconds who has the floor.
 
+use crate::id::{ProducerId, ShardId};
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
+
+/// A producer that may have the floor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Speaker {
+    /// The shard that receives its packets.
+    pub(crate) shard: ShardId,
+    pub(crate) producer: ProducerId,
+}
 
 /// Tracks the speech activity of one call's producers. `K` is a producer's key.
 #[derive(Debug)]
@@ -50,6 +59,10 @@ impl<K: Copy + Eq + Hash> SpeakerDetector<K> {
         let activities = self.voices.iter().map(|(&producer, voice)| (producer, voice.activity(frame)));
         let speaking: Vec<_> = activities.filter(|(_, activity)| !activity.is_silence()).collect();
         (!speaking.is_empty()).then_some(speaking)
+    }
+
+    pub(crate) fn dominant(&self) -> Option<K> {
+        self.dominant
     }
 
     /// Forgets a producer. If it was the dominant speaker, returns `Some(None)`: there is none until the next

@@ -722,9 +722,9 @@ export type SetPreferredLayers = {
 export type SetPriority = {
   consumerId: string;
   /**
-   * 1 (least) to 255.
+   * 1 (least) to 255. `null`: what it is by default.
    */
-  priority: number;
+  priority: number | null;
 };
 
 export type SetRtpCapabilities = { callId: CallId; rtpCapabilities: RtpCapabilities };

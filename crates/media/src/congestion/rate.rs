@@ -170,9 +170,19 @@ impl RateControl {
             Some(_) => self.rate + self.additive(observed.rtt) * elapsed,
             None => self.rate + ((GROWTH.powf(elapsed.min(1.0)) - 1.0) * self.rate).max(MIN_GROWTH),
         };
+        let proven = carried.filter(|&carried| self.is_disproved_by(carried, observed));
+        let higher = proven.map_or(higher, |carried| higher.max(carried));
         // A sender that does not use its rate learns nothing of a higher one.
         let limit = carried.map_or(self.rate, |carried| 1.5 * carried + LIMIT_OFFSET);
         self.rate = self.rate.max(self.bounds.clamp(higher.min(limit)));
+    }
+
+    /// Whether clearly more than the estimate passes without a queue, for longer than the carried rate is averaged. More
+    /// than the estimate is sent where there is nothing smaller to send.
+    fn is_disproved_by(&self, carried: f64, observed: &Observed) -> bool {
+        carried > CLEAR_EXCESS * self.rate
+            && observed.standing < MAX_EXCUSED
+            && self.decreased.is_none_or(|decreased| observed.now - decreased >= UNDISTURBED)
     }
 
     /// bit/s per second: one packet of average size for each reaction time.
@@ -252,6 +262,9 @@ const EXCUSE: Micros = 600_000;
 /// µs.
 const MAX_EXCUSED: Micros = 60_000;
 const EXCUSED_SHARE: f64 = 0.85;
+const CLEAR_EXCESS: f64 = 1.1;
+/// µs.
+const UNDISTURBED: Micros = 2_000_000;
 /// bit/s.
 const MARGIN: f64 = 5_000.0;
 /// Per second.
@@ -336,6 +349,21 @@ mod tests {
         let mut control = control(300_000.0);
         (0..1_000).for_each(|step| control.update(&observed(Usage::Normal, 800_000.0, 100_000 * step)));
         assert_eq!(control.rate(), 1_210_000.0);
+    }
+
+    #[test]
+    fn what_clearly_passes_without_a_queue_is_carried_whatever_the_estimate_was() {
+        let mut control = control(300_000.0);
+        let queued = |now, standing| Observed { standing, ..observed(Usage::Normal, 1_200_000.0, now) };
+        (1..5).for_each(|step| control.update(&queued(50_000 * step, 80_000)));
+        assert!(control.rate() < 310_000.0, "{}", control.rate());
+        control.update(&queued(250_000, 0));
+        assert_eq!(control.rate(), 1_200_000.0);
+        control.update(&observed(Usage::Over, 1_000_000.0, 300_000));
+        (1..40).for_each(|step| control.update(&queued(300_000 + 50_000 * step, 0)));
+        assert!(control.rate() < 1_000_000.0, "the rate from before still shows in the average");
+        (40..45).for_each(|step| control.update(&queued(300_000 + 50_000 * step, 0)));
+        assert!(control.rate() >= 1_200_000.0, "{}", control.rate());
     }
 
     #[test]

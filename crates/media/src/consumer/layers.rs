@@ -10,7 +10,7 @@ use crate::ortc::Layers;
 /// layers of a scalable (SVC) stream are parts of its only encoding.
 #[derive(Debug)]
 pub(crate) struct LayerSelection {
-    simulcast: bool,
+    form: Form,
     preferred_spatial: u8,
     preferred_temporal: u8,
     /// Limited to the lowest layers, whatever the preference.
@@ -22,6 +22,19 @@ pub(crate) struct LayerSelection {
     /// The encoding to forward; `None` until one is being sent.
     target: Option<u8>,
     progress: Progress,
+    /// Of an encoding with spatial layers; for others it says nothing.
+    ladder: Ladder,
+}
+
+/// How a producer sends spatial layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As encodings of their own.
+    Simulcast,
+    /// As parts of the only encoding, as far as there are any.
+    Layered,
+    /// Not at all.
+    Plain,
 }
 
 /// The layers forwarded and seen of the current encoding.
@@ -33,26 +46,20 @@ struct Progress {
     /// The highest layers received since the source was started.
     seen_spatial: u8,
     seen_temporal: u8,
-    ladder: Ladder,
 }
 
 impl LayerSelection {
-    pub(crate) fn new(simulcast: bool, preferred: Option<Layers>) -> Self {
+    pub(crate) fn new(form: Form, preferred: Option<Layers>) -> Self {
         let mut selection = Self {
-            simulcast,
+            form,
             preferred_spatial: HIGHEST,
             preferred_temporal: HIGHEST,
             lowest: false,
             granted: None,
             thinned: false,
             target: None,
-            progress: Progress {
-                spatial: HIGHEST,
-                temporal: HIGHEST,
-                seen_spatial: 0,
-                seen_temporal: 0,
-                ladder: Ladder::default(),
-            },
+            progress: Progress { spatial: HIGHEST, temporal: HIGHEST, seen_spatial: 0, seen_temporal: 0 },
+            ladder: Ladder::default(),
         };
         if let Some(layers) = preferred {
             selection.prefer(layers);
@@ -93,7 +100,10 @@ impl LayerSelection {
     /// Targets the highest active encoding that is not above the preferred one, else the lowest active one.
     /// `active` has a bit per encoding. True when the target changed.
     pub(crate) fn retarget(&mut self, active: u8) -> bool {
-        let wanted = if self.simulcast { self.wanted_spatial().min(7) } else { 0 };
+        let wanted = match self.form {
+            Form::Simulcast => self.wanted_spatial().min(7),
+            Form::Layered | Form::Plain => 0,
+        };
         let eligible = active & (u8::MAX >> (7 - wanted));
         let target = match (eligible, active) {
             (0, 0) => self.target,
@@ -106,53 +116,70 @@ impl LayerSelection {
     /// True while a scalable stream needs a key picture to switch to another spatial layer: to a higher one, or to a
     /// lower one that was left out.
     pub(crate) fn awaits_key_picture(&self) -> bool {
-        let Progress { seen_spatial, ladder, .. } = self.progress;
-        let reachable = self.wanted_spatial().min(seen_spatial).min(ladder.announced);
+        if self.form != Form::Layered {
+            return false;
+        }
+        let Ladder { announced, omitted, .. } = self.ladder;
+        let reachable = self.wanted_spatial().min(self.progress.seen_spatial).min(announced);
         let top = self.top();
-        !self.simulcast && (top < reachable || ladder.omitted && top > reachable)
+        top < reachable || omitted && top > reachable
     }
 
     /// Starts a source at one of its key frames.
     pub(crate) fn start(&mut self) {
         self.thinned = false;
-        let spatial = if self.simulcast { HIGHEST } else { self.wanted_spatial() };
+        let spatial = match self.form {
+            Form::Layered => self.wanted_spatial(),
+            Form::Simulcast | Form::Plain => HIGHEST,
+        };
         let temporal = self.wanted_temporal();
-        let ladder = Ladder::default();
-        self.progress = Progress { spatial, temporal, seen_spatial: 0, seen_temporal: 0, ladder };
+        self.progress = Progress { spatial, temporal, seen_spatial: 0, seen_temporal: 0 };
+        self.ladder = Ladder::default();
     }
 
     /// Whether a packet of the forwarded encoding is in the layers wanted. Layers change only where a decoder can
     /// follow: down at the start of a picture, up at a switching point or key picture.
     pub(crate) fn admit(&mut self, descriptor: &Descriptor, in_order: bool) -> bool {
         if in_order && descriptor.starts_frame {
-            let next = self.step(descriptor);
-            if next != self.progress {
-                self.progress = next;
-            }
+            self.step(descriptor);
         }
+        if descriptor.temporal > self.progress.temporal {
+            return false;
+        }
+        match self.form {
+            Form::Simulcast | Form::Plain => true,
+            Form::Layered => self.admit_spatial(descriptor, in_order),
+        }
+    }
+
+    fn admit_spatial(&mut self, descriptor: &Descriptor, in_order: bool) -> bool {
         let top = self.top();
-        let included = descriptor.spatial <= top && descriptor.temporal <= self.progress.temporal;
-        let spared = included && self.progress.ladder.spares(descriptor, top);
-        self.progress.ladder.omitted |= spared && in_order;
+        let included = descriptor.spatial <= top;
+        let spared = included && self.ladder.spares(descriptor, top);
+        self.ladder.omitted |= spared && in_order;
         included && !spared
     }
 
     /// True if the packet ends the highest forwarded spatial layer: it is the last packet of the picture for
     /// this consumer, though perhaps not for the producer.
     pub(crate) fn ends_picture(&self, descriptor: &Descriptor) -> bool {
-        descriptor.ends_frame && descriptor.spatial == self.top()
+        self.form == Form::Layered && descriptor.ends_frame && descriptor.spatial == self.top()
     }
 
     /// The layers being forwarded, if `encoding` is the encoding being forwarded.
     pub(crate) fn current(&self, encoding: u8) -> Layers {
         let Progress { temporal, seen_spatial, seen_temporal, .. } = self.progress;
-        let spatial = if self.simulcast { encoding } else { self.top().min(seen_spatial) };
+        let spatial = match self.form {
+            Form::Simulcast => encoding,
+            Form::Layered => self.top().min(seen_spatial),
+            Form::Plain => 0,
+        };
         Layers { spatial, temporal: Some(temporal.min(seen_temporal)) }
     }
 
     /// The highest spatial layer forwarded, as far as the sender's number of layers is known.
     fn top(&self) -> u8 {
-        self.progress.spatial.min(self.progress.ladder.top)
+        self.progress.spatial.min(self.ladder.top)
     }
 
     fn wanted_spatial(&self) -> u8 {
@@ -170,31 +197,36 @@ impl LayerSelection {
         if self.lowest || self.thinned { 0 } else { self.preferred_temporal.min(granted) }
     }
 
-    /// The progress after the frame that begins with this packet.
-    fn step(&self, descriptor: &Descriptor) -> Progress {
+    /// Takes note of the frame that begins with this packet.
+    fn step(&mut self, descriptor: &Descriptor) {
         let mut next = self.progress;
         next.seen_spatial = next.seen_spatial.max(descriptor.spatial);
         next.seen_temporal = next.seen_temporal.max(descriptor.temporal);
-        if !self.simulcast {
-            next.ladder.step(descriptor, self.top());
-        }
         if descriptor.spatial == 0 {
             next.temporal = next.temporal.min(self.wanted_temporal());
-            if !self.simulcast {
-                let wanted = self.wanted_spatial();
-                next.spatial = match (descriptor.keyframe, next.ladder.omitted) {
-                    (true, _) => wanted,
-                    (false, true) => next.spatial,
-                    (false, false) => next.spatial.min(wanted),
-                };
-            }
         }
         // A switching-up frame refers only to lower layers, so the layer just below must have been forwarded.
         let follows = descriptor.temporal == next.temporal.saturating_add(1);
         if follows && descriptor.switching_up && descriptor.temporal <= self.wanted_temporal() {
             next.temporal = descriptor.temporal;
         }
-        next
+        if self.form == Form::Layered {
+            self.ladder.step(descriptor, self.top());
+            next.spatial = self.next_spatial(descriptor);
+        }
+        // Most frames change nothing, and what is not written stays clean in the caches.
+        if next != self.progress {
+            self.progress = next;
+        }
+    }
+
+    fn next_spatial(&self, descriptor: &Descriptor) -> u8 {
+        let (present, wanted) = (self.progress.spatial, self.wanted_spatial());
+        match (descriptor.spatial, descriptor.keyframe, self.ladder.omitted) {
+            (0, true, _) => wanted,
+            (0, false, false) => present.min(wanted),
+            (0, false, true) | (1.., ..) => present,
+        }
     }
 }
 
@@ -206,7 +238,7 @@ mod tests {
 
     #[test]
     fn the_highest_encoding_being_sent_up_to_the_preferred_one_is_the_target() {
-        let mut selection = LayerSelection::new(true, None);
+        let mut selection = LayerSelection::new(Form::Simulcast, None);
         assert_eq!(selection.target(), None);
         assert!(selection.retarget(0b001));
         assert_eq!(selection.target(), Some(0));
@@ -223,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_lower_spatial_wish_takes_hold_at_the_next_picture_and_a_higher_one_at_a_key_picture() {
-        let mut selection = LayerSelection::new(false, None);
+        let mut selection = LayerSelection::new(Form::Layered, None);
         selection.start();
         (0..3).for_each(|spatial| assert!(selection.admit(&frame(spatial, 0), true)));
         selection.prefer(layers(1, None));
@@ -242,7 +274,7 @@ mod tests {
 
     #[test]
     fn temporal_layers_go_up_only_at_a_switching_point() {
-        let mut selection = LayerSelection::new(true, Some(layers(0, Some(0))));
+        let mut selection = LayerSelection::new(Form::Simulcast, Some(layers(0, Some(0))));
         selection.start();
         assert!(selection.admit(&frame(0, 0), true) && !selection.admit(&frame(0, 2), true));
         selection.prefer(layers(0, Some(2)));
@@ -255,8 +287,8 @@ mod tests {
 
     #[test]
     fn held_to_the_lowest_layers_a_selection_comes_back_to_what_is_preferred() {
-        let mut simulcast = LayerSelection::new(true, Some(layers(1, Some(1))));
-        let mut scalable = LayerSelection::new(false, None);
+        let mut simulcast = LayerSelection::new(Form::Simulcast, Some(layers(1, Some(1))));
+        let mut scalable = LayerSelection::new(Form::Layered, None);
         simulcast.retarget(0b111);
         scalable.start();
         scalable.admit(&frame(2, 2), true);
@@ -283,7 +315,7 @@ mod tests {
     #[test]
     fn of_independent_layers_exactly_one_is_forwarded() {
         for wanted in 0..3 {
-            let mut selection = LayerSelection::new(false, Some(layers(wanted, None)));
+            let mut selection = LayerSelection::new(Form::Layered, Some(layers(wanted, None)));
             selection.start();
             for key in [true, false, false] {
                 for spatial in 0..3 {
@@ -303,7 +335,7 @@ mod tests {
 
     #[test]
     fn layers_that_depend_in_key_pictures_only_are_left_out_in_between() {
-        let mut selection = LayerSelection::new(false, None);
+        let mut selection = LayerSelection::new(Form::Layered, None);
         selection.start();
         let picture = |selection: &mut LayerSelection, key: bool| {
             [0, 1, 2].map(|spatial| {

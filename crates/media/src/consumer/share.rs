@@ -2,12 +2,13 @@
 
 use crate::allocation::memory::Holding;
 use crate::allocation::{Layer, VideoKind};
+use std::num::NonZeroU8;
 
 #[derive(Debug)]
 pub(crate) struct Share {
     pub(crate) kind: VideoKind,
-    /// 1..=255; those of a higher priority get bandwidth first.
-    pub(crate) priority: u8,
+    /// The priority that the client chose, instead of the usual one.
+    pub(crate) chosen: Option<NonZeroU8>,
     pub(crate) holding: Holding,
     pub(super) grant: Granted,
     /// The number of its last packet that waits for its turn: later packets wait behind it.
@@ -27,13 +28,27 @@ pub(crate) enum Granted {
 
 impl Share {
     pub(crate) fn new(kind: VideoKind) -> Self {
-        let priority = match kind {
-            VideoKind::Camera => CAMERA_PRIORITY,
-            VideoKind::Screen => SCREEN_PRIORITY,
-        };
-        Self { kind, priority, holding: Holding::default(), grant: Granted::All, paced: None, crowded: false }
+        Self {
+            kind,
+            chosen: None,
+            holding: Holding::default(),
+            grant: Granted::All,
+            paced: None,
+            crowded: false,
+        }
+    }
+
+    /// 1..=255; those of a higher priority get bandwidth first. `has_floor`: it shows the dominant speaker.
+    pub(crate) fn priority(&self, has_floor: bool) -> u8 {
+        match (self.chosen, self.kind, has_floor) {
+            (Some(chosen), _, _) => chosen.get(),
+            (None, VideoKind::Screen, _) => SCREEN_PRIORITY,
+            (None, VideoKind::Camera, true) => SPEAKER_PRIORITY,
+            (None, VideoKind::Camera, false) => CAMERA_PRIORITY,
+        }
     }
 }
 
-const CAMERA_PRIORITY: u8 = 10;
 const SCREEN_PRIORITY: u8 = 255;
+const SPEAKER_PRIORITY: u8 = 200;
+const CAMERA_PRIORITY: u8 = 10;

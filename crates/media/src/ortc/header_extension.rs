@@ -25,6 +25,8 @@ pub enum HeaderExtensionUri {
     PlayoutDelay,
     /// Offset of transmission from the RTP timestamp (RFC 5450).
     TransmissionOffset,
+    /// The target rates of all layers of a video.
+    VideoLayersAllocation,
 }
 
 impl HeaderExtensionUri {
@@ -50,11 +52,14 @@ impl HeaderExtensionUri {
             Self::AbsCaptureTime => "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
             Self::PlayoutDelay => "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
             Self::TransmissionOffset => "urn:ietf:params:rtp-hdrext:toffset",
+            Self::VideoLayersAllocation => {
+                "http://www.webrtc.org/experiments/rtp-hdrext/video-layers-allocation00"
+            }
         }
     }
 }
 
-const ALL: [HeaderExtensionUri; 11] = [
+const ALL: [HeaderExtensionUri; 12] = [
     HeaderExtensionUri::Mid,
     HeaderExtensionUri::Rid,
     HeaderExtensionUri::RepairedRid,
@@ -66,6 +71,7 @@ const ALL: [HeaderExtensionUri; 11] = [
     HeaderExtensionUri::AbsCaptureTime,
     HeaderExtensionUri::PlayoutDelay,
     HeaderExtensionUri::TransmissionOffset,
+    HeaderExtensionUri::VideoLayersAllocation,
 ];
 
 #[cfg(test)]

@@ -56,7 +56,8 @@ fn pipe_extensions(
                 | HeaderExtensionUri::VideoOrientation
                 | HeaderExtensionUri::AbsCaptureTime
                 | HeaderExtensionUri::PlayoutDelay
-                | HeaderExtensionUri::TransmissionOffset,
+                | HeaderExtensionUri::TransmissionOffset
+                | HeaderExtensionUri::VideoLayersAllocation,
             )
             | None => consumable.header_extensions.contains(&extension),
         };

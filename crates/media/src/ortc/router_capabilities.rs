@@ -116,6 +116,7 @@ const HEADER_EXTENSIONS: &[(u8, HeaderExtensionUri, MediaKind, ExtensionDirectio
         (10, Uri::AbsCaptureTime, Video, Sendrecv),
         (11, Uri::PlayoutDelay, Audio, Sendrecv),
         (11, Uri::PlayoutDelay, Video, Sendrecv),
+        (12, Uri::VideoLayersAllocation, Video, Recvonly),
     ]
 };
 

@@ -1,6 +1,6 @@
 //! Where a producer's packets come from: a client of this shard, or another shard of the router.
 
-use crate::allocation::Rung;
+use super::Prices;
 use crate::arrival::EncodingLife;
 use crate::id::ShardId;
 use crate::keys::TransportKey;
@@ -22,7 +22,9 @@ pub(crate) struct Upstream {
     /// Our wall clock minus the sending client's, in 2^-32 s, from the last state.
     pub(crate) clock_offset: Option<i64>,
     /// What each layer costs that is sent.
-    pub(crate) rungs: Vec<Rung>,
+    pub(crate) prices: Prices,
+    /// It comes from the dominant speaker.
+    pub(crate) has_floor: bool,
     /// A bit for each encoding subscribed to; `None` before the first subscription.
     pub(crate) subscribed: Option<u8>,
     /// Packets requested lately, so that several consumers' NACKs for one packet cause one request.
@@ -35,7 +37,8 @@ impl Upstream {
             shard,
             active: 0,
             clock_offset: None,
-            rungs: Vec::new(),
+            prices: Prices::default(),
+            has_floor: false,
             subscribed: None,
             asked: VecDeque::new(),
         }

@@ -1,7 +1,9 @@
 //! What each layer of a producer costs: its bit rate over the last second and the last five.
 
-use super::INACTIVE_AFTER;
-use crate::allocation::{Layer, Rung};
+use super::{INACTIVE_AFTER, Prices};
+use crate::allocation::{Layer, Rung, VideoKind};
+use crate::codec::Descriptor;
+use crate::rtp::VideoLayersAllocation;
 use std::time::{Duration, Instant};
 
 /// Bytes received per layer, in buckets of 100 ms. Averages take complete buckets only.
@@ -10,10 +12,15 @@ pub struct LayerRates {
     /// The series of each layer, by spatial and temporal layer; `NONE` before its first packet.
     places: [u8; SPATIAL * TEMPORAL],
     series: Vec<Series>,
+    stacking: LayerStacking,
+    /// The spatial layers are encodings.
+    simulcast: bool,
+    /// What the sender says last.
+    declared: Option<Box<VideoLayersAllocation>>,
     /// When the present bucket ends; `None` before the first packet.
     bucket_ends: Option<Instant>,
-    /// When [`Self::take_news`] last returned `true`.
-    told: Option<Instant>,
+    /// When [`Self::take_news`] last returned `true`, and the prices of that time.
+    told: Option<(Instant, Prices)>,
     /// The RTP timestamp of each encoding's last key picture.
     key_pictures: [Option<u32>; SPATIAL],
 }
@@ -29,10 +36,27 @@ pub enum Picture {
 /// Which layers are forwarded together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LayerStacking {
-    /// One spatial layer alone, as in simulcast, where it is an encoding.
+    /// One spatial layer alone: in simulcast, where it is an encoding, and in S modes (WebRTC-SVC §6). In KEY modes with
+    /// those below it in key pictures only, which are left out here.
     Alone,
-    /// With all spatial layers below it, as in scalable coding.
+    /// With all spatial layers below it, as in L modes.
     OnTop,
+}
+
+impl LayerStacking {
+    /// What a packet shows of it, if anything.
+    pub(crate) fn shown_by(media: &Descriptor) -> Option<Self> {
+        if !media.starts_frame || !media.inter_picture_predicted {
+            return None;
+        }
+        let is_alone = match (media.frame_number, media.spatial) {
+            // A dependency descriptor tells of the lowest layer which others do without it.
+            (Some(_), 0) => media.spared != 0,
+            (None, 1..) => !media.inter_layer_predicted,
+            (Some(_), 1..) | (None, 0) => return None,
+        };
+        Some(if is_alone { Self::Alone } else { Self::OnTop })
+    }
 }
 
 /// The time over which a rate is averaged.
@@ -62,18 +86,24 @@ struct Series {
     silent: u32,
     /// The rate before the layer stopped, in bit/s.
     last_known: u32,
-    /// The rate that was told to others, in bit/s; 0 if it was off.
-    told: u32,
-}
-
-impl Default for LayerRates {
-    fn default() -> Self {
-        let places = [NONE; SPATIAL * TEMPORAL];
-        Self { places, series: Vec::new(), bucket_ends: None, told: None, key_pictures: [None; SPATIAL] }
-    }
 }
 
 impl LayerRates {
+    pub fn new(simulcast: bool) -> Self {
+        let places = [NONE; SPATIAL * TEMPORAL];
+        let stacking = if simulcast { LayerStacking::Alone } else { LayerStacking::OnTop };
+        Self {
+            places,
+            series: Vec::new(),
+            stacking,
+            simulcast,
+            declared: None,
+            bucket_ends: None,
+            told: None,
+            key_pictures: [None; SPATIAL],
+        }
+    }
+
     /// What a packet of an encoding belongs to, given its RTP timestamp; `begins_key`: a key picture begins with it.
     pub fn picture(&mut self, encoding: u8, timestamp: u32, begins_key: bool) -> Picture {
         let Some(last) = self.key_pictures.get_mut(usize::from(encoding)) else { return Picture::Delta };
@@ -81,6 +111,22 @@ impl LayerRates {
             *last = Some(timestamp);
         }
         if *last == Some(timestamp) { Picture::Key } else { Picture::Delta }
+    }
+
+    /// Takes the target rates that the sender declares. Returns whether they are others than before.
+    pub fn declare(&mut self, mut allocation: VideoLayersAllocation) -> bool {
+        // Each stream's copy names that stream.
+        allocation.stream = 0;
+        let is_news = self.declared.as_deref() != Some(&allocation);
+        if is_news {
+            self.declared = Some(Box::new(allocation));
+        }
+        is_news
+    }
+
+    /// From here on layers are forwarded together like this.
+    pub fn stack(&mut self, stacking: LayerStacking) {
+        self.stacking = stacking;
     }
 
     /// Counts a packet of `bytes` UDP payload that arrived at `at`. Layers above 7 count as 7. Of simulcast the
@@ -134,46 +180,91 @@ impl LayerRates {
 
     /// What each layer that is on costs together with those below that are forwarded with it, in ascending
     /// order of layers. `out` is overwritten.
-    pub fn rungs(&self, stacking: LayerStacking, window: RateWindow, out: &mut Vec<Rung>) {
+    ///
+    /// What the sender declares stands for the rate of a layer that has just begun. In the longer window it is also the
+    /// least that a layer costs: a screen is still for a while, and then all of it changes.
+    pub fn rungs(&self, window: RateWindow, out: &mut Vec<Rung>) {
         out.clear();
-        out.extend(self.series.iter().filter(|it| it.is_on()).map(|it| Rung { layer: it.layer, rate: 0 }));
+        let rung = |series: &Series| Some(Rung { layer: series.layer, rate: self.cost(series, window)? });
+        out.extend(self.series.iter().filter_map(rung));
         out.sort_unstable_by_key(|rung| rung.layer);
-        for rung in out {
-            rung.rate = self.sum(rung.layer, stacking, |series| match series.is_on() {
-                true => series.rate(window),
-                false => 0,
-            });
+    }
+
+    fn cost(&self, series: &Series, window: RateWindow) -> Option<u32> {
+        let measured = series
+            .is_on()
+            .then(|| self.sum(series.layer, |series| if series.is_on() { series.rate(window) } else { 0 }));
+        match (measured, window) {
+            (None, RateWindow::Second) if !series.is_new() => None,
+            (None, _) => self.declared(series.layer),
+            (Some(rate), RateWindow::Second) => Some(rate),
+            (Some(rate), RateWindow::FiveSeconds) => {
+                Some(self.declared(series.layer).map_or(rate, |declared| declared.max(rate)))
+            }
         }
+    }
+
+    /// The target rate of a layer and of those below that it needs. Not of upper spatial layers: libwebrtc does not
+    /// count those below among them (`video_stream_encoder.cc`), others may.
+    fn declared(&self, Layer { spatial, temporal }: Layer) -> Option<u32> {
+        let stream = match (self.simulcast, spatial) {
+            (true, encoding) => encoding,
+            (false, 0) => 0,
+            (false, 1..) => return None,
+        };
+        let rate = self.declared.as_ref()?.rate(stream, 0, temporal)?;
+        u32::try_from(rate).ok()
     }
 
     /// What a layer cost when it was last on, with those below, in bit/s; `None` if that was more than
     /// a minute ago. For a layer that its publisher stopped sending because nobody wanted it.
-    pub fn last_known(&self, layer: Layer, stacking: LayerStacking) -> Option<u32> {
+    pub fn last_known(&self, layer: Layer) -> Option<u32> {
         let known = |series: &Series| series.is_on() || series.silent < REMEMBERED_BUCKETS;
         self.series(layer).filter(|series| known(series) && series.last_known > 0)?;
-        Some(self.sum(layer, stacking, |series| if known(series) { series.last_known } else { 0 }))
+        Some(self.sum(layer, |series| if known(series) { series.last_known } else { 0 }))
+    }
+
+    /// What each layer that is on costs a consumer of this kind.
+    pub(crate) fn price(&self, kind: VideoKind, out: &mut Vec<Rung>) {
+        let window = match kind {
+            VideoKind::Camera => RateWindow::Second,
+            VideoKind::Screen => RateWindow::FiveSeconds,
+        };
+        self.rungs(window, out);
+    }
+
+    pub(crate) fn prices(&self) -> Prices {
+        let mut prices = Prices::default();
+        for kind in [VideoKind::Camera, VideoKind::Screen] {
+            self.price(kind, prices.rungs_mut(kind));
+        }
+        prices
     }
 
     /// Whether another shard should be told: a layer came or went, or changed by more than 15 %. At most once a
     /// second; if `true`, the rates count as told.
     pub fn take_news(&mut self, now: Instant) -> bool {
-        let is_early = self.told.is_some_and(|told| now.saturating_duration_since(told) < TELL_INTERVAL);
-        if is_early || !self.series.iter().any(Series::is_news) {
+        let silence = Prices::default();
+        let (at, told) = self.told.as_ref().map_or((None, &silence), |(at, told)| (Some(*at), told));
+        if at.is_some_and(|at| now.saturating_duration_since(at) < TELL_INTERVAL) {
             return false;
         }
-        self.told = Some(now);
-        self.series.iter_mut().for_each(|series| series.told = series.audible_rate());
-        true
+        let prices = self.prices();
+        let is_news = prices.differ(told);
+        if is_news {
+            self.told = Some((now, prices));
+        }
+        is_news
     }
 
     fn series(&self, layer: Layer) -> Option<&Series> {
         self.series.iter().find(|series| series.layer == layer)
     }
 
-    fn sum(&self, top: Layer, stacking: LayerStacking, rate: impl Fn(&Series) -> u32) -> u32 {
+    fn sum(&self, top: Layer, rate: impl Fn(&Series) -> u32) -> u32 {
         let is_below = |layer: Layer| {
             layer.temporal <= top.temporal
-                && match stacking {
+                && match self.stacking {
                     LayerStacking::Alone => layer.spatial == top.spatial,
                     LayerStacking::OnTop => layer.spatial <= top.spatial,
                 }
@@ -195,7 +286,6 @@ impl Series {
             age: 0,
             silent: 0,
             last_known: 0,
-            told: 0,
         }
     }
 
@@ -217,6 +307,11 @@ impl Series {
         }
     }
 
+    /// Its packets come, but not for long enough to tell its rate.
+    fn is_new(&self) -> bool {
+        self.age < MIN_BUCKETS && self.silent < OFF_BUCKETS
+    }
+
     fn is_on(&self) -> bool {
         self.age >= MIN_BUCKETS && self.silent < OFF_BUCKETS
     }
@@ -236,15 +331,6 @@ impl Series {
         let rate = per_second(bytes, count.max(1)) + per_second(keys, BUCKETS);
         u32::try_from(rate).unwrap_or(u32::MAX)
     }
-
-    fn audible_rate(&self) -> u32 {
-        if self.is_on() { self.rate(RateWindow::Second).max(1) } else { 0 }
-    }
-
-    fn is_news(&self) -> bool {
-        let (rate, told) = (u64::from(self.audible_rate()), u64::from(self.told));
-        (rate == 0) != (told == 0) || rate.abs_diff(told) * 100 > told * NEWS_PERCENT
-    }
 }
 
 const SPATIAL: usize = 8;
@@ -262,7 +348,6 @@ const REMEMBERED_BUCKETS: u32 = (REMEMBERED.as_millis() / BUCKET.as_millis()) as
 /// After so many empty buckets every series is empty and off.
 const MAX_ROUNDS: u32 = BUCKETS as u32;
 const TELL_INTERVAL: Duration = Duration::from_secs(1);
-const NEWS_PERCENT: u64 = 15;
 
 #[cfg(test)]
 mod tests {
@@ -275,8 +360,10 @@ mod tests {
         let alone = [((0, 0), 100), ((0, 1), 150), ((1, 0), 400), ((1, 1), 600)];
         let on_top = [((0, 0), 100), ((0, 1), 150), ((1, 0), 500), ((1, 1), 750)];
         for window in [RateWindow::Second, RateWindow::FiveSeconds] {
-            assert_eq!(sender.rungs(LayerStacking::Alone, window), alone);
-            assert_eq!(sender.rungs(LayerStacking::OnTop, window), on_top);
+            sender.rates.stack(LayerStacking::Alone);
+            assert_eq!(sender.rungs(window), alone);
+            sender.rates.stack(LayerStacking::OnTop);
+            assert_eq!(sender.rungs(window), on_top);
         }
     }
 
@@ -285,8 +372,8 @@ mod tests {
         let mut sender = Sender::new();
         sender.run(6_000, &[((0, 0), 100)]);
         sender.run(1_000, &[((0, 0), 600)]);
-        assert_eq!(sender.rungs(LayerStacking::Alone, RateWindow::Second), [((0, 0), 600)]);
-        assert_eq!(sender.rungs(LayerStacking::Alone, RateWindow::FiveSeconds), [((0, 0), 200)]);
+        assert_eq!(sender.rungs(RateWindow::Second), [((0, 0), 600)]);
+        assert_eq!(sender.rungs(RateWindow::FiveSeconds), [((0, 0), 200)]);
     }
 
     #[test]
@@ -300,9 +387,9 @@ mod tests {
         assert_eq!(sender.rates.picture(0, 15_000, false), Picture::Delta);
         sender.rates.add(layer((0, 0)), Picture::Key, 12_500, sender.now);
         sender.run(1_000, &[((0, 0), 100)]);
-        assert_eq!(sender.rungs(LayerStacking::Alone, RateWindow::Second), [((0, 0), 120)]);
+        assert_eq!(sender.rungs(RateWindow::Second), [((0, 0), 120)]);
         sender.run(5_000, &[((0, 0), 100)]);
-        assert_eq!(sender.rungs(LayerStacking::Alone, RateWindow::Second), [((0, 0), 100)]);
+        assert_eq!(sender.rungs(RateWindow::Second), [((0, 0), 100)]);
     }
 
     #[test]
@@ -315,13 +402,14 @@ mod tests {
         assert!(sender.rates.is_on(high));
         sender.run(200, &[((0, 0), 100)]);
         assert!(sender.rates.is_on(low) && !sender.rates.is_on(high));
-        assert_eq!(sender.rungs(LayerStacking::Alone, RateWindow::FiveSeconds).len(), 1);
-        assert_eq!(sender.rates.last_known(high, LayerStacking::Alone), Some(400_000));
-        assert_eq!(sender.rates.last_known(high, LayerStacking::OnTop), Some(500_000));
+        assert_eq!(sender.rungs(RateWindow::FiveSeconds).len(), 1);
+        assert_eq!(sender.rates.last_known(high), Some(400_000));
+        sender.rates.stack(LayerStacking::OnTop);
+        assert_eq!(sender.rates.last_known(high), Some(500_000));
         sender.run(58_000, &[((0, 0), 100)]);
-        assert!(sender.rates.last_known(high, LayerStacking::OnTop).is_some());
+        assert!(sender.rates.last_known(high).is_some());
         sender.run(1_000, &[((0, 0), 100)]);
-        assert_eq!(sender.rates.last_known(high, LayerStacking::OnTop), None);
+        assert_eq!(sender.rates.last_known(high), None);
     }
 
     #[test]
@@ -330,11 +418,11 @@ mod tests {
         sender.run(2_000, &[((0, 0), 100)]);
         sender.run(3_000, &[]);
         sender.run(500, &[((0, 0), 400)]);
-        assert_eq!(sender.rungs(LayerStacking::Alone, RateWindow::FiveSeconds), [((0, 0), 400)]);
+        assert_eq!(sender.rungs(RateWindow::FiveSeconds), [((0, 0), 400)]);
         sender.now += Duration::from_secs(100_000_000);
         sender.rates.advance(sender.now);
         assert!(!sender.rates.is_on(layer((0, 0))));
-        assert_eq!(sender.rates.last_known(layer((0, 0)), LayerStacking::Alone), None);
+        assert_eq!(sender.rates.last_known(layer((0, 0))), None);
     }
 
     #[test]
@@ -342,9 +430,29 @@ mod tests {
         let mut sender = Sender::new();
         sender.rates.add(layer((0, 0)), Picture::Key, 20_000, sender.now);
         sender.run(200, &[((0, 0), 100)]);
-        assert_eq!(sender.rungs(LayerStacking::Alone, RateWindow::Second), []);
+        assert_eq!(sender.rungs(RateWindow::Second), []);
         sender.run(5_000, &[((0, 0), 100)]);
-        assert_eq!(sender.rungs(LayerStacking::Alone, RateWindow::Second), [((0, 0), 100)]);
+        assert_eq!(sender.rungs(RateWindow::Second), [((0, 0), 100)]);
+    }
+
+    #[test]
+    fn what_is_declared_stands_for_what_was_not_measured_yet() {
+        let mut sender = Sender::new();
+        // Two streams of one layer each, of 100 and 500 kbit/s.
+        let [first, second] = [0x11, 0x51].map(|head| VideoLayersAllocation::parse(&[head, 0, 100, 0xf4, 3]));
+        assert!(sender.rates.declare(first.unwrap()));
+        assert!(!sender.rates.declare(second.unwrap()), "the other stream's copy");
+        assert_eq!(sender.rungs(RateWindow::Second), [], "nothing came yet");
+        sender.run(50, &[((0, 0), 150), ((1, 0), 400)]);
+        assert_eq!(sender.rungs(RateWindow::Second), [((0, 0), 100), ((1, 0), 500)]);
+        sender.run(2_000, &[((0, 0), 150), ((1, 0), 400)]);
+        assert_eq!(sender.rungs(RateWindow::Second), [((0, 0), 150), ((1, 0), 400)]);
+        assert_eq!(sender.rungs(RateWindow::FiveSeconds), [((0, 0), 150), ((1, 0), 500)]);
+        sender.run(5_000, &[]);
+        assert_eq!(sender.rungs(RateWindow::Second), []);
+        assert_eq!(sender.rungs(RateWindow::FiveSeconds), [((0, 0), 100), ((1, 0), 500)], "a still screen");
+        sender.rates.declare(VideoLayersAllocation::parse(&[0]).unwrap());
+        assert_eq!(sender.rungs(RateWindow::FiveSeconds), []);
     }
 
     #[test]
@@ -369,7 +477,7 @@ mod tests {
 
     #[test]
     fn absurd_layers_and_times_do_no_harm() {
-        let mut rates = LayerRates::default();
+        let mut rates = LayerRates::new(true);
         let now = Instant::now() + Duration::from_secs(1);
         for number in 0..=u8::MAX {
             rates.add(Layer { spatial: number, temporal: number }, Picture::Delta, u16::MAX, now);
@@ -386,7 +494,7 @@ mod tests {
 
     impl Sender {
         fn new() -> Self {
-            Self { now: Instant::now(), rates: LayerRates::default() }
+            Self { now: Instant::now(), rates: LayerRates::new(true) }
         }
 
         /// Sends layers at rates in kbit/s, a packet every ten milliseconds each.
@@ -401,9 +509,9 @@ mod tests {
         }
 
         /// In kbit/s, rounded.
-        fn rungs(&self, stacking: LayerStacking, window: RateWindow) -> Vec<((u8, u8), u32)> {
+        fn rungs(&self, window: RateWindow) -> Vec<((u8, u8), u32)> {
             let mut rungs = Vec::new();
-            self.rates.rungs(stacking, window, &mut rungs);
+            self.rates.rungs(window, &mut rungs);
             let layers = rungs.iter().map(|rung| (rung.layer.spatial, rung.layer.temporal));
             layers.zip(rungs.iter().map(|rung| (rung.rate + 5_000) / 10_000 * 10)).collect()
         }

@@ -3,14 +3,13 @@
 use super::Router;
 use crate::allocation::memory::Holding;
 use crate::allocation::{Budget, MARGIN_PERCENT};
-use crate::config::Bandwidth;
 use crate::congestion::{self, Change, Hearing, Probe};
 use crate::consumer::Granted;
 use crate::context::Context;
 use crate::division::Division;
 use crate::due::{Due, DueKind};
 use crate::event::Event;
-use crate::keys::{ConsumerKey, ProducerKey, TransportKey};
+use crate::keys::{ConsumerKey, TransportKey};
 use crate::rtcp_io;
 use crate::rtp::Ssrc;
 use crate::timer::Timer;
@@ -102,19 +101,6 @@ impl Router {
         self.judge_bandwidth(key, ctx);
     }
 
-    /// Divides the bandwidth of all who receive a producer anew, because the rates of its layers have changed.
-    pub(super) fn reconsider_consumers(&mut self, producer: ProducerKey, ctx: &mut Context<'_>) {
-        if ctx.config.bandwidth == Bandwidth::Unlimited {
-            return;
-        }
-        let consumers = self.producers.get(producer).map(|producer| producer.consumers.clone());
-        for consumer in consumers.unwrap_or_default() {
-            if let Some(transport) = self.consumers.get(consumer).map(|consumer| consumer.transport) {
-                self.reconsider(transport, ctx);
-            }
-        }
-    }
-
     /// The path is overfull: an upgrade just before may be the reason.
     fn blame(&mut self, key: TransportKey, ctx: &mut Context<'_>) {
         let Some(transport) = self.transports.get_mut(key) else { return };
@@ -151,7 +137,7 @@ impl Router {
             producer.rungs(consumer.share.kind, &mut division.rungs);
             awaits_key_frame |= consumer.awaited_encoding().is_some();
             division.carries_probes |= consumer.carries_probes();
-            division.demand(consumer_key, consumer, ctx.now);
+            division.demand(consumer_key, consumer, producer.has_floor(self.floor), ctx.now);
         }
         let allotment = &mut downlink.allotment;
         let [audio, repair] = allotment.measure(|kind| congestion.sent_bytes(kind), ctx.now);

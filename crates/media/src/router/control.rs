@@ -28,6 +28,7 @@ use crate::sctp::{Delivery, Reliability, SctpOpenError};
 use crate::timer::Timer;
 use crate::transport::{Budget, Downlink, Side, Transport, Uplink};
 use rand::Rng;
+use std::num::NonZeroU8;
 
 impl Router {
     pub(crate) fn create_transport(
@@ -236,9 +237,14 @@ impl Router {
         self.reconsider(transport, ctx);
     }
 
-    pub(crate) fn set_priority(&mut self, key: ConsumerKey, priority: u8, ctx: &mut Context<'_>) {
+    pub(crate) fn set_priority(
+        &mut self,
+        key: ConsumerKey,
+        priority: Option<NonZeroU8>,
+        ctx: &mut Context<'_>,
+    ) {
         let Some(consumer) = self.consumers.get_mut(key) else { return };
-        consumer.share.priority = priority;
+        consumer.share.chosen = priority;
         let transport = consumer.transport;
         self.reconsider(transport, ctx);
     }

@@ -1,11 +1,14 @@
 //! Incoming RTP: finds the producer's stream of a packet, and forwards the packet to consumers.
 
 use super::Router;
+use crate::config::Bandwidth;
+use crate::congestion::{Incoming, SendTime};
 use crate::context::Context;
 use crate::format::Format;
 use crate::keys::{ProducerKey, TransportKey};
 use crate::producer::Media;
-use crate::rtp::{AudioLevel, Header};
+use crate::rtp::{AudioLevel, Header, VideoLayersAllocation};
+use crate::speaker::Speaker;
 use crate::timer::Timer;
 use crate::transport::{ReceivedExtensions, Route, Side, Transport};
 use std::time::Instant;
@@ -24,12 +27,14 @@ impl Router {
             ctx.counters.rtp_malformed += 1;
             return;
         };
+        let size = packet.len();
         let Some(len) = transport.open_rtp(packet, &header, at, ctx.counters) else { return };
         let Some(packet) = packet.get(..len) else { return };
         let Side::Uplink(uplink) = &mut transport.side else {
             ctx.counters.rtp_unknown_stream += 1;
             return;
         };
+        let judges_itself = uplink.transport_cc;
         let extensions = uplink.extensions.read(&header, packet);
         if let Some(sequence) = extensions.transport_sequence {
             uplink.arrivals.record(sequence, at);
@@ -49,6 +54,9 @@ impl Router {
             ctx.counters.rtp_unknown_stream += 1;
             return;
         };
+        if !judges_itself {
+            self.judge_uplink(key, (&header, route), extensions.send_time, size, at, ctx);
+        }
         let media = Media {
             header,
             payload: &packet[payload],
@@ -57,6 +65,49 @@ impl Router {
             recovered: false,
         };
         self.receive_media(route, media, ctx);
+        if let Some(allocation) = extensions.allocation
+            && ctx.config.bandwidth == Bandwidth::Divided
+        {
+            self.note_allocation(route, allocation, ctx);
+        }
+    }
+
+    /// Takes what a video's sender says of its layers' rates.
+    fn note_allocation(&mut self, route: Route, value: &[u8], ctx: &mut Context<'_>) {
+        let Some(allocation) = VideoLayersAllocation::parse(value) else {
+            ctx.counters.layers_allocation_malformed += 1;
+            return;
+        };
+        let Some(producer) = self.producers.get_mut(route.producer) else { return };
+        if producer.rates.as_mut().is_some_and(|rates| rates.declare(allocation)) {
+            self.reconsider_consumers(route.producer, ctx);
+        }
+    }
+
+    /// Judges what the path from a client carries that does not do so itself.
+    fn judge_uplink(
+        &mut self,
+        key: TransportKey,
+        (header, route): (&Header, Route),
+        send_time: Option<[u8; 3]>,
+        size: usize,
+        at: Instant,
+        ctx: &mut Context<'_>,
+    ) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Side::Uplink(uplink) = &mut transport.side else { return };
+        let captured = || {
+            // A retransmission bears the time at which its original was captured.
+            let producer = self.producers.get(route.producer).filter(|_| route.format == Format::Media)?;
+            let clock_rate = producer.formats.clock_rate;
+            Some(SendTime::Captured { ssrc: header.ssrc.0, timestamp: header.timestamp, clock_rate })
+        };
+        let Some(sent) = send_time.map(SendTime::Absolute).or_else(captured) else { return };
+        let incoming =
+            uplink.incoming.get_or_insert_with(|| Box::new(Incoming::new(ctx.config.remb_cap, at)));
+        if incoming.arrived(sent, size, uplink.rtt, at) {
+            transport.timers.advance(Timer::Report, ctx.now);
+        }
     }
 
     fn receive_media(&mut self, route: Route, media: Media<'_>, ctx: &mut Context<'_>) {
@@ -91,9 +142,17 @@ impl Router {
             }
         }
         let Some(arrival) = arrival else { return };
+        if arrival.is_key_frame()
+            && let Some(producer) = self.producers.get_mut(route.producer)
+            && let Some(at) = producer.note_key_frame(route.encoding, ctx.now)
+            && let Some(transport) = producer.transport().and_then(|key| self.transports.get_mut(key))
+        {
+            transport.timers.advance(Timer::KeyFrame, at);
+        }
         if let Some(level) = media.carried.audio_level.and_then(|value| AudioLevel::parse(&[value])) {
             let producer = self.producers.get(route.producer).map(|producer| producer.id);
-            producer.into_iter().for_each(|id| self.speakers.level(id, level.level, ctx.now));
+            let speaker = producer.map(|producer| Speaker { shard: ctx.config.shard, producer });
+            speaker.into_iter().for_each(|speaker| self.speakers.level(speaker, level.level, ctx.now));
         }
         self.forward(route.producer, arrival, ctx);
     }

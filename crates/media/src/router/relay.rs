@@ -1,14 +1,12 @@
 //! Producers shared with the router's other shards: the messages sent to them and received from them.
 
 use super::Router;
-use crate::allocation::VideoKind;
 use crate::arrival::{Arrival, EncodingLife};
 use crate::context::{Context, Outbox};
 use crate::id::{ProducerId, ShardId};
 use crate::keys::{ConsumerKey, ProducerKey};
 use crate::producer::{Accepted, Encoding, Offered, Origin, Producer, Upstream};
 use crate::relay::{Message, ProducerMessage, ProducerState, Relay, RelayBatch, RelayedProducer};
-use crate::speaker::Activity;
 use crate::transport::{Side, Transport};
 use std::sync::Arc;
 
@@ -95,14 +93,6 @@ impl Router {
         }
     }
 
-    /// Handles the speech activity that another shard reports.
-    pub(crate) fn receive_voices(&mut self, voices: Vec<(ProducerId, Activity)>, ctx: &mut Context<'_>) {
-        for (producer, activity) in voices {
-            self.speakers.told(producer, activity, ctx.now);
-        }
-        self.watch_speakers(ctx);
-    }
-
     /// Adds a packet received by this shard to the batch for the other shards, if any of them wants it.
     pub(super) fn relay(&mut self, key: ProducerKey, arrival: &Arrival, ctx: &mut Context<'_>) {
         let Some(producer) = self.producers.get_mut(key) else { return };
@@ -187,13 +177,6 @@ impl Router {
         }
     }
 
-    /// Reports speech activity to the home shard, which ranks the speakers.
-    pub(super) fn report_voices(&mut self, ctx: &mut Context<'_>) {
-        if let Some(voices) = self.speakers.activities(ctx.now) {
-            self.send(self.home, Message::Voices(voices), ctx);
-        }
-    }
-
     pub(super) fn tell(
         &self,
         to: ShardId,
@@ -229,11 +212,16 @@ impl Router {
     fn adopt_state(&mut self, key: ProducerKey, state: ProducerState, ctx: &mut Context<'_>) {
         let Some(producer) = self.producers.get_mut(key) else { return };
         let was_paused = producer.paused;
+        let had_floor = producer.has_floor(self.floor);
         producer.adopt(state);
+        let floor_changed = producer.has_floor(self.floor) != had_floor;
         if was_paused && !producer.paused {
             self.start_consumers_over(key);
         }
         self.retarget(key, ctx);
+        if floor_changed {
+            self.reconsider_consumers(key, ctx);
+        }
     }
 
     fn subscribe(&mut self, key: ProducerKey, from: ShardId, encodings: u8, ctx: &mut Context<'_>) {
@@ -279,10 +267,9 @@ impl Router {
             Side::Uplink(uplink) => uplink.clock_offset(),
             Side::Downlink(_) => None,
         });
-        let mut rungs = Vec::new();
-        producer.rungs(VideoKind::Camera, &mut rungs);
         ProducerState {
-            rungs,
+            prices: producer.rates.as_ref().map(|rates| rates.prices()).unwrap_or_default(),
+            has_floor: producer.has_floor(self.floor),
             paused: producer.paused,
             active: producer.active(ctx.now),
             clock_offset,

@@ -82,8 +82,8 @@ impl Router {
     }
 
     fn receiver_reports(&mut self, key: TransportKey, ctx: &mut Context<'_>) -> Vec<RtcpPacket> {
-        let Some(transport) = self.transports.get(key) else { return Vec::new() };
-        let Side::Uplink(uplink) = &transport.side else { return Vec::new() };
+        let Some(transport) = self.transports.get_mut(key) else { return Vec::new() };
+        let Side::Uplink(uplink) = &mut transport.side else { return Vec::new() };
         let ssrc = transport.rtcp_ssrc;
         let mut reports = Vec::new();
         for &producer in &uplink.producers {
@@ -98,10 +98,11 @@ impl Router {
             return packets;
         }
         packets.push(rtcp_io::reference_time(ssrc, ctx.epoch.ntp(ctx.now)));
-        if !uplink.transport_cc {
+        if let Some(incoming) = &mut uplink.incoming {
+            incoming.reported(&reports);
             packets.push(Box::new(ReceiverEstimatedMaximumBitrate {
                 sender_ssrc: ssrc,
-                bitrate: ctx.config.remb_cap as f32,
+                bitrate: incoming.tell(ctx.now) as f32,
                 ssrcs: reports.iter().map(|report| report.ssrc).collect(),
             }));
         }

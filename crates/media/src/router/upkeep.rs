@@ -2,12 +2,10 @@
 
 use super::Router;
 use crate::context::Context;
-use crate::event::Event;
 use crate::ice::Tuple;
 use crate::keys::TransportKey;
 use crate::nack::Outlook;
 use crate::ortc::MediaKind;
-use crate::producer::Encoding;
 use crate::rtcp_io;
 use crate::rtcp_io::RtcpPacket;
 use crate::timer::Timer;
@@ -148,13 +146,12 @@ impl Router {
             else {
                 continue;
             };
-            for Encoding { intake, key_frames, .. } in &mut producer.encodings {
-                let Some(intake) = intake else { continue };
-                if key_frames.poll(ctx.now, rtt) {
-                    ctx.counters.key_frames_requested += 1;
-                    packets.push(rtcp_io::picture_loss(transport.rtcp_ssrc, intake.ssrc.0));
-                }
-                next = earlier(next, key_frames.next_timeout(ctx.now, rtt));
+            let (asked, again) = producer.poll_key_frames(ctx.now, rtt);
+            next = earlier(next, again);
+            let asked = producer.encodings.iter().enumerate().filter(|(index, _)| asked >> index & 1 == 1);
+            for intake in asked.filter_map(|(_, encoding)| encoding.intake.as_ref()) {
+                ctx.counters.key_frames_requested += 1;
+                packets.push(rtcp_io::picture_loss(transport.rtcp_ssrc, intake.ssrc.0));
             }
         }
         transport.timers.set(Timer::KeyFrame, next);
@@ -182,18 +179,6 @@ impl Router {
             }
         }
         self.watch_speakers(ctx);
-    }
-
-    pub(super) fn watch_speakers(&mut self, ctx: &mut Context<'_>) {
-        if !self.is_home(ctx) {
-            return self.report_voices(ctx);
-        }
-        if let Some(speaker) = self.speakers.tick(ctx.now) {
-            self.announce_speaker(speaker, ctx);
-        }
-        if let Some(levels) = self.speakers.levels(ctx.now) {
-            ctx.outbox.events.push_back((self.id, Event::AudioLevels { levels }));
-        }
     }
 }
 

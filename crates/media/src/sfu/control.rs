@@ -14,6 +14,7 @@ use crate::relay::{RelayedDataProducer, RelayedProducer};
 use crate::router::Router;
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::num::NonZeroU8;
 use std::time::Instant;
 
 /// Every call either succeeds completely or changes nothing and returns the reason. The caller chooses ids,
@@ -200,11 +201,17 @@ impl Sfu {
             .ok_or(ControlError::ConsumerNotFound)
     }
 
-    /// Sets which of a client's videos are more important: those of a higher priority get bandwidth first.
+    /// Sets which of a client's videos are more important: those of a higher priority get bandwidth first. `None`: as
+    /// if it was never set, which is 255 for a screen, 200 for the dominant speaker's camera and 10 for other cameras.
     ///
     /// # Errors
     /// [`ControlError::ConsumerNotFound`].
-    pub fn set_priority(&mut self, now: Instant, id: ConsumerId, priority: u8) -> Result<(), ControlError> {
+    pub fn set_priority(
+        &mut self,
+        now: Instant,
+        id: ConsumerId,
+        priority: Option<NonZeroU8>,
+    ) -> Result<(), ControlError> {
         let &(router, key) = self.names.consumers.get(&id).ok_or(ControlError::ConsumerNotFound)?;
         self.work(now, router, None, |router, ctx| router.set_priority(key, priority, ctx))
             .ok_or(ControlError::ConsumerNotFound)

@@ -2,6 +2,7 @@
 
 use crate::arrival::Carried;
 use crate::clock::NtpTime;
+use crate::congestion::Incoming;
 use crate::format::Format;
 use crate::keys::ProducerKey;
 use crate::ortc::{HeaderExtensionUri, RtpParameters};
@@ -18,8 +19,10 @@ pub(crate) struct Uplink {
     pub(crate) extensions: IncomingExtensions,
     /// Arrival times for transport-wide feedback.
     pub(crate) arrivals: Recorder,
-    /// Whether the client uses transport-wide feedback; if not, it gets a bitrate limit by REMB.
+    /// Whether the client uses transport-wide feedback.
     pub(crate) transport_cc: bool,
+    /// What the path carries, to tell a client by REMB that does not use transport-wide feedback.
+    pub(crate) incoming: Option<Box<Incoming>>,
     pub(crate) cname: Option<String>,
     /// Our wall clock minus the client's, in 2^-32 s. One value for all its streams, so that they stay
     /// synchronized.
@@ -46,7 +49,10 @@ pub(crate) struct ReceivedExtensions<'a> {
     pub(crate) rid: Option<Rid>,
     pub(crate) repaired_rid: Option<Rid>,
     pub(crate) transport_sequence: Option<u16>,
+    pub(crate) send_time: Option<[u8; 3]>,
     pub(crate) dependency: Option<&'a [u8]>,
+    /// The target rates of the video's layers.
+    pub(crate) allocation: Option<&'a [u8]>,
     pub(crate) carried: Carried,
 }
 
@@ -59,6 +65,7 @@ impl Uplink {
             extensions: IncomingExtensions(Box::new([None; 256])),
             arrivals: Recorder::default(),
             transport_cc: false,
+            incoming: None,
             cname: None,
             clock_offset: None,
             rtt: None,
@@ -71,6 +78,9 @@ impl Uplink {
         self.mids.extend(mid.map(|mid| (mid, key)));
         self.extensions.learn(parameters);
         self.transport_cc |= parameters.extension_id(HeaderExtensionUri::TransportWideCc).is_some();
+        if self.transport_cc {
+            self.incoming = None;
+        }
     }
 
     pub(crate) fn forget(&mut self, key: ProducerKey) {
@@ -113,6 +123,7 @@ impl IncomingExtensions {
                     received.transport_sequence = TransportSequence::parse(value).map(|sequence| sequence.0);
                 }
                 Some(HeaderExtensionUri::DependencyDescriptor) => received.dependency = Some(value),
+                Some(HeaderExtensionUri::VideoLayersAllocation) => received.allocation = Some(value),
                 Some(HeaderExtensionUri::AudioLevel) => received.carried.audio_level = value.first().copied(),
                 Some(HeaderExtensionUri::VideoOrientation) => {
                     received.carried.video_orientation = value.first().copied();
@@ -120,12 +131,8 @@ impl IncomingExtensions {
                 Some(HeaderExtensionUri::PlayoutDelay) => {
                     received.carried.playout_delay = value.try_into().ok()
                 }
-                Some(
-                    HeaderExtensionUri::AbsSendTime
-                    | HeaderExtensionUri::AbsCaptureTime
-                    | HeaderExtensionUri::TransmissionOffset,
-                )
-                | None => {}
+                Some(HeaderExtensionUri::AbsSendTime) => received.send_time = value.try_into().ok(),
+                Some(HeaderExtensionUri::AbsCaptureTime | HeaderExtensionUri::TransmissionOffset) | None => {}
             }
         }
         received

@@ -6,6 +6,7 @@ use crate::world::stamp::Stamp;
 use crate::world::track::Track;
 use crate::world::{Viewed, World};
 use std::time::Duration;
+use switchyard_media::{Bandwidth, Event};
 
 #[test]
 fn all_layers_reach_a_receiver_that_wants_all() {
@@ -233,4 +234,33 @@ fn call(track: Track) -> (World, Viewed) {
 fn pictures_since(world: &World, seen: Viewed, begin: Duration) -> Vec<Picture> {
     let playback = world.view(seen).playback();
     playback.finished().iter().filter(|picture| picture.captured() > begin).cloned().collect()
+}
+
+#[test]
+fn a_scalable_video_costs_what_is_sent_of_it_whatever_its_layers_are_built_on() {
+    for track in [Track::vp9_svc(), Track::av1_svc()] {
+        for dependence in [Dependence::All, Dependence::KeyPictures, Dependence::None] {
+            let track = Track { dependence, ..track.clone() };
+            let (whole, seen) = one_receiver(track.clone(), Bandwidth::Unlimited);
+            let (divided, _) = one_receiver(track.clone(), Bandwidth::Divided);
+            let last = Duration::from_secs(4);
+            let sent = whole.view(seen).packets.values().filter(|packet| packet.at + last > whole.now);
+            let sent = sent.map(|packet| packet.octets * 8).sum::<usize>() as f64 / last.as_secs_f64();
+            let wanted = divided.events.iter().rev().find_map(|(_, event)| match event {
+                Event::Bandwidth { wanted, .. } => Some(*wanted as f64),
+                _ => None,
+            });
+            let share = wanted.unwrap() / sent;
+            assert!((0.95..1.25).contains(&share), "{:?} {dependence:?}: {share}", track.codec);
+        }
+    }
+}
+
+fn one_receiver(track: Track, bandwidth: Bandwidth) -> (World, Viewed) {
+    let mut world = World::configured(1, 1, |config| config.bandwidth = bandwidth);
+    let (alice, bob) = (world.publisher(), world.subscriber());
+    let camera = world.produce(alice, track);
+    let seen = world.consume(bob, camera);
+    world.run(Duration::from_secs(10));
+    (world, seen)
 }

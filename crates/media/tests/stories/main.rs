@@ -7,6 +7,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "webrtc-rs's enums are open")]
 
 mod data_channels;
+mod floor;
 mod handshakes;
 mod hostile;
 mod identity;
@@ -16,6 +17,7 @@ mod links;
 mod loss;
 mod paths;
 mod pauses;
+mod rates;
 mod relays;
 mod repair_budget;
 mod reports;
@@ -27,4 +29,5 @@ mod simulcast;
 mod speakers;
 mod teardown;
 mod two_party;
+mod uplinks;
 mod world;

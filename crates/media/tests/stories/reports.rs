@@ -39,20 +39,6 @@ fn loss_is_reported_to_the_sender() {
 }
 
 #[test]
-fn a_sender_without_transport_wide_feedback_is_told_a_cap() {
-    let old = Track { transport_cc: false, ..Track::vp8() };
-    let (world, _) = call(old);
-    let heard = &world.publisher_ref(ALICE).heard;
-    assert_eq!(heard.transport_feedback, 0);
-    assert!(heard.bitrate_caps.len() >= 2);
-    assert!(
-        heard.bitrate_caps.iter().all(|cap| (4_900_000.0..=5_000_000.0).contains(cap)),
-        "{:?}",
-        heard.bitrate_caps
-    );
-}
-
-#[test]
 fn a_sender_with_transport_wide_feedback_is_told_no_cap() {
     let (world, _) = call(Track::vp8());
     let heard = &world.publisher_ref(ALICE).heard;

@@ -1,5 +1,6 @@
 //! Simulcast: one camera in three sizes, and each receiver gets the one it wants as one unbroken stream.
 
+use crate::world::rates::Camera;
 use crate::world::track::Track;
 use crate::world::{Produced, Viewed, World};
 use std::time::Duration;
@@ -137,4 +138,115 @@ fn call(seed: u64) -> (World, Produced, Viewed) {
     let camera = world.produce(alice, Track::vp8_simulcast());
     let seen = world.consume(bob, camera);
     (world, camera, seen)
+}
+
+/// Browsers' encoders refresh all encodings when they are asked for one.
+#[test]
+fn consumers_that_wait_for_different_encodings_cost_one_request_where_it_refreshes_all() {
+    let mut trio = Trio::new();
+    trio.learn();
+    for _ in 0..3 {
+        trio.swap();
+        let before = trio.world.key_frame_requests(trio.camera.client);
+        let waited = trio.wait();
+        assert!(waited < Duration::from_millis(250), "waited {waited:?}");
+        assert_eq!(trio.world.key_frame_requests(trio.camera.client) - before, 1);
+        trio.world.run(Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn before_it_was_seen_that_one_request_refreshes_all_each_encoding_is_asked_for() {
+    let mut trio = Trio::new();
+    trio.world.run(Duration::from_secs(1));
+    trio.swap();
+    let before = trio.world.key_frame_requests(trio.camera.client);
+    trio.wait();
+    assert_eq!(trio.world.key_frame_requests(trio.camera.client) - before, 2);
+}
+
+#[test]
+fn an_encoding_that_is_not_refreshed_with_the_others_is_asked_for_at_once() {
+    let mut trio = Trio::new();
+    trio.learn();
+    // The encoder refreshes only what it is asked for.
+    trio.world.track_mut(trio.camera).track.camera = None;
+    for expected in [Duration::from_millis(500), Duration::from_millis(150)] {
+        trio.swap();
+        let before = trio.world.key_frame_requests(trio.camera.client);
+        let waited = trio.wait();
+        assert!(waited < expected, "waited {waited:?}");
+        assert_eq!(trio.world.key_frame_requests(trio.camera.client) - before, 2);
+        trio.world.run(Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn a_lost_request_is_repeated_for_all_who_wait() {
+    let mut trio = Trio::new();
+    trio.learn();
+    trio.world.filter(trio.camera.client, false, |_| false);
+    trio.swap();
+    trio.world.run(Duration::from_millis(250));
+    trio.world.filter(trio.camera.client, false, |_| true);
+    let before = trio.world.key_frame_requests(trio.camera.client);
+    let waited = trio.wait();
+    assert!(waited < Duration::from_millis(300), "waited {waited:?}");
+    assert_eq!(trio.world.key_frame_requests(trio.camera.client) - before, 1);
+}
+
+/// A browser's camera, and two who see it in sizes that they change.
+struct Trio {
+    world: World,
+    camera: Produced,
+    seen: [Viewed; 2],
+    wants: [u8; 2],
+}
+
+impl Trio {
+    fn new() -> Self {
+        let mut world = World::new(1);
+        let client = world.publisher();
+        let camera = world.produce(client, Track::camera(Camera::USUAL));
+        let seen = [0, 1].map(|_| {
+            let subscriber = world.subscriber();
+            world.consume(subscriber, camera)
+        });
+        let mut trio = Self { world, camera, seen, wants: [2, 2] };
+        trio.world.run(Duration::from_secs(3));
+        trio.want([0, 2]);
+        trio.wait();
+        trio
+    }
+
+    /// One switches alone, twice: what is asked for one encoding refreshes all.
+    fn learn(&mut self) {
+        for wants in [[1, 2], [0, 2], [1, 2], [0, 2]] {
+            self.world.run(Duration::from_secs(1));
+            self.want(wants);
+            self.wait();
+        }
+        self.world.run(Duration::from_secs(1));
+    }
+
+    fn swap(&mut self) {
+        let [a, b] = self.wants;
+        self.want([b, a]);
+    }
+
+    fn want(&mut self, wants: [u8; 2]) {
+        self.wants = wants;
+        for (seen, spatial) in self.seen.into_iter().zip(wants) {
+            self.world.prefer(seen, spatial, None);
+        }
+    }
+
+    /// Runs until both see what they want, and returns how long that took.
+    fn wait(&mut self) -> Duration {
+        let pairs = [0, 1].map(|index| (self.seen[index], self.wants[index]));
+        let sees = |world: &World, (seen, spatial): (Viewed, u8)| {
+            world.view(seen).playback().encodings().last() == Some(&spatial)
+        };
+        self.world.run_to("both sizes", |world| pairs.iter().all(|pair| sees(world, *pair)))
+    }
 }

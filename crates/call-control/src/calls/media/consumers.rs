@@ -90,7 +90,7 @@ impl CallMedia {
 
     pub(super) async fn set_priority(&self, leg: LegId, request: SetPriority) -> Result<MediaReply, Refusal> {
         self.own_consumers(leg, &[request.consumer_id])?;
-        self.router.set_priority(request.consumer_id, request.priority.get()).await?;
+        self.router.set_priority(request.consumer_id, request.priority).await?;
         Ok(MediaReply::done())
     }
 

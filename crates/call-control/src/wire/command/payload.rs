@@ -257,8 +257,10 @@ impl SetPreferredLayers {
 pub struct SetPriority {
     #[ts(type = "string")]
     pub consumer_id: ConsumerId,
-    /// 1 (least) to 255.
-    pub priority: std::num::NonZeroU8,
+    /// 1 (least) to 255. `null`: what it is by default.
+    // Required: without a function of its own, an absent field would be `null`.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub priority: Option<std::num::NonZeroU8>,
 }
 
 #[derive(Debug, Clone, Deserialize, TS)]

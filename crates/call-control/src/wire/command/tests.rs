@@ -85,6 +85,20 @@ fn every_event_becomes_its_command() {
 }
 
 #[test]
+fn a_priority_is_a_number_or_null_and_never_left_out() {
+    for good in ["1", "255", "null"] {
+        let payload = format!(r#"{{"consumerId":"{ID}","priority":{good}}}"#);
+        ClientCommand::parse("media:set-priority", &payload).unwrap();
+    }
+    let without = format!(r#"{{"consumerId":"{ID}"}}"#);
+    ClientCommand::parse("media:set-priority", &without).unwrap_err();
+    for bad in ["0", "256", "-1", "1.5", "\"high\""] {
+        let payload = format!(r#"{{"consumerId":"{ID}","priority":{bad}}}"#);
+        ClientCommand::parse("media:set-priority", &payload).unwrap_err();
+    }
+}
+
+#[test]
 fn a_payload_of_the_wrong_type_is_malformed_whatever_the_event() {
     for (name, payload) in table() {
         for bad in ["null", "7", "\"text\"", "[]", "{", ""] {

@@ -23,6 +23,10 @@ pub struct Publisher {
     pub clock: WallClock,
     pub tracks: Vec<LiveTrack>,
     pub heard: Heard,
+    /// The time by which packets are sent.
+    now: Instant,
+    /// Lowers its cameras' rates to what the server says that its path carries.
+    pub obeys_caps: bool,
     /// Transport-wide sequence number of the next packet.
     transport_sequence: u16,
     /// Encoded payloads, by the time to send them.
@@ -107,6 +111,8 @@ struct Sent {
 impl Publisher {
     pub fn new(clock: WallClock) -> Self {
         Self {
+            now: clock.origin,
+            obeys_caps: false,
             clock,
             tracks: Vec::new(),
             heard: Heard::default(),
@@ -163,6 +169,7 @@ impl Publisher {
     }
 
     pub fn handle_timeout(&mut self, now: Instant, connection: &mut Connection) {
+        self.now = now;
         if !connection.is_connected() {
             return;
         }
@@ -192,6 +199,7 @@ impl Publisher {
         packets: &[Box<dyn rtcp::Packet>],
         connection: &mut Connection,
     ) {
+        self.now = now;
         for packet in packets {
             let packet = packet.as_any();
             if let Some(report) = packet.downcast_ref::<ReceiverReport>() {
@@ -216,6 +224,9 @@ impl Publisher {
                 self.loss_control.note(reported, reported.saturating_sub(arrived));
             } else if let Some(cap) = packet.downcast_ref::<ReceiverEstimatedMaximumBitrate>() {
                 self.heard.bitrate_caps.push(cap.bitrate);
+                if self.obeys_caps {
+                    self.limit_cameras(f64::INFINITY);
+                }
             } else if let Some(extended) = packet.downcast_ref::<ExtendedReport>() {
                 self.note_reference_time(now, extended);
             }
@@ -237,7 +248,14 @@ impl Publisher {
 
     /// Sends what loss control allows, of all cameras together.
     fn control_rates(&mut self, now: Instant) {
-        let Some(bound) = self.loss_control.bound(now) else { return };
+        if let Some(bound) = self.loss_control.bound(now) {
+            self.limit_cameras(bound);
+        }
+    }
+
+    fn limit_cameras(&mut self, bound: f64) {
+        let cap = self.heard.bitrate_caps.last().filter(|_| self.obeys_caps);
+        let bound = cap.map_or(bound, |cap| bound.min(f64::from(*cap) - SOUND));
         let cameras = self.tracks.iter().filter(|live| live.track.camera.is_some_and(|it| it.yields_to_loss));
         let bound = bound / cameras.count().max(1) as f64;
         for live in &mut self.tracks {
@@ -378,7 +396,11 @@ impl Publisher {
         connection: &mut Connection,
     ) -> Vec<u8> {
         let live = &self.tracks[track];
-        let mut extensions = vec![(ids::ABS_SEND_TIME, vec![0, 1, 2])];
+        let mut extensions = Vec::new();
+        if live.track.abs_send_time {
+            let [_, send_time @ ..] = abs_send_time(self.now - self.clock.origin).to_be_bytes();
+            extensions.push((ids::ABS_SEND_TIME, send_time.to_vec()));
+        }
         if live.track.transport_cc {
             extensions.push((ids::TRANSPORT_CC, self.transport_sequence.to_be_bytes().to_vec()));
             self.transport_sequence = self.transport_sequence.wrapping_add(1);
@@ -393,6 +415,10 @@ impl Publisher {
                 extensions.push((id, rid(encoding).into_bytes()));
             }
         }
+        let opens_key_frame =
+            !rtx && !payload.bytes.is_empty() && Stamp::of(&payload.bytes).opens_key_frame();
+        let declared = live.track.declares.filter(|_| opens_key_frame);
+        extensions.extend(declared.map(|value| (ids::LAYERS_ALLOCATION, value.to_vec())));
         extensions.extend(payload.dependency.clone().map(|value| (ids::DEPENDENCY_DESCRIPTOR, value)));
         connection.seal_rtp(&packet::write(fixed, &extensions, &payload.bytes))
     }
@@ -460,8 +486,15 @@ impl LiveEncoding {
     }
 }
 
+/// In 2^-18 s, modulo 64 s.
+fn abs_send_time(at: Duration) -> u32 {
+    ((at.as_micros() << 18) / 1_000_000) as u32 & 0xff_ffff
+}
+
 /// The time from capture to sending.
 pub const ENCODER_TIME: Duration = Duration::from_millis(5);
+/// bit/s of a cap that are kept for sound.
+const SOUND: f64 = 40_000.0;
 const FIRST_REPORT: Duration = Duration::from_millis(150);
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 const HISTORY: u16 = 600;

@@ -67,6 +67,10 @@ impl Stamp {
         })
     }
 
+    pub fn opens_key_frame(&self) -> bool {
+        self.key && self.packet == 0
+    }
+
     pub fn is_last(&self) -> bool {
         self.packet + 1 == self.packets
     }

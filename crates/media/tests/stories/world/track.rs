@@ -24,6 +24,9 @@ pub struct Track {
     /// neither.
     pub mid: bool,
     pub transport_cc: bool,
+    pub abs_send_time: bool,
+    /// Target rates that it declares with key frames (video-layers-allocation).
+    pub declares: Option<&'static [u8]>,
     /// Initial audio level in -dBov.
     pub level: u8,
     /// Has the rates of a camera, instead of a few packets a picture.
@@ -77,6 +80,8 @@ impl Track {
             rtx: true,
             mid: true,
             transport_cc: true,
+            abs_send_time: true,
+            declares: None,
             level: 127,
             camera: None,
         }
@@ -144,12 +149,18 @@ impl Track {
 
     fn header_extensions(&self) -> Vec<Value> {
         use HeaderExtensionUri as Uri;
-        let mut listed = vec![(ids::ABS_SEND_TIME, Uri::AbsSendTime)];
+        let mut listed = Vec::new();
+        if self.abs_send_time {
+            listed.push((ids::ABS_SEND_TIME, Uri::AbsSendTime));
+        }
         if self.codec == Codec::Opus {
             listed.push((ids::AUDIO_LEVEL, Uri::AudioLevel));
         }
         if self.codec == Codec::Av1 {
             listed.push((ids::DEPENDENCY_DESCRIPTOR, Uri::DependencyDescriptor));
+        }
+        if self.declares.is_some() {
+            listed.push((ids::LAYERS_ALLOCATION, Uri::VideoLayersAllocation));
         }
         if self.mid {
             listed.push((ids::MID, Uri::Mid));
@@ -195,4 +206,5 @@ pub mod ids {
     pub const RID: u8 = 10;
     pub const REPAIRED_RID: u8 = 11;
     pub const DEPENDENCY_DESCRIPTOR: u8 = 12;
+    pub const LAYERS_ALLOCATION: u8 = 13;
 }
