@@ -14,6 +14,7 @@ import plus from 'lucide-static/icons/plus.svg?raw';
 import screen from 'lucide-static/icons/screen-share.svg?raw';
 import screenOff from 'lucide-static/icons/screen-share-off.svg?raw';
 import settings from 'lucide-static/icons/settings-2.svg?raw';
+import slow from 'lucide-static/icons/signal-low.svg?raw';
 import warning from 'lucide-static/icons/triangle-alert.svg?raw';
 import people from 'lucide-static/icons/users.svg?raw';
 import camera from 'lucide-static/icons/video.svg?raw';
@@ -42,6 +43,7 @@ const ICONS = {
   settings,
   shrink,
   signOut,
+  slow,
   speaker,
   warning,
 } satisfies Record<string, string>;
