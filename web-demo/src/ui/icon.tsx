@@ -1,5 +1,6 @@
 import back from 'lucide-static/icons/arrow-left.svg?raw';
 import next from 'lucide-static/icons/arrow-right.svg?raw';
+import pause from 'lucide-static/icons/circle-pause.svg?raw';
 import end from 'lucide-static/icons/circle-stop.svg?raw';
 import info from 'lucide-static/icons/info.svg?raw';
 import signOut from 'lucide-static/icons/log-out.svg?raw';
@@ -14,7 +15,6 @@ import plus from 'lucide-static/icons/plus.svg?raw';
 import screen from 'lucide-static/icons/screen-share.svg?raw';
 import screenOff from 'lucide-static/icons/screen-share-off.svg?raw';
 import settings from 'lucide-static/icons/settings-2.svg?raw';
-import slow from 'lucide-static/icons/signal-low.svg?raw';
 import warning from 'lucide-static/icons/triangle-alert.svg?raw';
 import people from 'lucide-static/icons/users.svg?raw';
 import camera from 'lucide-static/icons/video.svg?raw';
@@ -35,6 +35,7 @@ const ICONS = {
   mic,
   micOff,
   next,
+  pause,
   people,
   phone,
   plus,
@@ -43,7 +44,6 @@ const ICONS = {
   settings,
   shrink,
   signOut,
-  slow,
   speaker,
   warning,
 } satisfies Record<string, string>;

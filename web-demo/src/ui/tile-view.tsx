@@ -72,7 +72,7 @@ function Picture({ tile, onStop }: { tile: Tile; onStop: () => void }) {
 function Withheld({ source }: { source: Tile['source'] }) {
   return (
     <p class="tile-withheld" data-testid="withheld">
-      <Icon name="slow" />
+      <Icon name="pause" />
       <span>{`${source === 'screen' ? 'Screen paused' : 'Paused'}: ${SLOW}`}</span>
     </p>
   );
