@@ -130,6 +130,23 @@ test('a screen is asked for whole, however small its tile', async () => {
   assert(!(await asked(bob, 'media:set-priority')).some(about), 'it comes first by default');
 });
 
+test('a picture that is scrolled out of the strip is not sent until it is scrolled in', async () => {
+  const guests = ['Guest 1', 'Guest 2', 'Guest 3'];
+  const { alice, bob } = await twoInACall(fixture.server, guests);
+  await bob.page.setViewport({ width: 320, height: 640 });
+  await alice.click('screen');
+  await bob.seesMoving(alice, 'screen');
+  const camera = await consumerOf(bob, 'camera');
+
+  await bob.page.$eval('.strip', (strip) => strip.scrollTo({ left: strip.scrollWidth }));
+  await bob.until('Alice’s camera is stopped', async () => {
+    return (await asked(bob, 'media:pause-consumer')).length > 0;
+  });
+  assert.deepEqual(await asked(bob, 'media:pause-consumer'), [{ consumerIds: [camera] }]);
+  await bob.page.$eval('.strip', (strip) => strip.scrollTo({ left: 0 }));
+  await bob.seesMoving(alice);
+});
+
 test('a window behind others is sent no pictures after a while, and all of them once it is in front', async () => {
   const { alice, bob } = await twoInACall(fixture.server);
   const camera = await consumerOf(bob, 'camera');
@@ -155,9 +172,11 @@ test('a window behind others is sent no pictures after a while, and all of them 
 /**
  * Alice and Bob have the page and see each other; what Bob's page and the server say to each other is kept.
  * @param {import('./support/server.mjs').Server} server
+ * @param {string[]} [guests] are in the call too, and send nothing
  */
-async function twoInACall(server) {
-  const { call } = await startCallOf(server, ['Alice', 'Bob']);
+async function twoInACall(server, guests = []) {
+  const { people, call } = await startCallOf(server, ['Alice', 'Bob', ...guests]);
+  for (const guest of people.slice(2)) await guest.ask('POST', `/calls/${call.id}/join`);
   const address = `${server.url}/call/${call.id}`;
   const alice = use(await DemoPage.signIn(browser, address, 'Alice'));
   const bob = use(await DemoPage.signIn(browser, server.url, 'Bob'));

@@ -5,6 +5,7 @@ import { SLOW } from '../state/withheld';
 import { Avatar } from './avatar';
 import { Icon } from './icon';
 import { TrackVideo } from './track-video';
+import { useOnScreen } from './use-on-screen';
 import { useSize } from './use-size';
 
 interface TileViewProps {
@@ -18,7 +19,8 @@ interface TileViewProps {
 export function TileView({ room, tile, large = false, onEnlarge }: TileViewProps) {
   const element = useRef<HTMLElement>(null);
   const { width } = useSize(element);
-  useView(room, tile, { width, large });
+  const onScreen = useOnScreen(element);
+  useView(room, tile, { onScreen, width, large });
   const speaking = tile.source === 'camera' && tile.micOn && isSpeaking(room, tile.userId);
   return (
     <figure
@@ -91,20 +93,21 @@ function OwnScreen({ onStop }: { onStop: () => void }) {
 }
 
 interface Shown {
+  onScreen: boolean;
   /** In CSS pixels; 0 as long as it is not known. */
   width: number;
   large: boolean;
 }
 
 /** Has the server send the picture as long as this tile shows it, and no more of it than the tile can show. */
-function useView(room: CallRoom, tile: Tile, { width, large }: Shown): void {
+function useView(room: CallRoom, tile: Tile, { onScreen, width, large }: Shown): void {
   const viewing = room.media.value?.receiver.viewing;
   const { producerId, track } = tile;
   const spatialLayer = layerFor(tile.source, width);
-  useEffect(
-    () => (producerId && track ? viewing?.view(producerId, { spatialLayer, large }) : undefined),
-    [viewing, producerId, track, spatialLayer, large],
-  );
+  useEffect(() => {
+    if (!producerId || !track || !onScreen) return;
+    return viewing?.view(producerId, { spatialLayer, large });
+  }, [viewing, producerId, track, onScreen, spatialLayer, large]);
 }
 
 /** The picture size that is of use. Shared screens come whole whatever their tile: text must be readable. */
