@@ -1,5 +1,5 @@
 import type { Signaling } from './signaling';
-import type { Source } from './signaling.gen';
+import type { SetPriority, Source } from './signaling.gen';
 
 /** What somebody who looks at a picture needs of it. */
 export interface Wish {
@@ -9,14 +9,16 @@ export interface Wish {
   large: boolean;
 }
 
+type Priority = SetPriority['priority'];
+
 /** A video that the server sends us, and what it knows of our wishes for it. */
 interface Video {
   consumerId: string;
-  usualPriority: number;
+  usualPriority: Priority;
   /** Whether the server sends none of it, because we asked so. */
   isHeldBack: boolean;
   spatialLayer: number | undefined;
-  priority: number;
+  priority: Priority;
 }
 
 /**
@@ -84,6 +86,8 @@ export class Viewing {
   close(): void {
     clearTimeout(this.#change);
     clearTimeout(this.#idle);
+    // Tiles go away later than this, and then nothing is left to ask for.
+    this.#videos.clear();
   }
 
   #isSeen(producerId: string): boolean {
@@ -105,8 +109,9 @@ export class Viewing {
     const chosen = [...this.#videos].filter(([producerId, video]) => which(producerId, video));
     if (chosen.length === 0) return;
     const settle = (isNowWanted: boolean) => {
-      for (const [, video] of chosen) video.isHeldBack = !isNowWanted;
-      const producerIds = chosen.map(([producerId]) => producerId);
+      const present = chosen.filter(([id, video]) => this.#videos.get(id) === video);
+      for (const [, video] of present) video.isHeldBack = !isNowWanted;
+      const producerIds = present.map(([producerId]) => producerId);
       this.#onWanted(producerIds, isNowWanted);
     };
     settle(isWanted);
@@ -155,10 +160,10 @@ export class Viewing {
   }
 }
 
-const LARGE_PRIORITY = 255;
+const LARGE_PRIORITY: Priority = 255;
 /** As the server has it for those that it was told nothing about. */
-const SCREEN_PRIORITY = 255;
-const CAMERA_PRIORITY = 10;
+const SCREEN_PRIORITY: Priority = 255;
+const CAMERA_PRIORITY: Priority = 10;
 
 const SETTLED_MS = 150;
 const UNSEEN_MS = 2_000;
