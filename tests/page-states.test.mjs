@@ -6,6 +6,7 @@ import { assertAccessible, assertFits, untilArrived } from './support/accessibil
 import { launchChromium } from './support/browsers.mjs';
 import { DemoPage } from './support/demo-page.mjs';
 import { serverForThisFile } from './support/fixture.mjs';
+import { consumers, tell, watchSocket } from './support/page-socket.mjs';
 import { createGroup, signIn } from './support/people.mjs';
 import { startServer } from './support/server.mjs';
 
@@ -117,6 +118,7 @@ async function showEveryState(look, prepare) {
   const { server } = fixture;
   const visitor = use(await DemoPage.open(browser, server.url, 'Alice Liddell'));
   await prepare(visitor);
+  await watchSocket(visitor);
   await visitor.untilShown('name-input');
   await look(visitor, 'sign-in');
 
@@ -151,6 +153,12 @@ async function showEveryState(look, prepare) {
   await bob.click('screen');
   await visitor.seesMoving(bob, 'screen');
   await look(visitor, 'call with a screen');
+  const resume = await withholdAll(visitor);
+  await look(visitor, 'call on a slow connection');
+  await visitor.click('enlarge');
+  await look(visitor, 'call on a slow connection of equals');
+  await visitor.click('enlarge');
+  await resume();
   await visitor.click('participants');
   await look(visitor, 'call with people');
   await visitor.click('close-participants');
@@ -175,6 +183,27 @@ async function showEveryState(look, prepare) {
   await owner.ask('PATCH', `/calls/${call.id}/end`);
   await visitor.untilShown('call-ended');
   await look(visitor, 'call ended');
+}
+
+/**
+ * Lets a person's page be told that the connection is too slow for any video.
+ * @param {DemoPage} person
+ * @returns {Promise<() => Promise<void>>} lets videos come again
+ */
+async function withholdAll(person) {
+  const { callId } = await person.state();
+  const tellLayers = async (/** @type {number | null} */ layer) => {
+    for (const { id: consumerId } of await consumers(person)) {
+      const layers = { callId, consumerId, spatialLayer: layer, temporalLayer: layer };
+      await tell(person, 'media:consumer-layers', layers);
+    }
+  };
+  await tell(person, 'media:bandwidth', { callId, estimate: 50_000, used: 40_000, wanted: 2e6 });
+  await tellLayers(null);
+  await person.until('both pictures have stopped', async () => {
+    return (await person.page.$$('[data-testid="withheld"]')).length === 2;
+  });
+  return () => tellLayers(0);
 }
 
 /**

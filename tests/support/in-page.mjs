@@ -112,3 +112,66 @@ export async function sendToItself({ mimeType, encoding }) {
     return rows.find(({ type }) => type === 'outbound-rtp')?.framesEncoded ?? 0;
   });
 }
+
+/** Keeps what goes through WebSockets, and says things to the page in the server's place. */
+export function keepSockets() {
+  /** @type {string[]} */
+  const sent = [];
+  /** @type {string[]} */
+  const received = [];
+  /** @type {WebSocket[]} */
+  const sockets = [];
+  /** @type {Set<string>} events that only `tell` tells */
+  const taken = new Set();
+  window.WebSocket = class extends WebSocket {
+    /** @param {ConstructorParameters<typeof WebSocket>} options */
+    constructor(...options) {
+      super(...options);
+      sockets.push(this);
+      this.addEventListener('message', (message) => {
+        const { data, isTrusted } = message;
+        received.push(data);
+        const isTaken = [...taken].some((name) => data.includes(`["${name}",`));
+        if (isTrusted && isTaken) message.stopImmediatePropagation();
+      });
+    }
+
+    /**
+     * @override
+     * @param {string} data
+     */
+    send(data) {
+      sent.push(data);
+      super.send(data);
+    }
+  };
+  const tell = (/** @type {string} */ name, /** @type {string} */ data) => {
+    taken.add(name);
+    sockets.at(-1)?.dispatchEvent(new MessageEvent('message', { data }));
+  };
+  Reflect.set(window, '__socket', { sent, received, tell });
+}
+
+/**
+ * Counts how often something comes into the page: what flashes is counted too.
+ * @param {string} selector
+ */
+export function countArrivals(selector) {
+  Reflect.set(window, '__arrivals', 0);
+  new MutationObserver((changes) => {
+    for (const node of changes.flatMap(({ addedNodes }) => [...addedNodes])) {
+      if (!(node instanceof Element)) continue;
+      const arrived = node.querySelectorAll(selector).length + Number(node.matches(selector));
+      Reflect.set(window, '__arrivals', Reflect.get(window, '__arrivals') + arrived);
+    }
+  }).observe(document, { childList: true, subtree: true });
+}
+
+/**
+ * Lets the page believe that its window is in front, or behind others.
+ * @param {boolean} hidden
+ */
+export function pretendHidden(hidden) {
+  Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+  document.dispatchEvent(new Event('visibilitychange'));
+}

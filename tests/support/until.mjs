@@ -31,15 +31,16 @@ export async function until(what, check, { seconds = 15 } = {}) {
  * Waits until something has been so for a while.
  * @param {string} what
  * @param {() => boolean | Promise<boolean>} isSo
+ * @param {{ seconds?: number }} [options] how long
  */
-export async function lasting(what, isSo) {
+export async function lasting(what, isSo, { seconds = LASTING_S } = {}) {
   let since = performance.now();
   await until(what, async () => {
     if (!(await isSo())) since = performance.now();
-    return performance.now() - since > LASTING_MS;
+    return performance.now() - since > seconds * 1000;
   });
 }
 
 /** Many times longer than a picture or a packet of sound. */
-const LASTING_MS = 800;
+const LASTING_S = 0.8;
 const POLL_MS = 50;

@@ -11,6 +11,8 @@ export interface MediaSessionOptions {
   signaling: Signaling;
   choice: VideoChoice;
   onTracks: (tracks: RemoteTrack[]) => void;
+  /** Other videos are withheld because the connection is slow, by producer. */
+  onWithheld: (producerIds: ReadonlySet<string>) => void;
   /** Something could not be sent. */
   onSendError: (source: Source, error: unknown) => void;
   /** Media stopped flowing on a transport, or flows again. */
@@ -51,7 +53,12 @@ export class MediaSession {
       choice,
       onError: options.onSendError,
     });
-    this.receiver = new Receiver(this.#transports.recv, signaling, options.onTracks);
+    this.receiver = new Receiver({
+      transport: this.#transports.recv,
+      signaling,
+      onTracks: options.onTracks,
+      onWithheld: options.onWithheld,
+    });
   }
 
   /** Asks the server for a new path on both transports; media goes on meanwhile. */

@@ -1,6 +1,8 @@
 import type { Consumer, Transport } from 'mediasoup-client/types';
 import type { Signaling } from './signaling';
-import type { ConsumerView, Source } from './signaling.gen';
+import type { ConsumerLayers, ConsumerView, Source } from './signaling.gen';
+import { Viewing } from './viewing';
+import { Withheld } from './withheld';
 
 export interface RemoteTrack {
   producerId: string;
@@ -11,30 +13,34 @@ export interface RemoteTrack {
   consumer: Consumer;
 }
 
+export interface ReceiverOptions {
+  transport: Transport;
+  signaling: Signaling;
+  onTracks: (tracks: RemoteTrack[]) => void;
+  /** Other videos are withheld because the connection is slow, by producer. */
+  onWithheld: (producerIds: ReadonlySet<string>) => void;
+}
+
 /** The leg's receiving half: one consumer per producer of the others. */
 export class Receiver {
+  /** What is looked at in the page. */
+  readonly viewing: Viewing;
   readonly #transport: Transport;
   readonly #signaling: Signaling;
   readonly #onTracks: (tracks: RemoteTrack[]) => void;
   readonly #tracks = new Map<string, RemoteTrack>();
   readonly #known = new Set<string>();
   readonly #waiting = new Set<string>();
-  readonly #layers = new Map<string, number>();
-  /** How many viewers each picture has, by producer. */
-  readonly #viewers = new Map<string, number>();
-  /** Pictures that are held back because nobody looks at them, by producer. */
-  readonly #heldBack = new Set<string>();
+  readonly #withheld: Withheld;
   #flush: ReturnType<typeof setTimeout> | undefined;
-  #idle: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(
-    transport: Transport,
-    signaling: Signaling,
-    onTracks: (tracks: RemoteTrack[]) => void,
-  ) {
+  constructor({ transport, signaling, onTracks, onWithheld }: ReceiverOptions) {
     this.#transport = transport;
     this.#signaling = signaling;
     this.#onTracks = onTracks;
+    const withheld = new Withheld(onWithheld);
+    this.#withheld = withheld;
+    this.viewing = new Viewing(signaling, (ids, isWanted) => withheld.wanted(ids, isWanted));
   }
 
   /** Asks for producers; those announced together are asked for and negotiated in one round. */
@@ -59,19 +65,19 @@ export class Receiver {
     if (ready.length > 0) {
       await this.#signaling.request('media:resume-consumer', { consumerIds: ready });
     }
-    this.#holdBackSoon();
+    this.viewing.holdBackSoon();
   }
 
-  /** Counts a viewer of a picture until the returned function is called. Pictures without any are not sent. */
-  view(producerId: string): () => void {
-    this.#viewers.set(producerId, (this.#viewers.get(producerId) ?? 0) + 1);
-    this.#letFlow(producerId);
-    return () => {
-      const left = (this.#viewers.get(producerId) ?? 0) - 1;
-      if (left > 0) this.#viewers.set(producerId, left);
-      else this.#viewers.delete(producerId);
-      this.#holdBackSoon();
-    };
+  /** The server has said which layers of a track it sends, if any. It says so of sound too, which it never withholds. */
+  layersTold({ consumerId, spatialLayer }: ConsumerLayers): void {
+    const known = [...this.#tracks.values()].find(({ consumer }) => consumer.id === consumerId);
+    if (known?.track.kind !== 'video') return;
+    this.#withheld.told(known.producerId, spatialLayer !== null);
+  }
+
+  /** The server has said what our connection carries. */
+  bandwidthTold(): void {
+    this.#withheld.divided();
   }
 
   /** Ends what came from a producer, or stops asking for it. */
@@ -81,21 +87,10 @@ export class Receiver {
     const track = this.#tracks.get(producerId);
     if (!track) return;
     this.#tracks.delete(producerId);
-    this.#heldBack.delete(producerId);
-    this.#layers.delete(track.consumer.id);
+    this.viewing.drop(producerId);
+    this.#withheld.drop(producerId);
     track.consumer.close();
     this.#publish();
-  }
-
-  /** Asks for the picture size a viewer can see: 0 is the smallest. */
-  preferLayer(producerId: string, spatialLayer: number): void {
-    const consumerId = this.#tracks.get(producerId)?.consumer.id;
-    if (!consumerId || this.#layers.get(consumerId) === spatialLayer) return;
-    this.#layers.set(consumerId, spatialLayer);
-    // A hint: should it get lost, the picture is only larger or smaller than needed.
-    this.#signaling
-      .request('media:set-preferred-layers', { consumerId, spatialLayer })
-      .catch(() => this.#layers.delete(consumerId));
   }
 
   tracks(): Iterable<RemoteTrack> {
@@ -104,35 +99,8 @@ export class Receiver {
 
   close(): void {
     clearTimeout(this.#flush);
-    clearTimeout(this.#idle);
-  }
-
-  #letFlow(producerId: string): void {
-    const consumerId = this.#tracks.get(producerId)?.consumer.id;
-    if (!consumerId || !this.#heldBack.delete(producerId)) return;
-    this.#signaling
-      .request('media:resume-consumer', { consumerIds: [consumerId] })
-      .catch(() => this.#heldBack.add(producerId));
-  }
-
-  /** Somebody who turns a page and comes back finds the picture still moving. */
-  #holdBackSoon(): void {
-    if (this.#transport.closed) return;
-    clearTimeout(this.#idle);
-    this.#idle = setTimeout(() => this.#holdBack(), IDLE_MS);
-  }
-
-  #holdBack(): void {
-    const unseen = [...this.#tracks.values()].filter(
-      ({ producerId, track }) =>
-        track.kind === 'video' && !this.#viewers.has(producerId) && !this.#heldBack.has(producerId),
-    );
-    if (unseen.length === 0) return;
-    for (const { producerId } of unseen) this.#heldBack.add(producerId);
-    const consumerIds = unseen.map(({ consumer }) => consumer.id);
-    this.#signaling.request('media:pause-consumer', { consumerIds }).catch(() => {
-      for (const { producerId } of unseen) this.#heldBack.delete(producerId);
-    });
+    this.viewing.close();
+    this.#withheld.close();
   }
 
   async #consume(): Promise<void> {
@@ -171,6 +139,7 @@ export class Receiver {
       track: consumer.track,
       consumer,
     });
+    if (kind === 'video') this.viewing.add(producerId, id, info.appData.source);
     return consumer;
   }
 
@@ -180,4 +149,3 @@ export class Receiver {
 }
 
 const BATCH_MS = 20;
-const IDLE_MS = 2_000;

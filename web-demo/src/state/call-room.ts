@@ -13,11 +13,13 @@ import { learn } from './fresh-call';
 import type { LocalMedia } from './local-media';
 import { describe } from './messages';
 import { announce, notify } from './notices';
+import { isWatched } from './page-visibility';
 import { describeChange, lost, type Rights, rightsOf, SOURCES } from './rights';
 import { followRoom } from './room-events';
 import { EMPTY_ROSTER, rosterOf } from './roster';
 import { api, session, signedIn } from './session';
 import { lastWishes } from './wishes';
+import { announceWithheld } from './withheld';
 
 export type Phase =
   | { name: 'joining' }
@@ -39,6 +41,8 @@ export class CallRoom {
   readonly call = signal<Call | undefined>(undefined);
   readonly roster = signal(EMPTY_ROSTER);
   readonly tracks = signal<RemoteTrack[]>([]);
+  /** The videos that do not come because the connection is slow, by producer. */
+  readonly withheld = signal<ReadonlySet<string>>(new Set());
   readonly activeSpeaker = signal<string | null>(null);
   /** When each person last began to speak, in milliseconds of the page's clock. */
   readonly spoke = signal<ReadonlyMap<string, number>>(new Map());
@@ -78,6 +82,7 @@ export class CallRoom {
         else untracked(() => this.#enter());
       }),
       effect(() => this.#sendLocalMedia()),
+      effect(() => this.media.value?.receiver.viewing.watch(isWatched.value)),
     );
   }
 
@@ -167,6 +172,10 @@ export class CallRoom {
       onTracks: (tracks) => {
         this.tracks.value = tracks;
       },
+      onWithheld: (producerIds) => {
+        announceWithheld(this, producerIds);
+        this.withheld.value = producerIds;
+      },
       onSendError: (source, error) => {
         if (!mendsItself(error)) this.local.stop(source);
         report(error);
@@ -182,6 +191,7 @@ export class CallRoom {
     const others = joined.producers.filter((producer) => producer.legId !== joined.legId);
     this.roster.value = rosterOf(joined.participants, others);
     this.media.value = media;
+    this.withheld.value = new Set();
     this.mediaInterrupted.value = false;
     before?.close();
     this.#entered.value = true;

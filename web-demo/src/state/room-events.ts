@@ -23,6 +23,7 @@ export function followRoom(room: CallRoom, signaling: Signaling): () => void {
   followRights(room, on);
   followProducers(room, on);
   followVoices(room, on);
+  followBandwidth(room, on);
   return () => {
     for (const stop of stops) stop();
   };
@@ -136,6 +137,11 @@ function followVoices(room: CallRoom, on: On): void {
       [...room.speaking.peek()].filter((userId) => !before.has(userId)),
     );
   });
+}
+
+function followBandwidth(room: CallRoom, on: On): void {
+  on('media:bandwidth', () => room.media.peek()?.receiver.bandwidthTold());
+  on('media:consumer-layers', (layers) => room.media.peek()?.receiver.layersTold(layers));
 }
 
 function noteSpeakers(room: CallRoom, userIds: string[]): void {

@@ -12,6 +12,8 @@ export interface Tile {
   self: boolean;
   micOn: boolean;
   track: MediaStreamTrack | null;
+  /** Nothing of it comes, because the connection is slow. */
+  withheld: boolean;
   /** The remote producer behind the picture. */
   producerId: string | undefined;
 }
@@ -55,6 +57,7 @@ function liveTiles(room: CallRoom, person: Person, source: 'camera' | 'screen'):
     key: `${person.userId}-${source}${index === 0 ? '' : `-${legId}`}`,
     source,
     producerId,
+    withheld: room.withheld.value.has(producerId),
     track: room.tracks.value.find((remote) => remote.producerId === producerId)?.track ?? null,
   }));
 }
@@ -67,6 +70,7 @@ function blank(room: CallRoom, { userId, name }: Person) {
     self: false,
     micOn: isMicOn(room.roster.value, userId),
     track: null,
+    withheld: false,
     producerId: undefined,
   };
 }
@@ -80,6 +84,7 @@ function selfTile({ local }: CallRoom, me: User): Tile {
     self: true,
     micOn: local.micOn.value,
     track: local.camera.track.value,
+    withheld: false,
     producerId: undefined,
   };
 }

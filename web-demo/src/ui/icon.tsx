@@ -1,5 +1,6 @@
 import back from 'lucide-static/icons/arrow-left.svg?raw';
 import next from 'lucide-static/icons/arrow-right.svg?raw';
+import pause from 'lucide-static/icons/circle-pause.svg?raw';
 import end from 'lucide-static/icons/circle-stop.svg?raw';
 import info from 'lucide-static/icons/info.svg?raw';
 import signOut from 'lucide-static/icons/log-out.svg?raw';
@@ -34,6 +35,7 @@ const ICONS = {
   mic,
   micOff,
   next,
+  pause,
   people,
   phone,
   plus,

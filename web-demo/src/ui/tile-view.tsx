@@ -1,9 +1,11 @@
 import { useEffect, useRef } from 'preact/hooks';
 import type { CallRoom } from '../state/call-room';
 import type { Tile } from '../state/tiles';
+import { SLOW } from '../state/withheld';
 import { Avatar } from './avatar';
 import { Icon } from './icon';
 import { TrackVideo } from './track-video';
+import { useOnScreen } from './use-on-screen';
 import { useSize } from './use-size';
 
 interface TileViewProps {
@@ -17,8 +19,8 @@ interface TileViewProps {
 export function TileView({ room, tile, large = false, onEnlarge }: TileViewProps) {
   const element = useRef<HTMLElement>(null);
   const { width } = useSize(element);
-  useView(room, tile);
-  usePictureSize(room, tile, width);
+  const onScreen = useOnScreen(element);
+  useView(room, tile, { onScreen, width, large });
   const speaking = tile.source === 'camera' && tile.micOn && isSpeaking(room, tile.userId);
   return (
     <figure
@@ -32,6 +34,7 @@ export function TileView({ room, tile, large = false, onEnlarge }: TileViewProps
       aria-label={labelOf(tile)}
     >
       <Picture tile={tile} onStop={() => room.local.stop('screen')} />
+      {tile.withheld && <Withheld source={tile.source} />}
       <figcaption>
         {tile.source === 'camera' && !tile.micOn && <Icon name="micOff" />}
         {tile.source === 'screen' && <Icon name="screen" />}
@@ -67,6 +70,16 @@ function Picture({ tile, onStop }: { tile: Tile; onStop: () => void }) {
   );
 }
 
+/** Lies on the last picture that came. It is announced elsewhere, once. */
+function Withheld({ source }: { source: Tile['source'] }) {
+  return (
+    <p class="tile-withheld" data-testid="withheld">
+      <Icon name="pause" />
+      <span>{`${source === 'screen' ? 'Screen paused' : 'Paused'}: ${SLOW}`}</span>
+    </p>
+  );
+}
+
 /** Showing one's own screen on that same screen would never end. */
 function OwnScreen({ onStop }: { onStop: () => void }) {
   return (
@@ -79,23 +92,29 @@ function OwnScreen({ onStop }: { onStop: () => void }) {
   );
 }
 
-/** Has the server send the picture as long as this tile shows it. */
-function useView(room: CallRoom, { producerId, track }: Tile): void {
-  const receiver = room.media.value?.receiver;
-  useEffect(
-    () => (producerId && track ? receiver?.view(producerId) : undefined),
-    [receiver, producerId, track],
-  );
+interface Shown {
+  onScreen: boolean;
+  /** In CSS pixels; 0 as long as it is not known. */
+  width: number;
+  large: boolean;
 }
 
-/** Asks the server for no more picture than this tile can show. */
-function usePictureSize(room: CallRoom, { producerId, source, track }: Tile, width: number): void {
+/** Has the server send the picture as long as this tile shows it, and no more of it than the tile can show. */
+function useView(room: CallRoom, tile: Tile, { onScreen, width, large }: Shown): void {
+  const viewing = room.media.value?.receiver.viewing;
+  const { producerId, track } = tile;
+  const spatialLayer = layerFor(tile.source, width);
   useEffect(() => {
-    if (!producerId || !track || source !== 'camera' || width === 0) return;
-    const pixels = width * devicePixelRatio;
-    const layer = pixels <= SMALL_PX ? 0 : pixels <= MEDIUM_PX ? 1 : 2;
-    room.media.peek()?.receiver.preferLayer(producerId, layer);
-  }, [room, producerId, source, track, width]);
+    if (!producerId || !track || !onScreen) return;
+    return viewing?.view(producerId, { spatialLayer, large });
+  }, [viewing, producerId, track, onScreen, spatialLayer, large]);
+}
+
+/** The picture size that is of use. Shared screens come whole whatever their tile: text must be readable. */
+function layerFor(source: Tile['source'], width: number): number | undefined {
+  if (source !== 'camera' || width === 0) return undefined;
+  const pixels = width * devicePixelRatio;
+  return pixels <= SMALL_PX ? 0 : pixels <= MEDIUM_PX ? 1 : 2;
 }
 
 function isSpeaking(room: CallRoom, userId: string): boolean {
@@ -109,7 +128,7 @@ function captionOf({ name, source, self }: Tile): string {
 
 function labelOf(tile: Tile): string {
   if (tile.source === 'screen') return captionOf(tile);
-  const camera = tile.track ? 'camera on' : 'camera off';
+  const camera = tile.withheld ? 'camera paused' : tile.track ? 'camera on' : 'camera off';
   return `${captionOf(tile)}, ${tile.micOn ? 'microphone on' : 'muted'}, ${camera}`;
 }
 
