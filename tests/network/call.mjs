@@ -131,6 +131,8 @@ function browserOptions(folder) {
     pipe: true,
     defaultViewport: { width: 480, height: 360 },
     args: [
+      // Else Chromium sends pictures of this size in two layers.
+      '--force-fieldtrials=WebRTC-LegacySimulcastLayerLimit/Disabled/',
       // The server and the page believe that the far browser is on this machine.
       `--host-resolver-rules=MAP localhost ${NEAR}`,
       `--use-file-for-fake-video-capture=${join(folder, 'camera.y4m')}`,
