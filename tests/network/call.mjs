@@ -55,7 +55,7 @@ export async function record(scenario, { adaptation, folder }) {
       const sent = await Promise.all(publishers.map((page) => page.evaluate(readCounters)));
       moments.push({ received: await subscriber.evaluate(readCounters), sent });
     }
-    return { moments, seconds: link.seconds, link: await link.close() };
+    return { moments, seconds: link.seconds, link: await link.finish() };
   } finally {
     for (const close of closing.reverse()) await close();
   }

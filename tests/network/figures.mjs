@@ -28,7 +28,7 @@
  * @param {Recording} recording
  * @returns {Figures}
  */
-export function figuresOf({ moments, link }) {
+export function figuresOf({ moments, seconds, link }) {
   const spans = moments.slice(1).map((moment, index) => ({ from: moments[index], to: moment }));
   const cameras = spans.flatMap(({ from, to }) => camerasOf(from, to));
   const [first, last] = [moments[0], moments[moments.length - 1]];
@@ -39,7 +39,8 @@ export function figuresOf({ moments, link }) {
     0,
   );
   const { concealedSamples, silentConcealedSamples, totalSamplesReceived } = sound;
-  const { lateMs, queueMs, sent, dropped } = link.down;
+  const { lateMs, queueMs, dropped } = link.down;
+  const sent = seconds.map(({ down }) => down.sent.bytes);
   return {
     framesPerSecond: meanOf(cameras.map(({ frames }) => frames)),
     poorSeconds: shareOf(cameras, ({ frames }) => frames < POOR),
@@ -49,7 +50,7 @@ export function figuresOf({ moments, link }) {
     concealed: (concealedSamples - silentConcealedSamples) / totalSamplesReceived,
     concealedAll: concealedSamples / totalSamplesReceived,
     kbitPerSecond: (received * 8) / spans.length / 1000,
-    linkKbitPerSecond: (sent.bytes * 8) / spans.length / 1000,
+    linkKbitPerSecond: (meanOf(sent) * 8) / 1000,
     queueMs,
     queueDrops: dropped.queue,
     lateMs: Math.max(lateMs.p99, link.up.lateMs.p99),

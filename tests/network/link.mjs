@@ -24,13 +24,13 @@ export class Link {
   constructor(child) {
     this.child = child;
     this.lines = createInterface({ input: child.stdout });
-    this.exit = once(child, 'exit');
-    this.total = new Promise((/** @type {(total: Links) => void} */ resolve) => {
-      this.lines.on('line', (line) => {
-        const { links, total } = JSON.parse(line);
-        if (links) this.seconds.push(links);
-        if (total) resolve(total);
-      });
+    this.ended = once(this.lines, 'close');
+    /** @type {Links | undefined} */
+    this.total = undefined;
+    this.lines.on('line', (line) => {
+      const { links, total } = JSON.parse(line);
+      if (links) this.seconds.push(links);
+      if (total) this.total = total;
     });
   }
 
@@ -47,7 +47,7 @@ export class Link {
     const link = new Link(child);
     await Promise.race([
       once(link.lines, 'line'),
-      link.exit.then(() => assert.fail('the link ended at once')),
+      link.ended.then(() => assert.fail('the link ended at once')),
     ]);
     return link;
   }
@@ -63,10 +63,15 @@ export class Link {
   }
 
   /** Ends the link, and returns what happened on it since its limits hold. */
-  async close() {
+  async finish() {
     this.child.stdin.end();
-    await this.exit;
+    await this.ended;
+    assert(this.total, 'the link ended before it was told to');
     return this.total;
+  }
+
+  close() {
+    this.child.kill();
   }
 }
 

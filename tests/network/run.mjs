@@ -28,7 +28,7 @@ const inside = spawn('unshare', [...own, ...measure], {
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => inside.kill('SIGKILL'));
 const [code] = await once(inside, 'exit');
-rmSync(folder, { recursive: true, force: true });
+rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 process.exitCode = code ?? 1;
 
 /** @returns {string | undefined} */
