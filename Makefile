@@ -41,6 +41,7 @@ test-outage: tested-server
 ## test-network: measure browsers behind limited links, without and with MEDIA_ADAPTATION (10 minutes, root)
 .PHONY: test-network
 test-network: web-demo/dist/index.html tests/node_modules/.package-lock.json
+	node --test tests/network/figures.test.mjs
 	cargo build --release --locked --package switchyard-link
 	[[ -n "$${SWITCHYARD_BIN:-}" ]] || cargo build --release --locked --package switchyard-server
 	SWITCHYARD_BIN=$${SWITCHYARD_BIN:-$(abspath $(TARGET_DIR))/release/switchyard} \

@@ -1,10 +1,10 @@
 // @ts-check
 /** A call of browsers through the server, with one of them behind a link. */
-import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { findChromium, launchChromium } from '../support/browsers.mjs';
 import { DemoPage } from '../support/demo-page.mjs';
 import { startCallOf } from '../support/people.mjs';
@@ -17,6 +17,7 @@ import { Link, NEAR } from './link.mjs';
  * @typedef {import('./scenarios.mjs').Scenario} Scenario
  *
  * @typedef {object} Moment what the browsers have counted up to now
+ * @property {number} at in ms
  * @property {any[]} received by the subscriber
  * @property {any[][]} sent by each publisher
  *
@@ -53,7 +54,8 @@ export async function record(scenario, { adaptation, folder }) {
     for (let second = 0; second <= scenario.seconds; second += 1) {
       await nextSecond();
       const sent = await Promise.all(publishers.map((page) => page.evaluate(readCounters)));
-      moments.push({ received: await subscriber.evaluate(readCounters), sent });
+      const at = performance.now();
+      moments.push({ at, received: await subscriber.evaluate(readCounters), sent });
     }
     return { moments, seconds: link.seconds, link: await link.finish() };
   } finally {
@@ -155,7 +157,5 @@ function farChromium(link, folder) {
 
 /** Until the clock shows the next whole second: so what a look at the counters takes does not add up. */
 function nextSecond() {
-  const left = 1000 - (performance.now() % 1000);
-  assert(left > 0);
-  return new Promise((resolve) => setTimeout(resolve, left));
+  return pause(1000 - (performance.now() % 1000));
 }

@@ -5,7 +5,7 @@
  * @typedef {import('./call.mjs').Recording} Recording
  *
  * @typedef {object} Second of one camera, as the subscriber sees it
- * @property {number} frames decoded
+ * @property {number} frames decoded, per second
  * @property {number} height of the last one
  *
  * @typedef {object} Figures
@@ -49,7 +49,7 @@ export function figuresOf({ moments, seconds, link }) {
     frozenSeconds: video.totalFreezesDuration,
     concealed: (concealedSamples - silentConcealedSamples) / totalSamplesReceived,
     concealedAll: concealedSamples / totalSamplesReceived,
-    kbitPerSecond: (received * 8) / spans.length / 1000,
+    kbitPerSecond: (received * 8) / secondsBetween(first, last) / 1000,
     linkKbitPerSecond: (meanOf(sent) * 8) / 1000,
     queueMs,
     queueDrops: dropped.queue,
@@ -75,9 +75,18 @@ export function faultOf({ lateMs, limited }) {
 function camerasOf(from, to) {
   return inbound(to, 'video').map((row) => {
     const before = from.received.find(({ id }) => id === row.id);
-    const frames = (row.framesDecoded ?? 0) - (before?.framesDecoded ?? 0);
+    const decoded = (row.framesDecoded ?? 0) - (before?.framesDecoded ?? 0);
+    const frames = decoded / secondsBetween(from, to);
     return { frames, height: frames > 0 ? row.frameHeight : 0 };
   });
+}
+
+/**
+ * @param {import('./call.mjs').Moment} from
+ * @param {import('./call.mjs').Moment} to
+ */
+function secondsBetween(from, to) {
+  return (to.at - from.at) / 1000;
 }
 
 /**
