@@ -38,6 +38,15 @@ test-kill: tested-server
 test-outage: tested-server
 	cd tests && OUTAGE_SECONDS=30 $(E2E) outage.test.mjs
 
+## test-network: measure browsers behind limited links, without and with MEDIA_ADAPTATION (10 minutes, root)
+.PHONY: test-network
+test-network: web-demo/dist/index.html tests/node_modules/.package-lock.json
+	node --test tests/network/figures.test.mjs
+	cargo build --release --locked --package switchyard-link
+	[[ -n "$${SWITCHYARD_BIN:-}" ]] || cargo build --release --locked --package switchyard-server
+	SWITCHYARD_BIN=$${SWITCHYARD_BIN:-$(abspath $(TARGET_DIR))/release/switchyard} \
+		SWITCHYARD_LINK_BIN=$(abspath $(TARGET_DIR))/release/switchyard-link node tests/network/run.mjs
+
 ## test-memory: run the tests of `unsafe` code under valgrind
 .PHONY: test-memory
 test-memory:

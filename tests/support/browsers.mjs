@@ -9,12 +9,13 @@ export const CAMERA_FRAMES_PER_SECOND = 15;
 
 /**
  * Chromium with made-up cameras and microphones, and a screen that is shared without asking.
- * @param {{ devices?: number }} [how] the number of cameras
+ * @param {{ devices?: number } & import('puppeteer-core').LaunchOptions} [how] the number of cameras, and what is to be
+ *   different: `args` are added to those that every test needs
  */
-export function launchChromium({ devices = 1 } = {}) {
+export function launchChromium({ devices = 1, args = [], ...options } = {}) {
   return launch({
     browser: 'chrome',
-    executablePath: find('chromium', 'chromium-browser', 'google-chrome'),
+    executablePath: findChromium(),
     args: [
       '--no-sandbox',
       '--disable-gpu',
@@ -27,9 +28,15 @@ export function launchChromium({ devices = 1 } = {}) {
       '--disable-background-timer-throttling',
       '--disable-backgrounding-occluded-windows',
       '--disable-renderer-backgrounding',
+      ...args,
     ],
     defaultViewport: VIEWPORT,
+    ...options,
   });
+}
+
+export function findChromium() {
+  return find('chromium', 'chromium-browser', 'google-chrome');
 }
 
 /** Firefox with a made-up camera and microphone. */

@@ -1,8 +1,8 @@
 //! Data channels: messages from a data producer to its data consumers.
 
-use crate::world::link::path::Path;
 use crate::world::{Client, HOME, World};
 use std::time::Duration;
+use switchyard_link::path::Path;
 use switchyard_media::ortc::SctpStreamParameters;
 use switchyard_media::{
     DataConsumerCloseReason, DataConsumerId, DataProduceOptions, DataProducerId, Event, RelayClass,

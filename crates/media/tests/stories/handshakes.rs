@@ -1,10 +1,10 @@
 //! Clients of every kind complete the handshake; clients with another certificate than announced do not.
 
-use crate::world::link::path::Path;
 use crate::world::secure::Profiles;
 use crate::world::track::Track;
 use crate::world::{Client, ClientOptions, World};
 use std::time::Duration;
+use switchyard_link::path::Path;
 use switchyard_media::ortc::FingerprintAlgorithm;
 use switchyard_media::{ControlError, Direction, DtlsState, Event};
 

@@ -1,10 +1,10 @@
 //! A client that joins late gets a key frame soon, without many requests to the publisher.
 
-use crate::world::link::path::Path;
 use crate::world::publisher::ENCODER_TIME;
 use crate::world::track::Track;
 use crate::world::{Produced, Viewed, World};
 use std::time::Duration;
+use switchyard_link::path::Path;
 
 #[test]
 fn a_late_joiner_gets_a_key_frame_within_one_round_trip_and_encoder_time() {

@@ -75,7 +75,7 @@ fn two_receivers_of_one_stream_get_different_layers() {
 
 #[test]
 fn layers_are_dropped_under_loss_too() {
-    use crate::world::link::path::Path;
+    use switchyard_link::path::Path;
     for track in [Track::vp9_svc(), Track::av1_svc()] {
         let (mut world, seen) = call(track);
         for party in world.parties_mut() {
@@ -164,7 +164,7 @@ fn a_layer_that_is_no_longer_sent_is_replaced_by_the_one_below() {
 
 #[test]
 fn independent_layers_survive_loss_and_switches() {
-    use crate::world::link::path::Path;
+    use switchyard_link::path::Path;
     for dependence in [Dependence::KeyPictures, Dependence::None] {
         for track in [Track::vp9_svc(), Track::av1_svc()] {
             let (mut world, seen) = call(Track { dependence, ..track });

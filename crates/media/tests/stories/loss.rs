@@ -1,10 +1,10 @@
 //! Networks lose and reorder packets; retransmissions repair the streams.
 
-use crate::world::link::path::{Held, Path, Spread};
 use crate::world::publisher::Fate;
 use crate::world::track::Track;
 use crate::world::{ClientOptions, Viewed, World};
 use std::time::Duration;
+use switchyard_link::path::{Held, Path, Spread};
 use switchyard_media::Direction;
 
 #[test]

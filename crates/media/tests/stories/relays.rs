@@ -1,12 +1,12 @@
 //! One call on several SFUs: a client sees no difference between the shards of the router.
 
-use crate::world::link::path::Path;
 use crate::world::publisher::ENCODER_TIME;
 use crate::world::track::Track;
 use crate::world::{Client, HOME, Produced, Viewed, World};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::time::Duration;
+use switchyard_link::path::Path;
 use switchyard_media::ortc::Layers;
 use switchyard_media::{Event, Input, ProducerId, RelayClass, ShardId};
 

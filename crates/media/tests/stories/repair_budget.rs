@@ -1,6 +1,5 @@
 //! Retransmissions take a bounded share of what is sent to a client, whatever the client asks for.
 
-use crate::world::link::path::Path;
 use crate::world::track::Track;
 use crate::world::{Client, ClientOptions, Viewed, World};
 use rtcp::receiver_report::ReceiverReport;
@@ -9,6 +8,7 @@ use rtcp::transport_feedbacks::transport_layer_nack::{NackPair, TransportLayerNa
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
+use switchyard_link::path::Path;
 use switchyard_media::Direction;
 
 #[test]

@@ -1,10 +1,10 @@
 //! The SFU's reports: to senders what arrived, to receivers the current RTP timestamp.
 
-use crate::world::link::path::Path;
 use crate::world::track::Track;
 use crate::world::{Client, Viewed, World};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
+use switchyard_link::path::Path;
 
 #[test]
 fn every_new_ssrc_is_reported_at_once() {

@@ -1,7 +1,6 @@
 //! The packets of a picture leave in as few system calls as possible; padding makes sizes equal that differ a
 //! little.
 
-use crate::world::link::path::{Loss, Path, Spread};
 use crate::world::track::Track;
 use crate::world::{Client, ClientOptions, Viewed, World};
 use std::cell::RefCell;
@@ -9,6 +8,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use switchyard_link::path::{Loss, Path, Spread};
 use switchyard_media::allocation::VideoKind;
 use switchyard_media::ortc::router_rtp_capabilities;
 use switchyard_media::{ConsumeOptions, ConsumerId, Direction};

@@ -10,7 +10,6 @@ pub mod dependency;
 pub mod encoder;
 mod gaps;
 pub mod ice;
-pub mod link;
 pub mod network;
 mod packet;
 pub mod playback;

@@ -3,12 +3,12 @@
 use super::call::Row;
 use super::report::{WARM_UP, Waits};
 use crate::world::arrivals::{Arrivals, ReceiverClock};
-use crate::world::link::{Link, Passage};
 use interceptor::{Acknowledgement, BandwidthEstimator, Gcc, History, convert_twcc};
 use rtc_shared::marshal::Unmarshal;
 use rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
 use std::fmt;
 use std::time::{Duration, Instant};
+use switchyard_link::{Link, Passage};
 
 /// What `Gcc` did.
 pub struct Baseline {

@@ -3,7 +3,6 @@
 use super::baseline::Baseline;
 use super::report::{LinkReport, WARM_UP};
 use crate::world::arrivals::ReceiverClock;
-use crate::world::link::path::{Path, Queue, Rate, Spread};
 use crate::world::network::{Cargo, Datagram};
 use crate::world::quality::{Pictures, Sound};
 use crate::world::rates::Camera;
@@ -12,6 +11,7 @@ use crate::world::tap::Tap;
 use crate::world::track::Track;
 use crate::world::{Client, ClientOptions, Produced, Role, Viewed, World};
 use std::time::Duration;
+use switchyard_link::path::{Path, Queue, Rate, Spread};
 use switchyard_media::{Bandwidth, Direction, Event};
 
 /// A row of the table: a link, and who uses it.

@@ -3,7 +3,7 @@
 use super::call::Row;
 use super::report::{LinkReport, print};
 use super::{MBIT, millis};
-use crate::world::link::path::{Path, Queue, Rate};
+use switchyard_link::path::{Path, Queue, Rate};
 
 #[test]
 fn a_handover_to_a_better_network() {

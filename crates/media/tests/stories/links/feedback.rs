@@ -5,9 +5,9 @@ use super::call::Row;
 use super::report::{LinkReport, print};
 use super::{MBIT, millis, secs};
 use crate::world::arrivals::ReceiverClock;
-use crate::world::link::path::{Held, Loss, Path, Queue, Rate, Spread};
 use crate::world::rates::Camera;
 use std::time::Duration;
+use switchyard_link::path::{Held, Loss, Path, Queue, Rate, Spread};
 
 const LINK: Row = Row {
     cameras: 2,

@@ -3,7 +3,7 @@
 use super::call::Row;
 use super::report::{LinkReport, print};
 use super::{MBIT, millis};
-use crate::world::link::path::{Bursts, Loss, Path, Queue, Rate};
+use switchyard_link::path::{Bursts, Loss, Path, Queue, Rate};
 
 #[test]
 fn mild_bursts_as_on_wifi() {

@@ -6,13 +6,13 @@ use super::{MBIT, millis, secs};
 use crate::world::arrivals::{Arrivals, ReceiverClock};
 use crate::world::cubic::Cubic;
 use crate::world::decoder::Decoder;
-use crate::world::link::path::{Path, Queue, Rate};
 use crate::world::network::Network;
 use crate::world::quality::Pictures;
 use crate::world::rates::{self, LADDER, LossControl, Sizes};
 use crate::world::record::Kind;
 use crate::world::stamp::Stamp;
 use std::time::{Duration, Instant};
+use switchyard_link::path::{Path, Queue, Rate};
 use switchyard_media::Bandwidth;
 
 #[test]

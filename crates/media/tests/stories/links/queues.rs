@@ -3,7 +3,7 @@
 use super::call::Row;
 use super::report::print;
 use super::{MBIT, millis, secs};
-use crate::world::link::path::{Markov, Path, Policer, Queue, Rate, Spread};
+use switchyard_link::path::{Markov, Path, Policer, Queue, Rate, Spread};
 
 #[test]
 fn a_bloated_buffer() {

@@ -4,8 +4,8 @@ use super::call::{Call, Row};
 use super::report::print;
 use super::{MBIT, millis};
 use crate::world::cubic::Cubic;
-use crate::world::link::path::{Path, Queue, Rate};
 use crate::world::rates::Camera;
+use switchyard_link::path::{Path, Queue, Rate};
 
 #[test]
 fn three_equal_receivers_one_after_another() {

@@ -3,9 +3,9 @@
 use super::call::Row;
 use super::report::{LinkReport, print};
 use super::{MBIT, millis, secs};
-use crate::world::link::path::{Path, Queue, Rate, Spread};
 use crate::world::rates::Camera;
 use std::time::Duration;
+use switchyard_link::path::{Path, Queue, Rate, Spread};
 
 #[test]
 fn a_constant_link_of_300_kbit() {

@@ -1,11 +1,11 @@
 //! The network: each client has a line up and a line down, and several lines may share a bottleneck.
 
 use super::cubic::Cubic;
-use super::link::path::Path;
-use super::link::{Link, Passage};
 use super::record::Record;
 use std::net::SocketAddr;
 use std::time::Instant;
+use switchyard_link::path::Path;
+use switchyard_link::{Link, Passage};
 
 #[derive(Debug, Clone)]
 pub struct Datagram {

@@ -1,8 +1,8 @@
 //! What went over a line, and what the stories ask about it.
 
-use super::link::Passage;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
+use switchyard_link::Passage;
 use switchyard_media::ortc::router_rtp_capabilities;
 
 /// Everything that was sent on a line since the record began.

@@ -3,7 +3,6 @@
 use super::connection::Connection;
 use super::encoder::Codec;
 use super::ice::Ice;
-use super::link::path::Path;
 use super::network::Filter;
 use super::publisher::{LiveEncoding, LiveTrack, Publisher};
 use super::secure::{Dtls, Profiles};
@@ -16,6 +15,7 @@ use rand::RngExt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use switchyard_link::path::Path;
 use switchyard_media::allocation::VideoKind;
 use switchyard_media::ortc::{FingerprintAlgorithm, Layers, router_rtp_capabilities};
 use switchyard_media::{

@@ -18,7 +18,7 @@ pub struct Capacity {
 }
 
 impl Capacity {
-    pub fn new(rate: Rate, seed: u64) -> Self {
+    pub(crate) fn new(rate: Rate, seed: u64) -> Self {
         let mut capacity = Self {
             rate,
             rng: StdRng::seed_from_u64(seed),
@@ -42,7 +42,7 @@ impl Capacity {
     }
 
     /// When `bits` are sent that begin to leave at `start`; `None` if the rate is unlimited.
-    pub fn finish(&mut self, start: Duration, bits: f64) -> Option<Duration> {
+    pub(crate) fn finish(&mut self, start: Duration, bits: f64) -> Option<Duration> {
         if matches!(self.rate, Rate::Unlimited) {
             return None;
         }
@@ -59,7 +59,7 @@ impl Capacity {
     }
 
     /// The rate at a time, in bit/s; `None` if it is unlimited.
-    pub fn at(&mut self, at: Duration) -> Option<f64> {
+    pub(crate) fn at(&mut self, at: Duration) -> Option<f64> {
         (!matches!(self.rate, Rate::Unlimited)).then(|| self.piece(at).0)
     }
 
@@ -130,7 +130,7 @@ impl Capacity {
 }
 
 /// An exponentially distributed time.
-pub fn exponential(rng: &mut StdRng, mean: Duration) -> Duration {
+pub(crate) fn exponential(rng: &mut StdRng, mean: Duration) -> Duration {
     mean.mul_f64(-(1.0 - rng.random::<f64>()).ln())
 }
 

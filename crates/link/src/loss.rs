@@ -6,7 +6,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::time::Duration;
 
-pub struct Losses {
+pub(crate) struct Losses {
     loss: Loss,
     bursts: Option<Bursts>,
     rng: StdRng,
@@ -17,13 +17,13 @@ pub struct Losses {
 }
 
 impl Losses {
-    pub fn new(loss: Loss, bursts: Option<Bursts>, seed: u64) -> Self {
+    pub(crate) fn new(loss: Loss, bursts: Option<Bursts>, seed: u64) -> Self {
         let rng = StdRng::seed_from_u64(seed);
         Self { loss, bursts, rng, is_bad: false, burst: (Duration::ZERO, Duration::ZERO) }
     }
 
     /// Decides about the next packet.
-    pub fn takes(&mut self, at: Duration) -> bool {
+    pub(crate) fn takes(&mut self, at: Duration) -> bool {
         // Both processes go on with every packet.
         self.is_in_burst(at) | self.by_chance()
     }
@@ -69,19 +69,19 @@ impl Bursts {
 }
 
 /// A policer's tokens.
-pub struct Tokens {
+pub(crate) struct Tokens {
     policer: Policer,
     bytes: f64,
     at: Duration,
 }
 
 impl Tokens {
-    pub fn new(policer: Policer) -> Self {
+    pub(crate) fn new(policer: Policer) -> Self {
         Self { policer, bytes: policer.burst as f64, at: Duration::ZERO }
     }
 
     /// Takes the tokens of a packet, if there are enough.
-    pub fn take(&mut self, at: Duration, size: usize) -> bool {
+    pub(crate) fn take(&mut self, at: Duration, size: usize) -> bool {
         let earned = (at - self.at).as_secs_f64() * self.policer.rate as f64 / 8.0;
         self.bytes = (self.bytes + earned).min(self.policer.burst as f64);
         self.at = at;

@@ -72,6 +72,19 @@ fn a_queue_is_bounded_in_bytes_or_in_time() {
 }
 
 #[test]
+fn the_backlog_is_what_the_bottleneck_still_has_to_send() {
+    let start = Instant::now();
+    let mut link = Link::new(path(Rate::Constant(1_000_000), Queue::Unlimited), 1, start);
+    assert_eq!(link.backlog(start), Duration::ZERO);
+    for _ in 0..5 {
+        link.push(start, 1_000, ());
+    }
+    assert_eq!(link.backlog(start), millis(40));
+    assert_eq!(link.backlog(start + millis(30)), millis(10));
+    assert_eq!(link.backlog(start + secs(1)), Duration::ZERO);
+}
+
+#[test]
 fn an_outage_is_waiting_and_not_serialisation() {
     const STEPS: &[(Duration, u64)] = &[(secs(0), 1_000_000), (secs(1), 0), (secs(2), 1_000_000)];
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! What a link does to packets. All settings are values, so that a story can change a link while it runs.
+//! What a link does to packets. All settings are values, so that a link can be changed while it runs.
 
 use std::time::Duration;
 

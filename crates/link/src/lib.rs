@@ -1,7 +1,7 @@
-//! One direction of a network path: rate, queue, loss, delay and jitter. It is told the time, draws from a seed, and
-//! uses nothing of the stories, so that it can also run in real time between two devices.
+//! One direction of a network path: rate, queue, loss, delay and jitter. It is told the time and draws from a seed, so
+//! that the same link runs in the simulated time of the stories and in real time between two devices (`main.rs`).
 
-pub mod loss;
+mod loss;
 pub mod path;
 pub mod rate;
 #[cfg(test)]
@@ -119,6 +119,11 @@ impl<T> Link<T> {
     pub fn pop(&mut self, now: Instant) -> Option<T> {
         let first = self.under_way.first_entry()?;
         (self.start + first.key().0 <= now).then(|| first.remove())
+    }
+
+    /// How long the bottleneck needs for what it has taken already, as a packet that is sent at `now` would find it.
+    pub fn backlog(&self, now: Instant) -> Duration {
+        self.queue.free_at.saturating_sub(now - self.start)
     }
 
     /// What is queued or on its way.
