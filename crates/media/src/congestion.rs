@@ -33,6 +33,7 @@ mod trend;
 mod view;
 
 pub use acks::FeedbackError;
+pub(crate) use acks::arrivals;
 pub use log::{Cluster, Fate, Kind};
 pub use probes::{Demand, Probe};
 pub use silence::Hearing;

@@ -1,7 +1,6 @@
 //! Parses and writes RTCP, using webrtc-rs's packet types.
 
 use crate::clock::NtpTime;
-use crate::transport_cc;
 use bytes::Bytes;
 use rtcp::Packet;
 use rtcp::extended_report::{DLRRReportBlock, ExtendedReport, ReceiverReferenceTimeReportBlock};
@@ -39,8 +38,6 @@ pub(crate) enum Feedback {
         sender: u32,
         ntp: NtpTime,
     },
-    /// Transport-wide sequence numbers that arrived.
-    Arrivals(Vec<u16>),
     /// The receiver's own estimate (REMB), in bit/s; 0 for no limit.
     Estimate(u64),
     /// The delay since our reference time with middle 32 bits `last` (RFC 3611 §4.5), in 1/65536 s.
@@ -55,7 +52,6 @@ impl Feedback {
     pub(crate) fn wishes(&self) -> usize {
         match self {
             Self::Nack { missing, .. } => missing.len(),
-            Self::Arrivals(numbers) => numbers.len(),
             Self::SenderReport { .. }
             | Self::Reception(_)
             | Self::KeyFrameRequest { .. }
@@ -66,9 +62,9 @@ impl Feedback {
     }
 }
 
-/// Parses a compound or reduced-size packet; `None` if any part is malformed. Transport-wide feedback arrives ten times a
-/// second or more, so it is parsed only if `arrivals` are asked for.
-pub(crate) fn parse(compound: &[u8], arrivals: bool) -> Option<Vec<Feedback>> {
+/// Parses a compound or reduced-size packet; `None` if any part is malformed. Transport-wide feedback is left out: it
+/// arrives ten times a second or more, and is read in place (see [`transport_wide_feedback`]).
+pub(crate) fn parse(compound: &[u8]) -> Option<Vec<Feedback>> {
     let mut feedback = Vec::new();
     let mut rest = compound;
     while !rest.is_empty() {
@@ -76,9 +72,6 @@ pub(crate) fn parse(compound: &[u8], arrivals: bool) -> Option<Vec<Feedback>> {
         let (mut packet, after) = rest.split_at_checked(len)?;
         rest = after;
         if is_transport_wide_feedback(packet) {
-            if arrivals {
-                feedback.push(Feedback::Arrivals(transport_cc::arrivals(packet)?));
-            }
             continue;
         }
         for packet in rtcp::packet::unmarshal(&mut packet).ok()? {
@@ -226,7 +219,7 @@ mod tests {
             Feedback::KeyFrameRequest { ssrc: 7 },
             Feedback::Nack { ssrc: 7, missing: vec![10, 11, 13] },
         ];
-        assert_eq!(parse(&compounds[0], true).unwrap(), expected);
+        assert_eq!(parse(&compounds[0]).unwrap(), expected);
     }
 
     #[test]
@@ -236,13 +229,13 @@ mod tests {
         let packets: Vec<_> = receiver_reports(1, &reports).collect();
         let compounds = compounds(&packets);
         assert!(compounds.iter().all(|compound| compound.len() <= MAX_COMPOUND));
-        let blocks: usize = compounds.iter().map(|compound| parse(compound, true).unwrap().len()).sum();
+        let blocks: usize = compounds.iter().map(|compound| parse(compound).unwrap().len()).sum();
         assert_eq!(blocks, 100);
     }
 
     #[test]
     fn a_length_beyond_the_datagram_is_malformed() {
-        assert_eq!(parse(&[0x80, 201, 0, 9, 0, 0, 0, 1], true), None);
-        assert_eq!(parse(&[0x80, 201], true), None);
+        assert_eq!(parse(&[0x80, 201, 0, 9, 0, 0, 0, 1]), None);
+        assert_eq!(parse(&[0x80, 201]), None);
     }
 }

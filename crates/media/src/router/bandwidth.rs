@@ -3,7 +3,7 @@
 use super::Router;
 use crate::allocation::memory::Holding;
 use crate::allocation::{Budget, MARGIN_PERCENT};
-use crate::congestion::{self, Change, Hearing, Probe};
+use crate::congestion::{self, Change, FeedbackError, Hearing, Probe};
 use crate::consumer::Granted;
 use crate::context::Context;
 use crate::division::Division;
@@ -20,19 +20,38 @@ use std::time::Duration;
 impl Router {
     /// Takes a compound packet's transport-wide feedback.
     pub(super) fn hear_arrivals(&mut self, key: TransportKey, compound: &[u8], ctx: &mut Context<'_>) {
-        let Some(transport) = self.transports.get_mut(key) else { return };
-        let Side::Downlink(downlink) = &mut transport.side else { return };
-        let Some(congestion) = &mut downlink.congestion else { return };
         let mut heard = false;
         for packet in rtcp_io::transport_wide_feedback(compound) {
-            match congestion.feedback(packet, ctx.now) {
-                Ok(()) => heard = true,
+            match self.hear_report(key, packet, ctx) {
+                Ok(is_judged) => heard |= is_judged,
                 Err(_) => ctx.counters.feedback_malformed += 1,
             }
         }
         if heard {
             self.judge_bandwidth(key, ctx);
         }
+    }
+
+    /// Takes what a report says of where the client is, while that is in doubt, and of what its path carries. Returns
+    /// whether that is estimated.
+    fn hear_report(
+        &mut self,
+        key: TransportKey,
+        packet: &[u8],
+        ctx: &mut Context<'_>,
+    ) -> Result<bool, FeedbackError> {
+        let Some(Side::Downlink(downlink)) = self.transports.get(key).map(|transport| &transport.side) else {
+            return Ok(false);
+        };
+        if !downlink.path.is_proven() {
+            let numbers = congestion::arrivals(packet)?;
+            self.check_path(key, |path, now| path.arrived(numbers, now), ctx);
+        }
+        let Some(transport) = self.transports.get_mut(key) else { return Ok(false) };
+        let Side::Downlink(downlink) = &mut transport.side else { return Ok(false) };
+        let Some(congestion) = &mut downlink.congestion else { return Ok(false) };
+        congestion.feedback(packet, ctx.now)?;
+        Ok(true)
     }
 
     /// Takes a receiver's own estimate, in bit/s.
