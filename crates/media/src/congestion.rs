@@ -37,6 +37,7 @@ pub(crate) use acks::arrivals;
 pub use log::{Cluster, Fate, Kind};
 pub use probes::{Demand, Probe};
 pub use silence::Hearing;
+pub use view::{Bound, Course, Totals};
 
 use acks::{ReceiverClock, Report, Told};
 use log::{Logged, SendLog};
@@ -217,6 +218,7 @@ impl Controller {
         if self.path.has_transport_wide {
             return;
         }
+        self.path.lost += u64::from(lost);
         self.path.silence.heard(now);
         let sent = KINDS.iter().map(|&kind| self.log.total(kind)).sum();
         self.remote.report(lost, expected, sent, self.path.rtt, now);
@@ -295,7 +297,7 @@ impl Controller {
 
     /// The estimate is no guess any more: a probe was answered, or there was time for it.
     pub fn is_tested(&self, now: Instant) -> bool {
-        self.probes.results() > 0 || self.time(now) >= TEST_TIME
+        self.probes.counts().results() > 0 || self.time(now) >= TEST_TIME
     }
 
     /// Bytes sent of all kinds since the beginning.
@@ -367,13 +369,14 @@ impl Controller {
 
     /// Packets of the report before this one have had their chance to be corrected.
     fn settle(&mut self, covered: u64) {
-        let loss = &mut self.loss;
+        let (loss, count) = (&mut self.loss, &mut self.path.lost);
         self.log.settle(covered, |packet| {
             let is_lost = match packet.fate {
                 Fate::Lost | Fate::Missing => Some(true),
                 Fate::Arrived => Some(false),
                 Fate::Unsent | Fate::InFlight | Fate::Untold => None,
             };
+            *count += u64::from(is_lost == Some(true));
             loss.add(packet.sent, packet.size, is_lost);
         });
     }

@@ -30,6 +30,7 @@ mod keys;
 mod nack;
 pub mod ortc;
 pub mod pacing;
+mod paths;
 mod prefetch;
 mod producer;
 mod relay;
@@ -60,6 +61,7 @@ pub use event::{
 pub use ice::{IceState, Protocol, Tuple};
 pub use id::ShardId;
 pub use id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, TransportId};
+pub use paths::{PathStats, Paths, Spread};
 pub use producer::{LayerRates, LayerStacking, RateWindow};
 pub use relay::{DataLoss, Relay, RelayClass, RelayedDataProducer, RelayedProducer};
 pub use rtp::{VideoLayerSize, VideoLayersAllocation};

@@ -91,6 +91,7 @@ impl Router {
         let before = congestion.told().estimate;
         let change = congestion.poll(ctx.now);
         let budget = congestion.told().budget;
+        ctx.counters.add(&downlink.allotment.news(congestion.totals()));
         if change.is_some_and(|change| !change.is_calm && change.estimate < before) {
             self.blame(key, ctx);
         }
