@@ -81,10 +81,69 @@ test('what the paths to clients carry is told all together, and to each client o
   assert.equal(sum(of(metrics, 'switchyard_media_consumers_withheld').samples), 0);
 });
 
-test('who can reach the server’s own port gets no metrics', async () => {
-  const answer = await fetch(`${fixture.server.url}/metrics`);
-  assert.doesNotMatch(await answer.text(), /switchyard_/);
+test('an operator follows what is decided about one transport, for as long as asked', async () => {
+  const { people, call } = await startCallOf(fixture.server, ['Kay', 'Lea']);
+  const kay = use(await Peer.join(people[0], call));
+  const lea = use(await Peer.join(people[1], call));
+  await kay.produce('mic', use(new Microphone()).track);
+  await lea.receives(kay, 'mic');
+  const transport = lea.recvTransport?.id ?? '';
+  const running = await trace(transport, '?seconds=3');
+  assert.equal(running.headers.get('content-type'), 'application/x-ndjson');
+  assert.equal((await trace(transport)).status, 409, 'a second one at the same time');
+
+  const lines = (await running.text()).trimEnd().split('\n');
+  const events = lines.map((line) => JSON.parse(line));
+  const [first, last] = [events[0], events[events.length - 1]];
+  assert.deepEqual([first.event, first.transport, first.seconds], ['begun', transport, 3]);
+  assert.ok(Math.abs(Date.parse(first.at) - Date.now()) < 20_000, first.at);
+  assert.deepEqual(last, { event: 'ended', why: 'the time is up', dropped: 0 });
+  const heard = events.filter(({ event }) => event === 'feedback');
+  assert.ok(heard.length >= 5, `${heard.length} reports in 3 seconds`);
+  assert.ok(heard.every(({ rttMs, queueMs, atMs }) => rttMs < 1_000 && queueMs < 1_000 && atMs < 4_000));
+
+  for (const [id, query, status] of /** @type {[string, string, number][]} */ ([
+    ['00000000-0000-4000-8000-000000000000', '', 404],
+    ['none', '', 400],
+    [transport, '?seconds=601', 400],
+    [transport, '?seconds=0', 400],
+    [kay.sendTransport?.id ?? '', '', 409],
+  ])) {
+    assert.equal((await trace(id, query)).status, status, `${id}${query}`);
+  }
 });
+
+test('an operator who hangs up may ask again', async () => {
+  const { people, call } = await startCallOf(fixture.server, ['Moe', 'Nan']);
+  use(await Peer.join(people[0], call));
+  const nan = use(await Peer.join(people[1], call));
+  const transport = nan.recvTransport?.id ?? '';
+  const hangUp = new AbortController();
+  const first = await trace(transport, '', hangUp.signal);
+  assert.equal(first.status, 200);
+  hangUp.abort();
+  await until('the trace has ended', async () => {
+    const again = await trace(transport, '?seconds=1');
+    await again.text();
+    return again.status === 200;
+  });
+});
+
+test('who can reach the server’s own port gets no metrics and no trace', async () => {
+  for (const path of ['metrics', 'transports/00000000-0000-4000-8000-000000000000/trace']) {
+    const answer = await fetch(`${fixture.server.url}/${path}`);
+    assert.doesNotMatch(await answer.text(), /switchyard_|no such transport/);
+  }
+});
+
+/**
+ * @param {string} transport
+ * @param {string} [query]
+ * @param {AbortSignal} [signal]
+ */
+function trace(transport, query = '', signal) {
+  return fetch(`http://127.0.0.1:${port}/transports/${transport}/trace${query}`, { signal });
+}
 
 /**
  * @typedef {{ kind: string, samples: Record<string, number> }} Metric samples by worker, and limit if there is one

@@ -43,6 +43,7 @@ mod shed;
 mod speaker;
 mod srtp;
 mod timer;
+mod trace;
 mod transport;
 mod transport_cc;
 
@@ -67,3 +68,4 @@ pub use relay::{DataLoss, Relay, RelayClass, RelayedDataProducer, RelayedProduce
 pub use rtp::{VideoLayerSize, VideoLayersAllocation};
 pub use sfu::Sfu;
 pub use shed::Shed;
+pub use trace::{Happening, ProbeResult, TracePart, Traced};

@@ -95,6 +95,11 @@ impl DelaySignal {
         self.delays.standing()
     }
 
+    /// ms of delay per ms: how fast queues grow.
+    pub(super) fn slope(&self) -> f32 {
+        if self.order.is_broken { self.by_least.slope() } else { self.by_group.slope() }
+    }
+
     /// Whether packets overtake each other, so that least delays are followed.
     pub(super) fn is_reordered(&self) -> bool {
         self.order.is_broken

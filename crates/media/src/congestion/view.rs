@@ -82,6 +82,11 @@ impl Controller {
         Duration::from_micros(self.signal.standing().max(0).unsigned_abs())
     }
 
+    /// How fast queues grow: milliseconds of delay per second.
+    pub fn trend(&self) -> f32 {
+        1_000.0 * self.signal.slope()
+    }
+
     /// What is known of the packet under a transport-wide number, for as long as it is remembered: half a second or
     /// more. A packet that arrived need not be repeated.
     pub fn fate(&self, number: u16) -> Fate {

@@ -51,6 +51,9 @@ impl Router {
         let Side::Downlink(downlink) = &mut transport.side else { return Ok(false) };
         let Some(congestion) = &mut downlink.congestion else { return Ok(false) };
         congestion.feedback(packet, ctx.now)?;
+        if let Some(trace) = downlink.allotment.trace(ctx.now) {
+            trace.heard(congestion, ctx.now);
+        }
         Ok(true)
     }
 
@@ -91,7 +94,11 @@ impl Router {
         let before = congestion.told().estimate;
         let change = congestion.poll(ctx.now);
         let budget = congestion.told().budget;
-        ctx.counters.add(&downlink.allotment.news(congestion.totals()));
+        let news = downlink.allotment.news(congestion.totals());
+        ctx.counters.add(&news);
+        if let Some(trace) = downlink.allotment.trace(ctx.now) {
+            trace.judged(congestion, change.as_ref(), &news, ctx.now);
+        }
         if change.is_some_and(|change| !change.is_calm && change.estimate < before) {
             self.blame(key, ctx);
         }
@@ -173,6 +180,13 @@ impl Router {
         let mut run = allotment.memory.run(ctx.now, is_ready);
         let waits_until = division.apply(&mut run);
         allotment.schedule.ran(ctx.now, budget.estimate, waits_until);
+        if let Some(trace) = allotment.trace(ctx.now) {
+            for (consumer, granted) in division.granted() {
+                if let Some(consumer) = self.consumers.get(consumer) {
+                    trace.granted(consumer.id, granted, ctx.now);
+                }
+            }
+        }
         let (used, beside) = (division.allocation.used, audio + repair);
         let can_probe = downlink.path.is_proven() && division.carries_probes;
         let demand = congestion::Demand {

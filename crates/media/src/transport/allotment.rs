@@ -2,6 +2,7 @@
 
 use crate::allocation::memory::{Memory, Schedule};
 use crate::congestion::{Cluster, Kind, Probe, Totals};
+use crate::trace::{Trace, TracePart};
 use std::time::{Duration, Instant};
 
 #[derive(Debug, Default)]
@@ -15,6 +16,7 @@ pub(crate) struct Allotment {
     rates: [u64; 3],
     /// What was added to the counters already.
     counted: Totals,
+    trace: Option<Box<Trace>>,
 }
 
 /// The bytes sent besides granted video.
@@ -79,6 +81,19 @@ impl Allotment {
     pub(crate) fn used_and_wanted(&self) -> (u64, u64) {
         let [_, used, wanted] = self.rates;
         (used, wanted)
+    }
+
+    /// The events since the last call, which keeps the trace going; the first call begins it.
+    pub(crate) fn read_trace(&mut self, now: Instant) -> TracePart {
+        self.trace.get_or_insert_with(|| Box::new(Trace::new(now))).read(now)
+    }
+
+    /// The trace, if somebody reads it.
+    pub(crate) fn trace(&mut self, now: Instant) -> Option<&mut Trace> {
+        if self.trace.as_ref()?.is_abandoned(now) {
+            self.trace = None;
+        }
+        self.trace.as_deref_mut()
     }
 
     /// What happened since the last call.
