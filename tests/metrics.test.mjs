@@ -100,7 +100,9 @@ test('an operator follows what is decided about one transport, for as long as as
   assert.deepEqual(last, { event: 'ended', why: 'the time is up', dropped: 0 });
   const heard = events.filter(({ event }) => event === 'feedback');
   assert.ok(heard.length >= 5, `${heard.length} reports in 3 seconds`);
-  assert.ok(heard.every(({ rttMs, queueMs, atMs }) => rttMs < 1_000 && queueMs < 1_000 && atMs < 4_000));
+  assert.ok(
+    heard.every(({ rttMs, queueMs, atMs }) => rttMs < 1_000 && queueMs < 1_000 && atMs < 4_000),
+  );
 
   for (const [id, query, status] of /** @type {[string, string, number][]} */ ([
     ['00000000-0000-4000-8000-000000000000', '', 404],
