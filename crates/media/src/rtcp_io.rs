@@ -6,7 +6,6 @@ use rtcp::Packet;
 use rtcp::extended_report::{DLRRReportBlock, ExtendedReport, ReceiverReferenceTimeReportBlock};
 use rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
 use rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
-use rtcp::payload_feedbacks::receiver_estimated_maximum_bitrate::ReceiverEstimatedMaximumBitrate;
 use rtcp::receiver_report::ReceiverReport;
 use rtcp::reception_report::ReceptionReport;
 use rtcp::sender_report::SenderReport;
@@ -72,6 +71,10 @@ pub(crate) fn parse(compound: &[u8]) -> Option<Vec<Feedback>> {
         let (mut packet, after) = rest.split_at_checked(len)?;
         rest = after;
         if is_transport_wide_feedback(packet) {
+            continue;
+        }
+        if let Some(rate) = receiver_estimate(packet) {
+            feedback.push(Feedback::Estimate(rate));
             continue;
         }
         for packet in rtcp::packet::unmarshal(&mut packet).ok()? {
@@ -156,9 +159,6 @@ fn understand(packet: &dyn Packet, feedback: &mut Vec<Feedback>) {
         feedback.push(Feedback::KeyFrameRequest { ssrc: pli.media_ssrc });
     } else if let Some(fir) = packet.downcast_ref::<FullIntraRequest>() {
         feedback.extend(fir.fir.iter().map(|entry| Feedback::KeyFrameRequest { ssrc: entry.ssrc }));
-    } else if let Some(remb) = packet.downcast_ref::<ReceiverEstimatedMaximumBitrate>() {
-        // Saturates: a mantissa and an exponent can say more than any link carries.
-        feedback.push(Feedback::Estimate(remb.bitrate as u64));
     } else if let Some(report) = packet.downcast_ref::<ExtendedReport>() {
         understand_extended(report, feedback);
     }
@@ -184,7 +184,21 @@ fn is_transport_wide_feedback(packet: &[u8]) -> bool {
     matches!(packet, [first, TRANSPORT_FEEDBACK, ..] if first & 0x1f == TRANSPORT_WIDE)
 }
 
+/// The bit/s of a receiver's own estimate (draft-alvestrand-rmcat-remb-03 §2.2). It is read here, because the library
+/// takes 0 for 8 Mbit/s.
+fn receiver_estimate(packet: &[u8]) -> Option<u64> {
+    let is_estimate = matches!(packet, [first, PAYLOAD_FEEDBACK, ..] if first & 0x1f == APPLICATION_LAYER)
+        && packet.get(12..16) == Some(b"REMB");
+    let rate: [u8; 3] = packet.get(17..20).filter(|_| is_estimate)?.try_into().ok()?;
+    let [high, middle, low] = rate.map(u128::from);
+    let (exponent, mantissa) = (high >> 2, (high & 0b11) << 16 | middle << 8 | low);
+    // Saturates: a mantissa and an exponent can say more than any link carries.
+    Some(u64::try_from(mantissa << exponent).unwrap_or(u64::MAX))
+}
+
 const TRANSPORT_FEEDBACK: u8 = 205;
+const PAYLOAD_FEEDBACK: u8 = 206;
+const APPLICATION_LAYER: u8 = 15;
 const TRANSPORT_WIDE: u8 = 15;
 /// The count field has five bits.
 const MAX_REPORTS: usize = 31;
@@ -231,6 +245,23 @@ mod tests {
         assert!(compounds.iter().all(|compound| compound.len() <= MAX_COMPOUND));
         let blocks: usize = compounds.iter().map(|compound| parse(compound).unwrap().len()).sum();
         assert_eq!(blocks, 100);
+    }
+
+    #[test]
+    fn a_receivers_estimate_is_read_from_nothing_to_more_than_any_link_carries() {
+        for (rate, expected) in [
+            ([0, 0, 0], 0),
+            ([0xfc, 0, 0], 0),
+            ([3 << 2 | 1, 0x86, 0xa0], 800_000),
+            ([0, 0, 1], 1),
+            ([0xff, 0xff, 0xff], u64::MAX),
+        ] {
+            let mut packet = [0x8f, 206, 0, 5, 0, 0, 0, 1, 0, 0, 0, 0, b'R', b'E', b'M', b'B', 1].to_vec();
+            packet.extend(rate);
+            packet.extend([0, 0, 0, 2]);
+            assert_eq!(parse(&packet), Some(vec![Feedback::Estimate(expected)]));
+        }
+        assert_eq!(parse(&[0x8f, 206, 0, 3, 0, 0, 0, 1, 0, 0, 0, 0, b'R', b'E', b'M', b'B']), None);
     }
 
     #[test]
