@@ -16,7 +16,7 @@ pub(super) struct Report<'a> {
 }
 
 /// Why a feedback packet is ignored as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum FeedbackError {
     #[error("shorter than its contents")]
     Short,
