@@ -50,16 +50,16 @@ impl Adaptation {
     /// The first time, the video has begun; before it is not withheld.
     pub(crate) fn note_layers(&mut self, consumer: String, layers: Layers, now: Instant) {
         let before = self.videos.insert(consumer, Shown { layers, since: now });
-        self.told.count(before, now);
+        self.told.count(before.as_ref(), now);
     }
 
     pub(crate) fn forget(&mut self, consumer: &str, now: Instant) {
         let shown = self.videos.remove(consumer);
-        self.told.count(shown, now);
+        self.told.count(shown.as_ref(), now);
     }
 
     pub(crate) fn finish(mut self, now: Instant) -> Told {
-        for shown in self.videos.into_values() {
+        for shown in self.videos.values() {
             self.told.count(Some(shown), now);
         }
         self.told
@@ -67,9 +67,9 @@ impl Adaptation {
 }
 
 impl Told {
-    fn count(&mut self, shown: Option<Shown>, now: Instant) {
+    fn count(&mut self, shown: Option<&Shown>, now: Instant) {
         if let Some(Shown { layers, since }) = shown {
-            let seconds = now.saturating_duration_since(since).as_secs_f64();
+            let seconds = now.saturating_duration_since(*since).as_secs_f64();
             *self.layer_seconds.entry(layers.name()).or_default() += seconds;
         }
     }
