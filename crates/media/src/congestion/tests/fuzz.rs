@@ -215,6 +215,8 @@ fn read_plainly(packet: &[u8]) -> Option<Vec<(u32, i64)>> {
         let chunk = word(at)?;
         at += 2;
         match chunk >> 14 {
+            // A run of the reserved symbol is refused, even if it is empty.
+            1 if chunk >> 13 & 3 == 3 => return None,
             0 | 1 => symbols.extend(vec![chunk >> 13 & 3; usize::from(chunk & 0x1fff)]),
             2 => symbols.extend((0..14).rev().map(|bit| chunk >> bit & 1)),
             _ => symbols.extend((0..7).rev().map(|pair| chunk >> (2 * pair) & 3)),
