@@ -58,6 +58,12 @@ test-memory:
 fuzz-api: tested-server tests/fuzz/.venv/installed
 	SWITCHYARD_BIN=$(TESTED_SERVER) node tests/fuzz/fuzz.mjs
 
+## fuzz-feedback: fuzz the readers of clients' RTCP with mutated packets (5 minutes, or FUZZ_SECONDS)
+.PHONY: fuzz-feedback
+fuzz-feedback:
+	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),300) cargo test --locked --package switchyard-media --lib \
+		congestion::tests::fuzz -- --nocapture
+
 ## bench-control: measure call control on both databases; figures are printed, nothing is asserted
 .PHONY: bench-control
 bench-control: web-demo/dist/index.html tests/node_modules/.package-lock.json

@@ -8,8 +8,10 @@ import { dirname, join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { serverForThisFile } from './support/fixture.mjs';
+import { startServer } from './support/server.mjs';
 
-const fixture = serverForThisFile({ RATE_LIMIT_PER_USER: '0' });
+const fixture = serverForThisFile({ RATE_LIMIT_PER_USER: '0', MEDIA_ADAPTATION: 'false' });
+const { use } = fixture;
 const server =
   process.env.SWITCHYARD_BIN ?? resolve(import.meta.dirname, '../target/debug/switchyard');
 
@@ -24,6 +26,9 @@ test('a webinar is delivered whole, and its report is one page', async () => {
   assert.ok(report.media.delivered > 0.995, `${report.media.delivered} delivered`);
   assert.ok(report.media.latency_ms.p50 > 0 && report.server.cores > 0);
   assert.equal(report.media.counts.rejected, 0);
+  const { estimate_mbps, withheld_seconds, video_seconds } = report.adaptation;
+  assert.deepEqual([estimate_mbps, withheld_seconds], [null, 0]);
+  assert.ok(video_seconds > 5 * 2, `${video_seconds} s of video`);
   assert.match(await readFile(page, 'utf8'), /^<!doctype html>[\s\S]*<svg/);
   await rm(folder, { recursive: true });
 });
@@ -77,10 +82,32 @@ test('peers come and go, spread over processes', async () => {
   assert.ok(report.media.delivered > 0.995, `${report.media.delivered} delivered`);
 });
 
+test('receivers give the feedback that adaptation needs, and report what it makes of it', async () => {
+  const adapting = use(await startServer({ RATE_LIMIT_PER_USER: '0', MEDIA_ADAPTATION: 'true' }));
+  const calm = ['--peers', '3', '--video-bitrate', '120000', '--packet-size', '400'];
+  const { adaptation } = await measureAt(adapting.url, ...calm);
+  for (const name of ['estimate_mbps', 'used_mbps', 'wanted_mbps']) {
+    const { min, p50, max } = adaptation[name];
+    assert.ok(min > 0.03 && min <= p50 && p50 <= max && max < 10, `${name}: ${min} ${p50} ${max}`);
+  }
+  // Without feedback, it would fall below the start rate within a second.
+  assert.ok(adaptation.estimate_mbps.p50 >= 0.3, `${adaptation.estimate_mbps.p50} Mbit/s`);
+  const shares = /** @type {number[]} */ (Object.values(adaptation.layers));
+  assert.ok(Math.abs(shares.reduce((sum, share) => sum + share, 0) - 1) < 1e-6, `${shares}`);
+});
+
 /** @param {string[]} options */
-async function measure(...options) {
+function measure(...options) {
+  return measureAt(fixture.server.url, ...options);
+}
+
+/**
+ * @param {string} url
+ * @param {string[]} options
+ */
+async function measureAt(url, ...options) {
   const program = join(dirname(server), 'switchyard-load-test');
-  const all = ['--url', fixture.server.url, '--seconds', '2', '--json', ...options];
+  const all = ['--url', url, '--seconds', '2', '--json', ...options];
   const { stdout } = await promisify(execFile)(program, all, { maxBuffer: 1 << 26 });
   return JSON.parse(stdout);
 }

@@ -195,30 +195,33 @@ impl Hub {
         socket.leg_by_call.iter().map(|(call, leg)| (*call, *leg)).collect()
     }
 
-    /// The number of sockets that an event for this audience is sent to.
-    pub fn reach(&self, audience: &Audience) -> usize {
-        self.lock().audience(audience).len()
+    /// The sockets that an event for this audience is sent to, for [`Hub::send_to`].
+    pub fn reach(&self, audience: &Audience) -> Vec<SocketId> {
+        self.lock().audience(audience)
     }
 
     /// Queues the event for its audience, and returns the number of sockets it was queued for.
     /// A socket for which too much waits is closed, so that no client misses an event unnoticed.
     pub fn send(&self, audience: &Audience, event: &ServerEvent) -> usize {
-        match Frame::new(event) {
-            Ok(frame) => self.post(audience, &frame),
-            Err(error) => {
-                tracing::error!(event = event.name(), %error, "an event cannot be written as JSON");
-                0
-            }
-        }
+        write(event).map_or(0, |frame| self.post(audience, &frame))
+    }
+
+    /// Like [`Hub::send`], for an audience that [`Hub::reach`] found. Sockets that closed since then are left out.
+    pub fn send_to(&self, sockets: &[SocketId], event: &ServerEvent) -> usize {
+        write(event).map_or(0, |frame| {
+            let delivered = self.lock().deliver(sockets, &frame);
+            delivered.finish()
+        })
     }
 
     /// Like [`Hub::send`], for a serialised event.
     pub fn post(&self, audience: &Audience, frame: &Frame) -> usize {
-        let (sent, slow) = self.lock().deliver(audience, frame);
-        for outlet in slow {
-            outlet.close(Closing::TooSlow);
-        }
-        sent
+        let delivered = {
+            let mut sockets = self.lock();
+            let found = sockets.audience(audience);
+            sockets.deliver(&found, frame)
+        };
+        delivered.finish()
     }
 
     /// Closes every socket of a user whose sessions were revoked.
@@ -263,17 +266,16 @@ impl Sockets {
         remove_from(&mut self.legs_by_call, &call, &leg);
     }
 
-    fn deliver(&mut self, audience: &Audience, frame: &Frame) -> (usize, Vec<Box<dyn Outlet>>) {
-        let mut sent = 0;
-        let mut slow = Vec::new();
-        for id in self.audience(audience) {
-            let Some(socket) = self.by_id.get_mut(&id) else { continue };
+    fn deliver(&mut self, to: &[SocketId], frame: &Frame) -> Delivered {
+        let mut delivered = Delivered { sent: 0, slow: Vec::new() };
+        for id in to {
+            let Some(socket) = self.by_id.get_mut(id) else { continue };
             match socket.deliver(frame) {
-                Ok(()) => sent += 1,
-                Err(outlet) => slow.extend(outlet),
+                Ok(()) => delivered.sent += 1,
+                Err(outlet) => delivered.slow.extend(outlet),
             }
         }
-        (sent, slow)
+        delivered
     }
 
     fn audience(&self, audience: &Audience) -> Vec<SocketId> {
@@ -302,6 +304,23 @@ impl Sockets {
     }
 }
 
+/// What became of one event.
+struct Delivered {
+    /// The number of sockets it was queued for.
+    sent: usize,
+    /// Sockets to be closed, without the lock.
+    slow: Vec<Box<dyn Outlet>>,
+}
+
+impl Delivered {
+    fn finish(self) -> usize {
+        for outlet in self.slow {
+            outlet.close(Closing::TooSlow);
+        }
+        self.sent
+    }
+}
+
 impl Connected {
     /// Queues a frame. If the queue is full, returns the outlet to close.
     fn deliver(&mut self, frame: &Frame) -> Result<(), Option<Box<dyn Outlet>>> {
@@ -314,6 +333,14 @@ impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hub").field("sockets", &self.socket_count()).finish()
     }
+}
+
+fn write(event: &ServerEvent) -> Option<Frame> {
+    Frame::new(event)
+        .inspect_err(
+            |error| tracing::error!(event = event.name(), %error, "an event cannot be written as JSON"),
+        )
+        .ok()
 }
 
 fn remove_from<K: std::hash::Hash + Eq, V: std::hash::Hash + Eq>(
@@ -361,6 +388,21 @@ mod tests {
         assert_eq!(reached(Audience::User(bob)), [0, 0, 1, 1]);
         assert_eq!(reached(Audience::Users(vec![alice, bob])), [1, 1, 1, 1]);
         assert_eq!(reached(Audience::Socket(outside.id)), [0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn an_audience_that_was_found_is_sent_to_without_those_who_went_meanwhile() {
+        let hub = Hub::default();
+        let (call, user) = (CallId::random(), UserId::random());
+        let [stays, goes, comes] = [(); 3].map(|()| connect(&hub, user));
+        hub.attach(stays.id, call, LegId::random());
+        hub.attach(goes.id, call, LegId::random());
+        let found = hub.reach(&Audience::Call(call));
+        assert_eq!(found.len(), 2);
+        hub.unregister(goes.id);
+        hub.attach(comes.id, call, LegId::random());
+        assert_eq!(hub.send_to(&found, &ended(call)), 1);
+        assert_eq!([&stays, &goes, &comes].map(|socket| socket.outlet.take()), [1, 0, 0]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod event;
 pub mod frame;
 mod ice_server;
 pub mod reply;
+pub mod stats;
 pub mod typescript;
 
 pub use command::{ClientCommand, CommandError};

@@ -1,5 +1,6 @@
 //! Collects the notes of all crews.
 
+use crate::adaptation::Told;
 use crate::orders::{Milestone, Note};
 use crate::tally::Tally;
 use std::time::Duration;
@@ -12,6 +13,8 @@ pub(crate) struct Ledger {
     pub(crate) first_packets: Vec<Duration>,
     pub(crate) failures: Vec<String>,
     pub(crate) left: usize,
+    /// What receivers that have left were told of their bandwidth.
+    pub(crate) told: Vec<Told>,
     pub(crate) crews_done: usize,
 }
 
@@ -28,6 +31,7 @@ impl Ledger {
             }
             Note::Failed(reason) => self.failures.push(reason),
             Note::Left => self.left += 1,
+            Note::Told(told) => self.told.push(told),
             Note::Counted(tally) => self.tally.merge(tally),
             Note::Done => self.crews_done += 1,
         }

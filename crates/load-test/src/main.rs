@@ -9,6 +9,7 @@
 //!
 //! Engines use epoll, so this needs Linux.
 
+mod adaptation;
 mod advice;
 mod api;
 mod cast;

@@ -1,5 +1,6 @@
 //! What a crew is told and what it reports: plain data, so that a crew can also run in a process of its own.
 
+use crate::adaptation::Told;
 use crate::tally::Tally;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -41,6 +42,8 @@ pub(crate) enum Note {
     /// A peer ended without an order; the reason.
     Failed(String),
     Left,
+    /// What a receiver was told of its bandwidth, when it leaves.
+    Told(Told),
     Counted(Tally),
     /// All peers have left and all notes are sent.
     Done,

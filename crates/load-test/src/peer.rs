@@ -1,6 +1,7 @@
 //! The life of one peer: connect, join, media until it is stopped, leave. Only signaling runs here; an engine
 //! handles the media.
 
+use crate::adaptation::Adaptation;
 use crate::context::CrewContext;
 use crate::engine::{Engine, LinkId, NewLink, Opened, Role};
 use crate::kind::Kind;
@@ -58,6 +59,7 @@ struct Receiving {
     transport: String,
     /// Consumed producers. Needed because a producer may be both in the join's answer and announced later.
     consumed: Vec<Watched>,
+    adaptation: Adaptation,
     first_packet: Option<oneshot::Receiver<Instant>>,
 }
 
@@ -65,6 +67,12 @@ struct Watched {
     producer: String,
     consumer: String,
     kind: Kind,
+}
+
+impl Receiving {
+    fn is_video(&self, consumer: &str) -> bool {
+        self.consumed.iter().any(|watched| watched.consumer == consumer && watched.kind == Kind::Video)
+    }
 }
 
 impl<'a> Peer<'a> {
@@ -138,6 +146,7 @@ impl<'a> Peer<'a> {
             link,
             transport: transport.id.clone(),
             consumed: Vec::new(),
+            adaptation: Adaptation::default(),
             first_packet: Some(opened.first_packet),
         });
         Ok(timeout(CONNECT_TIMEOUT, opened.connected))
@@ -190,8 +199,15 @@ impl<'a> Peer<'a> {
             match event {
                 MediaEvent::ConsumerClosed(consumer) => {
                     receiving.consumed.retain(|watched| watched.consumer != consumer);
+                    receiving.adaptation.forget(&consumer, Instant::now());
                     self.engine.unlisten(receiving.link, consumer)?;
                 }
+                MediaEvent::Bandwidth(bandwidth) => receiving.adaptation.note_bandwidth(bandwidth),
+                MediaEvent::Layers(consumer, layers) if receiving.is_video(&consumer) => {
+                    receiving.adaptation.note_layers(consumer, layers, Instant::now());
+                }
+                // Sound has no layers to choose from.
+                MediaEvent::Layers(..) => {}
                 MediaEvent::Produced(producer) => {
                     let mut known = receiving.consumed.iter().map(|watched| &watched.producer);
                     let videos = receiving.consumed.iter().map(|watched| watched.kind);
@@ -233,6 +249,9 @@ impl<'a> Peer<'a> {
     async fn leave(self) {
         for link in &self.links {
             let _ = timeout(LEAVE_TIMEOUT, self.engine.close(*link)).await;
+        }
+        if let Some(receiving) = self.receiving {
+            self.context.note(Note::Told(receiving.adaptation.finish(Instant::now()))).await;
         }
         let _ = timeout(LEAVE_TIMEOUT, self.signaling.leave()).await;
     }

@@ -1,11 +1,13 @@
 //! The result of a run, as a table or as JSON.
 
+use crate::adaptation::{Bandwidth, Told, WITHHELD};
 use crate::limit::{End, Limit};
 use crate::observer::ServerUse;
 use crate::scenario::Scenario;
 use crate::tally::Counts;
 use hdrhistogram::Histogram;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -20,6 +22,8 @@ pub(crate) struct Report {
     pub(crate) window_start: Option<u64>,
     pub(crate) window_seconds: u64,
     pub(crate) media: MediaReport,
+    /// Absent if nobody received.
+    pub(crate) adaptation: Option<AdaptationReport>,
     /// Absent if the server's process is not visible from this machine.
     pub(crate) server: Option<ServerReport>,
     pub(crate) generator: GeneratorReport,
@@ -61,6 +65,29 @@ pub(crate) struct MediaReport {
     pub(crate) latency_ms: Option<Spread>,
     /// Over the whole run.
     pub(crate) counts: Counts,
+}
+
+/// What the server told its receivers, over the whole run.
+#[derive(Debug, Serialize)]
+pub(crate) struct AdaptationReport {
+    /// The last estimate that each receiver was told, what it used, and what it wanted; absent if the server estimates
+    /// nothing.
+    pub(crate) estimate_mbps: Option<Range>,
+    pub(crate) used_mbps: Option<Range>,
+    pub(crate) wanted_mbps: Option<Range>,
+    /// Seconds in which videos that had begun were not sent, of all seconds of all videos.
+    pub(crate) withheld_seconds: f64,
+    pub(crate) video_seconds: f64,
+    /// Shares of these by layers, 0 to 1.
+    pub(crate) layers: BTreeMap<String, f64>,
+}
+
+/// The least, the middle and the largest of a set.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct Range {
+    pub(crate) min: f64,
+    pub(crate) p50: f64,
+    pub(crate) max: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -124,6 +151,64 @@ impl Spread {
     }
 }
 
+impl AdaptationReport {
+    /// `None` if nobody was told anything.
+    pub(crate) fn of(told: &[Told]) -> Option<Self> {
+        let mbps = |rate: fn(&Bandwidth) -> u64| {
+            let rates = told.iter().filter_map(|told| told.bandwidth.as_ref());
+            Range::of(rates.map(|bandwidth| rate(bandwidth) as f64 / 1e6).collect())
+        };
+        let mut seconds: BTreeMap<String, f64> = BTreeMap::new();
+        for (layers, of_one) in told.iter().flat_map(|told| &told.layer_seconds) {
+            *seconds.entry(layers.clone()).or_default() += of_one;
+        }
+        let video_seconds: f64 = seconds.values().sum();
+        let withheld_seconds = seconds.get(WITHHELD).copied().unwrap_or(0.0);
+        seconds.values_mut().for_each(|of_layers| *of_layers /= video_seconds.max(f64::MIN_POSITIVE));
+        (!told.is_empty()).then(|| Self {
+            estimate_mbps: mbps(|it| it.estimate),
+            used_mbps: mbps(|it| it.used),
+            wanted_mbps: mbps(|it| it.wanted),
+            withheld_seconds,
+            video_seconds,
+            layers: seconds,
+        })
+    }
+
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let range = |range: Option<Range>| {
+            range.map_or("none".to_owned(), |Range { min, p50, max }| {
+                format!("{min:.2} / {p50:.2} / {max:.2} Mbit/s")
+            })
+        };
+        let layers: Vec<String> =
+            self.layers.iter().map(|(layers, share)| format!("{layers} {:.1} %", 100.0 * share)).collect();
+        let mut rows = vec![match self.estimate_mbps {
+            Some(_) => ("receivers' estimates, min / p50 / max", range(self.estimate_mbps)),
+            None => ("receivers' estimates", "none: the server estimates nothing".to_owned()),
+        }];
+        if self.estimate_mbps.is_some() {
+            rows.push(("used of them, min / p50 / max", range(self.used_mbps)));
+            rows.push(("wanted, min / p50 / max", range(self.wanted_mbps)));
+        }
+        if self.video_seconds > 0.0 {
+            let withheld = format!("{:.1} of {:.0} s", self.withheld_seconds, self.video_seconds);
+            rows.push(("video withheld", withheld));
+            rows.push(("layers received, of the time", layers.join(", ")));
+        }
+        rows
+    }
+}
+
+impl Range {
+    /// `None` if there are no values.
+    fn of(mut values: Vec<f64>) -> Option<Self> {
+        values.sort_by(f64::total_cmp);
+        let (&min, &max) = (values.first()?, values.last()?);
+        Some(Self { min, p50: values[values.len() / 2], max })
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, value) in self.rows() {
@@ -138,6 +223,7 @@ impl Report {
     pub(crate) fn rows(&self) -> Vec<(&'static str, String)> {
         let mut rows = self.peer_rows();
         rows.extend(self.media_rows());
+        rows.extend(self.adaptation.iter().flat_map(AdaptationReport::rows));
         match &self.server {
             Some(server) => rows.extend(server.rows()),
             None => rows.push(("server CPU and memory", "process not found; give --server-pid".to_owned())),
@@ -323,6 +409,25 @@ pub(crate) mod tests {
         assert_eq!(json["limit"]["ended"], "too-few-delivered");
     }
 
+    #[test]
+    fn what_receivers_were_told_is_summed_up() {
+        let text = report().to_string();
+        assert!(text.contains("0.50 / 1.00 / 3.00 Mbit/s"), "{text}");
+        assert!(text.contains("3.0 of 12 s") && text.contains("S0 75.0 %, withheld 25.0 %"), "{text}");
+        let json = serde_json::to_value(report()).unwrap();
+        assert_eq!(json["adaptation"]["used_mbps"]["p50"], 0.5);
+        let untold = Told { bandwidth: None, ..told(1) };
+        let text = Report { adaptation: AdaptationReport::of(&[untold]), ..report() }.to_string();
+        assert!(text.contains("the server estimates nothing") && !text.contains("wanted"), "{text}");
+    }
+
+    fn told(estimate: u64) -> Told {
+        Told {
+            bandwidth: Some(Bandwidth { estimate, used: estimate / 2, wanted: 1_500_000 }),
+            layer_seconds: [("S0".to_owned(), 3.0), (WITHHELD.to_owned(), 1.0)].into(),
+        }
+    }
+
     pub(crate) fn report() -> Report {
         let spread = Spread { p50: 1.0, p95: 2.0, p99: 3.0, max: 4.0 };
         let point = |peers, delivered| Point {
@@ -375,6 +480,7 @@ pub(crate) mod tests {
                 latency_ms: Some(spread),
                 counts: Counts::default(),
             },
+            adaptation: AdaptationReport::of(&[told(3_000_000), told(500_000), told(1_000_000)]),
             server: Some(ServerReport {
                 used: ServerUse { pid: 7, cores: 0.5, resident_mib: 30.0, threads: Vec::new() },
                 cpu_us_per_forwarded_packet: Some(4.0),

@@ -1,5 +1,6 @@
 //! A peer's signaling: typed socket requests and events for joining, sending and receiving.
 
+use crate::adaptation::{Bandwidth, Layers};
 use crate::kind::Kind;
 use crate::socket_io::{Event, SocketIo};
 use anyhow::{Context, Result};
@@ -49,6 +50,10 @@ pub(crate) enum MediaEvent {
     Produced(Producer),
     /// The consumer with this id was closed.
     ConsumerClosed(String),
+    /// What the path to this peer carries.
+    Bandwidth(Bandwidth),
+    /// The consumer with this id gets these layers from here on.
+    Layers(String, Layers),
 }
 
 #[derive(Debug, Deserialize)]
@@ -183,6 +188,11 @@ fn media_event(event: Event) -> Option<MediaEvent> {
         CONSUMER_CLOSED => {
             event.data["consumerId"].as_str().map(|id| MediaEvent::ConsumerClosed(id.to_owned()))
         }
+        BANDWIDTH => serde_json::from_value(event.data).ok().map(MediaEvent::Bandwidth),
+        CONSUMER_LAYERS => {
+            let consumer = event.data["consumerId"].as_str()?.to_owned();
+            serde_json::from_value(event.data).ok().map(|layers| MediaEvent::Layers(consumer, layers))
+        }
         _ => None,
     }
 }
@@ -196,4 +206,6 @@ impl RtpParameters {
 
 const NEW_PRODUCER: &str = "media:new-producer";
 const CONSUMER_CLOSED: &str = "media:consumer-closed";
-const MEDIA_EVENTS: [&str; 2] = [NEW_PRODUCER, CONSUMER_CLOSED];
+const BANDWIDTH: &str = "media:bandwidth";
+const CONSUMER_LAYERS: &str = "media:consumer-layers";
+const MEDIA_EVENTS: [&str; 4] = [NEW_PRODUCER, CONSUMER_CLOSED, BANDWIDTH, CONSUMER_LAYERS];

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
-use switchyard_media::{Counters, Population, Sfu};
+use switchyard_media::{Counters, Paths, Population, Sfu};
 
 /// The SFU behind a guard: a panic inside it removes only the transport that was being handled.
 pub(crate) struct Contained {
@@ -38,6 +38,10 @@ impl Contained {
 
     pub(crate) fn population(&self) -> Population {
         self.sfu.population()
+    }
+
+    pub(crate) fn paths(&self) -> Paths {
+        self.sfu.paths()
     }
 
     pub(crate) fn counters(&self) -> &Counters {

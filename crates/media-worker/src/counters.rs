@@ -10,6 +10,8 @@ pub struct Counters {
     pub worker: u16,
     /// The number of existing objects in the SFU.
     pub population: media::Population,
+    /// The paths to clients, where bandwidth is divided.
+    pub paths: media::Paths,
     pub media: media::Counters,
     pub shell: ShellCounters,
     /// The share of time, 0 to 1, in which the worker was not waiting, measured over 250 ms.

@@ -5,8 +5,9 @@ use crate::counters::Counters;
 use crate::error::{MediaError, StartError};
 use crate::kernel_drops::kernel_drops;
 use crate::load::Load;
+use crate::placement::worker_of;
 use crate::relays::{self, RelayInbox, RelayQueue, Relays};
-use crate::router::Router;
+use crate::router::{Router, control};
 use crate::socket::{self, Socket};
 use crate::worker::{Command, Ends, Worker};
 use crate::workers::{WorkerHandle, Workers};
@@ -15,7 +16,9 @@ use rand::rngs::SysRng;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
-use switchyard_media::{Certificate, Config, Epoch, Event, Sfu, ShardId};
+use switchyard_media::{
+    Certificate, Config, ControlError, Epoch, Event, Sfu, ShardId, TracePart, TransportId,
+};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -73,6 +76,17 @@ impl Media {
             }
         }
         counters
+    }
+
+    /// See [`Sfu::read_trace`].
+    ///
+    /// # Errors
+    /// [`MediaError`].
+    pub async fn read_trace(&self, id: TransportId) -> Result<TracePart, MediaError> {
+        let worker = self.workers.get(worker_of(id.0)).ok_or(ControlError::TransportNotFound)?;
+        let (command, answer) = control(move |sfu, now| sfu.read_trace(now, id));
+        worker.offer(command)?;
+        Ok(answer.await.map_err(|_| MediaError::WorkerGone)??)
     }
 
     /// Closes all routers and sockets and stops the threads. Waits at most 5 s for each worker.
@@ -183,8 +197,8 @@ mod tests {
     use rtc_stun::message::{BINDING_REQUEST, BINDING_SUCCESS, Message, Setter, TransactionId};
     use rtc_stun::textattrs::TextAttribute;
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+    use switchyard_media::Direction;
     use switchyard_media::ortc::{IceParameters, TransportParameters};
-    use switchyard_media::{ControlError, Direction, TransportId};
 
     #[tokio::test]
     async fn a_binding_request_is_answered_from_the_address_it_was_sent_to() {

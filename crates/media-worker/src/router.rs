@@ -272,7 +272,7 @@ impl Drop for Placement {
     }
 }
 
-fn control<T: Send + 'static>(
+pub(crate) fn control<T: Send + 'static>(
     work: impl FnOnce(&mut Sfu, Instant) -> Result<T, ControlError> + Send + 'static,
 ) -> (Command, oneshot::Receiver<Result<T, ControlError>>) {
     let (reply, answer) = oneshot::channel();

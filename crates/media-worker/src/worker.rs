@@ -389,6 +389,7 @@ impl Worker {
         Counters {
             worker: self.relays.own().0,
             population: self.core.population(),
+            paths: self.core.paths(),
             media: self.core.counters().clone(),
             shell,
             busy,

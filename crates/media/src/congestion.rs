@@ -34,10 +34,12 @@ mod trend;
 mod view;
 
 pub use acks::FeedbackError;
+pub(crate) use acks::arrivals;
 pub use incoming::{Incoming, SendTime};
 pub use log::{Cluster, Fate, Kind};
 pub use probes::{Demand, Probe};
 pub use silence::Hearing;
+pub use view::{Bound, Course, Totals};
 
 use acks::{ReceiverClock, Report, Told};
 use log::{Logged, SendLog};
@@ -218,6 +220,7 @@ impl Controller {
         if self.path.has_transport_wide {
             return;
         }
+        self.path.lost += u64::from(lost);
         self.path.silence.heard(now);
         let sent = KINDS.iter().map(|&kind| self.log.total(kind)).sum();
         self.remote.report(lost, expected, sent, self.path.rtt, now);
@@ -296,7 +299,7 @@ impl Controller {
 
     /// The estimate is no guess any more: a probe was answered, or there was time for it.
     pub fn is_tested(&self, now: Instant) -> bool {
-        self.probes.results() > 0 || self.time(now) >= TEST_TIME
+        self.probes.counts().results() > 0 || self.time(now) >= TEST_TIME
     }
 
     /// It began only just now: the first probes may go on.
@@ -373,13 +376,14 @@ impl Controller {
 
     /// Packets of the report before this one have had their chance to be corrected.
     fn settle(&mut self, covered: u64) {
-        let loss = &mut self.loss;
+        let (loss, count) = (&mut self.loss, &mut self.path.lost);
         self.log.settle(covered, |packet| {
             let is_lost = match packet.fate {
                 Fate::Lost | Fate::Missing => Some(true),
                 Fate::Arrived => Some(false),
                 Fate::Unsent | Fate::InFlight | Fate::Untold => None,
             };
+            *count += u64::from(is_lost == Some(true));
             loss.add(packet.sent, packet.size, is_lost);
         });
     }

@@ -242,6 +242,10 @@ impl Consumer {
         self.flow == Flow::Shed && self.ration == Ration::Nothing
     }
 
+    pub(crate) fn is_withheld(&self) -> bool {
+        self.flow == Flow::Shed && self.share.grant == Granted::Nothing
+    }
+
     pub(crate) fn prefer(&mut self, layers: Layers) {
         self.layers.prefer(layers);
     }

@@ -1,5 +1,6 @@
 //! Everything that was dropped, refused or repaired, by name.
 
+use crate::congestion::Totals;
 use serde::Serialize;
 
 /// Totals since the SFU started.
@@ -34,6 +35,10 @@ pub struct Counters {
     pub rtcp_malformed: u64,
     /// Transport-wide feedback that contradicts itself.
     pub feedback_malformed: u64,
+    /// Packets said to have arrived that were not sent, or are forgotten; only where bandwidth is divided, as the next.
+    pub feedback_unknown: u64,
+    /// Jumps of a receiver's clock by seconds.
+    pub feedback_clock_jumps: u64,
     /// Sender reports too soon after another one of the same stream.
     pub sender_reports_too_frequent: u64,
     /// RTP that belongs to no producer of its transport.
@@ -71,8 +76,20 @@ pub struct Counters {
     pub packets_paced: u64,
     /// Packets that were not forwarded, because too much waited for its turn.
     pub video_left_out: u64,
+    /// Packets to clients that these reported as lost, with those that came after all; only where bandwidth is divided.
+    pub packets_lost: u64,
+    /// How often it was tried whether a path carries more.
+    pub probes_begun: u64,
+    /// Tries that came through as they were sent.
+    pub probes_passed: u64,
+    /// Tries that showed what the path carries, because it carries less.
+    pub probes_full: u64,
+    /// Tries that said nothing, or were interrupted by a queue or by silence.
+    pub probes_void: u64,
     /// Packets of padding sent to find out what a path carries.
     pub probes_sent: u64,
+    /// Bytes of these packets.
+    pub probe_bytes_sent: u64,
     /// NACKed packets that are not in the history.
     pub retransmissions_unavailable: u64,
     /// NACKed packets that were not repeated: beyond the share of a transport's rate that repair may take.
@@ -117,6 +134,18 @@ pub struct Counters {
     pub transports_buried: u64,
 }
 
+impl Counters {
+    pub(crate) fn add(&mut self, news: &Totals) {
+        self.packets_lost += news.packets_lost;
+        self.probes_begun += news.probes_begun;
+        self.probes_passed += news.probes_passed;
+        self.probes_full += news.probes_full;
+        self.probes_void += news.probes_void;
+        self.feedback_unknown += news.feedback_unknown;
+        self.feedback_clock_jumps += news.clock_jumps;
+    }
+}
+
 /// The number of existing objects; all zero once every router is closed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -127,6 +156,8 @@ pub struct Population {
     pub consumers: usize,
     /// Consumers whose video is stopped by overload.
     pub consumers_shed: usize,
+    /// Consumers whose video is stopped because the path to their client does not carry it.
+    pub consumers_withheld: usize,
     pub data_producers: usize,
     pub data_consumers: usize,
     /// Addresses and username fragments that lead to a transport.

@@ -66,6 +66,11 @@ impl Division {
         allocate(video, &self.demands, &mut self.allocation);
     }
 
+    /// What changes, by consumer.
+    pub(crate) fn granted(&self) -> impl Iterator<Item = (ConsumerKey, Granted)> {
+        self.changes.iter().filter_map(|(index, granted)| Some((*self.consumers.get(*index)?, *granted)))
+    }
+
     /// Finds what changes for consumers. Returns when upgrades that wait for their turn can be applied.
     pub(crate) fn apply(&mut self, run: &mut Run<'_>) -> Option<Instant> {
         let Self { allocation, demands, holdings, changes, .. } = self;

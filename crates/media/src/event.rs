@@ -3,6 +3,7 @@
 use crate::ice::{IceState, Tuple};
 use crate::id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, ShardId, TransportId};
 use crate::ortc::Layers;
+use crate::paths::PathStats;
 use crate::relay::Relay;
 use bytes::Bytes;
 use serde::Serialize;
@@ -170,6 +171,6 @@ pub struct TransportStats {
     pub bytes_sent: u64,
     /// Round-trip time in milliseconds, once measured.
     pub rtt_ms: Option<u32>,
-    /// Bit/s of UDP payload that the path to the client is thought to carry; `None` if that is not estimated.
-    pub estimate: Option<u64>,
+    /// What the path to the client carries; `None` if that is not estimated.
+    pub path: Option<PathStats>,
 }

@@ -30,6 +30,7 @@ mod keys;
 mod nack;
 pub mod ortc;
 mod pacing;
+mod paths;
 mod prefetch;
 mod producer;
 mod relay;
@@ -42,6 +43,7 @@ mod shed;
 mod speaker;
 mod srtp;
 mod timer;
+mod trace;
 mod transport;
 mod transport_cc;
 
@@ -60,8 +62,10 @@ pub use event::{
 pub use ice::{IceState, Protocol, Tuple};
 pub use id::ShardId;
 pub use id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId, TransportId};
+pub use paths::{PathStats, Paths, Spread};
 pub use producer::{LayerRates, LayerStacking, RateWindow};
 pub use relay::{DataLoss, Relay, RelayClass, RelayedDataProducer, RelayedProducer};
 pub use rtp::{VideoLayerSize, VideoLayersAllocation};
 pub use sfu::Sfu;
 pub use shed::Shed;
+pub use trace::{Happening, ProbeResult, TracePart, Traced};

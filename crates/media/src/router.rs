@@ -23,6 +23,7 @@ use crate::data::{DataConsumer, DataProducer};
 use crate::event::{Event, TransportCloseReason};
 use crate::id::{RouterId, ShardId};
 use crate::keys::{ConsumerKey, DataConsumerKey, DataProducerKey, ProducerKey, RouterKey, TransportKey};
+use crate::paths::Paths;
 use crate::producer::{Encoding, Origin, Producer, Stream};
 use crate::relay::ProducerMessage;
 use crate::speaker::{Speaker, SpeakerDetector};
@@ -74,11 +75,18 @@ impl Router {
             self.producers.values().filter(|producer| producer.transport().is_some()).count();
         population.consumers += self.consumers.len();
         population.consumers_shed += self.consumers.values().filter(|consumer| consumer.is_shed()).count();
+        population.consumers_withheld +=
+            self.consumers.values().filter(|consumer| consumer.is_withheld()).count();
         population.data_producers += self.data_producers.len();
         population.data_consumers += self.data_consumers.len();
         let streams = self.producers.values().flat_map(Producer::streams);
         population.stored_bytes +=
             streams.map(|stream: &Stream| stream.history.stored_bytes()).sum::<usize>();
+    }
+
+    /// Adds the paths to this router's clients.
+    pub(crate) fn survey(&self, paths: &mut Paths) {
+        self.transports.values().filter_map(Transport::path).for_each(|path| paths.add(&path));
     }
 
     /// The transport that receives a producer's packets; `None` if another shard relays them.

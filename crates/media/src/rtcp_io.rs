@@ -1,13 +1,11 @@
 //! Parses and writes RTCP, using webrtc-rs's packet types.
 
 use crate::clock::NtpTime;
-use crate::transport_cc;
 use bytes::Bytes;
 use rtcp::Packet;
 use rtcp::extended_report::{DLRRReportBlock, ExtendedReport, ReceiverReferenceTimeReportBlock};
 use rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
 use rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
-use rtcp::payload_feedbacks::receiver_estimated_maximum_bitrate::ReceiverEstimatedMaximumBitrate;
 use rtcp::receiver_report::ReceiverReport;
 use rtcp::reception_report::ReceptionReport;
 use rtcp::sender_report::SenderReport;
@@ -39,8 +37,6 @@ pub(crate) enum Feedback {
         sender: u32,
         ntp: NtpTime,
     },
-    /// Transport-wide sequence numbers that arrived.
-    Arrivals(Vec<u16>),
     /// The receiver's own estimate (REMB), in bit/s; 0 for no limit.
     Estimate(u64),
     /// The delay since our reference time with middle 32 bits `last` (RFC 3611 §4.5), in 1/65536 s.
@@ -55,7 +51,6 @@ impl Feedback {
     pub(crate) fn wishes(&self) -> usize {
         match self {
             Self::Nack { missing, .. } => missing.len(),
-            Self::Arrivals(numbers) => numbers.len(),
             Self::SenderReport { .. }
             | Self::Reception(_)
             | Self::KeyFrameRequest { .. }
@@ -66,9 +61,9 @@ impl Feedback {
     }
 }
 
-/// Parses a compound or reduced-size packet; `None` if any part is malformed. Transport-wide feedback arrives ten times a
-/// second or more, so it is parsed only if `arrivals` are asked for.
-pub(crate) fn parse(compound: &[u8], arrivals: bool) -> Option<Vec<Feedback>> {
+/// Parses a compound or reduced-size packet; `None` if any part is malformed. Transport-wide feedback is left out: it
+/// arrives ten times a second or more, and is read in place (see [`transport_wide_feedback`]).
+pub(crate) fn parse(compound: &[u8]) -> Option<Vec<Feedback>> {
     let mut feedback = Vec::new();
     let mut rest = compound;
     while !rest.is_empty() {
@@ -76,9 +71,10 @@ pub(crate) fn parse(compound: &[u8], arrivals: bool) -> Option<Vec<Feedback>> {
         let (mut packet, after) = rest.split_at_checked(len)?;
         rest = after;
         if is_transport_wide_feedback(packet) {
-            if arrivals {
-                feedback.push(Feedback::Arrivals(transport_cc::arrivals(packet)?));
-            }
+            continue;
+        }
+        if let Some(rate) = receiver_estimate(packet) {
+            feedback.push(Feedback::Estimate(rate));
             continue;
         }
         for packet in rtcp::packet::unmarshal(&mut packet).ok()? {
@@ -163,9 +159,6 @@ fn understand(packet: &dyn Packet, feedback: &mut Vec<Feedback>) {
         feedback.push(Feedback::KeyFrameRequest { ssrc: pli.media_ssrc });
     } else if let Some(fir) = packet.downcast_ref::<FullIntraRequest>() {
         feedback.extend(fir.fir.iter().map(|entry| Feedback::KeyFrameRequest { ssrc: entry.ssrc }));
-    } else if let Some(remb) = packet.downcast_ref::<ReceiverEstimatedMaximumBitrate>() {
-        // Saturates: a mantissa and an exponent can say more than any link carries.
-        feedback.push(Feedback::Estimate(remb.bitrate as u64));
     } else if let Some(report) = packet.downcast_ref::<ExtendedReport>() {
         understand_extended(report, feedback);
     }
@@ -191,7 +184,21 @@ fn is_transport_wide_feedback(packet: &[u8]) -> bool {
     matches!(packet, [first, TRANSPORT_FEEDBACK, ..] if first & 0x1f == TRANSPORT_WIDE)
 }
 
+/// The bit/s of a receiver's own estimate (draft-alvestrand-rmcat-remb-03 §2.2). It is read here, because the library
+/// takes 0 for 8 Mbit/s.
+fn receiver_estimate(packet: &[u8]) -> Option<u64> {
+    let is_estimate = matches!(packet, [first, PAYLOAD_FEEDBACK, ..] if first & 0x1f == APPLICATION_LAYER)
+        && packet.get(12..16) == Some(b"REMB");
+    let rate: [u8; 3] = packet.get(17..20).filter(|_| is_estimate)?.try_into().ok()?;
+    let [high, middle, low] = rate.map(u128::from);
+    let (exponent, mantissa) = (high >> 2, (high & 0b11) << 16 | middle << 8 | low);
+    // Saturates: a mantissa and an exponent can say more than any link carries.
+    Some(u64::try_from(mantissa << exponent).unwrap_or(u64::MAX))
+}
+
 const TRANSPORT_FEEDBACK: u8 = 205;
+const PAYLOAD_FEEDBACK: u8 = 206;
+const APPLICATION_LAYER: u8 = 15;
 const TRANSPORT_WIDE: u8 = 15;
 /// The count field has five bits.
 const MAX_REPORTS: usize = 31;
@@ -226,7 +233,7 @@ mod tests {
             Feedback::KeyFrameRequest { ssrc: 7 },
             Feedback::Nack { ssrc: 7, missing: vec![10, 11, 13] },
         ];
-        assert_eq!(parse(&compounds[0], true).unwrap(), expected);
+        assert_eq!(parse(&compounds[0]).unwrap(), expected);
     }
 
     #[test]
@@ -236,13 +243,30 @@ mod tests {
         let packets: Vec<_> = receiver_reports(1, &reports).collect();
         let compounds = compounds(&packets);
         assert!(compounds.iter().all(|compound| compound.len() <= MAX_COMPOUND));
-        let blocks: usize = compounds.iter().map(|compound| parse(compound, true).unwrap().len()).sum();
+        let blocks: usize = compounds.iter().map(|compound| parse(compound).unwrap().len()).sum();
         assert_eq!(blocks, 100);
     }
 
     #[test]
+    fn a_receivers_estimate_is_read_from_nothing_to_more_than_any_link_carries() {
+        for (rate, expected) in [
+            ([0, 0, 0], 0),
+            ([0xfc, 0, 0], 0),
+            ([3 << 2 | 1, 0x86, 0xa0], 800_000),
+            ([0, 0, 1], 1),
+            ([0xff, 0xff, 0xff], u64::MAX),
+        ] {
+            let mut packet = [0x8f, 206, 0, 5, 0, 0, 0, 1, 0, 0, 0, 0, b'R', b'E', b'M', b'B', 1].to_vec();
+            packet.extend(rate);
+            packet.extend([0, 0, 0, 2]);
+            assert_eq!(parse(&packet), Some(vec![Feedback::Estimate(expected)]));
+        }
+        assert_eq!(parse(&[0x8f, 206, 0, 3, 0, 0, 0, 1, 0, 0, 0, 0, b'R', b'E', b'M', b'B']), None);
+    }
+
+    #[test]
     fn a_length_beyond_the_datagram_is_malformed() {
-        assert_eq!(parse(&[0x80, 201, 0, 9, 0, 0, 0, 1], true), None);
-        assert_eq!(parse(&[0x80, 201], true), None);
+        assert_eq!(parse(&[0x80, 201, 0, 9, 0, 0, 0, 1]), None);
+        assert_eq!(parse(&[0x80, 201]), None);
     }
 }

@@ -13,6 +13,7 @@ use crate::id::{ConsumerId, DataConsumerId, DataProducerId, ProducerId, RouterId
 use crate::keys::{
     ConsumerKey, DataConsumerKey, DataProducerKey, ProducerKey, RouterKey, TransportAddress, TransportKey,
 };
+use crate::paths::Paths;
 use crate::relay::{Message, Relay};
 use crate::router::{Departure, Router, Way};
 use crate::rtp::{DatagramClass, classify};
@@ -168,6 +169,13 @@ impl Sfu {
         self.routers.values().for_each(|router| router.count(&mut population));
         population.demux_entries = self.demux.by_tuple.len() + self.demux.by_username.len();
         population
+    }
+
+    /// The paths to all clients where bandwidth is divided.
+    pub fn paths(&self) -> Paths {
+        let mut paths = Paths::default();
+        self.routers.values().for_each(|router| router.survey(&mut paths));
+        paths
     }
 
     /// Seals queued packets.

@@ -17,6 +17,7 @@ use crate::ice::{Credentials, IceLite};
 use crate::id::TransportId;
 use crate::keys::TransportAddress;
 use crate::pacing::Crowding;
+use crate::paths::PathStats;
 use crate::prefetch::prefetch;
 use crate::rtp::Header;
 use crate::sctp::Sctp;
@@ -162,10 +163,15 @@ impl Transport {
             packets_sent: self.traffic.packets_sent,
             bytes_sent: self.traffic.bytes_sent,
             rtt_ms: self.measured_rtt().map(|rtt| rtt.as_millis() as u32),
-            estimate: match &self.side {
-                Side::Uplink(_) => None,
-                Side::Downlink(downlink) => downlink.congestion.as_ref().map(|it| it.estimate()),
-            },
+            path: self.path(),
+        }
+    }
+
+    /// What the path to the client carries; `None` if that is not estimated.
+    pub(crate) fn path(&self) -> Option<PathStats> {
+        match &self.side {
+            Side::Uplink(_) => None,
+            Side::Downlink(downlink) => downlink.path_stats(),
         }
     }
 

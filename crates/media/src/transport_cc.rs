@@ -258,34 +258,6 @@ const MAX_RUN: usize = (1 << 13) - 1;
 const ONE_BIT_SYMBOLS: usize = 14;
 const TWO_BIT_SYMBOLS: usize = 7;
 
-/// The sequence numbers that a feedback packet says to have arrived; `None` if it is malformed.
-pub(crate) fn arrivals(packet: &[u8]) -> Option<Vec<u16>> {
-    let word = |at: usize| packet.get(at..at + 2).map(|word| u16::from_be_bytes([word[0], word[1]]));
-    let (base, count) = (word(12)?, usize::from(word(14)?).min(MAX_READ));
-    let mut arrived = Vec::new();
-    let (mut read, mut at) = (0, 20);
-    while read < count {
-        let chunk = word(at)?;
-        at += 2;
-        let (symbols, symbol): (usize, Box<dyn Fn(usize) -> u16>) = match chunk >> 14 {
-            0 | 1 => (usize::from(chunk & 0x1fff), Box::new(move |_| chunk >> 13 & 3)),
-            2 => (14, Box::new(move |index| chunk >> (13 - index) & 1)),
-            _ => (7, Box::new(move |index| chunk >> (12 - 2 * index) & 3)),
-        };
-        // Small or large delta; 3 is reserved.
-        let came = (0..symbols.min(count - read)).filter(|index| matches!(symbol(*index), 1 | 2));
-        arrived.extend(came.map(|index| base.wrapping_add((read + index) as u16)));
-        if symbols == 0 {
-            return None;
-        }
-        read += symbols;
-    }
-    Some(arrived)
-}
-
-/// Numbers of one packet that are looked at; a client that says something every 100 ms names fewer.
-const MAX_READ: usize = 1_024;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,19 +266,6 @@ mod tests {
     use rtc_shared::marshal::Unmarshal;
     use rtcp::transport_feedbacks::transport_layer_cc::{PacketStatusChunk, SymbolTypeTcc, TransportLayerCc};
     use std::collections::BTreeMap;
-
-    #[test]
-    fn arrivals_are_read_from_chunks_of_every_kind() {
-        let head = [0x8f, 205, 0, 9, 0, 0, 0, 1, 0, 0, 0, 2, 0xff, 0xfe, 0, 30, 0, 0, 0, 0];
-        // Three that came, two bits each: came, lost, came late, lost…; one bit each: 14 of which the first and last came.
-        let chunks = [0x20, 3, 0b1101_0010, 0, 0b1010_0000, 1];
-        let read = arrivals(&[&head[..], &chunks, &[0x00, 6]].concat()).unwrap();
-        let first = 0xfffe_u16;
-        let expected = [0, 1, 2, 3, 5, 10, 23].map(|step| first.wrapping_add(step));
-        assert_eq!(read, expected);
-        assert_eq!(arrivals(&head), None);
-        assert_eq!(arrivals(&[&head[..], &[0, 0]].concat()), None);
-    }
 
     #[test]
     fn arrivals_and_losses_are_read_back_as_they_were() {

@@ -8,6 +8,7 @@ mod metrics;
 mod page;
 mod serve;
 mod settings;
+mod trace;
 
 use std::process::ExitCode;
 

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 use switchyard_call_control::Control;
 use switchyard_call_control::carriers::http::{Gate, StrangerCounts};
+use switchyard_media_worker::media::{Paths, Spread};
 use switchyard_media_worker::{Counters, Media};
 
 use crate::listener::{Counts, Places};
@@ -80,7 +81,7 @@ impl Exposition {
 
     fn note_worker(
         &mut self,
-        Counters { worker, population, media, shell, busy, queue_depth, shed }: &Counters,
+        Counters { worker, population, paths, media, shell, busy, queue_depth, shed }: &Counters,
     ) {
         let labels = format!("{{worker=\"{worker}\"}}");
         self.note("worker_busy_ratio", Kind::Gauge, &labels, (*busy).into());
@@ -89,6 +90,38 @@ impl Exposition {
         self.note_all("worker", Kind::Counter, &labels, shell);
         self.note_all("media", Kind::Gauge, &labels, population);
         self.note_all("media", Kind::Counter, &labels, media);
+        for (name, spread) in
+            [("estimate", &paths.estimate), ("used", &paths.used), ("wanted", &paths.wanted)]
+        {
+            let limits = Paths::RATES.map(|limit| limit as f64);
+            self.note_spread(&format!("media_path_{name}_bits_per_second"), *worker, spread, limits, 1.0);
+        }
+        for (name, spread) in [("queue", &paths.queue), ("rtt", &paths.rtt)] {
+            let limits = Paths::TIMES.map(|limit| limit as f64 * SECONDS_PER_MS);
+            self.note_spread(&format!("media_path_{name}_seconds"), *worker, spread, limits, SECONDS_PER_MS);
+        }
+    }
+
+    /// Adds how many values are how large now, as `histogram_quantile` reads it: the counts up to each limit, and the
+    /// sum in units of `unit`. These are gauges: a histogram in Prometheus' sense only grows.
+    fn note_spread<const N: usize>(
+        &mut self,
+        name: &str,
+        worker: u16,
+        Spread { counts, sum }: &Spread,
+        limits: [f64; N],
+        unit: f64,
+    ) {
+        let limits = limits.iter().map(f64::to_string).chain(["+Inf".to_owned()]);
+        let mut count = 0;
+        for (limit, here) in limits.zip(counts) {
+            count += here;
+            let labels = format!("{{worker=\"{worker}\",le=\"{limit}\"}}");
+            self.note(&format!("{name}_bucket"), Kind::Gauge, &labels, count.into());
+        }
+        let labels = format!("{{worker=\"{worker}\"}}");
+        self.note(&format!("{name}_count"), Kind::Gauge, &labels, count.into());
+        self.note(&format!("{name}_sum"), Kind::Gauge, &labels, (*sum as f64 * unit).into());
     }
 
     /// Adds every field of `figures` as a metric of this name.
@@ -126,6 +159,8 @@ impl fmt::Display for Exposition {
     }
 }
 
+const SECONDS_PER_MS: f64 = 0.001;
+
 /// Converts a name from camelCase, the spelling of counters in JSON.
 fn snake_case(name: &str) -> String {
     let mut snake = String::with_capacity(name.len() + 8);
@@ -149,10 +184,13 @@ mod tests {
         for worker in 0..2 {
             let media = media::Counters { packets_sent: 7, ..media::Counters::default() };
             let shell = ShellCounters { relay_video_dropped: 3, ..ShellCounters::default() };
+            let queue = Spread { counts: [1, 2, 0, 0, 0, 0, 0, 0, 1], sum: 2_013 };
+            let paths = Paths { queue, ..Paths::default() };
             let population = media::Population { transports: 4, ..media::Population::default() };
             exposition.note_worker(&Counters {
                 worker,
                 population,
+                paths,
                 media,
                 shell,
                 busy: 0.25,
@@ -168,6 +206,13 @@ mod tests {
             "# TYPE switchyard_media_transports gauge\nswitchyard_media_transports{worker=\"0\"} 4\n",
             "\nswitchyard_worker_relay_video_dropped_total{worker=\"1\"} 3\n",
             "\nswitchyard_worker_busy_ratio{worker=\"1\"} 0.25\n",
+            "# TYPE switchyard_media_path_queue_seconds_bucket gauge\n\
+             switchyard_media_path_queue_seconds_bucket{worker=\"0\",le=\"0.005\"} 1\n\
+             switchyard_media_path_queue_seconds_bucket{worker=\"0\",le=\"0.01\"} 3\n",
+            "\nswitchyard_media_path_queue_seconds_bucket{worker=\"1\",le=\"+Inf\"} 4\n",
+            "\nswitchyard_media_path_queue_seconds_count{worker=\"1\"} 4\n",
+            "\nswitchyard_media_path_queue_seconds_sum{worker=\"1\"} 2.013\n",
+            "\nswitchyard_media_path_wanted_bits_per_second_bucket{worker=\"0\",le=\"12000000\"} 0\n",
             "\nswitchyard_worker_queue_depth{worker=\"0\"} 9\n",
         ] {
             assert!(text.contains(expected), "{expected} is missing in\n{text}");

@@ -29,6 +29,7 @@ use crate::config::{Config, Connections};
 use crate::listener::{self, Limits, Places};
 use crate::metrics::{self, Figures};
 use crate::page;
+use crate::trace;
 
 /// Runs until SIGINT or SIGTERM, then stops within [`PATIENCE`].
 pub(crate) async fn serve(config: Config, data_dir: &Path) -> anyhow::Result<()> {
@@ -57,7 +58,8 @@ pub(crate) async fn serve(config: Config, data_dir: &Path) -> anyhow::Result<()>
             media: media.clone(),
             gate,
             places: Arc::clone(&places),
-        });
+        })
+        .merge(trace::router(media.clone()));
         tokio::spawn(listener::serve(admin, router, places, stop.clone()));
     }
     announce(address, dev_sign_in);

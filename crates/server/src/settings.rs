@@ -48,11 +48,11 @@ pub(crate) struct HttpSettings {
     /// X-Forwarded-For is used for a client's address only in requests from one of these proxies.
     #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',')]
     pub(crate) trusted_proxies: Vec<TrustedProxy>,
-    /// Address to serve metrics on, for the operators of the server.
+    /// Address to serve metrics and traces on, for the operators of the server.
     #[arg(long, env = "ADMIN_HOST", default_value = "127.0.0.1")]
     pub(crate) admin_host: Host,
-    /// TCP port for Prometheus, which requests GET /metrics; 0 takes any free port [default: none, and no
-    /// metrics].
+    /// TCP port for Prometheus, which requests GET /metrics, and for GET /transports/<id>/trace; 0 takes any free port
+    /// [default: none, and neither].
     #[arg(long, env = "ADMIN_PORT")]
     pub(crate) admin_port: Option<u16>,
     /// Format of log lines.

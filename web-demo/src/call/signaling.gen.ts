@@ -636,6 +636,56 @@ export type ParticipantView = {
   canSignal: boolean;
 };
 
+/**
+ * What is known of the path to a client. Rates are bit/s of UDP payload.
+ */
+export type PathStats = {
+  /**
+   * What the path is thought to carry.
+   */
+  estimate: number;
+  /**
+   * What sound, repair and the granted layers of videos take.
+   */
+  used: number;
+  /**
+   * What all the wanted layers would take.
+   */
+  wanted: number;
+  /**
+   * What arrived in the last second or so; null until ten packets did, and without transport-wide feedback.
+   */
+  acknowledged: number | null;
+  /**
+   * Where the estimate is going; `hold` without transport-wide feedback.
+   */
+  state: 'hold' | 'increase' | 'decrease';
+  /**
+   * What the estimate follows: delays and probes, loss, the client's own estimate (REMB), or its reception reports if
+   * it sends no transport-wide feedback.
+   */
+  limitedBy: 'delay' | 'loss' | 'receiver' | 'reports';
+  /**
+   * How long packets wait in queues on the path.
+   */
+  queueMs: number;
+  /**
+   * By transport-wide feedback, without the client's waiting; 100 until there is one.
+   */
+  rttMs: number;
+  /**
+   * Packets that the client reported as lost, with those that came after all.
+   */
+  packetsLost: number;
+  /**
+   * How often it was tried whether the path carries more, how often all came through, and how often it showed that the
+   * path carries less. The others said nothing.
+   */
+  probesBegun: number;
+  probesPassed: number;
+  probesFull: number;
+};
+
 export type PausedBy = 'producer';
 
 export type Permit = {
@@ -756,7 +806,7 @@ export type Snapshot = {
 
 export type Source = 'mic' | 'camera' | 'screen' | 'screen-audio';
 
-export type Stats = { stats: Record<string, string | number | null> };
+export type Stats = { stats: TransportStats };
 
 export type Sync = {
   callId: CallId;
@@ -787,6 +837,27 @@ export type TransportState = {
   transportId: string;
   ice: RTCIceTransportState;
   dtls: RTCDtlsTransportState;
+};
+
+/**
+ * State and traffic of a transport as the server sees it.
+ */
+export type TransportStats = {
+  ice: 'new' | 'connected' | 'completed' | 'disconnected';
+  dtls: 'new' | 'connecting' | 'connected' | 'failed' | 'closed';
+  packetsReceived: number;
+  bytesReceived: number;
+  packetsSent: number;
+  bytesSent: number;
+  /**
+   * By reports; null until there is one.
+   */
+  rttMs: number | null;
+  /**
+   * What the path to the client carries; null if that is not estimated: without `MEDIA_ADAPTATION`, on a transport to
+   * send, and before there is a consumer.
+   */
+  path: PathStats | null;
 };
 
 /**

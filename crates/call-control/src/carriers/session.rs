@@ -269,10 +269,10 @@ impl Session {
             (None, None) => Audience::CallExcept(call_id, from_leg_id),
         };
         let receivers = hub.reach(&audience);
-        if receivers == 0 && !matches!(audience, Audience::CallExcept(..)) {
+        if receivers.is_empty() && !matches!(audience, Audience::CallExcept(..)) {
             return Err(Refusal::new(ErrorCode::NotFound, "whom this is for is not connected to the call"));
         }
-        let traffic = signal.payload.get().len().div_ceil(SIGNAL_UNIT).max(1).saturating_mul(receivers);
+        let traffic = signal.payload.get().len().div_ceil(SIGNAL_UNIT).max(1).saturating_mul(receivers.len());
         let traffic = u32::try_from(traffic).unwrap_or(u32::MAX);
         if traffic > SIGNAL_BURST {
             return Err(Refusal::new(ErrorCode::TooLarge, "the payload is too long for so many receivers"));
@@ -287,7 +287,7 @@ impl Session {
             from_user_id: self.admission.identity.user_id,
             from_leg_id,
         });
-        hub.send(&audience, &event);
+        hub.send_to(&receivers, &event);
         Ok(Reply::Done(Done {}))
     }
 

@@ -8,9 +8,7 @@ use switchyard_media_worker::media::ortc::{
     IceParameters, MediaKind, ProducerKind, RtpCapabilities, RtpParameters, SctpStreamParameters,
     TransportParameters,
 };
-use switchyard_media_worker::media::{
-    ConsumerId, DataConsumerId, DataProducerId, ProducerId, TransportStats,
-};
+use switchyard_media_worker::media::{ConsumerId, DataConsumerId, DataProducerId, ProducerId};
 use ts_rs::TS;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -18,6 +16,7 @@ use uuid::Uuid;
 use crate::call::{AppData, CallView, DataProducerView, Permissions, ProducerView, Stamp};
 use crate::error::{ErrorCode, Refusal};
 use crate::ids::{CallId, LegId, UserId};
+use crate::wire::stats::TransportStats;
 use crate::wire::{Frame, IceServer};
 
 /// `{ok: true, data}` or `{ok: false, error: {code, message, retryable?}}`.
@@ -90,7 +89,6 @@ pub struct IceRestarted {
 
 #[derive(Debug, Serialize, TS)]
 pub struct Stats {
-    #[ts(type = "Record<string, string | number | null>")]
     pub stats: TransportStats,
 }
 

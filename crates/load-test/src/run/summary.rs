@@ -5,7 +5,9 @@ use crate::codec::VideoCodec;
 use crate::latency::Latency;
 use crate::limit::Limit;
 use crate::pin::own_cores;
-use crate::report::{GeneratorReport, MediaReport, Moment, PeerReport, Report, ServerReport, Spread};
+use crate::report::{
+    AdaptationReport, GeneratorReport, MediaReport, Moment, PeerReport, Report, ServerReport, Spread,
+};
 use crate::run::Run;
 use std::ops::Range;
 
@@ -38,6 +40,7 @@ pub(crate) fn report(run: &Run<'_>, window: Range<u64>, limit: Option<Limit>) ->
             latency_ms: spread(&summary.latency),
             counts: run.ledger.tally.counts,
         },
+        adaptation: AdaptationReport::of(&run.ledger.told),
         server,
         generator: GeneratorReport {
             cores: run.observer.generator(window.start, window.end),

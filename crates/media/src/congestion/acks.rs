@@ -16,7 +16,7 @@ pub(super) struct Report<'a> {
 }
 
 /// Why a feedback packet is ignored as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum FeedbackError {
     #[error("shorter than its contents")]
     Short,
@@ -38,6 +38,17 @@ pub(super) enum Told {
         offset: u32,
         at: Micros,
     },
+}
+
+/// The transport-wide numbers that a feedback packet says to have arrived: fewer than it has bytes, since each has a
+/// delta.
+pub(crate) fn arrivals(packet: &[u8]) -> Result<impl Iterator<Item = u16>, FeedbackError> {
+    let report = Report::open(packet)?;
+    let arrived = move |told| match told {
+        Told::Arrived { offset, .. } => Some(report.base.wrapping_add(offset as u16)),
+        Told::Missing { .. } => None,
+    };
+    Ok(report.told().filter_map(arrived))
 }
 
 impl<'a> Report<'a> {
@@ -264,6 +275,22 @@ mod tests {
                 assert_eq!(read[&number] - origin.0, at - origin.1, "seed {seed}, packet {number}");
             }
         }
+    }
+
+    #[test]
+    fn the_numbers_that_arrived_are_read_from_chunks_of_every_kind() {
+        let head = [0x8f, 205, 0, 9, 0, 0, 0, 1, 0, 0, 0, 2, 0xff, 0xfe, 0, 30, 0, 0, 0, 0];
+        // A run of three that came; two bits each: came, lost, came late, lost…; one bit each: of 14 the first and the
+        // last came; a run of lost ones.
+        let chunks = [0x20, 3, 0b1101_0010, 0, 0b1010_0000, 1, 0x00, 6];
+        let packet = [&head[..], &chunks, &[0; 8]].concat();
+        let expected = [0, 1, 2, 3, 5, 10, 23].map(|step| 0xfffe_u16.wrapping_add(step));
+        assert_eq!(arrivals(&packet).unwrap().collect::<Vec<_>>(), expected);
+        let unfinished = arrivals(&packet[..packet.len() - 1]).err();
+        assert_eq!(
+            (unfinished, arrivals(&head).err()),
+            (Some(FeedbackError::Short), Some(FeedbackError::Short))
+        );
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub(super) struct PathState {
     pub(super) covered: Option<u64>,
     /// When the rate was last lowered for a very long round trip.
     backed_off: Micros,
+    /// Packets that the client reported as lost, with those that came after all.
+    pub(super) lost: u64,
     /// Transport-wide feedback was heard: reception reports do not decide any more.
     pub(super) has_transport_wide: bool,
 }
@@ -38,6 +40,7 @@ impl PathState {
             rates: None,
             covered: None,
             backed_off: 0,
+            lost: 0,
             has_transport_wide: false,
         }
     }

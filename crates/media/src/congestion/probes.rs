@@ -69,7 +69,17 @@ pub(super) struct ProbePlan {
     voids: u8,
     calm_since: Option<Micros>,
     fall: Fall,
-    results: u32,
+    counts: ProbeCounts,
+}
+
+/// Probes since the beginning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct ProbeCounts {
+    pub(super) begun: u32,
+    pub(super) passed: u32,
+    pub(super) full: u32,
+    /// Those that said nothing, or were interrupted.
+    pub(super) void: u32,
 }
 
 #[derive(Debug)]
@@ -151,7 +161,7 @@ impl ProbePlan {
             voids: 0,
             calm_since: None,
             fall: Fall::default(),
-            results: 0,
+            counts: ProbeCounts::default(),
         }
     }
 
@@ -167,8 +177,8 @@ impl ProbePlan {
 
     /// The path is another one, on which `rate` is to be tried.
     pub(super) fn restart(&mut self, rate: f64, now: Micros) {
-        let (demand, cluster) = (self.demand, self.cluster);
-        *self = Self { demand, cluster, next_at: now, at_once: Some(rate), ..Self::new(rate) };
+        let Self { demand, cluster, counts, .. } = *self;
+        *self = Self { demand, cluster, counts, next_at: now, at_once: Some(rate), ..Self::new(rate) };
     }
 
     pub(super) fn sent(&mut self, cluster: Cluster, number: u64, bytes: u16) {
@@ -201,7 +211,7 @@ impl ProbePlan {
         let outcome =
             tally.outcome(weather).unless_disproved(weather.acknowledged).at_most(MAX_PASSED * target);
         self.running = None;
-        self.results += 1;
+        self.counts.note(outcome);
         let before = self.passed.take();
         match outcome {
             Outcome::Passed(rate) => {
@@ -257,9 +267,8 @@ impl ProbePlan {
         }
     }
 
-    /// Probes sent so far.
-    pub(super) fn results(&self) -> u32 {
-        self.results
+    pub(super) fn counts(&self) -> ProbeCounts {
+        self.counts
     }
 
     /// The rate to try and the number of runs.
@@ -303,6 +312,7 @@ impl ProbePlan {
         let tally = Tally { planned: run_bytes * u32::from(runs), ..Tally::default() };
         let deadline = weather.now + SPACING * Micros::from(runs) + weather.rtt + MAX_WAIT;
         self.running = Some(Running { target, tally, deadline });
+        self.counts.begun += 1;
         Probe {
             cluster: self.cluster,
             rate: target as u64,
@@ -317,7 +327,7 @@ impl ProbePlan {
         self.calm_since = None;
         self.at_once = None;
         if self.running.take().is_some() {
-            self.results += 1;
+            self.counts.note(Outcome::Void);
             self.fail(now);
         }
         if self.passed.take().is_some_and(|passed| now - passed < PROVED) {
@@ -330,6 +340,21 @@ impl ProbePlan {
     fn fail(&mut self, now: Micros) {
         self.next_at = now + self.pause;
         self.pause = (self.pause * 3 / 2).min(MAX_PAUSE);
+    }
+}
+
+impl ProbeCounts {
+    /// Probes that ended.
+    pub(super) fn results(&self) -> u32 {
+        self.passed + self.full + self.void
+    }
+
+    fn note(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Passed(_) => self.passed += 1,
+            Outcome::Full(_) => self.full += 1,
+            Outcome::Void => self.void += 1,
+        }
     }
 }
 

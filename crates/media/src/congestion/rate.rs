@@ -4,6 +4,7 @@ use super::Micros;
 use super::probes::Outcome;
 use super::throughput::Rates;
 use super::trend::Usage;
+use super::view::Course;
 
 /// The rate by delay, in bit/s.
 #[derive(Debug)]
@@ -61,6 +62,14 @@ impl RateControl {
 
     pub(super) fn rate(&self) -> f64 {
         self.rate
+    }
+
+    pub(super) fn course(&self) -> Course {
+        match self.state {
+            _ if self.decreased == Some(self.changed) => Course::Decrease,
+            State::Hold => Course::Hold,
+            State::Increase => Course::Increase,
+        }
     }
 
     pub(super) fn update(&mut self, observed: &Observed) {

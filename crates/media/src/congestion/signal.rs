@@ -85,7 +85,7 @@ impl DelaySignal {
         match usage {
             _ if is_high => Usage::Over,
             Usage::Over if self.delays.standing() < LOW => Usage::Normal,
-            usage => usage,
+            Usage::Over | Usage::Normal | Usage::Under => usage,
         }
     }
 
@@ -102,6 +102,11 @@ impl DelaySignal {
     /// By how much delays change from moment to moment, in µs.
     pub(super) fn unsteadiness(&self) -> Micros {
         self.delays.unsteadiness()
+    }
+
+    /// ms of delay per ms: how fast queues grow.
+    pub(super) fn slope(&self) -> f32 {
+        if self.order.is_broken { self.by_least.slope() } else { self.by_group.slope() }
     }
 
     /// Whether packets overtake each other, so that least delays are followed.

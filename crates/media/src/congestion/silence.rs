@@ -1,9 +1,11 @@
 //! What is not heard: feedback that stays away while packets are sent.
 
 use super::Micros;
+use serde::Serialize;
 
 /// How long ago the receiver was last heard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Hearing {
     #[default]
     Heard,

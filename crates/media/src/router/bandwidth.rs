@@ -3,7 +3,7 @@
 use super::Router;
 use crate::allocation::memory::Holding;
 use crate::allocation::{Budget, MARGIN_PERCENT};
-use crate::congestion::{self, Change, Hearing, Probe};
+use crate::congestion::{self, Change, FeedbackError, Hearing, Probe};
 use crate::consumer::Granted;
 use crate::context::Context;
 use crate::division::Division;
@@ -20,19 +20,41 @@ use std::time::Duration;
 impl Router {
     /// Takes a compound packet's transport-wide feedback.
     pub(super) fn hear_arrivals(&mut self, key: TransportKey, compound: &[u8], ctx: &mut Context<'_>) {
-        let Some(transport) = self.transports.get_mut(key) else { return };
-        let Side::Downlink(downlink) = &mut transport.side else { return };
-        let Some(congestion) = &mut downlink.congestion else { return };
         let mut heard = false;
         for packet in rtcp_io::transport_wide_feedback(compound) {
-            match congestion.feedback(packet, ctx.now) {
-                Ok(()) => heard = true,
+            match self.hear_report(key, packet, ctx) {
+                Ok(is_judged) => heard |= is_judged,
                 Err(_) => ctx.counters.feedback_malformed += 1,
             }
         }
         if heard {
             self.judge_bandwidth(key, ctx);
         }
+    }
+
+    /// Takes what a report says of where the client is, while that is in doubt, and of what its path carries. Returns
+    /// whether that is estimated.
+    fn hear_report(
+        &mut self,
+        key: TransportKey,
+        packet: &[u8],
+        ctx: &mut Context<'_>,
+    ) -> Result<bool, FeedbackError> {
+        let Some(Side::Downlink(downlink)) = self.transports.get(key).map(|transport| &transport.side) else {
+            return Ok(false);
+        };
+        if !downlink.path.is_proven() {
+            let numbers = congestion::arrivals(packet)?;
+            self.check_path(key, |path, now| path.arrived(numbers, now), ctx);
+        }
+        let Some(transport) = self.transports.get_mut(key) else { return Ok(false) };
+        let Side::Downlink(downlink) = &mut transport.side else { return Ok(false) };
+        let Some(congestion) = &mut downlink.congestion else { return Ok(false) };
+        congestion.feedback(packet, ctx.now)?;
+        if let Some(trace) = downlink.allotment.trace(ctx.now) {
+            trace.heard(congestion, ctx.now);
+        }
+        Ok(true)
     }
 
     /// Takes a receiver's own estimate, in bit/s.
@@ -73,6 +95,11 @@ impl Router {
         let change = congestion.poll(ctx.now);
         let budget = congestion.told().budget;
         let granted = downlink.allotment.granted;
+        let news = downlink.allotment.news(congestion.totals());
+        ctx.counters.add(&news);
+        if let Some(trace) = downlink.allotment.trace(ctx.now) {
+            trace.judged(congestion, change.as_ref(), &news, ctx.now);
+        }
         if change.is_some_and(|change| !change.is_calm && change.estimate < before.min(granted)) {
             self.blame(key, ctx);
         }
@@ -154,6 +181,13 @@ impl Router {
         let mut run = allotment.memory.run(ctx.now, is_calm && !awaits_key_frame);
         let waits_until = division.apply(&mut run);
         allotment.schedule.ran(ctx.now, budget.estimate, waits_until);
+        if let Some(trace) = allotment.trace(ctx.now) {
+            for (consumer, granted) in division.granted() {
+                if let Some(consumer) = self.consumers.get(consumer) {
+                    trace.granted(consumer.id, granted, ctx.now);
+                }
+            }
+        }
         let (used, beside) = (division.allocation.used, audio + repair);
         let unknown = if congestion.is_young(ctx.now) { division.unknown } else { 0 };
         let step = match (division.allocation.next_step(), unknown) {

@@ -241,7 +241,10 @@ impl<'a> Exit<'a> {
             DueKind::Media => {}
             DueKind::Again | DueKind::FillAgain => self.counters.retransmissions_sent += 1,
             DueKind::Fill => self.counters.fills_sent += 1,
-            DueKind::Probe => self.counters.probes_sent += 1,
+            DueKind::Probe => {
+                self.counters.probes_sent += 1;
+                self.counters.probe_bytes_sent += len as u64;
+            }
         }
     }
 }

@@ -158,7 +158,9 @@ impl Audience<'_> {
                 consumer.start_over();
                 ctx.counters.video_left_out += self.fresh.len() as u64;
             }
-            crowding => consumer.crowd(crowding > Crowding::None),
+            crowding @ (Crowding::None | Crowding::Crowded | Crowding::Full) => {
+                consumer.crowd(crowding > Crowding::None);
+            }
         }
         let Outbox { taken, due: list, events, .. } = &mut *ctx.outbox;
         taken.clear();

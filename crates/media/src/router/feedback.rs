@@ -27,8 +27,7 @@ impl Router {
             ctx.counters.srtcp_rejected += 1;
             return;
         };
-        let arrivals = matches!(&transport.side, Side::Downlink(downlink) if !downlink.path.is_proven());
-        let feedback = packet.get(..len).and_then(|compound| rtcp_io::parse(compound, arrivals));
+        let feedback = packet.get(..len).and_then(rtcp_io::parse);
         let wishes: usize = feedback.iter().flatten().map(Feedback::wishes).sum();
         transport.budget.spend(len + wishes * WISH, ctx.now);
         let Some(feedback) = feedback else {
@@ -54,9 +53,6 @@ impl Router {
                 self.hear_losses(key, &report, ctx);
             }
             Feedback::Estimate(rate) => self.hear_estimate(key, rate, ctx),
-            Feedback::Arrivals(numbers) => {
-                self.check_path(key, |path, now| path.arrived(numbers.into_iter(), now), ctx);
-            }
             Feedback::DelaySince { last, delay } => self.measure_rtt(key, now, last, delay),
             Feedback::ReferenceTime { sender, ntp } => {
                 if let Some(Side::Downlink(downlink)) =
@@ -106,7 +102,7 @@ impl Router {
     }
 
     /// Has the path judge a report. If it proves where the client is, what waited for that leaves.
-    fn check_path(
+    pub(super) fn check_path(
         &mut self,
         key: TransportKey,
         judge: impl FnOnce(&mut Path, Instant) -> Option<Release>,

@@ -2,8 +2,8 @@
 
 use super::Sfu;
 use crate::config::{
-    ConsumeOptions, ConsumerParameters, DataConsumerParameters, DataProduceOptions, ProduceOptions,
-    TransportOptions,
+    Bandwidth, ConsumeOptions, ConsumerParameters, DataConsumerParameters, DataProduceOptions,
+    ProduceOptions, TransportOptions,
 };
 use crate::context::Context;
 use crate::event::{ControlError, TransportStats};
@@ -12,6 +12,8 @@ use crate::keys::{RouterKey, TransportAddress, TransportKey};
 use crate::ortc::{DtlsParameters, IceParameters, Layers, ProducerKind, TransportParameters};
 use crate::relay::{RelayedDataProducer, RelayedProducer};
 use crate::router::Router;
+use crate::trace::TracePart;
+use crate::transport::Side;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::num::NonZeroU8;
@@ -323,6 +325,24 @@ impl Sfu {
         let (router, key) = self.transport(id)?;
         let transport = self.routers.get(router).and_then(|router| router.transports.get(key));
         Ok(transport.ok_or(ControlError::TransportNotFound)?.stats())
+    }
+
+    /// What congestion control of a transport to a client saw and decided since the last call. The first call begins
+    /// the trace, and five seconds without a call end it. Only one reader gets each event.
+    ///
+    /// # Errors
+    /// [`ControlError::TransportNotFound`]; [`ControlError::WrongDirection`] for a transport from a client;
+    /// [`ControlError::Unsupported`] if no bandwidth is divided.
+    pub fn read_trace(&mut self, now: Instant, id: TransportId) -> Result<TracePart, ControlError> {
+        let (router, key) = self.transport(id)?;
+        if self.config.bandwidth != Bandwidth::Divided {
+            return Err(ControlError::Unsupported("bandwidth is not divided".to_owned()));
+        }
+        let transport = self.routers.get_mut(router).and_then(|router| router.transports.get_mut(key));
+        match &mut transport.ok_or(ControlError::TransportNotFound)?.side {
+            Side::Uplink(_) => Err(ControlError::WrongDirection),
+            Side::Downlink(downlink) => Ok(downlink.allotment.read_trace(now)),
+        }
     }
 
     fn transport(&self, id: TransportId) -> Result<TransportAddress, ControlError> {

@@ -1,7 +1,8 @@
 //! What one client's videos are granted of its bandwidth, between two runs of the allocation.
 
 use crate::allocation::memory::{Memory, Schedule};
-use crate::congestion::{Cluster, Kind, Probe};
+use crate::congestion::{Cluster, Kind, Probe, Totals};
+use crate::trace::{Trace, TracePart};
 use std::time::{Duration, Instant};
 
 #[derive(Debug, Default)]
@@ -13,6 +14,11 @@ pub(crate) struct Allotment {
     told: Option<(Instant, [u64; 3])>,
     /// Bit/s that are granted, with sound and repair.
     pub(crate) granted: u64,
+    /// The rates of the last division: estimate, used and wanted.
+    rates: [u64; 3],
+    /// What was added to the counters already.
+    counted: Totals,
+    trace: Option<Box<Trace>>,
 }
 
 /// The bytes sent besides granted video.
@@ -72,9 +78,34 @@ impl Allotment {
         self.probing.as_ref().map(|probing| probing.probe.cluster)
     }
 
+    /// The bit/s that the granted layers take and that all wanted layers would take, sound and repair included.
+    pub(crate) fn used_and_wanted(&self) -> (u64, u64) {
+        let [_, used, wanted] = self.rates;
+        (used, wanted)
+    }
+
+    /// The events since the last call, which keeps the trace going; the first call begins it.
+    pub(crate) fn read_trace(&mut self, now: Instant) -> TracePart {
+        self.trace.get_or_insert_with(|| Box::new(Trace::new(now))).read(now)
+    }
+
+    /// The trace, if somebody reads it.
+    pub(crate) fn trace(&mut self, now: Instant) -> Option<&mut Trace> {
+        if self.trace.as_ref()?.is_abandoned(now) {
+            self.trace = None;
+        }
+        self.trace.as_deref_mut()
+    }
+
+    /// What happened since the last call.
+    pub(crate) fn news(&mut self, totals: Totals) -> Totals {
+        totals.since(&std::mem::replace(&mut self.counted, totals))
+    }
+
     /// Whether the client is to be told of these rates: not more often than once a second, and if one has changed by
     /// more than a tenth.
     pub(crate) fn is_news(&mut self, rates: [u64; 3], now: Instant) -> bool {
+        self.rates = rates;
         let is_news = self.told.is_none_or(|(told, before)| {
             let moved = rates.iter().zip(before).any(|(&rate, before)| rate.abs_diff(before) * 10 > before);
             moved && now.saturating_duration_since(told) >= TELL_INTERVAL

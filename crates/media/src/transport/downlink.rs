@@ -9,6 +9,7 @@ use crate::due::DueQueue;
 use crate::keys::ConsumerKey;
 use crate::ortc::ConsumerIdentity;
 use crate::pacing::Pacer;
+use crate::paths::PathStats;
 use crate::rtp::Ssrc;
 use rustc_hash::FxHashMap;
 use std::time::{Duration, Instant};
@@ -83,6 +84,27 @@ impl Downlink {
             self.transport_wide = transport_wide;
             self.pacer.get_or_insert_with(|| Box::new(Pacer::new(now)));
         }
+    }
+
+    /// What is known of the path to the client; `None` if nobody asks.
+    pub(crate) fn path_stats(&self) -> Option<PathStats> {
+        let congestion = self.congestion.as_ref()?;
+        let (totals, (used, wanted)) = (congestion.totals(), self.allotment.used_and_wanted());
+        let ms = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
+        Some(PathStats {
+            estimate: congestion.estimate(),
+            used,
+            wanted,
+            acknowledged: congestion.acknowledged(),
+            state: congestion.course(),
+            limited_by: congestion.bound(),
+            queue_ms: ms(congestion.queue()),
+            rtt_ms: ms(congestion.rtt()),
+            packets_lost: totals.packets_lost,
+            probes_begun: totals.probes_begun,
+            probes_passed: totals.probes_passed,
+            probes_full: totals.probes_full,
+        })
     }
 
     pub(crate) fn add(&mut self, key: ConsumerKey, plan: &Plan) {

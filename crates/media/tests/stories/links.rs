@@ -12,6 +12,7 @@ mod queues;
 mod report;
 mod shared;
 mod steady;
+mod watched;
 
 use std::time::Duration;
 

@@ -79,6 +79,24 @@ fn a_client_that_claims_to_have_received_what_went_elsewhere_is_not_believed() {
 }
 
 #[test]
+fn feedback_that_contradicts_itself_is_counted_once_and_proves_nothing() {
+    let (mut world, bob, _) = call_of_many_bits();
+    forge_check(&mut world, bob);
+    world.run(Duration::from_millis(30));
+    let before = world.sfu.counters().clone();
+    // A run of three packets that came, but the times of two.
+    let mut feedback = vec![0x8f, 205, 0, 5, 0, 0, 0, 1, 0, 0, 0, 2, 0, 1, 0, 3, 0, 0, 0, 0, 0x20, 3, 1, 1];
+    world.party_mut(bob).connection.send_raw_rtcp(&feedback);
+    // The chunk of a reserved symbol.
+    feedback[20] = 0x60;
+    world.party_mut(bob).connection.send_raw_rtcp(&feedback);
+    world.run(Duration::from_millis(30));
+    let after = world.sfu.counters();
+    assert_eq!(after.feedback_malformed - before.feedback_malformed, 2);
+    assert_eq!(after.rtcp_malformed, before.rtcp_malformed);
+}
+
+#[test]
 fn a_receiver_that_really_moves_hardly_waits_however_much_it_receives() {
     let (mut world, bob, seen) = call_of_many_bits();
     for number in 1..5 {

@@ -64,7 +64,7 @@ impl CallMedia {
     ) -> Result<MediaReply, Refusal> {
         self.own_transport(leg, id)?;
         let stats = self.router.transport_stats(id).await?;
-        Ok(MediaReply::Stats(Stats { stats }))
+        Ok(MediaReply::Stats(Stats { stats: stats.into() }))
     }
 
     pub(super) fn own_transport(&self, leg: LegId, id: TransportId) -> Result<Direction, Refusal> {

@@ -6,7 +6,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::time::{Duration, Instant};
 
-const CONFIG: Config = Config { start: START_RATE, min: 30_000, max: 10_000_000, transport_wide: true };
+pub(super) const CONFIG: Config =
+    Config { start: START_RATE, min: 30_000, max: 10_000_000, transport_wide: true };
 
 /// A feedback packet of given base, count and reference time, with the chunks and deltas in `rest`.
 pub(super) fn feedback(base: u16, count: u16, reference: u32, rest: &[u8]) -> Vec<u8> {
