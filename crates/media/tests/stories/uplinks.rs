@@ -1,6 +1,6 @@
 //! Publishers without transport-wide feedback are told what their path carries.
 
-use crate::world::link::path::{Loss, Path, Queue, Rate, Spread};
+use switchyard_link::path::{Loss, Path, Queue, Rate, Spread};
 use crate::world::rates::Camera;
 use crate::world::track::Track;
 use crate::world::{Client, ClientOptions, World};

@@ -117,7 +117,7 @@ impl Call {
             self.world.runs.clear();
             for receiver in &mut self.receivers {
                 let stats = self.world.sfu.transport_stats(self.world.transport(receiver.client));
-                let estimate = stats.ok().and_then(|stats| stats.estimate);
+                let estimate = stats.ok().and_then(|stats| stats.path).map(|path| path.estimate);
                 let age = self.world.age() - receiver.joined;
                 receiver.estimates.extend(estimate.map(|estimate| (age, estimate)));
             }

@@ -87,7 +87,6 @@ impl LinkReport {
     }
 
     /// When the estimate first reached a rate in bit/s.
-    #[allow(dead_code)]
     pub fn reached(&self, rate: f64) -> Option<Duration> {
         self.estimates.iter().find(|(_, estimate)| *estimate as f64 >= rate).map(|(at, _)| *at)
     }

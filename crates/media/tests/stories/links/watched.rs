@@ -2,7 +2,7 @@
 
 use super::call::Row;
 use super::{MBIT, millis};
-use crate::world::link::path::{Queue, Rate};
+use switchyard_link::path::{Queue, Rate};
 use crate::world::{Client, World};
 use std::collections::BTreeSet;
 use switchyard_media::congestion::Bound;
