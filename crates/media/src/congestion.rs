@@ -97,6 +97,17 @@ pub struct Change {
     pub probe: Option<Probe>,
 }
 
+/// What an estimate is founded on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grounds {
+    /// Nothing was tried yet.
+    Guess,
+    /// What was sent came through. The path may carry much more.
+    Use,
+    /// The path was seen to carry no more.
+    Limit,
+}
+
 /// Input that was ignored, counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Faults {
@@ -297,9 +308,15 @@ impl Controller {
         self.told
     }
 
-    /// The estimate is no guess any more: a probe was answered, or there was time for it.
-    pub fn is_tested(&self, now: Instant) -> bool {
-        self.probes.counts().results() > 0 || self.time(now) >= TEST_TIME
+    /// What stands behind the estimate.
+    pub fn grounds(&self, now: Instant) -> Grounds {
+        if self.probes.counts().results() == 0 && self.time(now) < TEST_TIME {
+            return Grounds::Guess;
+        }
+        let has_found_limit = self.rate.has_found_limit()
+            || self.remote.has_found_limit()
+            || self.loss.state() != LossState::Delay;
+        if has_found_limit { Grounds::Limit } else { Grounds::Use }
     }
 
     /// It began only just now: the first probes may go on.
@@ -427,7 +444,8 @@ impl Controller {
             && !self.signal.is_draining()
             && hearing == Hearing::Heard
             && self.loss.state() != LossState::Decreasing
-            && self.log.in_flight() as f64 <= allowed.max(MIN_IN_FLIGHT);
+            // Before anything was acknowledged, what is in flight says nothing.
+            && (self.path.rates.is_none() || self.log.in_flight() as f64 <= allowed.max(MIN_IN_FLIGHT));
         let reach = if self.loss.state() == LossState::Increasing { LOSSY_REACH } else { REACH };
         let start = self.log.next() == 0 || self.path.covered.is_none();
         let reach = if start { START_REACH } else { reach };

@@ -413,7 +413,7 @@ impl Tally {
         if received > MAX_RATIO * sent {
             return Outcome::Void;
         }
-        let is_stretched = arrived_span - sent_span > STRETCH * weather.unsteadiness;
+        let is_stretched = arrived_span - sent_span > (STRETCH * weather.unsteadiness).max(MIN_STRETCH);
         if is_stretched { Outcome::of(sent, received) } else { Outcome::Passed(received.min(sent)) }
     }
 }
@@ -495,6 +495,8 @@ const UNSTEADY_QUEUE: f64 = 4.0;
 const REORDERED_SPAN: Micros = 120_000;
 const REORDERED_QUEUE: f64 = 120_000.0;
 const STRETCH: Micros = 1;
+/// µs by which timers of a host are late.
+const MIN_STRETCH: Micros = 3_000;
 /// Bytes.
 const MIN_RUN: u32 = 200;
 /// µs of the estimate that a probe may take.

@@ -72,6 +72,11 @@ impl RateControl {
         }
     }
 
+    /// Whether the path was ever seen to carry no more.
+    pub(super) fn has_found_limit(&self) -> bool {
+        self.decreased.is_some() || self.filled.is_some()
+    }
+
     pub(super) fn update(&mut self, observed: &Observed) {
         if observed.usage == Usage::Over {
             if self.is_excused(observed) {
@@ -142,16 +147,16 @@ impl RateControl {
     /// Returns whether a probe measured something.
     fn take_probe(&mut self, observed: &Observed) -> bool {
         let (rate, capacity) = match observed.probe {
-            Some(Outcome::Passed(rate)) => (rate, rate),
-            Some(Outcome::Full(capacity)) => (FULL_SHARE * capacity, capacity),
+            Some(Outcome::Passed(rate)) => (rate.max(self.rate), rate),
+            Some(Outcome::Full(capacity)) => {
+                self.filled = Some((observed.now, FULL_SHARE * capacity));
+                // A short probe may be stretched by jitter: one alone takes no more than over-use would.
+                ((FULL_SHARE * capacity).max(BACK_OFF * self.rate), capacity)
+            }
             Some(Outcome::Void) | None => return false,
         };
-        if rate < capacity {
-            self.filled = Some((observed.now, rate));
-        }
         self.capacity.note_probe(capacity);
-        // A short probe may be stretched by jitter: one alone takes no more than over-use would.
-        self.rate = self.bounds.clamp(rate.max(BACK_OFF * self.rate));
+        self.rate = self.bounds.clamp(rate);
         self.changed = observed.now;
         true
     }

@@ -53,6 +53,11 @@ impl Remote {
         self.limit.map_or(rate, |limit| rate.min(limit))
     }
 
+    /// Whether the receiver ever named a limit, or lost much.
+    pub(super) fn has_found_limit(&self) -> bool {
+        self.limit.is_some() || self.by_reports.decreased.is_some()
+    }
+
     /// bit/s, for a receiver without transport-wide feedback.
     pub(super) fn rate(&self) -> f64 {
         self.bound(self.by_reports.rate)

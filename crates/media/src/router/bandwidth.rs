@@ -3,7 +3,7 @@
 use super::Router;
 use crate::allocation::memory::Holding;
 use crate::allocation::{Budget, MARGIN_PERCENT};
-use crate::congestion::{self, Change, FeedbackError, Hearing, Probe};
+use crate::congestion::{self, Change, FeedbackError, Grounds, Hearing, Probe};
 use crate::consumer::Granted;
 use crate::context::Context;
 use crate::division::Division;
@@ -170,12 +170,15 @@ impl Router {
         let [audio, repair] = allotment.measure(|kind| congestion.sent_bytes(kind), ctx.now);
         let budget = Budget { estimate: budget, audio, speakers: 0, repair };
         let mut video = budget.video();
-        match hearing {
-            Hearing::Heard | Hearing::Late if congestion.is_tested(ctx.now) => {}
-            // The estimate is a guess: the lowest layers are sent whatever it is.
-            Hearing::Heard | Hearing::Late => video = video.min(division.gentle()).max(division.lowest()),
-            Hearing::Silent => video = video.min(division.lowest()),
-            Hearing::Deaf => video = 0,
+        match (hearing, congestion.grounds(ctx.now)) {
+            (Hearing::Heard | Hearing::Late, Grounds::Limit) => {}
+            // As long as nothing speaks against it, the lowest layers are sent whatever the estimate is.
+            (Hearing::Heard | Hearing::Late, Grounds::Use) => video = video.max(division.lowest()),
+            (Hearing::Heard | Hearing::Late, Grounds::Guess) => {
+                video = video.min(division.gentle()).max(division.lowest());
+            }
+            (Hearing::Silent, _) => video = video.min(division.lowest()),
+            (Hearing::Deaf, _) => video = 0,
         }
         division.divide(video);
         let mut run = allotment.memory.run(ctx.now, is_calm && !awaits_key_frame);

@@ -1,12 +1,12 @@
 //! Publishers without transport-wide feedback are told what their path carries.
 
-use switchyard_link::path::{Loss, Path, Queue, Rate, Spread};
 use crate::world::rates::Camera;
 use crate::world::track::Track;
 use crate::world::{Client, ClientOptions, World};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
+use switchyard_link::path::{Loss, Path, Queue, Rate, Spread};
 use switchyard_media::Direction;
 
 #[test]

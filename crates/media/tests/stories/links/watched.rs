@@ -2,9 +2,9 @@
 
 use super::call::Row;
 use super::{MBIT, millis};
-use switchyard_link::path::{Queue, Rate};
 use crate::world::{Client, World};
 use std::collections::BTreeSet;
+use switchyard_link::path::{Queue, Rate};
 use switchyard_media::congestion::Bound;
 use switchyard_media::{Bandwidth, ControlError, Direction, Happening, PathStats, Paths, ProbeResult};
 
