@@ -106,7 +106,7 @@ test('the size and the weight of a picture follow its tile, and are told only wh
   });
   assert.deepEqual((await asked(bob, 'media:set-priority'))[1], {
     consumerId: camera,
-    priority: 10,
+    priority: null,
   });
 
   await bob.page.setViewport({ width: 960, height: 640 });

@@ -98,9 +98,9 @@ pub(crate) struct MediaSettings {
     /// them.
     #[arg(long, env = "MEDIA_PADDING", default_value_t = true, action = ArgAction::Set)]
     pub(crate) media_padding: bool,
-    /// Whether each video is limited to the layers that the path to its receiver carries, sound first. Without this,
-    /// every video is sent in the layers that its receiver asks for, and nothing is estimated.
-    #[arg(long, env = "MEDIA_ADAPTATION", default_value_t = false, action = ArgAction::Set)]
+    /// Whether each video is limited to the layers that the path to its receiver carries, sound first. If not, every
+    /// video is sent in the layers that its receiver asks for, and nothing is estimated.
+    #[arg(long, env = "MEDIA_ADAPTATION", default_value_t = true, action = ArgAction::Set)]
     pub(crate) media_adaptation: bool,
     /// Share of the media workers' time, in per cent, above which new calls and new participants are refused.
     #[arg(long, env = "MAX_LOAD_PERCENT", default_value_t = 90, value_parser = clap::value_parser!(u8).range(1..=100))]

@@ -854,8 +854,8 @@ export type TransportStats = {
    */
   rttMs: number | null;
   /**
-   * What the path to the client carries; null if that is not estimated: without `MEDIA_ADAPTATION`, on a transport to
-   * send, and before there is a consumer.
+   * What the path to the client carries; null if that is not estimated: with `MEDIA_ADAPTATION=false`, on a
+   * transport to send, and before there is a consumer.
    */
   path: PathStats | null;
 };

@@ -14,7 +14,7 @@ type Priority = SetPriority['priority'];
 /** A video that the server sends us, and what it knows of our wishes for it. */
 interface Video {
   consumerId: string;
-  usualPriority: Priority;
+  source: Source;
   /** Whether the server sends none of it, because we asked so. */
   isHeldBack: boolean;
   spatialLayer: number | undefined;
@@ -42,13 +42,12 @@ export class Viewing {
   }
 
   add(producerId: string, consumerId: string, source: Source): void {
-    const priority = source === 'screen' ? SCREEN_PRIORITY : CAMERA_PRIORITY;
     this.#videos.set(producerId, {
       consumerId,
-      usualPriority: priority,
+      source,
       isHeldBack: false,
       spatialLayer: undefined,
-      priority,
+      priority: USUAL_PRIORITY,
     });
     this.#adjustSoon();
   }
@@ -150,8 +149,9 @@ export class Viewing {
   }
 
   #setPriority(video: Video, wishes: Wish[]): void {
-    const { consumerId, usualPriority, priority: before } = video;
-    const priority = wishes.some(({ large }) => large) ? LARGE_PRIORITY : usualPriority;
+    const { consumerId, source, priority: before } = video;
+    const isLargeCamera = source === 'camera' && wishes.some(({ large }) => large);
+    const priority = isLargeCamera ? LARGE_PRIORITY : USUAL_PRIORITY;
     if (priority === before) return;
     video.priority = priority;
     this.#signaling.request('media:set-priority', { consumerId, priority }).catch(() => {
@@ -161,9 +161,8 @@ export class Viewing {
 }
 
 const LARGE_PRIORITY: Priority = 255;
-/** As the server has it for those that it was told nothing about. */
-const SCREEN_PRIORITY: Priority = 255;
-const CAMERA_PRIORITY: Priority = 10;
+/** The server's own: screens before whoever speaks, and these before others. */
+const USUAL_PRIORITY: Priority = null;
 
 const SETTLED_MS = 150;
 const UNSEEN_MS = 2_000;

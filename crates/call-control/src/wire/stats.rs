@@ -19,8 +19,8 @@ pub struct TransportStats {
     pub bytes_sent: u64,
     /// By reports; null until there is one.
     pub rtt_ms: Option<u32>,
-    /// What the path to the client carries; null if that is not estimated: without `MEDIA_ADAPTATION`, on a transport to
-    /// send, and before there is a consumer.
+    /// What the path to the client carries; null if that is not estimated: with `MEDIA_ADAPTATION=false`, on a
+    /// transport to send, and before there is a consumer.
     pub path: Option<PathStats>,
 }
 
