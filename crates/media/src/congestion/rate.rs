@@ -389,7 +389,7 @@ mod tests {
         });
         assert_eq!(control.rate(), 1_700_000.0);
         control.update(&Observed {
-            probe: Some(Outcome::Passed(400_000.0)),
+            probe: Some(Outcome::Full(400_000.0)),
             ..observed(Usage::Normal, 1_600_000.0, 1)
         });
         assert_eq!(control.rate(), 1_445_000.0);

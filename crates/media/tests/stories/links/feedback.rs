@@ -25,6 +25,7 @@ fn lost_feedback() {
         let up = Path { loss: Loss::Random(share), ..LINK.up };
         let report = Row { name, up, ..LINK }.run();
         report.assert_complete();
+        report.assert_estimate(3 * MBIT, 0.8..=1.05);
         print(&report);
     }
 }
@@ -33,6 +34,7 @@ fn lost_feedback() {
 fn slow_feedback() {
     let report = Row { name: "feedback + 300 ms", up: Path { delay: millis(325), ..LINK.up }, ..LINK }.run();
     report.assert_complete();
+    report.assert_estimate(3 * MBIT, 0.8..=1.05);
     print(&report);
 }
 
@@ -41,6 +43,7 @@ fn clumped_feedback() {
     let up = Path { tick: Some(millis(500)), ..LINK.up };
     let report = Row { name: "feedback each 500 ms", up, ..LINK }.run();
     report.assert_complete();
+    report.assert_estimate(3 * MBIT, 0.8..=1.05);
     print(&report);
 }
 
@@ -81,6 +84,7 @@ fn overtaken_packets() {
 fn jitter_that_keeps_the_order() {
     let report = jitter("jitter σ 30 ms in order", true);
     report.assert_complete();
+    report.assert_estimate(3 * MBIT, 0.77..=1.1);
     print(&report);
 }
 
@@ -88,6 +92,7 @@ fn jitter_that_keeps_the_order() {
 fn jitter_that_reorders() {
     let report = jitter("jitter σ 30 ms reordering", false);
     report.assert_complete();
+    report.assert_estimate(3 * MBIT, 0.73..=1.1);
     print(&report);
 }
 
@@ -107,6 +112,7 @@ fn receivers_clocks_that_run_fast_or_slow() {
         let report = call.report(0);
         let report = LinkReport { baseline: Some(Baseline::of(&LINK, report.duration, clock)), ..report };
         report.assert_complete();
+        report.assert_estimate(3 * MBIT, 0.85..=1.05);
         print(&report);
     }
 }

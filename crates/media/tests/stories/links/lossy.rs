@@ -9,6 +9,7 @@ use switchyard_link::path::{Bursts, Loss, Path, Queue, Rate};
 fn mild_bursts_as_on_wifi() {
     let report = wifi("Wi-Fi mild", 0.003, 0.25, 0.85, 0.0005);
     report.assert_complete();
+    report.assert_estimate(5 * MBIT, 0.82..=1.05);
     print(&report);
 }
 
@@ -16,6 +17,7 @@ fn mild_bursts_as_on_wifi() {
 fn bursts_as_on_busy_wifi() {
     let report = wifi("Wi-Fi busy", 0.01, 0.2, 0.8, 0.002);
     report.assert_complete();
+    report.assert_estimate(5 * MBIT, 0.64..=1.05);
     print(&report);
 }
 

@@ -1,7 +1,7 @@
 //! Links with queues of unusual depth.
 
 use super::call::Row;
-use super::report::print;
+use super::report::{WARM_UP, print};
 use super::{MBIT, millis, secs};
 use switchyard_link::path::{Markov, Path, Policer, Queue, Rate, Spread};
 
@@ -10,6 +10,9 @@ fn a_bloated_buffer() {
     let link = Row::limited("bufferbloat 2 Mb/s, 2 s", Rate::Constant(2 * MBIT), Queue::Time(secs(2)));
     let report = Row { cameras: 2, seconds: 45, ..link }.run();
     report.assert_complete();
+    report.assert_queue(WARM_UP, 33, 165);
+    report.assert_queue(secs(30), 33, 165);
+    report.assert_sound(0.03);
     print(&report);
 }
 
@@ -27,6 +30,8 @@ fn a_policer_without_a_queue() {
     let down = Path { policer, ..Row::USUAL.down };
     let report = Row { name: "policer 2 Mb/s, 30 kB", down, cameras: 2, ..Row::USUAL }.run();
     report.assert_complete();
+    report.assert_estimate(2 * MBIT, 0.75..=1.15);
+    report.assert_sound(0.01);
     print(&report);
 }
 

@@ -4,6 +4,7 @@ use super::baseline::Baseline;
 use crate::world::quality::{Pictures, Sound};
 use crate::world::record::{Kind, Record};
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// How one receiver's link, pictures and sound did.
@@ -86,9 +87,41 @@ impl LinkReport {
         seen.iter().map(|(_, rate)| *rate as f64).sum::<f64>() / seen.len().max(1) as f64
     }
 
-    /// When the estimate first reached a rate in bit/s.
-    pub fn reached(&self, rate: f64) -> Option<Duration> {
-        self.estimates.iter().find(|(_, estimate)| *estimate as f64 >= rate).map(|(at, _)| *at)
+    /// The mean estimate after [`WARM_UP`] lies within these shares of `rate` bit/s.
+    pub fn assert_estimate(&self, rate: u64, shares: RangeInclusive<f64>) {
+        let share = self.estimate(WARM_UP, self.duration) / rate as f64;
+        assert!(shares.contains(&share), "{}: {share} of the link is estimated", self.name);
+    }
+
+    /// The estimate reached `rate` bit/s between two moments.
+    pub fn assert_reached(&self, rate: u64, from: Duration, until: Duration) {
+        let reached = self.estimates.iter().find(|(at, estimate)| *at >= from && *estimate >= rate);
+        let at = reached.map(|(at, _)| *at);
+        assert!(at.is_some_and(|at| at <= until), "{}: {rate} is reached at {at:?}", self.name);
+    }
+
+    /// The queue of the link, from `from` on, in ms: its median and its 95th percentile are at most these.
+    pub fn assert_queue(&self, from: Duration, p50: u64, p95: u64) {
+        let waits = self.waits(from, self.duration);
+        let most = (Duration::from_millis(p50), Duration::from_millis(p95));
+        assert!(waits.p50 <= most.0 && waits.p95 <= most.1, "{}: a queue of {waits} ms", self.name);
+    }
+
+    /// No layer changes after [`SETTLED`].
+    pub fn assert_steady(&self) {
+        let late: Vec<_> = self.switches.iter().filter(|at| **at > SETTLED).collect();
+        assert!(late.is_empty(), "{}: switches at {late:?}", self.name);
+    }
+
+    /// On average of the cameras, at least so many pictures a second, and no more than this share of time frozen.
+    pub fn assert_pictures(&self, rate: f64, frozen: f64) {
+        let (seen, stood) = (self.mean(|it| it.rate), self.mean(|it| it.frozen));
+        assert!(seen >= rate && stood <= frozen, "{}: {seen} pictures/s, {stood} frozen", self.name);
+    }
+
+    /// At most this share of the sound is concealed.
+    pub fn assert_sound(&self, concealed: f64) {
+        assert!(self.sound.concealed <= concealed, "{}: {} concealed", self.name, self.sound.concealed);
     }
 
     /// The share of bytes sent that were retransmissions.

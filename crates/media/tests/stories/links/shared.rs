@@ -21,6 +21,8 @@ fn three_equal_receivers_one_after_another() {
         let report = call.report(index);
         report.assert_complete();
         print(&report);
+        report.assert_estimate(3 * MBIT, 0.06..=1.0);
+        report.assert_sound(0.05);
     }
 }
 
@@ -38,6 +40,7 @@ fn a_download_beside_the_call() {
     let report = call.report(0);
     report.assert_complete();
     print(&report);
+    report.assert_estimate(3 * MBIT, 0.15..=1.0);
     let download = call.world.network.bottlenecks[bottleneck].download.as_ref().unwrap();
     eprintln!("the download got {} kb/s", download.delivered * Cubic::SEGMENT as u64 * 8 / 30_000);
     assert!(download.delivered > 0);

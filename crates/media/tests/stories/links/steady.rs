@@ -1,7 +1,7 @@
 //! Links whose rate stays, or changes in steps.
 
 use super::call::Row;
-use super::report::{LinkReport, print};
+use super::report::{LinkReport, WARM_UP, print};
 use super::{MBIT, millis, secs};
 use crate::world::rates::Camera;
 use std::time::Duration;
@@ -11,6 +11,11 @@ use switchyard_link::path::{Path, Queue, Rate, Spread};
 fn a_constant_link_of_300_kbit() {
     let report = constant("constant 0.3 Mb/s", 300_000, 1);
     report.assert_complete();
+    report.assert_estimate(300_000, 0.85..=1.05);
+    report.assert_queue(WARM_UP, 20, 100);
+    report.assert_steady();
+    report.assert_pictures(25.0, 0.01);
+    report.assert_sound(0.03);
     print(&report);
 }
 
@@ -18,6 +23,11 @@ fn a_constant_link_of_300_kbit() {
 fn a_constant_link_of_1_mbit() {
     let report = constant("constant 1 Mb/s", MBIT, 1);
     report.assert_complete();
+    report.assert_estimate(MBIT, 0.85..=1.05);
+    report.assert_queue(WARM_UP, 20, 100);
+    report.assert_steady();
+    report.assert_pictures(25.0, 0.01);
+    report.assert_sound(0.03);
     print(&report);
 }
 
@@ -25,6 +35,12 @@ fn a_constant_link_of_1_mbit() {
 fn a_constant_link_of_3_mbit() {
     let report = constant("constant 3 Mb/s", 3 * MBIT, 2);
     report.assert_complete();
+    report.assert_estimate(3 * MBIT, 0.85..=1.05);
+    // The receiver joins 0.2 s before its path is connected.
+    report.assert_reached(2_550_000, secs(0), millis(1_850));
+    report.assert_queue(WARM_UP, 22, 100);
+    report.assert_steady();
+    report.assert_pictures(20.0, 0.02);
     print(&report);
 }
 
@@ -34,6 +50,11 @@ fn a_constant_link_of_10_mbit() {
     let link = Row::limited("constant 10 Mb/s", Rate::Constant(10 * MBIT), Queue::Time(millis(300)));
     let report = Row { cameras: 2, camera, seconds: 20, ..link }.run();
     report.assert_complete();
+    report.assert_estimate(10 * MBIT, 0.85..=1.05);
+    report.assert_reached(8_500_000, secs(0), millis(3_500));
+    report.assert_queue(WARM_UP, 22, 100);
+    report.assert_steady();
+    report.assert_pictures(20.0, 0.02);
     print(&report);
 }
 
@@ -42,6 +63,11 @@ fn a_step_down_to_half() {
     const HALF: &[(Duration, u64)] = &[(secs(0), 3 * MBIT), (secs(20), 1_500_000)];
     let report = step_down("3 → 1.5 Mb/s at 20 s", HALF);
     report.assert_complete();
+    let sent = report.sent_rate(secs(21), secs(24));
+    assert!(sent <= 1_650_000.0, "{sent}");
+    let peak = report.waits(secs(20), report.duration).most;
+    assert!(peak <= millis(550), "{peak:?}");
+    report.assert_sound(0.03);
     print(&report);
 }
 
@@ -59,6 +85,8 @@ fn a_step_up() {
     let link = Row::limited("1 → 3 Mb/s at 20 s", Rate::Steps(STEPS), Queue::Time(millis(300)));
     let report = Row { seconds: 30, ..link }.run();
     report.assert_complete();
+    report.assert_reached(1_725_000, secs(20), millis(25_500));
+    report.assert_pictures(25.0, 0.02);
     print(&report);
 }
 
