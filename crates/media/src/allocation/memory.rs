@@ -81,12 +81,12 @@ impl Holding {
         if self.spell != spell {
             (self.failures, self.spell) = (0, spell);
         }
-        let above = match upgrade.from {
-            Standing::Granted(layer) => Limit::UpTo(layer),
-            Standing::New | Standing::Paused => Limit::Nothing,
-        };
         let times = 1 << self.failures.min(MAX_DOUBLINGS);
-        self.block = Some(Block { until: now + FIRST_BLOCK * times, above, used: upgrade.used });
+        let (above, block) = match upgrade.from {
+            Standing::Granted(layer) => (Limit::UpTo(layer), FIRST_BLOCK * times),
+            Standing::New | Standing::Paused => (Limit::Nothing, PAUSED_BLOCK),
+        };
+        self.block = Some(Block { until: now + block, above, used: upgrade.used });
         self.failures = self.failures.saturating_add(1);
         self.upgrade = None;
     }
@@ -244,6 +244,8 @@ pub const PROBATION: Duration = Duration::from_secs(5);
 /// After this time without over-use failed upgrades are forgotten.
 pub const CALM: Duration = Duration::from_secs(30);
 const FIRST_BLOCK: Duration = Duration::from_secs(5);
+/// No picture at all is worse than a second try that fails.
+const PAUSED_BLOCK: Duration = Duration::from_secs(2);
 /// 5, 10 and 20 seconds.
 const MAX_DOUBLINGS: u8 = 2;
 /// A block ends early if so much of the need is proven.

@@ -281,8 +281,8 @@ impl ProbePlan {
         if calm >= FALL_CALM
             && let Some(before) = self.fall.before.take()
         {
-            return Some((before.min(self.highest()), LONG_RUNS))
-                .filter(|(rate, _)| *rate > weather.estimate);
+            let most = self.highest().min(MAX_RETURN * weather.estimate);
+            return Some((before.min(most), LONG_RUNS)).filter(|(rate, _)| *rate > weather.estimate);
         }
         let (granted, next) = (self.demand.granted as f64, self.demand.next? as f64);
         if calm < STEP_CALM || next <= weather.estimate {
@@ -528,6 +528,8 @@ const MAX_WAIT: Micros = 500_000;
 const MAX_INTERVAL: Micros = 1_000_000;
 const LARGE_FALL: f64 = 0.66;
 const RETURN: f64 = 0.85;
+/// Of the estimate.
+const MAX_RETURN: f64 = 3.0;
 /// A link that lets out twice what was sent had held it back before.
 const MAX_RATIO: f64 = 2.0;
 /// Of the sent rate. Where less arrives the link is full.
