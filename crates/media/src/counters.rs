@@ -100,6 +100,8 @@ pub struct Counters {
     pub retransmissions_too_soon: u64,
     /// NACKed packets that were not repeated: repeated too often.
     pub retransmissions_exhausted: u64,
+    /// NACKed packets that were not repeated: feedback says that they have arrived.
+    pub retransmissions_needless: u64,
     /// NACKed packets of layers that the consumer has left: repeated as padding, or not at all without RTX.
     pub retransmissions_left_out: u64,
     /// A transport's queue of due packets was full.

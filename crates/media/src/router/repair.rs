@@ -3,6 +3,7 @@
 use super::Router;
 use crate::arrival::{Arrival, EncodingLife};
 use crate::codec::Descriptor;
+use crate::congestion::{Controller, Fate};
 use crate::consumer::{Consumer, MAX_RETRANSMISSIONS, Record, Rewrite};
 use crate::context::Context;
 use crate::counters::Counters;
@@ -32,6 +33,8 @@ struct Repair {
 struct Triage<'a> {
     consumer: &'a mut Consumer,
     producer: &'a Producer,
+    /// Knows which packets have arrived.
+    congestion: Option<&'a Controller>,
     rtt: Duration,
     now: Instant,
     /// In the units of [`Record::sent`].
@@ -58,7 +61,8 @@ impl Router {
         let Side::Downlink(downlink) = &mut transport.side else { return };
         downlink.repair.refill(sent, rtt, ctx.now);
         let ticks = ctx.epoch.ntp(ctx.now).send_ticks();
-        let mut triage = Triage { consumer, producer, rtt, now: ctx.now, ticks, hopeless: false };
+        let congestion = downlink.congestion.as_deref();
+        let mut triage = Triage { consumer, producer, congestion, rtt, now: ctx.now, ticks, hopeless: false };
         let (repairs, unsent) = triage.judge(missing, ctx.counters);
         let granted = triage.grant(&repairs, &mut downlink.repair, ctx.counters);
         let source = triage.consumer.source().filter(|_| triage.hopeless);
@@ -99,6 +103,12 @@ impl Triage<'_> {
         (repairs, unsent)
     }
 
+    /// Whether feedback told of a packet's arrival: the receiver asked before the packet, overtaken by others, came.
+    fn has_arrived(&self, record: &Record) -> bool {
+        let is_told = record.retransmissions == 0 && self.consumer.plan.extensions.transport_cc.is_some();
+        is_told && self.congestion.is_some_and(|it| it.fate(record.transport_sequence) == Fate::Arrived)
+    }
+
     fn judge_one(&mut self, outgoing: u64, record: &Record, counters: &mut Counters) -> Option<Repair> {
         let age = self.age(record);
         if record.retransmissions >= MAX_RETRANSMISSIONS {
@@ -111,6 +121,10 @@ impl Triage<'_> {
         }
         if record.fill {
             return Some(Repair::padding(outgoing));
+        }
+        if self.has_arrived(record) {
+            counters.retransmissions_needless += 1;
+            return None;
         }
         let Some((source, packet, media)) = self.find(outgoing) else {
             counters.retransmissions_unavailable += 1;

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 use switchyard_link::path::Path;
-use switchyard_media::Direction;
+use switchyard_media::{Bandwidth, Direction};
 
 #[test]
 fn whoever_asks_for_everything_again_and_again_gets_a_small_share_of_what_is_sent() {
@@ -87,6 +87,23 @@ fn a_missing_packet_is_repeated_once_in_each_real_round_trip() {
     let counters = world.sfu.counters();
     assert_eq!(counters.retransmissions_sent - before, 3);
     assert_eq!(counters.retransmissions_too_soon, 22 * 3);
+}
+
+#[test]
+fn packets_that_feedback_says_have_come_are_not_repeated() {
+    let mut world = World::configured(6, 1, |config| config.bandwidth = Bandwidth::Divided);
+    let (alice, bob) = (world.publisher(), world.subscriber());
+    let camera = world.produce(alice, Track::vp8_simulcast());
+    let seen = world.consume(bob, camera);
+    world.subscriber_mut(bob).be_a_browser();
+    world.run(Duration::from_secs(3));
+    let before = world.sfu.counters().clone();
+    let last = world.view(seen).playback().last as u16;
+    send_nack(&mut world, seen, last.wrapping_sub(10), 5);
+    world.run(Duration::from_millis(300));
+    let counters = world.sfu.counters();
+    assert_eq!(counters.retransmissions_needless - before.retransmissions_needless, 5);
+    assert_eq!(counters.retransmissions_sent, before.retransmissions_sent);
 }
 
 #[test]
