@@ -7,8 +7,10 @@
 mod cases;
 mod ladder;
 pub mod memory;
+mod prices;
 
 pub use ladder::{Ladder, Layer, MAX_RUNGS, Rung};
+pub(crate) use prices::Prices;
 use std::cmp::Reverse;
 
 /// What one receiver's link carries, in bit/s of UDP payload.

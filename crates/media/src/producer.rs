@@ -4,7 +4,7 @@ mod encoding;
 mod intake;
 mod key_frames;
 mod origin;
-mod prices;
+
 mod rates;
 mod reception;
 mod relays;
@@ -24,7 +24,7 @@ use intake::{Intake, next_life};
 pub(crate) use intake::{Media, RtxStream};
 use key_frames::Refresh;
 pub(crate) use origin::{Origin, Upstream};
-pub(crate) use prices::Prices;
+
 pub use rates::{LayerRates, LayerStacking, RateWindow};
 pub(crate) use relays::Relays;
 use std::time::Instant;

@@ -6,6 +6,7 @@
 //! between shards) travel in the other direction. The messages are values: a shell passes them between
 //! threads in memory, and could pass them between hosts.
 
+use crate::allocation::Prices;
 use crate::arrival::{Arrival, Carried, Content, EncodingLife, SenderClock};
 use crate::codec::{Codec, Descriptor};
 use crate::config::DataConsumerParameters;
@@ -13,7 +14,6 @@ use crate::format::Formats;
 use crate::history::Stored;
 use crate::id::{DataProducerId, ProducerId, RouterId, ShardId};
 use crate::ortc::{MediaKind, ProducerKind, RtpParameters};
-use crate::producer::Prices;
 use crate::sctp::Payload;
 use crate::speaker::Activity;
 use std::ops::Range;

@@ -1,6 +1,6 @@
 //! Where a producer's packets come from: a client of this shard, or another shard of the router.
 
-use super::Prices;
+use crate::allocation::Prices;
 use crate::arrival::EncodingLife;
 use crate::id::ShardId;
 use crate::keys::TransportKey;

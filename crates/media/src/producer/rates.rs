@@ -1,6 +1,7 @@
 //! What each layer of a producer costs: its bit rate over the last second and the last five.
 
-use super::{INACTIVE_AFTER, Prices};
+use super::INACTIVE_AFTER;
+use crate::allocation::Prices;
 use crate::allocation::{Layer, Rung, VideoKind};
 use crate::codec::Descriptor;
 use crate::rtp::VideoLayersAllocation;

@@ -1,6 +1,6 @@
 //! What the layers of a producer cost, as it is told to other shards.
 
-use crate::allocation::{Rung, VideoKind};
+use super::{Rung, VideoKind};
 
 /// Rates are averaged over a time that depends on what the video shows, which only its consumers know.
 #[derive(Debug, Clone, Default)]
@@ -17,7 +17,7 @@ impl Prices {
         }
     }
 
-    pub(super) fn rungs_mut(&mut self, kind: VideoKind) -> &mut Vec<Rung> {
+    pub(crate) fn rungs_mut(&mut self, kind: VideoKind) -> &mut Vec<Rung> {
         match kind {
             VideoKind::Camera => &mut self.camera,
             VideoKind::Screen => &mut self.screen,
@@ -25,7 +25,7 @@ impl Prices {
     }
 
     /// Whether a layer came or went, or costs clearly more or less.
-    pub(super) fn differ(&self, told: &Self) -> bool {
+    pub(crate) fn differ(&self, told: &Self) -> bool {
         differs(&self.camera, &told.camera) || differs(&self.screen, &told.screen)
     }
 }
