@@ -51,7 +51,7 @@ pub(crate) struct HttpSettings {
     /// Address to serve metrics and traces on, for the operators of the server.
     #[arg(long, env = "ADMIN_HOST", default_value = "127.0.0.1")]
     pub(crate) admin_host: Host,
-    /// TCP port for Prometheus, which requests GET /metrics, and for GET /transports/<id>/trace; 0 takes any free port
+    /// TCP port for Prometheus, which requests `GET /metrics`, and for `GET /transports/{id}/trace`; 0 takes any free port
     /// [default: none, and neither].
     #[arg(long, env = "ADMIN_PORT")]
     pub(crate) admin_port: Option<u16>,
