@@ -233,11 +233,11 @@ impl Router {
             let Some(consumer) = self.consumers.get_mut(key) else { continue };
             consumer.grant(granted);
             producers.push(consumer.producer);
-            if granted == Granted::Nothing
-                && let Some(layers) = consumer.layers_change()
-            {
+            if granted == Granted::Nothing {
+                // Told in any case: a video may be withheld before it was ever forwarded.
+                consumer.layers_change();
                 ctx.counters.video_withheld += 1;
-                let event = Event::ConsumerLayers { consumer: consumer.id, layers };
+                let event = Event::ConsumerLayers { consumer: consumer.id, layers: None };
                 ctx.outbox.events.push_back((self.id, event));
             }
         }

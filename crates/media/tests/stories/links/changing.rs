@@ -4,6 +4,7 @@ use super::call::Row;
 use super::report::{LinkReport, print};
 use super::{MBIT, millis};
 use switchyard_link::path::{Path, Queue, Rate};
+use switchyard_media::Event;
 
 #[test]
 fn a_handover_to_a_better_network() {
@@ -34,6 +35,21 @@ fn a_receiver_that_wants_more_after_a_minute() {
     let report = call.report(0);
     report.assert_flawless();
     print(&report);
+}
+
+/// A video that never fits is told of, although it was never forwarded.
+#[test]
+fn a_receiver_that_can_take_sound_alone_from_the_start() {
+    let mut call = Row { name: "REMB of 60 kb/s", ..Row::USUAL }.begin();
+    let (client, picture) = (call.receivers[0].client, call.receivers[0].pictures[0].id);
+    call.world.subscriber_mut(client).remb = Some(60_000.0);
+    call.run(5);
+    let withheld = |event: &Event| matches!(event, Event::ConsumerLayers { consumer, layers: None } if *consumer == picture);
+    assert!(call.world.events.iter().any(|(_, event)| withheld(event)), "{:?}", call.world.events);
+    call.world.subscriber_mut(client).remb = Some(3e6);
+    call.run(5);
+    let report = call.report(0);
+    assert!(!report.switches.is_empty() && report.pictures[0].rate > 5.0, "the video comes");
 }
 
 /// After 15 s the receiver has another address, behind another link. What was on its way is lost.
