@@ -3,6 +3,8 @@
 use super::call::Row;
 use super::report::{LinkReport, print};
 use super::{MBIT, millis};
+use crate::world::rates::Camera;
+use crate::world::track::Track;
 use switchyard_link::path::{Path, Queue, Rate};
 use switchyard_media::Event;
 
@@ -37,19 +39,21 @@ fn a_receiver_that_wants_more_after_a_minute() {
     print(&report);
 }
 
-/// A video that never fits is told of, although it was never forwarded.
+/// A video that does not fit beside another is told of.
 #[test]
-fn a_receiver_that_can_take_sound_alone_from_the_start() {
-    let mut call = Row { name: "REMB of 60 kb/s", ..Row::USUAL }.begin();
-    let (client, picture) = (call.receivers[0].client, call.receivers[0].pictures[0].id);
-    call.world.subscriber_mut(client).remb = Some(60_000.0);
+fn a_second_video_for_which_there_is_no_room() {
+    let mut call = Row { name: "REMB of 170 kb/s", ..Row::USUAL }.begin();
+    let client = call.receivers[0].client;
+    call.world.subscriber_mut(client).remb = Some(170_000.0);
+    let second = call.world.produce(call.publisher, Track::camera(Camera::USUAL));
     call.run(5);
-    let withheld = |event: &Event| matches!(event, Event::ConsumerLayers { consumer, layers: None } if *consumer == picture);
-    assert!(call.world.events.iter().any(|(_, event)| withheld(event)), "{:?}", call.world.events);
-    call.world.subscriber_mut(client).remb = Some(3e6);
-    call.run(5);
-    let report = call.report(0);
-    assert!(!report.switches.is_empty() && report.pictures[0].rate > 5.0, "the video comes");
+    let second = call.world.consume(client, second);
+    call.run(3);
+    let is_withheld = |event: &Event| match event {
+        Event::ConsumerLayers { consumer, layers } => *consumer == second.id && layers.is_none(),
+        _ => false,
+    };
+    assert!(call.world.events.iter().any(|(_, event)| is_withheld(event)), "{:?}", call.world.events);
 }
 
 /// After 15 s the receiver has another address, behind another link. What was on its way is lost.
