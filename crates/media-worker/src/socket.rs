@@ -8,6 +8,7 @@ mod plain;
 mod train;
 
 use crate::counters::ShellCounters;
+pub(crate) use delivery::Refused;
 use delivery::deliver;
 #[cfg(target_os = "linux")]
 use linux as kernel;
@@ -93,14 +94,15 @@ impl Socket {
         }
     }
 
-    /// Sends runs of datagrams. Datagrams that the kernel refuses are dropped and counted.
+    /// Sends runs of datagrams. Datagrams that the kernel refuses are dropped, counted and told of.
     pub(crate) fn send<'a>(
         &mut self,
         runs: impl Iterator<Item = Run<'a>> + Clone,
         counters: &mut ShellCounters,
+        refused: Refused<'_>,
     ) {
         let out = &self.out;
-        deliver(runs, &mut self.offloads, counters, &mut |runs| kernel::send(out, runs));
+        deliver(runs, &mut self.offloads, counters, &mut |runs| kernel::send(out, runs), refused);
     }
 }
 
@@ -139,7 +141,7 @@ mod tests {
             let mut counters = ShellCounters::default();
             let cuts = [(250, 100), (1, 1), (1_200, 1_200), (2, 1), (59_001, 1_000), (64, 1), (65, 64)];
             let runs = cuts.map(|(len, segment_size)| run(&receiver, &bytes[..len], segment_size));
-            sender.send(runs.into_iter(), &mut counters);
+            sender.send(runs.into_iter(), &mut counters, &mut |_| ());
             let expected: Vec<&[u8]> =
                 cuts.iter().flat_map(|&(len, size)| bytes[..len].chunks(size)).collect();
             assert_eq!((counters.send_calls, counters.runs_sent), (1, cuts.len() as u64));
@@ -154,7 +156,7 @@ mod tests {
         let bytes: Vec<u8> = (0..=255).collect();
         let mut counters = ShellCounters::default();
         let runs = (0..200).map(|index| run(&receiver, &bytes[index..=index], 1));
-        sender.send(runs, &mut counters);
+        sender.send(runs, &mut counters, &mut |_| ());
         assert_eq!((counters.send_calls, counters.datagrams_sent), (4, 200));
         assert_eq!(received(&receiver, 200).await.concat(), bytes[..200]);
     }
@@ -170,7 +172,7 @@ mod tests {
             run(&receiver, &too_long, 30_000),
             run(&receiver, &small, 4),
         ];
-        sender.send(runs.into_iter(), &mut counters);
+        sender.send(runs.into_iter(), &mut counters, &mut |_| ());
         assert_eq!((counters.send_refused, counters.datagrams_sent), (1, 1 + 3 + 3));
         let lengths: Vec<usize> = received(&receiver, 7).await.iter().map(Vec::len).collect();
         assert_eq!(lengths, [10, 30_000, 30_000, 5_530, 4, 4, 2]);
@@ -181,7 +183,7 @@ mod tests {
         let (mut sender, receiver) = (socket(Ipv4Addr::LOCALHOST.into()), socket(Ipv4Addr::LOCALHOST.into()));
         sender.offloads.segmentation = false;
         let mut counters = ShellCounters::default();
-        sender.send([run(&receiver, &[7; 250], 100)].into_iter(), &mut counters);
+        sender.send([run(&receiver, &[7; 250], 100)].into_iter(), &mut counters, &mut |_| ());
         let lengths: Vec<usize> = received(&receiver, 3).await.iter().map(Vec::len).collect();
         assert_eq!((counters.datagrams_sent, lengths), (3, vec![100, 100, 50]));
     }
@@ -191,7 +193,8 @@ mod tests {
         for ip in loopback_addresses() {
             let (mut sender, receiver) = (socket(ip), socket(ip));
             let before = SystemTime::now();
-            sender.send([run(&receiver, &[7; 30], 10)].into_iter(), &mut ShellCounters::default());
+            let sent_run = [run(&receiver, &[7; 30], 10)].into_iter();
+            sender.send(sent_run, &mut ShellCounters::default(), &mut |_| ());
             let sent = SystemTime::now();
             readable(&receiver).await;
             let mut buffer = ReceiveBuffer::new();
@@ -215,7 +218,7 @@ mod tests {
         let (mut sender, receiver) = (socket(Ipv4Addr::LOCALHOST.into()), socket(Ipv4Addr::LOCALHOST.into()));
         for count in [1, 5, 3 * ReceiveBuffer::MESSAGES, 1] {
             let runs = (0..count).map(|_| run(&receiver, &[1, 2, 3], 3));
-            sender.send(runs, &mut ShellCounters::default());
+            sender.send(runs, &mut ShellCounters::default(), &mut |_| ());
             assert_eq!(received(&receiver, count).await.len(), count);
         }
     }
@@ -241,7 +244,8 @@ mod tests {
             let sender = plain::sender(&sender).unwrap();
             let (to, mut counters) = (receiver.local_addr().unwrap(), ShellCounters::default());
             let runs = [(250, 100), (1, 1)].map(|(len, size)| run_to(to, &[9; 250][..len], size));
-            deliver(runs.into_iter(), &mut offloads, &mut counters, &mut |runs| plain::send(&sender, runs));
+            let mut send = |runs: &mut dyn Iterator<Item = Run<'_>>| plain::send(&sender, runs);
+            deliver(runs.into_iter(), &mut offloads, &mut counters, &mut send, &mut |_| ());
             assert_eq!((counters.send_calls, counters.datagrams_sent), (4, 4));
             let mut buffer = plain::ReceiveBuffer::new();
             for len in [100, 100, 50, 1] {
@@ -269,7 +273,7 @@ mod tests {
             thief.set_reuse_address(true).unwrap();
             assert!(thief.bind(&receiver.local().into()).is_err());
             let runs = (0..100).map(|_| run(&receiver, &[1, 2, 3], 3));
-            sender.send(runs, &mut ShellCounters::default());
+            sender.send(runs, &mut ShellCounters::default(), &mut |_| ());
             assert_eq!(received(&receiver, 100).await.len(), 100);
         }
     }

@@ -13,7 +13,7 @@ use crate::load::{Load, Meter};
 use crate::outbox::{Flushed, Outbox, Posted};
 use crate::relays::{Letter, RelayInbox, Relays};
 use crate::shedding::Shedding;
-use crate::socket::{Clocks, ReceiveBuffer, Socket};
+use crate::socket::{Clocks, ReceiveBuffer, Refused, Socket};
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -329,7 +329,11 @@ impl Worker {
         let sealed = self.core.enter(now, |sfu| sfu.seal_due(now, &mut self.io.batch));
         // After a panic, the batch may end with a packet that is not sealed.
         if sealed.is_some() {
-            send(&mut self.io.sockets, self.io.batch.runs(), &mut self.counters);
+            let Self { io: Io { sockets, batch, .. }, core, counters, .. } = self;
+            let mut refused = |run: Run<'_>| {
+                core.enter(now, |sfu| sfu.refused(run));
+            };
+            send(sockets, batch.runs(), counters, &mut refused);
         }
         self.io.batch.clear();
         if sealed == Some(Sealed::Done) {
@@ -345,7 +349,7 @@ impl Worker {
             match self.core.enter(now, Sfu::poll_output) {
                 Some(Output::Transmit { tuple, bytes }) => {
                     let run = Run { tuple, segment_size: bytes.len(), bytes: &bytes };
-                    send(&mut self.io.sockets, std::iter::once(run), &mut self.counters);
+                    send(&mut self.io.sockets, std::iter::once(run), &mut self.counters, &mut |_| ());
                 }
                 Some(Output::Relay { to, relay }) => self.relays.send(now, to, relay, &mut self.counters),
                 Some(Output::Event(router, event)) => self.post(now, router, event),
@@ -433,13 +437,14 @@ fn send<'a>(
     sockets: &mut [Socket],
     mut runs: impl Iterator<Item = Run<'a>> + Clone,
     counters: &mut ShellCounters,
+    refused: Refused<'_>,
 ) {
     while let Some(first) = runs.clone().next() {
         let local = first.tuple.local;
         let count = runs.clone().take_while(|run| run.tuple.local == local).count();
         let same_socket = runs.clone().take(count);
         match sockets.iter_mut().find(|socket| socket.local() == local) {
-            Some(socket) => socket.send(same_socket, counters),
+            Some(socket) => socket.send(same_socket, counters, refused),
             None => counters.send_without_socket += same_socket.map(|run| run.packets() as u64).sum::<u64>(),
         }
         runs.nth(count - 1);

@@ -2,7 +2,7 @@
 
 mod control;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Run};
 use crate::clock::Epoch;
 use crate::config::Config;
 use crate::context::{Context, Ended, Outbox};
@@ -108,6 +108,15 @@ impl Sfu {
             if self.fan_out_next(Way::Sealed(&mut departure), now) == Sealed::More {
                 return Sealed::More;
             }
+        }
+    }
+
+    /// The kernel did not take a run that [`Self::seal_due`] made: its packets never left the host, and their absence says
+    /// nothing of the path.
+    pub fn refused(&mut self, run: Run<'_>) {
+        let Some(&(router, transport)) = self.demux.by_tuple.get(&run.tuple) else { return };
+        if let Some(router) = self.routers.get_mut(router) {
+            router.note_refused(transport, run);
         }
     }
 

@@ -10,18 +10,22 @@ use switchyard_media::Run;
 /// error is about the first run.
 pub(super) type Send<'s, 'a> = &'s mut dyn FnMut(&mut dyn Iterator<Item = Run<'a>>) -> io::Result<usize>;
 
-/// Sends runs of datagrams. A run that the kernel refuses is dropped and counted; the runs after it are still
+/// Is told of each run that the kernel refused: it never left the host.
+pub(crate) type Refused<'r> = &'r mut dyn FnMut(Run<'_>);
+
+/// Sends runs of datagrams. A run that the kernel refuses is dropped, counted and told of; the runs after it are still
 /// tried, because they have other destinations.
 pub(super) fn deliver<'a>(
     runs: impl Iterator<Item = Run<'a>> + Clone,
     offloads: &mut Offloads,
     counters: &mut ShellCounters,
     send: Send<'_, 'a>,
+    refused: Refused<'_>,
 ) {
     if offloads.segmentation {
-        deliver_each(runs, offloads, counters, send);
+        deliver_each(runs, offloads, counters, send, refused);
     } else {
-        deliver_each(runs.flat_map(single_datagrams), offloads, counters, send);
+        deliver_each(runs.flat_map(single_datagrams), offloads, counters, send, refused);
     }
 }
 
@@ -30,6 +34,7 @@ fn deliver_each<'a>(
     offloads: &mut Offloads,
     counters: &mut ShellCounters,
     send: Send<'_, 'a>,
+    refused: Refused<'_>,
 ) {
     while let Some(first) = runs.clone().next() {
         match send(&mut runs.clone()) {
@@ -44,11 +49,12 @@ fn deliver_each<'a>(
                 // EIO: the interface cannot compute checksums, so it cannot segment any run. Other errors are
                 // about this run or its path only.
                 offloads.segmentation &= error.raw_os_error() != Some(Errno::EIO as i32);
-                deliver_each(single_datagrams(first), offloads, counters, send);
+                deliver_each(single_datagrams(first), offloads, counters, send, refused);
                 runs.next();
             }
             Err(error) => {
                 *drop_counter(&error, counters) += first.packets() as u64;
+                refused(first);
                 runs.next();
             }
         }
@@ -98,6 +104,7 @@ mod tests {
         ] {
             let mut kernel = Kernel::answering([Ok(1), Err(errno), Ok(1)]);
             let (counters, offloads) = kernel.deliver(&[1, 2, 3], WITH_SEGMENTATION);
+            assert_eq!(kernel.refused, [2]);
             assert_eq!(kernel.offered, [vec![1, 2, 3], vec![2, 3], vec![3]]);
             let sent = ShellCounters { send_calls: 2, runs_sent: 2, datagrams_sent: 4, ..expected };
             assert_eq!((counters, offloads.segmentation), (sent, true));
@@ -134,11 +141,13 @@ mod tests {
     struct Kernel {
         answers: VecDeque<Result<usize, Errno>>,
         offered: Vec<Vec<usize>>,
+        /// The number of datagrams in each run that was told to be refused.
+        refused: Vec<usize>,
     }
 
     impl Kernel {
         fn answering(answers: impl Into<VecDeque<Result<usize, Errno>>>) -> Self {
-            Self { answers: answers.into(), offered: Vec::new() }
+            Self { answers: answers.into(), offered: Vec::new(), refused: Vec::new() }
         }
 
         /// Delivers runs with these numbers of datagrams.
@@ -150,10 +159,13 @@ mod tests {
             // The last datagram of a run is shorter.
             let runs =
                 runs.iter().map(|count| Run { tuple, bytes: &bytes[..count * 100 - 1], segment_size: 100 });
-            deliver(runs, &mut offloads, &mut counters, &mut |runs| {
-                self.offered.push(runs.map(|run| run.packets()).collect());
-                self.answers.pop_front().unwrap().map_err(io::Error::from)
-            });
+            let Self { answers, offered, refused } = self;
+            let mut send = |runs: &mut dyn Iterator<Item = Run<'_>>| {
+                offered.push(runs.map(|run| run.packets()).collect());
+                answers.pop_front().unwrap().map_err(io::Error::from)
+            };
+            let mut refuse = |run: Run<'_>| refused.push(run.packets());
+            deliver(runs, &mut offloads, &mut counters, &mut send, &mut refuse);
             assert!(self.answers.is_empty());
             (counters, offloads)
         }

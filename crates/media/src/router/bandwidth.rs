@@ -3,6 +3,7 @@
 use super::Router;
 use crate::allocation::memory::Holding;
 use crate::allocation::{Budget, MARGIN_PERCENT};
+use crate::batch::Run;
 use crate::congestion::{self, Change, FeedbackError, Grounds, Hearing, Probe};
 use crate::consumer::Granted;
 use crate::context::Context;
@@ -11,7 +12,7 @@ use crate::due::{Due, DueKind};
 use crate::event::Event;
 use crate::keys::{ConsumerKey, TransportKey};
 use crate::rtcp_io;
-use crate::rtp::Ssrc;
+use crate::rtp::{Header, Ssrc};
 use crate::timer::Timer;
 use crate::transport::Side;
 use rtcp::reception_report::ReceptionReport;
@@ -55,6 +56,25 @@ impl Router {
             trace.heard(congestion, ctx.now);
         }
         Ok(true)
+    }
+
+    /// Notes packets that never left the host: their transport-wide numbers are read from their headers, which SRTP does not
+    /// encrypt.
+    pub(crate) fn note_refused(&mut self, key: TransportKey, run: Run<'_>) {
+        let Some(transport) = self.transports.get_mut(key) else { return };
+        let Side::Downlink(downlink) = &mut transport.side else { return };
+        let Some(congestion) = &mut downlink.congestion else { return };
+        for packet in run.bytes.chunks(run.segment_size.max(1)) {
+            let Ok(header) = Header::parse(packet) else { continue };
+            let consumer = downlink.by_ssrc.get(&header.ssrc).and_then(|&key| self.consumers.get(key));
+            let Some(id) = consumer.and_then(|consumer| consumer.plan.extensions.transport_cc) else {
+                continue;
+            };
+            let number = header.extensions(packet).find(|(found, _)| *found == id).map(|(_, value)| value);
+            if let Some(&[high, low]) = number {
+                congestion.refused(u16::from_be_bytes([high, low]));
+            }
+        }
     }
 
     /// Takes a receiver's own estimate, in bit/s.

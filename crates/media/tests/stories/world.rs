@@ -58,6 +58,8 @@ pub struct World {
     batch: Batch,
     /// The packets of each send call, with their destination.
     pub runs: Vec<(SocketAddr, Vec<Vec<u8>>)>,
+    /// The host takes no run for which this returns `true`.
+    pub refuses: Box<dyn FnMut() -> bool>,
     wakeup: Option<Instant>,
     /// Drops messages between shards for which it returns `false`.
     relay_filter: Box<dyn FnMut(&Relay) -> bool>,
@@ -115,6 +117,7 @@ impl World {
             clients: Vec::new(),
             batch: Batch::with_capacity(8 * 1024),
             runs: Vec::new(),
+            refuses: Box::new(|| false),
             wakeup: None,
             relay_filter: Box::new(|_| true),
             relayed: Vec::new(),
@@ -262,6 +265,10 @@ impl World {
             let sealed = sfu.seal_due(self.now, &mut self.batch);
             let mut datagrams = Vec::new();
             for run in self.batch.runs() {
+                if (self.refuses)() {
+                    sfu.refused(run);
+                    continue;
+                }
                 let packets: Vec<_> = run.bytes.chunks(run.segment_size).map(<[u8]>::to_vec).collect();
                 datagrams.extend(packets.iter().map(|packet| (run.tuple, packet.clone())));
                 self.runs.push((run.tuple.remote, packets));

@@ -2,7 +2,7 @@
 
 use super::call::Row;
 use super::report::{LinkReport, print};
-use super::{MBIT, millis};
+use super::{MBIT, millis, secs};
 use switchyard_link::path::{Bursts, Loss, Path, Queue, Rate};
 
 #[test]
@@ -54,6 +54,22 @@ fn a_publisher_with_a_bad_line() {
 }
 
 /// 5 Mb/s with a Gilbert–Elliott loss and rare long bursts.
+/// A full socket is no lossy path. Repairs come later, so they go by the path.
+#[test]
+fn packets_that_the_host_refuses_are_not_lost_on_the_path() {
+    let mut call = Row { name: "one run in eight refused", ..Row::USUAL }.begin();
+    call.run(5);
+    let mut runs = 0;
+    call.world.refuses = Box::new(move || {
+        runs += 1;
+        runs % 8 == 0
+    });
+    call.run(15);
+    assert_eq!(call.world.sfu.counters().packets_lost, 0);
+    let report = call.report(0);
+    assert!(report.estimate(secs(15), secs(20)) > 1_500_000.0, "{}", report.estimate(secs(15), secs(20)));
+}
+
 fn wifi(name: &'static str, to_bad: f64, to_good: f64, bad: f64, good: f64) -> LinkReport {
     let link = Row::limited(name, Rate::Constant(5 * MBIT), Queue::Time(millis(300)));
     let down = Path {
