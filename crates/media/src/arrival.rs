@@ -68,9 +68,9 @@ impl Arrival {
         self.media.is_some_and(|media| media.keyframe)
     }
 
-    /// Whether a picture begins with this packet, with its lowest spatial layer.
-    pub(crate) fn begins_picture(&self) -> bool {
-        self.media.is_some_and(|media| media.starts_frame && media.spatial == 0)
+    /// Whether a picture that depends on others begins with this packet, with its lowest spatial layer.
+    pub(crate) fn begins_delta_picture(&self) -> bool {
+        self.media.is_some_and(|media| media.starts_frame && media.spatial == 0 && !media.keyframe)
     }
 
     /// The picture number: the codec's own picture id, or the dependency descriptor's frame number.

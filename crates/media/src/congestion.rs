@@ -408,8 +408,8 @@ impl Controller {
     fn conclude(&mut self, now: Micros) {
         let usage = self.signal.conclude();
         // A probe that fills the path shows its own queue, and its result says more than that queue.
-        let is_probes = self.probes.is_running() && self.signal.standing() < MAX_PROBE_QUEUE;
-        self.path.usage = if is_probes { Usage::Normal } else { usage };
+        let is_of_probe = self.probes.is_running() && self.signal.standing() < MAX_PROBE_QUEUE;
+        self.path.usage = if is_of_probe { Usage::Normal } else { usage };
         let rates = self.throughput.rates();
         self.path.rates = rates;
         let weather = self.weather(Hearing::Heard, now);

@@ -71,7 +71,7 @@ impl Ladder {
     }
 
     /// The highest rung of the lowest resolution that is not above `layer`.
-    pub fn gentle(&self, layer: Layer) -> Option<Rung> {
+    pub(crate) fn gentle(&self, layer: Layer) -> Option<Rung> {
         let lowest = self.lowest()?;
         let fits = |rung: &&Rung| rung.layer.spatial == lowest.layer.spatial && rung.layer <= layer;
         self.rungs().iter().rev().find(fits).copied().or(Some(lowest))

@@ -139,9 +139,6 @@ impl LossModel {
         }
         let proven = rate.min(PROVEN * self.rate);
         self.rate = self.rate.max(proven);
-        if let Some(best) = &mut self.best {
-            best.limit = best.limit.max(proven);
-        }
         self.step.1 = self.step.1.max(proven);
     }
 
@@ -357,7 +354,8 @@ const HARMLESS: f64 = 0.05;
 const BALANCE: f64 = 100_000.0;
 const NEWTON_STEP: f64 = 0.75;
 const NEAR: [f64; 3] = [1.02, 1.0, 0.95];
-const BIAS: f64 = 0.0002;
+/// Per kbit/s. With libwebrtc's 0.0002, 5.8 % were lost behind a policer in the model, with this 5.1 %.
+const BIAS: f64 = 0.00015;
 const LOG_BIAS: f64 = 0.02;
 const BIAS_LOSS: f64 = 0.20;
 const BIAS_SMOOTHING: f64 = 0.002;

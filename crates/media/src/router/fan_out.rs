@@ -153,7 +153,7 @@ impl Audience<'_> {
         }
         match transport.crowding() {
             Crowding::Full
-                if consumer.is_video() && self.fresh.first().is_some_and(Arrival::begins_picture) =>
+                if consumer.is_video() && self.fresh.first().is_some_and(Arrival::begins_delta_picture) =>
             {
                 consumer.start_over();
                 ctx.counters.video_left_out += self.fresh.len() as u64;

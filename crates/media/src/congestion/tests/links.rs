@@ -205,7 +205,7 @@ fn random_loss_up_to_five_percent_cuts_nothing_and_ten_percent_caps() {
     }
 }
 
-/// Estimate 1.5 to 2.1 Mbit/s, loss ≤ 6 %, after 5 s.
+/// Estimate 1.5 to 2.1 Mbit/s, loss ≤ 5 %, after 5 s.
 #[test]
 fn a_policer_is_found_by_loss_alone() {
     each(
@@ -214,7 +214,7 @@ fn a_policer_is_found_by_loss_alone() {
         |story| {
             let mean = story.mean(&story.estimates, 5.0, 60.0);
             assert!((1.5..2.1 * 1.1).contains(&mean), "{mean}");
-            assert!(story.loss(5.0, 60.0) <= 0.06, "{}", story.loss(5.0, 60.0));
+            assert!(story.loss(5.0, 60.0) <= 0.055, "{}", story.loss(5.0, 60.0));
         },
     );
 }
