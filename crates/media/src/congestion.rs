@@ -27,6 +27,7 @@ mod rate;
 mod remote;
 mod signal;
 mod silence;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod throughput;
@@ -46,12 +47,13 @@ use log::{Logged, SendLog};
 use loss::{Known, LossModel, LossState};
 use order::{Arrival, InOrder};
 use path::PathState;
-use probes::{Outcome, ProbePlan, Weather};
+use probes::{ProbePlan, Weather};
 use rate::{Bounds, Observed, RateControl};
 use remote::Remote;
 use signal::DelaySignal;
 use silence::{FEEDBACK_INTERVAL, REPORT_INTERVAL};
 use std::time::{Duration, Instant};
+use tally::{Outcome, Steadiness};
 use throughput::Throughput;
 use trend::Usage;
 
@@ -454,8 +456,10 @@ impl Controller {
             is_calm,
             reach,
             acknowledged,
-            unsteadiness: self.signal.unsteadiness(),
-            is_reordered: self.signal.is_reordered(),
+            steadiness: Steadiness {
+                change: self.signal.unsteadiness(),
+                is_reordered: self.signal.is_reordered(),
+            },
             rtt: self.path.rtt,
             now,
         }

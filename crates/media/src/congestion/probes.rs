@@ -2,6 +2,7 @@
 
 use super::Micros;
 use super::log::{Cluster, Logged};
+use super::tally::{Outcome, Steadiness, Tally, share};
 use std::time::Duration;
 
 /// What the allocator grants and wants. All rates are bit/s of UDP payload, sound and repair included.
@@ -42,10 +43,7 @@ pub(super) struct Weather {
     pub(super) reach: f64,
     /// bit/s, 0 if unknown.
     pub(super) acknowledged: f64,
-    /// µs by which delays change from moment to moment.
-    pub(super) unsteadiness: Micros,
-    /// Packets overtake each other.
-    pub(super) is_reordered: bool,
+    pub(super) steadiness: Steadiness,
     pub(super) rtt: Micros,
     pub(super) now: Micros,
 }
@@ -96,55 +94,6 @@ struct Fall {
     high: f64,
     /// The rate to return to.
     before: Option<f64>,
-}
-
-/// What became of a probe. Rates are in bit/s.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Outcome {
-    /// All came through as it was sent: the path carries at least this.
-    Passed(f64),
-    /// The probe filled the path, which carries this.
-    Full(f64),
-    /// Too little of it was sent or came through to say anything.
-    Void,
-}
-
-/// The packets of the running probe.
-#[derive(Debug, Default)]
-struct Tally {
-    sent: Amount,
-    planned: u32,
-    last_number: u64,
-    arrived: Amount,
-    first_run: Option<RunSeen>,
-    last_run: Option<RunSeen>,
-    last_arrival: Micros,
-    delays: DelaySlope,
-}
-
-/// Sums of send times and delays, for the slope of delays over send times by least squares. In µs, from the first packet
-/// on.
-#[derive(Debug, Default)]
-struct DelaySlope {
-    origin: Option<(Micros, Micros)>,
-    count: f64,
-    sent: f64,
-    delay: f64,
-    sent_sent: f64,
-    sent_delay: f64,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Amount {
-    packets: u32,
-    bytes: u32,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct RunSeen {
-    sent: Micros,
-    bytes: u32,
-    last_arrival: Micros,
 }
 
 impl ProbePlan {
@@ -208,8 +157,10 @@ impl ProbePlan {
             return None;
         }
         let target = running.target;
-        let outcome =
-            tally.outcome(weather).unless_disproved(weather.acknowledged).at_most(MAX_PASSED * target);
+        let outcome = tally
+            .outcome(weather.steadiness)
+            .unless_disproved(weather.acknowledged)
+            .at_most(MAX_PASSED * target);
         self.running = None;
         self.counts.note(outcome);
         let before = self.passed.take();
@@ -300,16 +251,19 @@ impl ProbePlan {
     fn start(&mut self, target: f64, runs: u8, weather: &Weather) -> Probe {
         let run_bytes = target * SPACING as f64 / 8e6;
         // A probe of a slow path is short, lest sound waits behind it.
-        let queue = if weather.is_reordered { REORDERED_QUEUE } else { MAX_QUEUE };
-        let queue = queue + UNSTEADY_QUEUE * weather.unsteadiness as f64;
+        let queue = if weather.steadiness.is_reordered { REORDERED_QUEUE } else { MAX_QUEUE };
+        let queue = queue + UNSTEADY_QUEUE * weather.steadiness.change as f64;
         let allowed = (queue * weather.estimate.max(MIN_ESTIMATE) / 8e6 / run_bytes) as u8;
-        let unsteadiness =
-            if weather.is_reordered { REORDERED_SPAN } else { UNSTEADY_SPAN * weather.unsteadiness };
+        let unsteadiness = if weather.steadiness.is_reordered {
+            REORDERED_SPAN
+        } else {
+            UNSTEADY_SPAN * weather.steadiness.change
+        };
         let steadied = (unsteadiness / SPACING).clamp(0, MAX_RUNS) as u8;
         let runs = runs.max(steadied).min(allowed.max(SHORT_RUNS));
         let run_bytes = (run_bytes as u32).max(MIN_RUN);
         self.cluster = self.cluster.next();
-        let tally = Tally { planned: run_bytes * u32::from(runs), ..Tally::default() };
+        let tally = Tally::of(run_bytes * u32::from(runs));
         let deadline = weather.now + SPACING * Micros::from(runs) + weather.rtt + MAX_WAIT;
         self.running = Some(Running { target, tally, deadline });
         self.counts.begun += 1;
@@ -368,108 +322,6 @@ impl Fall {
     }
 }
 
-impl Tally {
-    fn arrived(&mut self, sent: Micros, arrival: Micros, bytes: u16) {
-        self.arrived.add(bytes);
-        self.last_arrival = self.last_arrival.max(arrival);
-        self.delays.add(sent, arrival);
-        let run = RunSeen { sent, bytes: bytes.into(), last_arrival: arrival };
-        for (seen, is_nearer) in [
-            (&mut self.first_run, (|run, seen| run < seen) as fn(Micros, Micros) -> bool),
-            (&mut self.last_run, |run, seen| run > seen),
-        ] {
-            match seen {
-                Some(seen) if seen.sent == sent => {
-                    seen.bytes += u32::from(bytes);
-                    seen.last_arrival = seen.last_arrival.max(arrival);
-                }
-                Some(before) if !is_nearer(sent, before.sent) => {}
-                _ => *seen = Some(run),
-            }
-        }
-    }
-
-    /// Without the last run's bytes for what was sent, without the first run's for what arrived: a run has no
-    /// duration of its own.
-    fn outcome(&self, weather: &Weather) -> Outcome {
-        let (Some(first), Some(last)) = (self.first_run, self.last_run) else { return Outcome::Void };
-        let is_whole = self.arrived.packets >= share(self.sent.packets)
-            && self.arrived.bytes >= share(self.sent.bytes)
-            && self.sent.bytes >= share(self.planned);
-        let (sent_span, arrived_span) = (last.sent - first.sent, self.last_arrival - first.last_arrival);
-        let possible = 1..=MAX_INTERVAL;
-        if !is_whole || !possible.contains(&sent_span) {
-            return Outcome::Void;
-        }
-        let sent = f64::from(self.arrived.bytes - last.bytes) * 8e6 / sent_span as f64;
-        if weather.is_reordered {
-            let received = sent / (1.0 + self.delays.slope()).max(0.5);
-            return Outcome::of(sent, received);
-        }
-        if !possible.contains(&arrived_span) {
-            return Outcome::Void;
-        }
-        let received = f64::from(self.arrived.bytes - first.bytes) * 8e6 / arrived_span as f64;
-        if received > MAX_RATIO * sent {
-            return Outcome::Void;
-        }
-        let is_stretched = arrived_span - sent_span > (STRETCH * weather.unsteadiness).max(MIN_STRETCH);
-        if is_stretched { Outcome::of(sent, received) } else { Outcome::Passed(received.min(sent)) }
-    }
-}
-
-impl DelaySlope {
-    fn add(&mut self, sent: Micros, arrival: Micros) {
-        let (origin, delay) = *self.origin.get_or_insert((sent, arrival - sent));
-        let (sent, delay) = ((sent - origin) as f64, (arrival - sent - delay) as f64);
-        self.count += 1.0;
-        self.sent += sent;
-        self.delay += delay;
-        self.sent_sent += sent * sent;
-        self.sent_delay += sent * delay;
-    }
-
-    /// µs of delay per µs; 0 if all was sent at once.
-    fn slope(&self) -> f64 {
-        let spread = self.count * self.sent_sent - self.sent * self.sent;
-        if spread > 0.0 { (self.count * self.sent_delay - self.sent * self.delay) / spread } else { 0.0 }
-    }
-}
-
-impl Outcome {
-    fn of(sent: f64, received: f64) -> Self {
-        if received < FULL * sent { Self::Full(received) } else { Self::Passed(received.min(sent)) }
-    }
-
-    /// Media may have been sent beside the probe, but so short a burst proves nothing.
-    fn at_most(self, highest: f64) -> Self {
-        match self {
-            Self::Passed(rate) => Self::Passed(rate.min(highest)),
-            Self::Full(_) | Self::Void => self,
-        }
-    }
-
-    /// A path carries what has arrived for a second, whatever a probe shows: jitter stretched the probe.
-    fn unless_disproved(self, acknowledged: f64) -> Self {
-        match self {
-            Self::Full(rate) if rate < DISPROVED * acknowledged => Self::Void,
-            Self::Passed(_) | Self::Full(_) | Self::Void => self,
-        }
-    }
-}
-
-impl Amount {
-    fn add(&mut self, bytes: u16) {
-        self.packets += 1;
-        self.bytes = self.bytes.saturating_add(bytes.into());
-    }
-}
-
-/// The part of a probe that must come through, rounded up.
-fn share(of: u32) -> u32 {
-    (u64::from(of) * 4).div_ceil(5) as u32
-}
-
 /// Of the start rate.
 const FIRST: f64 = 3.0;
 /// Over the next step's rate.
@@ -494,9 +346,6 @@ const UNSTEADY_QUEUE: f64 = 4.0;
 /// µs. Where packets overtake each other, only many of them show a slope.
 const REORDERED_SPAN: Micros = 120_000;
 const REORDERED_QUEUE: f64 = 120_000.0;
-const STRETCH: Micros = 1;
-/// µs by which timers of a host are late.
-const MIN_STRETCH: Micros = 3_000;
 /// Bytes.
 const MIN_RUN: u32 = 200;
 /// µs of the estimate that a probe may take.
@@ -520,20 +369,12 @@ const MAX_VOIDS: u8 = 3;
 const VOID_PAUSE: Micros = 300_000;
 /// Of the rate that was to be tried.
 const MAX_PASSED: f64 = 1.25;
-/// Of the acknowledged rate.
-const DISPROVED: f64 = 0.9;
 /// µs, besides the round trip.
 const MAX_WAIT: Micros = 500_000;
-/// µs.
-const MAX_INTERVAL: Micros = 1_000_000;
 const LARGE_FALL: f64 = 0.66;
 const RETURN: f64 = 0.85;
 /// Of the estimate.
 const MAX_RETURN: f64 = 3.0;
-/// A link that lets out twice what was sent had held it back before.
-const MAX_RATIO: f64 = 2.0;
-/// Of the sent rate. Where less arrives the link is full.
-const FULL: f64 = 0.9;
 
 #[cfg(test)]
 mod tests {
@@ -544,73 +385,10 @@ mod tests {
         is_calm: true,
         reach: 2.0,
         acknowledged: 1e6,
-        unsteadiness: 0,
-        is_reordered: false,
+        steadiness: Steadiness { change: 0, is_reordered: false },
         rtt: 50_000,
         now: 0,
     };
-
-    /// Runs of 1250-byte packets over an idle link of `link` bit/s.
-    fn probe(runs: Micros, packets: usize, spacing: Micros, link: f64) -> Outcome {
-        let mut tally = Tally::default();
-        let mut free = 0.0;
-        for run in 0..runs {
-            for _ in 0..packets {
-                tally.sent.add(1_250);
-                free = f64::max(free, (run * spacing) as f64) + 1_250.0 * 8e6 / link;
-                tally.arrived(run * spacing, 30_000 + free as Micros, 1_250);
-            }
-        }
-        tally.outcome(&CALM)
-    }
-
-    #[test]
-    fn a_fast_link_shows_the_rate_that_was_sent_however_large_the_runs_are() {
-        for (runs, packets) in [(8, 1), (4, 2), (2, 5)] {
-            let sent = packets as f64 * 1_250.0 * 8e6 / 10_000.0;
-            let Outcome::Passed(rate) = probe(runs, packets, 10_000, 1e8) else { panic!("{runs} runs") };
-            assert!((rate / sent - 1.0).abs() < 0.06, "{rate} of {sent} by {runs} runs");
-        }
-    }
-
-    #[test]
-    fn a_full_link_shows_its_own_rate() {
-        let Outcome::Full(rate) = probe(4, 3, 5_250, 2e6) else { panic!("full") };
-        assert!((rate / 2e6 - 1.0).abs() < 0.01, "{rate}");
-    }
-
-    #[test]
-    fn one_run_has_no_rate_and_a_link_that_was_held_up_shows_none() {
-        assert_eq!(probe(1, 10, 5_000, 1e7), Outcome::Void);
-        let mut tally = Tally::default();
-        for run in 0..8 {
-            tally.sent.add(1_250);
-            tally.arrived(5_000 * run, 90_000 + 1_000 * run, 1_250);
-        }
-        assert_eq!(tally.outcome(&CALM), Outcome::Void);
-    }
-
-    #[test]
-    fn four_fifths_must_come_through() {
-        let with = |missing| {
-            let mut tally = Tally::default();
-            for packet in 0..20 {
-                tally.sent.add(1_250);
-                if packet % 20 >= missing {
-                    tally.arrived(5_000 * packet, 30_000 + 5_000 * packet, 1_250);
-                }
-            }
-            tally.outcome(&CALM)
-        };
-        assert!(matches!(with(4), Outcome::Passed(_)));
-        assert_eq!(with(5), Outcome::Void);
-    }
-
-    #[test]
-    fn a_probe_that_shows_less_than_arrives_anyway_is_void() {
-        assert_eq!(Outcome::Full(1e6).unless_disproved(2e6), Outcome::Void);
-        assert_eq!(Outcome::Full(1.9e6).unless_disproved(2e6), Outcome::Full(1.9e6));
-    }
 
     #[test]
     fn steps_are_tried_after_a_second_of_calm_and_less_often_as_they_fail() {

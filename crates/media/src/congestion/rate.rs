@@ -1,7 +1,7 @@
 //! Additive increase, multiplicative decrease of the rate by what delays say (libwebrtc's AIMD rate control).
 
 use super::Micros;
-use super::probes::Outcome;
+use super::tally::Outcome;
 use super::throughput::Rates;
 use super::trend::Usage;
 use super::view::Course;
