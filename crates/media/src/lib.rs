@@ -42,6 +42,7 @@ mod sfu;
 mod shed;
 mod speaker;
 mod srtp;
+mod tap;
 mod timer;
 mod trace;
 mod transport;
@@ -68,4 +69,8 @@ pub use relay::{DataLoss, Relay, RelayClass, RelayedDataProducer, RelayedProduce
 pub use rtp::{VideoLayerSize, VideoLayersAllocation};
 pub use sfu::Sfu;
 pub use shed::Shed;
+pub use tap::{
+    RecordedCodec, RecordedLayer, Sample, Tap, TapCounts, TapNotice, TapOptions, TapOutput, Tapped,
+    TrackFormat,
+};
 pub use trace::{Happening, ProbeResult, TracePart, Traced};
