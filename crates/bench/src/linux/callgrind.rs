@@ -11,6 +11,7 @@ use crate::linux::in_process::{Burst, InProcessCall, Report};
 use crate::linux::stream::Shape;
 use anyhow::{Result, ensure};
 pub(crate) use profile::tables;
+use std::io::Write;
 use std::time::Duration;
 use switchyard_media::Bandwidth;
 use switchyard_media::ortc::MediaKind;
@@ -47,7 +48,8 @@ pub(crate) fn workload(bandwidth: Bandwidth) -> Result<()> {
     }
     let forwarded = call.counters().packets_sent - before;
     ensure!(forwarded == FORWARDED as u64, "{forwarded} packets of {FORWARDED}");
-    println!("{} ns per forwarded packet, of CPU time", used.as_nanos() / u128::from(forwarded));
+    let each = used.as_nanos() / u128::from(forwarded);
+    writeln!(std::io::stdout(), "{each} ns per forwarded packet, of CPU time")?;
     Ok(())
 }
 
