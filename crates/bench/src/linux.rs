@@ -8,6 +8,7 @@ mod cipher;
 mod cpu;
 mod device;
 mod driver;
+mod feedback;
 mod floor;
 mod forward;
 mod in_process;
@@ -28,13 +29,15 @@ use clap::{Parser, ValueEnum};
 use device::Device;
 use options::{Command, Matrix, Options, Subject};
 use std::io::Write;
+use switchyard_media::Bandwidth;
 use table::Table;
 
 pub(crate) fn run() -> Result<()> {
     let options = Options::parse();
     match &options.command {
         Some(Command::MemoryServer) => memory::serve(),
-        Some(Command::Workload) => callgrind::workload(),
+        Some(Command::Workload { adaptation: false }) => callgrind::workload(Bandwidth::Unlimited),
+        Some(Command::Workload { adaptation: true }) => callgrind::workload(Bandwidth::Divided),
         Some(Command::Instructions { file }) => {
             callgrind::tables(file)?.iter().for_each(print);
             Ok(())

@@ -21,6 +21,7 @@ mod limited;
 mod log;
 mod loss;
 mod order;
+mod others;
 mod path;
 mod probes;
 mod rate;
@@ -129,6 +130,8 @@ pub struct Faults {
 #[derive(Debug)]
 pub struct Controller {
     origin: Instant,
+    /// When the last packet was sent, by both clocks.
+    run: (Instant, Micros),
     log: SendLog,
     clock: ReceiverClock,
     signal: DelaySignal,
@@ -158,6 +161,7 @@ impl Controller {
         let rate = start as u64;
         Self {
             origin: now,
+            run: (now, 0),
             log: SendLog::default(),
             clock: ReceiverClock::default(),
             signal: DelaySignal::default(),
@@ -180,7 +184,9 @@ impl Controller {
 
     /// Notes a packet, when it is handed to the network and in order of its number.
     pub fn sent(&mut self, packet: &SentPacket) {
-        let now = self.time(packet.at);
+        // Packets of one run have one time.
+        let now = if packet.at == self.run.0 { self.run.1 } else { self.time(packet.at) };
+        self.run = (packet.at, now);
         self.path.silence.sent(now);
         self.path.limited.sent(packet.size);
         let Some(number) = packet.number else {
@@ -293,7 +299,7 @@ impl Controller {
         let probe = self.probes.poll(&weather);
         let change = Change {
             estimate: estimate as u64,
-            budget: self.budget() as u64,
+            budget: self.budget(now) as u64,
             hearing,
             is_calm: weather.is_calm,
             probe,
@@ -419,7 +425,7 @@ impl Controller {
         self.rate.update(&Observed {
             usage: self.path.usage,
             rates,
-            is_draining: self.signal.is_draining(),
+            is_draining: self.is_draining(now),
             probe,
             standing: self.signal.standing(),
             rtt: self.path.rtt,
@@ -442,8 +448,8 @@ impl Controller {
         let acknowledged = self.path.rates.map_or(0.0, |rates| rates.acknowledged);
         let allowed = 1.5 * estimate.max(acknowledged) / 8e6
             * (self.path.rtt + self.path.silence.interval() + IN_FLIGHT_OFFSET) as f64;
-        let is_calm = self.path.usage == Usage::Normal
-            && !self.signal.is_draining()
+        let is_calm = (self.path.usage == Usage::Normal || self.rate.is_beside_others(now))
+            && !self.is_draining(now)
             && hearing == Hearing::Heard
             && self.loss.state() != LossState::Decreasing
             // Before anything was acknowledged, what is in flight says nothing.
@@ -473,8 +479,12 @@ impl Controller {
         self.path.bounds.clamp(self.remote.bound(rate))
     }
 
-    fn budget(&self) -> f64 {
-        if self.signal.is_draining() { DRAIN_FACTOR * self.current() } else { self.current() }
+    fn is_draining(&self, now: Micros) -> bool {
+        self.signal.is_draining() && !self.rate.is_beside_others(now)
+    }
+
+    fn budget(&self, now: Micros) -> f64 {
+        if self.is_draining(now) { DRAIN_FACTOR * self.current() } else { self.current() }
     }
 
     fn time(&self, at: Instant) -> Micros {

@@ -4,6 +4,7 @@
 
 use crate::linux::cipher::Profile;
 use crate::linux::cpu::thread_time;
+use crate::linux::feedback::Feedback;
 use crate::linux::stream::{Shape, Tracks, consume_options};
 use anyhow::{Context, Result, anyhow};
 use std::hint::black_box;
@@ -11,8 +12,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use switchyard_media::ortc::MediaKind;
 use switchyard_media::{
-    Batch, Certificate, Config, ConsumerId, Counters, Direction, Epoch, Input, Output, ProducerId, Protocol,
-    RouterId, Sealed, Sfu, ShardId, TransportId, TransportOptions, Tuple,
+    Bandwidth, Batch, Certificate, Config, ConsumerId, Counters, Direction, Epoch, Input, Output, ProducerId,
+    Protocol, RouterId, Sealed, Sfu, ShardId, TransportId, TransportOptions, Tuple,
 };
 use switchyard_peer::{Identity, Incoming, Transport};
 use uuid::Uuid;
@@ -20,35 +21,48 @@ use uuid::Uuid;
 /// One publisher of audio and video, and the subscribers to both tracks.
 pub(crate) struct InProcessCall {
     sfu: Sfu,
+    begin: Instant,
     now: Instant,
     timeout: Option<Instant>,
     batch: Batch,
     /// All peers; the publisher is the first.
     peers: Vec<Peer>,
     tracks: Tracks,
+    bandwidth: Bandwidth,
 }
 
 struct Peer {
     transport: Transport,
     connected: bool,
+    feedback: Feedback,
 }
 
 /// Sealed packets that arrive from the network together.
 pub(crate) type Burst = Vec<Vec<u8>>;
 
+/// A sealed report, and the number of the client that sends it.
+pub(crate) type Report = (usize, Vec<u8>);
+
 impl InProcessCall {
     pub(crate) fn new(subscribers: usize, profile: Profile) -> Result<Self> {
+        Self::with_bandwidth(subscribers, profile, Bandwidth::Unlimited)
+    }
+
+    /// With [`Bandwidth::Divided`], subscribers report when [`Self::report`] is called.
+    pub(crate) fn with_bandwidth(subscribers: usize, profile: Profile, bandwidth: Bandwidth) -> Result<Self> {
         let now = Instant::now();
         let certificate = Certificate::generate().map_err(|error| anyhow!("{error}"))?;
-        let config = Config::new(ShardId(0), vec![SERVER.parse()?], certificate);
+        let config = Config { bandwidth, ..Config::new(ShardId(0), vec![SERVER.parse()?], certificate) };
         let sfu = Sfu::new(config, [7; 32], Epoch { at: now, unix: UNIX });
         let mut call = Self {
             sfu,
+            begin: now,
             now,
             timeout: None,
             batch: Batch::with_capacity(BATCH_BYTES),
             peers: Vec::with_capacity(subscribers + 1),
             tracks: Tracks::new(),
+            bandwidth,
         };
         call.sfu.create_router(ROUTER, ShardId(0))?;
         let identity = profile.identity()?;
@@ -135,6 +149,27 @@ impl InProcessCall {
         })
     }
 
+    /// Seals a report of each subscriber about what it received since the last one.
+    pub(crate) fn report(&mut self) -> Result<Vec<Report>> {
+        let mut reports = Vec::with_capacity(self.peers.len());
+        for (index, peer) in self.peers.iter_mut().enumerate() {
+            let Some(report) = peer.feedback.report()? else { continue };
+            peer.transport.send_rtcp_bytes(&report)?;
+            while let Some(datagram) = peer.transport.poll_transmit() {
+                reports.push((index, datagram.to_vec()));
+            }
+        }
+        Ok(reports)
+    }
+
+    /// Passes sealed reports to the SFU.
+    pub(crate) fn hear(&mut self, reports: &mut [Report]) {
+        for (index, bytes) in reports {
+            let input = Input::Datagram { tuple: tuple(*index), bytes, at: self.now };
+            self.sfu.handle_input(input, self.now);
+        }
+    }
+
     pub(crate) fn counters(&self) -> &Counters {
         self.sfu.counters()
     }
@@ -150,7 +185,7 @@ impl InProcessCall {
         let options = serde_json::from_value(serde_json::to_value(parameters)?)?;
         let mut transport = Transport::new(identity, &options, self.now);
         transport.handle_timeout(self.now)?;
-        self.peers.push(Peer { transport, connected: false });
+        self.peers.push(Peer { transport, connected: false, feedback: Feedback::default() });
         self.exchange(index)?;
         self.peers[index].connected.then_some(id).context("a handshake did not finish")
     }
@@ -170,8 +205,7 @@ impl InProcessCall {
         loop {
             match self.sfu.poll_output() {
                 Output::Transmit { tuple, bytes } => {
-                    let index = usize::from(tuple.remote.port() - FIRST_PORT);
-                    let peer = &mut self.peers[index];
+                    let peer = &mut self.peers[index_of(tuple)];
                     let incoming = peer.transport.handle_datagram(&bytes, self.now)?;
                     peer.connected |= matches!(incoming, Some(Incoming::Connected));
                 }
@@ -186,9 +220,14 @@ impl InProcessCall {
 
     fn seal_due(&mut self) -> Sealed {
         let sealed = self.sfu.seal_due(self.now, &mut self.batch);
-        self.batch.runs().for_each(|run| {
+        for run in self.batch.runs() {
+            if self.bandwidth == Bandwidth::Divided {
+                let at = (self.now - self.begin).as_micros() as u64;
+                let feedback = &mut self.peers[index_of(run.tuple)].feedback;
+                run.bytes.chunks(run.segment_size).for_each(|packet| feedback.note(packet, at));
+            }
             black_box(run);
-        });
+        }
         self.batch.clear();
         sealed
     }
@@ -198,6 +237,11 @@ impl InProcessCall {
 fn tuple(index: usize) -> Tuple {
     let remote = SocketAddr::from(([192, 0, 2, 2], FIRST_PORT + index as u16));
     Tuple { protocol: Protocol::Udp, local: SocketAddr::from(([192, 0, 2, 1], 40_000)), remote }
+}
+
+/// The number of the client with this tuple.
+fn index_of(tuple: Tuple) -> usize {
+    usize::from(tuple.remote.port() - FIRST_PORT)
 }
 
 const SERVER: &str = "192.0.2.1:40000";
@@ -275,25 +319,33 @@ mod tests {
     /// packet.
     #[test]
     fn forwarding_allocates_nothing_after_the_warm_up() {
-        let mut call = InProcessCall::new(SUBSCRIBERS, Profile::Gcm).unwrap();
-        let (mut forwarded, mut allocations) = (0, Vec::new());
-        for second in 0..20 {
-            call.keep_alive().unwrap();
-            let mut bursts = call.publish(MediaKind::Video, Shape { payload: 1_100, burst: 20 }, 30).unwrap();
-            bursts.extend(call.publish(MediaKind::Audio, OPUS, 20).unwrap());
-            let before = call.counters().packets_sent;
-            let allocated = bursts.iter_mut().map(|burst| {
-                call.let_pass(Duration::from_millis(20));
-                allocation_counter::measure(|| call.carry(burst)).count_total
-            });
-            let allocated: u64 = allocated.sum();
-            if second >= WARM_UP_SECONDS {
-                forwarded += call.counters().packets_sent - before;
-                allocations.push(allocated);
+        for (bandwidth, burst, least) in
+            [(Bandwidth::Unlimited, 20, 100_000), (Bandwidth::Divided, 5, 20_000)]
+        {
+            let mut call = InProcessCall::with_bandwidth(SUBSCRIBERS, Profile::Gcm, bandwidth).unwrap();
+            let (mut forwarded, mut allocations) = (0, Vec::new());
+            for second in 0..20 {
+                call.keep_alive().unwrap();
+                let shape = Shape { payload: 1_100, burst };
+                let mut bursts = call.publish(MediaKind::Video, shape, 30).unwrap();
+                bursts.extend(call.publish(MediaKind::Audio, OPUS, 20).unwrap());
+                let before = call.counters().packets_sent;
+                let allocated = bursts.iter_mut().map(|burst| {
+                    call.let_pass(Duration::from_millis(20));
+                    let mut reports = call.report().unwrap();
+                    let forwarding = allocation_counter::measure(|| call.carry(burst));
+                    forwarding.count_total
+                        + allocation_counter::measure(|| call.hear(&mut reports)).count_total
+                });
+                let allocated: u64 = allocated.sum();
+                if second >= WARM_UP_SECONDS {
+                    forwarded += call.counters().packets_sent - before;
+                    allocations.push(allocated);
+                }
             }
+            assert!(forwarded >= least, "only {forwarded} packets");
+            assert_eq!(allocations.iter().sum::<u64>(), 0, "{bandwidth:?}, per second: {allocations:?}");
         }
-        assert!(forwarded >= 100_000, "only {forwarded} packets");
-        assert_eq!(allocations.iter().sum::<u64>(), 0, "per second: {allocations:?}");
     }
 
     const OPUS: Shape = Shape { payload: 100, burst: 1 };

@@ -25,7 +25,11 @@ pub(crate) struct Options {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Forwards packets in this process, for an instruction counter to watch.
-    Workload,
+    Workload {
+        /// Subscribers report, and what they get is divided by what their paths carry.
+        #[arg(long)]
+        adaptation: bool,
+    },
     /// Prints callgrind's counts for the workload.
     Instructions { file: PathBuf },
     /// Runs as the process whose memory is measured.

@@ -227,7 +227,7 @@ impl Received {
             (count > 0).then(|| bytes as f64 * 8e6 / (count * BUCKET) as f64)
         };
         (complete - first >= LEAST).then_some(())?;
-        Some(Rates { acknowledged: rate(LONG)?, recent: rate(SHORT)? })
+        Some(Rates { acknowledged: rate(LONG)?, recent: rate(SHORT)?, is_all: false })
     }
 
     fn bytes(&self, number: Micros) -> u64 {

@@ -126,8 +126,16 @@ impl LossModel {
         // 5 Mbit/s with 1 % of loss stayed at 2.8 Mbit/s.
         best.limit = best.limit.max(known.acknowledged.unwrap_or(0.0));
         self.best = Some(best);
-        if self.count >= MIN_OBSERVATIONS {
+        if self.count < MIN_OBSERVATIONS {
+            return true;
+        }
+        if self.is_limiting() || self.weighted().any(|(_, seen)| seen.lost > 0.0) {
             self.learn(best, known);
+        } else {
+            // Without loss the highest limit explains most, whatever the others are.
+            let limit = best.limit.max(known.by_delay).min(known.max);
+            self.best = Some(Channel { limit, inherent: MIN_INHERENT });
+            self.settle(limit, known);
         }
         true
     }

@@ -1,6 +1,7 @@
 //! Additive increase, multiplicative decrease of the rate by what delays say (libwebrtc's AIMD rate control).
 
 use super::Micros;
+use super::others::Others;
 use super::tally::Outcome;
 use super::throughput::Rates;
 use super::trend::Usage;
@@ -18,6 +19,7 @@ pub(super) struct RateControl {
     decreased: Option<Micros>,
     /// When a probe last filled the path, and the rate that it left.
     filled: Option<(Micros, f64)>,
+    others: Others,
 }
 
 /// In bit/s.
@@ -57,6 +59,7 @@ impl RateControl {
             changed: 0,
             decreased: None,
             filled: None,
+            others: Others::default(),
         }
     }
 
@@ -81,7 +84,7 @@ impl RateControl {
         if observed.usage == Usage::Over {
             if self.is_excused(observed) {
                 self.take_probe(observed);
-            } else if self.may_decrease(observed) {
+            } else if !self.is_others(observed) && self.may_decrease(observed) {
                 self.decrease(observed);
             }
             return;
@@ -96,6 +99,11 @@ impl RateControl {
             (_, State::Increase) => self.increase(observed),
         }
         self.changed = observed.now;
+    }
+
+    /// Whether over-use at present is not answered, because others fill the queue.
+    pub(super) fn is_beside_others(&self, now: Micros) -> bool {
+        self.others.are_seen(now)
     }
 
     /// Lowers the rate because nothing is heard of the path.
@@ -115,8 +123,22 @@ impl RateControl {
         is_answered || observed.rates.is_some_and(|rates| rates.acknowledged < 0.5 * self.rate)
     }
 
+    /// Whether the queue is made by others: all that is sent arrives, and sending less did not help.
+    fn is_others(&mut self, observed: &Observed) -> bool {
+        let before = self.others.judge(self.rate, observed.standing, observed.now);
+        if !observed.rates.is_some_and(|rates| rates.is_all) {
+            return false;
+        }
+        if let Some(before) = before {
+            self.others.excuse(observed.now);
+            self.rate = self.bounds.clamp(before);
+            self.state = State::Hold;
+        }
+        self.others.are_seen(observed.now)
+    }
+
     fn decrease(&mut self, observed: &Observed) {
-        let Some(carried) = observed.rates.map(|rates| rates.recent) else {
+        let Some(Rates { recent: carried, is_all, .. }) = observed.rates else {
             self.settle_at(self.rate / 2.0, observed.now);
             return;
         };
@@ -124,7 +146,7 @@ impl RateControl {
         if lower > MARGIN {
             lower -= MARGIN;
         }
-        if observed.standing < SEVERE {
+        if observed.standing < SEVERE || is_all {
             // What arrives may be all that was sent: a small queue is answered by small steps.
             lower = lower.max(BACK_OFF * self.rate);
         }
@@ -311,7 +333,7 @@ mod tests {
     }
 
     fn observed(usage: Usage, carried: f64, now: Micros) -> Observed {
-        let rates = Some(Rates { acknowledged: carried, recent: carried });
+        let rates = Some(Rates { acknowledged: carried, recent: carried, is_all: false });
         let standing = if usage == Usage::Over { SEVERE } else { 0 };
         Observed { usage, rates, is_draining: false, probe: None, standing, rtt: 70_000, now }
     }
@@ -412,6 +434,26 @@ mod tests {
             control.update(&over(700_000, 40_000));
             assert_eq!(control.rate(), 845_000.0, "not for long");
         }
+    }
+
+    #[test]
+    fn beside_others_the_rate_returns_and_stays_while_all_that_is_sent_arrives() {
+        let over = |control: &mut RateControl, now, is_all| {
+            let rates = Rates { acknowledged: 200_000.0, recent: 200_000.0, is_all };
+            control.update(&Observed { rates: Some(rates), ..observed(Usage::Over, 0.0, now) });
+            control.rate()
+        };
+        let mut control = control(1_000_000.0);
+        let answered: Vec<f64> =
+            (0..4).map(|step| over(&mut control, 500_000 * step, true).round()).collect();
+        assert_eq!(
+            answered,
+            [850_000.0, 722_500.0, 614_125.0, 1_000_000.0],
+            "one step each, not to what arrived"
+        );
+        assert!(control.is_beside_others(1_500_000));
+        assert_eq!(over(&mut control, 3_000_000, true), 1_000_000.0);
+        assert_eq!(over(&mut control, 3_500_000, false), 165_000.0, "less arrived than was sent");
     }
 
     #[test]

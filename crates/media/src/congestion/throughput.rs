@@ -21,6 +21,8 @@ pub(super) struct Rates {
     pub(super) acknowledged: f64,
     /// What arrived in the last 0.12 s: what the path carries, while a queue stands on it.
     pub(super) recent: f64,
+    /// Whether all that was sent for these 0.12 s of arrivals arrived as fast: the path may carry more.
+    pub(super) is_all: bool,
 }
 
 /// Rates of a window, in bit/s.
@@ -81,8 +83,8 @@ impl Throughput {
     pub(super) fn rates(&self) -> Option<Rates> {
         let whole = self.window(MAX_WINDOW)?;
         let acknowledged = whole.sent.min(whole.received);
-        let recent = self.window(RECENT).map_or(acknowledged, |recent| recent.received);
-        Some(Rates { acknowledged, recent })
+        let recent = self.window(RECENT).unwrap_or(whole);
+        Some(Rates { acknowledged, recent: recent.received, is_all: recent.received > ALL * recent.sent })
     }
 
     /// The newest buckets that cover `span` µs of arrivals, or all; `None` if they hold too few packets.
@@ -221,6 +223,8 @@ fn rate(bytes: f64, span: Micros) -> f64 {
 const BUCKETS: usize = 32;
 /// µs.
 const BUCKET_SPAN: Micros = 50_000;
+/// Of what was sent.
+const ALL: f64 = 0.9;
 /// µs.
 const RECENT: Micros = 120_000;
 /// µs.
@@ -254,7 +258,7 @@ mod tests {
     fn runs_do_not_inflate_the_rate() {
         for (run, spacing) in [(1, 10_000), (2, 20_000), (5, 50_000), (20, 200_000)] {
             let sent = f64::from(run) * 1_250.0 * 8_000_000.0 / spacing as f64;
-            let Rates { acknowledged, recent } = measure(run, spacing, 1e8);
+            let Rates { acknowledged, recent, .. } = measure(run, spacing, 1e8);
             assert!((acknowledged / sent - 1.0).abs() < 0.01, "{acknowledged} of {sent} in runs of {run}");
             assert!((recent / sent - 1.0).abs() < 0.03, "{recent} of {sent} in runs of {run}");
         }
@@ -262,7 +266,7 @@ mod tests {
 
     #[test]
     fn what_a_link_lets_through_counts_not_what_was_sent() {
-        let Rates { acknowledged, recent } = measure(5, 10_000, 2_000_000.0);
+        let Rates { acknowledged, recent, .. } = measure(5, 10_000, 2_000_000.0);
         assert!((acknowledged / 2_000_000.0 - 1.0).abs() < 0.02, "{acknowledged}");
         assert!((recent / 2_000_000.0 - 1.0).abs() < 0.02, "{recent}");
     }

@@ -406,7 +406,7 @@ impl World {
     fn sample(&mut self) {
         let rate = (self.link.rate)(self.seconds()) * 1e6 / 8.0;
         self.story.estimates.push(self.controller.estimate() as f64 / 1e6);
-        self.story.budgets.push(self.controller.budget() / 1e6);
+        self.story.budgets.push(self.controller.budget(self.now) / 1e6);
         self.story.queues.push(self.queued as f64 / rate * 1e3);
         self.story.fillers.push(self.story.filler_bytes);
         self.story.sent.push(std::mem::take(&mut self.sent_bytes) as f64 * 8.0 / SAMPLE as f64);

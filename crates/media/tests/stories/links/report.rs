@@ -2,6 +2,7 @@
 
 use super::baseline::Baseline;
 use crate::world::quality::{Pictures, Sound};
+use crate::world::rates::{Camera, best_feasible};
 use crate::world::record::{Kind, Record};
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -98,6 +99,14 @@ impl LinkReport {
         let reached = self.estimates.iter().find(|(at, estimate)| *at >= from && *estimate >= rate);
         let at = reached.map(|(at, _)| *at);
         assert!(at.is_some_and(|at| at <= until), "{}: {rate} is reached at {at:?}", self.name);
+    }
+
+    /// At least nine tenths of the best layers are sent that fit, with 15 % to spare, in 0.85 of a link of `rate` bit/s.
+    pub fn assert_uses(&self, rate: u64, camera: Camera, cameras: u8) {
+        let best = best_feasible(camera, cameras, (0.85 * rate as f64 - SOUND) / 1.15);
+        let video = self.record.sent_per(self.duration, &[Kind::Video]);
+        let sent = video.iter().sum::<usize>() as f64 * 8.0 / self.duration.as_secs_f64();
+        assert!(sent >= 0.9 * best, "{}: {sent} of {best} bit/s", self.name);
     }
 
     /// The queue of the link, from `from` on, in ms: its median and its 95th percentile are at most these.
@@ -197,6 +206,8 @@ pub fn print(report: &LinkReport) {
 
 /// Values are in kb/s, ms and per cent; switches are those after [`SETTLED`].
 const HEADING: &str = "\nlink                                  est   sent   used queue 50/95/100  fps froz bad  lost  late  concl  sw  PLI  RTX Gcc: kb/s, used, queue";
+/// Bit/s of a microphone on the wire.
+const SOUND: f64 = 50_000.0;
 /// The time after which a link's averages are taken.
 pub const WARM_UP: Duration = Duration::from_secs(5);
 /// The time after which a constant link should not see switches.

@@ -12,6 +12,7 @@ fn a_constant_link_of_300_kbit() {
     let report = constant("constant 0.3 Mb/s", 300_000, 1);
     report.assert_complete();
     report.assert_estimate(300_000, 0.85..=1.05);
+    report.assert_uses(300_000, Camera::USUAL, 1);
     report.assert_queue(WARM_UP, 20, 100);
     report.assert_steady();
     report.assert_pictures(25.0, 0.01);
@@ -24,6 +25,7 @@ fn a_constant_link_of_1_mbit() {
     let report = constant("constant 1 Mb/s", MBIT, 1);
     report.assert_complete();
     report.assert_estimate(MBIT, 0.85..=1.05);
+    report.assert_uses(MBIT, Camera::USUAL, 1);
     report.assert_queue(WARM_UP, 20, 100);
     report.assert_steady();
     report.assert_pictures(25.0, 0.01);
@@ -36,6 +38,7 @@ fn a_constant_link_of_3_mbit() {
     let report = constant("constant 3 Mb/s", 3 * MBIT, 2);
     report.assert_complete();
     report.assert_estimate(3 * MBIT, 0.85..=1.05);
+    report.assert_uses(3 * MBIT, WANTING, 2);
     // The receiver joins 0.2 s before its path is connected.
     report.assert_reached(2_550_000, secs(0), millis(1_850));
     report.assert_queue(WARM_UP, 22, 100);
@@ -51,6 +54,7 @@ fn a_constant_link_of_10_mbit() {
     let report = Row { cameras: 2, camera, seconds: 20, ..link }.run();
     report.assert_complete();
     report.assert_estimate(10 * MBIT, 0.85..=1.05);
+    report.assert_uses(10 * MBIT, camera, 2);
     report.assert_reached(8_500_000, secs(0), millis(3_500));
     report.assert_queue(WARM_UP, 22, 100);
     report.assert_steady();
@@ -103,9 +107,11 @@ fn a_variable_link_as_in_rfc_8867() {
     print(&report);
 }
 
+/// Two of these cameras want 1.2 times 3 Mb/s.
+const WANTING: Camera = Camera { scale: 1.2, ..Camera::USUAL };
+
 fn constant(name: &'static str, rate: u64, cameras: u8) -> LinkReport {
-    // Two of these cameras want 1.2 times 3 Mb/s.
-    let camera = Camera { scale: if cameras > 1 { 1.2 } else { 1.0 }, ..Camera::USUAL };
+    let camera = if cameras > 1 { WANTING } else { Camera::USUAL };
     Row { cameras, camera, seconds: 20, ..Row::limited(name, Rate::Constant(rate), Queue::Time(millis(300))) }
         .run()
 }

@@ -22,6 +22,24 @@ impl Camera {
     }
 }
 
+/// The best layers that `cameras` equal cameras can have in `room` bit/s, in bit/s together: of the lowest one, the next
+/// layer first.
+pub fn best_feasible(camera: Camera, cameras: u8, room: f64) -> f64 {
+    let steps =
+        (0..LADDER.len() as u8).flat_map(|encoding| SHARES.map(|share| share * camera.rate(encoding)));
+    let mut steps: Vec<f64> = steps.collect();
+    steps.sort_by(f64::total_cmp);
+    let mut taken = vec![0.0; usize::from(cameras)];
+    for step in steps {
+        for index in 0..taken.len() {
+            if taken.iter().sum::<f64>() - taken[index] + step <= room {
+                taken[index] = step;
+            }
+        }
+    }
+    taken.iter().sum()
+}
+
 /// The frame sizes of one encoding.
 pub struct Sizes {
     /// Bit/s on the wire, SRTP included.
@@ -93,6 +111,8 @@ pub fn divide(mut rate: f64, encodings: impl Iterator<Item = f64>) -> Vec<Option
     encodings.enumerate().map(part).collect()
 }
 
+/// Of an encoding's rate: its temporal layers from the lowest to all.
+const SHARES: [f64; 3] = [0.6, 0.8, 1.0];
 /// Bit/s of each encoding, all temporal layers together.
 pub const LADDER: [f64; 3] = [150_000.0, 500_000.0, 1_500_000.0];
 /// From a key frame's request to its capture.
