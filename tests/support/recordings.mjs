@@ -1,0 +1,166 @@
+// @ts-check
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { until } from './until.mjs';
+
+const run = promisify(execFile);
+
+/**
+ * @typedef {import('./people.mjs').Person} Person
+ *
+ * @typedef {object} RecordingTrack
+ * @property {string} id
+ * @property {string} userId
+ * @property {string} source
+ * @property {string | null} codec
+ * @property {number} startMs
+ * @property {number} durationMs
+ * @property {number | null} width
+ * @property {number | null} height
+ * @property {string | null} note
+ *
+ * @typedef {object} RecordingFile
+ * @property {string} id
+ * @property {string} trackId
+ * @property {string} contentType
+ * @property {number} part
+ * @property {number} bytes
+ * @property {string} sha256
+ *
+ * @typedef {object} Recording
+ * @property {string} id
+ * @property {string} status
+ * @property {string | null} endReason
+ * @property {RecordingTrack[]} tracks
+ * @property {RecordingFile[]} files
+ */
+
+/**
+ * @param {Person} person
+ * @param {string} callId
+ * @param {object} [wishes]
+ * @returns {Promise<Recording>}
+ */
+export function startRecording(person, callId, wishes = {}) {
+  return person.ask('POST', `/calls/${callId}/recordings`, wishes);
+}
+
+/**
+ * @param {Person} person
+ * @param {string} id
+ */
+export function stopRecording(person, id) {
+  return person.ask('PATCH', `/recordings/${id}/stop`);
+}
+
+/**
+ * @param {Person} person
+ * @param {string} id
+ * @returns {Promise<Recording>}
+ */
+export function readRecording(person, id) {
+  return person.ask('GET', `/recordings/${id}`);
+}
+
+/**
+ * @param {Person} person
+ * @param {string} id
+ * @param {(recording: Recording) => boolean} [isSo]
+ */
+export async function untilFinished(person, id, isSo = ({ status }) => status === 'ready') {
+  /** @type {Recording | undefined} */
+  let last;
+  await until(
+    () => `the recording is finished: ${JSON.stringify(last)}`,
+    async () => {
+      last = await readRecording(person, id);
+      return isSo(last);
+    },
+    { seconds: 30 },
+  );
+  return /** @type {Recording} */ (last);
+}
+
+/** A folder for downloads, and what programs of others say of them. */
+export class Downloads {
+  /** @param {string} folder */
+  constructor(folder) {
+    this.folder = folder;
+  }
+
+  static async make() {
+    return new Downloads(await mkdtemp(join(tmpdir(), 'switchyard-recording-')));
+  }
+
+  /**
+   * Downloads a file by a link, and fails unless it is what the record says.
+   * @param {Person} person
+   * @param {Recording} recording
+   * @param {RecordingFile} file
+   */
+  async fetch(person, recording, file) {
+    const link = await person.ask('POST', `/recordings/${recording.id}/links`, { fileId: file.id });
+    const response = await fetch(new URL(link.url, person.url));
+    assert.equal(response.status, 200);
+    assert.equal(response.headers.get('content-type'), file.contentType);
+    const bytes = Buffer.from(await response.arrayBuffer());
+    assert.equal(bytes.length, file.bytes);
+    assert.equal(createHash('sha256').update(bytes).digest('hex'), file.sha256);
+    const path = join(
+      this.folder,
+      `${file.id}.${file.contentType.endsWith('webm') ? 'webm' : 'mkv'}`,
+    );
+    await writeFile(path, bytes);
+    return path;
+  }
+
+  close() {
+    return rm(this.folder, { recursive: true });
+  }
+}
+
+/**
+ * Decodes a whole file with ffmpeg, and reads its outline with mkvinfo. Fails if either complains.
+ * @param {string} path
+ */
+export async function decode(path) {
+  const decoded = await run('ffmpeg', ['-v', 'error', '-i', path, '-f', 'null', '-']);
+  assert.equal(decoded.stderr, '', `ffmpeg complains of ${path}`);
+  const outline = await run('mkvinfo', ['--continue', path], { maxBuffer: 1 << 28 });
+  assert.doesNotMatch(outline.stdout, /error|invalid|unknown element/i, `mkvinfo on ${path}`);
+  const probed = await run('ffprobe', [
+    ...['-v', 'error', '-count_packets', '-show_format', '-show_streams', '-of', 'json', path],
+  ]);
+  assert.equal(probed.stderr, '');
+  const { streams, format } = JSON.parse(probed.stdout);
+  assert.equal(streams.length, 1);
+  const [{ codec_name, width, height, nb_read_packets }] = streams;
+  return {
+    codec: codec_name,
+    width,
+    height,
+    packets: Number(nb_read_packets),
+    seconds: Number(format.duration),
+  };
+}
+
+/**
+ * The times in s of all packets of a file.
+ * @param {string} path
+ */
+export async function packetTimes(path) {
+  const listed = await run(
+    'ffprobe',
+    ['-v', 'error', '-show_entries', 'packet=pts_time', '-of', 'csv=p=0', path],
+    { maxBuffer: 1 << 26 },
+  );
+  return listed.stdout
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => Number.parseFloat(line));
+}
