@@ -122,6 +122,20 @@ impl Api {
         call(self.request(Method::PATCH, &format!("/calls/{call_id}/end"), &owner.token)?).await.map(drop)
     }
 
+    /// Starts recording. Returns the recording's id.
+    pub(crate) async fn start_recording(&self, call_id: &str, owner: &User) -> Result<String> {
+        let request = self.request(Method::POST, &format!("/calls/{call_id}/recordings"), &owner.token)?;
+        Ok(serde_json::from_value::<Identified>(call(request.json(&json!({}))).await?)?.id)
+    }
+
+    pub(crate) async fn stop_recording(&self, id: &str, owner: &User) -> Result<()> {
+        call(self.request(Method::PATCH, &format!("/recordings/{id}/stop"), &owner.token)?).await.map(drop)
+    }
+
+    pub(crate) async fn recording(&self, id: &str, owner: &User) -> Result<Value> {
+        call(self.request(Method::GET, &format!("/recordings/{id}"), &owner.token)?).await
+    }
+
     /// Deletes the group, which ends its running call, so that a run leaves no data on the server.
     pub(crate) async fn delete_group(&self, group: &str, owner: &User) -> Result<()> {
         let token = self.service_token.as_ref().unwrap_or(&owner.token);

@@ -1,6 +1,7 @@
 //! The users of a run: signed in, in one group, with a call to join.
 
 use crate::api::{Api, User};
+use crate::recording::{self, RecordingReport};
 use anyhow::{Context, Result};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -40,6 +41,16 @@ impl Cast {
         let users = stream::iter(numbers).map(recruit).buffered(CONCURRENT_REQUESTS).try_collect().await;
         self.recruited += count;
         users.context("making members")
+    }
+
+    /// Starts recording the call. Returns the recording's id.
+    pub(crate) async fn record(&self) -> Result<String> {
+        recording::start(&self.api, &self.call_id, &self.owner).await
+    }
+
+    /// Ends a recording of the call, and reads what is in it.
+    pub(crate) async fn end_recording(&self, id: &str) -> Result<RecordingReport> {
+        recording::finish(&self.api, id, &self.owner).await
     }
 
     /// Deletes the group, so that no data is left on the server.

@@ -41,6 +41,9 @@ pub(crate) struct Options {
     /// Seconds to measure, after all peers are connected.
     #[arg(long, default_value_t = 20)]
     pub(crate) seconds: u64,
+    /// Record the call while it is measured.
+    #[arg(long, conflicts_with = "find_limit")]
+    pub(crate) record: bool,
     /// Rate at which peers join, such as 10/s [default: as fast as the server allows; 50/s with
     /// --find-limit].
     #[arg(long)]

@@ -36,6 +36,7 @@ mod peer;
 mod pin;
 mod ramp;
 mod receiver;
+mod recording;
 mod report;
 mod rtp;
 mod run;

@@ -3,6 +3,7 @@
 use crate::adaptation::{Bandwidth, Told, WITHHELD};
 use crate::limit::{End, Limit};
 use crate::observer::ServerUse;
+use crate::recording::RecordingReport;
 use crate::scenario::Scenario;
 use crate::tally::Counts;
 use hdrhistogram::Histogram;
@@ -24,6 +25,8 @@ pub(crate) struct Report {
     pub(crate) media: MediaReport,
     /// Absent if nobody received.
     pub(crate) adaptation: Option<AdaptationReport>,
+    /// Absent if the call was not recorded.
+    pub(crate) recording: Option<RecordingReport>,
     /// Absent if the server's process is not visible from this machine.
     pub(crate) server: Option<ServerReport>,
     pub(crate) generator: GeneratorReport,
@@ -224,6 +227,7 @@ impl Report {
         let mut rows = self.peer_rows();
         rows.extend(self.media_rows());
         rows.extend(self.adaptation.iter().flat_map(AdaptationReport::rows));
+        rows.extend(self.recording.iter().flat_map(RecordingReport::rows));
         match &self.server {
             Some(server) => rows.extend(server.rows()),
             None => rows.push(("server CPU and memory", "process not found; give --server-pid".to_owned())),
@@ -480,6 +484,7 @@ pub(crate) mod tests {
                 latency_ms: Some(spread),
                 counts: Counts::default(),
             },
+            recording: None,
             adaptation: AdaptationReport::of(&[told(3_000_000), told(500_000), told(1_000_000)]),
             server: Some(ServerReport {
                 used: ServerUse { pid: 7, cores: 0.5, resident_mib: 30.0, threads: Vec::new() },

@@ -85,21 +85,26 @@ pub(crate) struct Run<'a> {
 impl Run<'_> {
     async fn perform(&mut self) -> Result<Report> {
         self.admit_publishers().await?;
-        let mut limit = None;
+        let (mut limit, mut recording) = (None, None);
         let window = if self.options.limit.find_limit {
             let (found, window) = self.find_limit().await?;
             limit = Some(found);
             window
         } else {
             self.admit_audience(self.options.peers()).await?;
-            self.measure(self.options.seconds).await?
+            let recorded = if self.options.record { Some(self.cast.record().await?) } else { None };
+            let window = self.measure(self.options.seconds).await?;
+            if let Some(id) = recorded {
+                recording = Some(self.cast.end_recording(&id).await?);
+            }
+            window
         };
         self.progress.set_message("leaving");
         self.is_observing = false;
         self.crews.stop().await;
         let crews = self.crews.count();
         self.wait(STOP_TIMEOUT, |ledger| ledger.crews_done == crews).await;
-        Ok(summary::report(self, window, limit))
+        Ok(summary::report(self, window, limit, recording))
     }
 
     pub(crate) fn publishing(&self) -> usize {

@@ -5,6 +5,7 @@ use crate::codec::VideoCodec;
 use crate::latency::Latency;
 use crate::limit::Limit;
 use crate::pin::own_cores;
+use crate::recording::RecordingReport;
 use crate::report::{
     AdaptationReport, GeneratorReport, MediaReport, Moment, PeerReport, Report, ServerReport, Spread,
 };
@@ -12,7 +13,12 @@ use crate::run::Run;
 use std::ops::Range;
 
 /// The report for the seconds of `window`.
-pub(crate) fn report(run: &Run<'_>, window: Range<u64>, limit: Option<Limit>) -> Report {
+pub(crate) fn report(
+    run: &Run<'_>,
+    window: Range<u64>,
+    limit: Option<Limit>,
+    mut recording: Option<RecordingReport>,
+) -> Report {
     let seconds = window.end - window.start;
     let summary = run.ledger.tally.over(window.clone());
     let per_second = |count: u64| count as f64 / seconds.max(1) as f64;
@@ -22,6 +28,9 @@ pub(crate) fn report(run: &Run<'_>, window: Range<u64>, limit: Option<Limit>) ->
         used,
         resident_before_mib: run.resident_before,
     });
+    if let Some(recording) = &mut recording {
+        recording.charge(server.as_ref().map(|server| &server.used));
+    }
     Report {
         scenario: run.options.scenario,
         media_sent: media_sent(run.options),
@@ -41,6 +50,7 @@ pub(crate) fn report(run: &Run<'_>, window: Range<u64>, limit: Option<Limit>) ->
             counts: run.ledger.tally.counts,
         },
         adaptation: AdaptationReport::of(&run.ledger.told),
+        recording,
         server,
         generator: GeneratorReport {
             cores: run.observer.generator(window.start, window.end),
