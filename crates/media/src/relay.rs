@@ -198,6 +198,16 @@ impl Relay {
         }
     }
 
+    /// The producer that the message is about: of a recorder's taps, the one to hand it to.
+    pub fn producer(&self) -> Option<ProducerId> {
+        match self.message {
+            Message::Producer(id, _) => Some(id),
+            Message::DataProducer(..) | Message::Voices(_) | Message::VoiceEnded(_) | Message::Floor(_) => {
+                None
+            }
+        }
+    }
+
     /// The loss that must be reported if this message is dropped.
     pub fn loss(&self) -> Option<DataLoss> {
         let Message::DataProducer(producer, DataMessage::Payload(_)) = self.message else { return None };
