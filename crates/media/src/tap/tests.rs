@@ -1,0 +1,2 @@
+mod sender;
+mod stories;
