@@ -44,9 +44,8 @@ struct Filling {
 /// A cluster found no room.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Dropped {
-    /// The times of its samples.
+    /// When its first sample was captured.
     pub(crate) from: Instant,
-    pub(crate) to: Instant,
 }
 
 impl Part {
@@ -149,8 +148,7 @@ impl Part {
         let length = cluster.len() as u64;
         let room = if self.kind.is_video() { Room::Video } else { Room::Audio };
         if let Err(Full) = queue.offer(room, self.job(cluster)) {
-            let at = |ms| self.start + Duration::from_millis(ms);
-            return Err(Dropped { from: at(start_ms), to: at(end_ms) });
+            return Err(Dropped { from: self.start + Duration::from_millis(start_ms) });
         }
         self.header = None;
         if key_frame {

@@ -74,10 +74,11 @@ impl Record {
         if from_ms >= to_ms {
             return;
         }
-        match self.holes.last_mut() {
-            Some(last) if from_ms <= last.to_ms => last.to_ms = last.to_ms.max(to_ms),
-            _ => self.holes.push(Span { from_ms, to_ms }),
+        let mut hole = Span { from_ms, to_ms };
+        while let Some(last) = self.holes.pop_if(|last| last.to_ms >= hole.from_ms) {
+            hole = Span { from_ms: hole.from_ms.min(last.from_ms), to_ms: hole.to_ms.max(last.to_ms) };
         }
+        self.holes.push(hole);
         if self.holes.len() > MAX_SPANS {
             let length = |span: &Span| span.to_ms - span.from_ms;
             let shortest = self.holes.iter().enumerate().min_by_key(|(_, span)| length(span));

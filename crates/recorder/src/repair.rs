@@ -116,3 +116,6 @@ impl ReadAt for Opened<'_> {
         self.0.read_at(buffer, at)
     }
 }
+
+#[cfg(test)]
+mod tests;

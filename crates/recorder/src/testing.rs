@@ -31,6 +31,8 @@ pub(crate) struct Rig {
     pub(crate) notices: Vec<Notice>,
     notice_receiver: mpsc::Receiver<Notice>,
     events: mpsc::Receiver<Event>,
+    /// Until it is started.
+    writer: Option<Ends>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -39,11 +41,18 @@ pub(crate) struct Setting {
     pub(crate) queue_bytes: usize,
     pub(crate) sync_interval: Duration,
     pub(crate) min_free: u64,
+    /// The disk does not answer until [`Rig::start_writer`].
+    pub(crate) stands_still: bool,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { queue_bytes: 64 * 1024 * 1024, sync_interval: Duration::from_millis(20), min_free: 0 }
+        Self {
+            queue_bytes: 64 * 1024 * 1024,
+            sync_interval: Duration::from_millis(20),
+            min_free: 0,
+            stands_still: false,
+        }
     }
 }
 
@@ -55,7 +64,8 @@ impl Rig {
         Self::with(path, Setting::default())
     }
 
-    pub(crate) fn with(path: PathBuf, Setting { queue_bytes, sync_interval, min_free }: Setting) -> Self {
+    pub(crate) fn with(path: PathBuf, setting: Setting) -> Self {
+        let Setting { queue_bytes, sync_interval, min_free, stands_still } = setting;
         let folder = Folder::open(path).unwrap();
         let counting = Counting::default();
         let (queue, inbox) = queue(queue_bytes);
@@ -73,13 +83,34 @@ impl Rig {
             sync_interval,
             min_free,
         };
-        let threads = vec![thread::spawn(|| Writer::new(ends).run()), thread::spawn(|| finisher.run())];
+        let threads = vec![thread::spawn(|| finisher.run())];
         let mut recordings = Recordings::new(100, queue, notices, counting.clone());
         let (recording, began) = (RecordingId(Uuid::new_v4()), Instant::now());
         folder.make_recording(recording).unwrap();
         recordings.open(recording, RecordedLayer::High, began);
-        let notices = Vec::new();
-        Self { folder, recordings, recording, began, counting, notices, notice_receiver, events, threads }
+        let mut rig = Self {
+            folder,
+            recordings,
+            recording,
+            began,
+            counting,
+            notices: Vec::new(),
+            notice_receiver,
+            events,
+            writer: Some(ends),
+            threads,
+        };
+        if !stands_still {
+            rig.start_writer();
+        }
+        rig
+    }
+
+    /// The disk answers.
+    pub(crate) fn start_writer(&mut self) {
+        if let Some(ends) = self.writer.take() {
+            self.threads.push(thread::spawn(|| Writer::new(ends).run()));
+        }
     }
 
     pub(crate) fn at(&self, ms: u64) -> Instant {
@@ -171,6 +202,10 @@ impl Rig {
             Notice::Track(_, report) if report.track == key.track => Some(&**report),
             Notice::Track(..) | Notice::Broken(..) | Notice::Closed(_) => None,
         })
+    }
+
+    pub(crate) fn pause(&mut self, ms: u64, paused: bool) -> Vec<TrackKey> {
+        self.recordings.pause(self.at(ms), self.recording, paused).unwrap()
     }
 
     pub(crate) fn counters(&self) -> RecorderCounters {

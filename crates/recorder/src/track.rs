@@ -36,6 +36,8 @@ struct Gate {
     needs_key_frame: bool,
     /// What was captured earlier was captured in a pause.
     not_before: Option<Instant>,
+    /// Since when everything was dropped.
+    lost_since: Option<Instant>,
 }
 
 impl Gate {
@@ -88,6 +90,7 @@ impl Track {
         self.gate.needs_key_frame = false;
         self.story.record.sampled(self.zero.ms(sample.at));
         let pushed = part.push(now, sample, queue);
+        self.tell_loss(sample.at);
         self.after(pushed, queue);
     }
 
@@ -109,6 +112,7 @@ impl Track {
         self.gate.paused = paused;
         if paused {
             self.end_part(queue);
+            self.tell_loss(now);
         } else {
             self.gate.not_before = Some(now);
             self.gate.needs_key_frame = true;
@@ -138,6 +142,7 @@ impl Track {
 
     pub(crate) fn end(&mut self, now: Instant, queue: &Queue) {
         self.end_part(queue);
+        self.tell_loss(now);
         self.story.end(self.zero.ms(now));
     }
 
@@ -194,11 +199,18 @@ impl Track {
         self.story.wrote(part.file(), part.kind(), start, part.length(), end);
     }
 
+    /// A loss ends, because something is written again or nothing will be.
+    fn tell_loss(&mut self, until: Instant) {
+        if let Some(since) = self.gate.lost_since.take() {
+            self.story.record.hole(self.zero.ms(since), self.zero.ms(until));
+        }
+    }
+
     fn starve(&mut self, dropped: &Dropped) {
         self.gate.starved = true;
         self.gate.needs_key_frame = true;
         self.story.clusters_dropped += 1;
-        self.story.record.hole(self.zero.ms(dropped.from), self.zero.ms(dropped.to));
+        self.gate.lost_since.get_or_insert(dropped.from);
         self.story.record.note(TrackNote::Dropped);
         self.story.news();
     }

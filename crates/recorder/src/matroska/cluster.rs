@@ -66,6 +66,8 @@ impl ClusterBuilder {
         self.bytes[4..12].copy_from_slice(&long_size(size));
         let crc = crc32fast::hash(&self.bytes[12 + CRC_LENGTH..]);
         self.bytes[14..12 + CRC_LENGTH].copy_from_slice(&crc.to_le_bytes());
+        // It may wait for the disk, and the queue counts its length.
+        self.bytes.shrink_to_fit();
         self.bytes.into()
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct Packet {
 
 /// Reads a whole file. mkvinfo and mkvmerge have to be content with it, too.
 pub(super) fn read(path: &Path) -> Read {
-    let info = String::from_utf8(run("mkvinfo", &["--ui-language", "en_US", "--all"], path)).unwrap();
+    let info = info(path);
     assert!(!info.contains("Unknown element") && !info.contains("Error"), "{info}");
     let merged: Value = serde_json::from_slice(&run("mkvmerge", &["-J"], path)).unwrap();
     assert_eq!(merged["errors"], serde_json::json!([]));
@@ -88,12 +88,10 @@ pub(super) fn encode(arguments: &[&str], count: usize) -> Vec<Picture> {
     let scene = format!("testsrc=size=320x180:rate=30:duration={}", count.div_ceil(30));
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-f", "lavfi", "-i", &scene, "-g", "30"]).args(arguments);
-    let output = command.args(["-f", "ivf", "-"]).output();
-    let output = output.unwrap_or_else(|error| panic!("this test needs the program ffmpeg: {error}"));
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let encoded = ffmpeg(command.args(["-f", "ivf", "-"]));
     // IVF: a header of 32 bytes, and 12 bytes before each picture, of which four tell its size.
     let mut pictures = Vec::new();
-    let mut rest = &output.stdout[32..];
+    let mut rest = &encoded[32..];
     while let Some((head, content)) = rest.split_first_chunk::<12>() {
         let size = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
         let (payload, behind) = content.split_at(size);
@@ -106,9 +104,23 @@ pub(super) fn encode(arguments: &[&str], count: usize) -> Vec<Picture> {
     pictures
 }
 
+/// What ffmpeg writes to its output.
+pub(super) fn ffmpeg(command: &mut Command) -> Vec<u8> {
+    let output = command.output();
+    let output = output.unwrap_or_else(|error| panic!("this test needs the program ffmpeg: {error}"));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.is_empty(), "{errors}");
+    output.stdout
+}
+
 /// Pictures of VP8.
 pub(super) fn vp8_pictures() -> &'static [Picture] {
     static PICTURES: LazyLock<Vec<Picture>> =
         LazyLock::new(|| encode(&["-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8"], 300));
     &PICTURES
+}
+
+/// What mkvinfo says.
+pub(super) fn info(path: &Path) -> String {
+    String::from_utf8(run("mkvinfo", &["--ui-language", "en_US", "--all"], path)).unwrap()
 }
