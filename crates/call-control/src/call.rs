@@ -26,6 +26,7 @@ mod metadata;
 mod moderation;
 mod producer;
 mod record;
+mod recording;
 mod roster;
 mod source;
 mod stamp;
@@ -47,6 +48,10 @@ pub use metadata::{InvalidMetadata, Metadata};
 pub use moderation::{Admission, Moderation, Permissions, Standing, StandingChange};
 pub use producer::{DataProducerView, MediaChange, ProducerRef, ProducerView};
 pub use record::{CallRecord, CorruptRecord, LegRecord, LegView};
+pub use recording::{
+    Consent, FileKind, FilePlace, FileRow, RecordingEnd, RecordingMode, RecordingRow, RecordingStatus, Span,
+    TrackNote, TrackRow, TrackTimes,
+};
 pub use roster::LegRows;
 pub use source::{AppData, Source};
 pub use stamp::Stamp;

@@ -14,6 +14,7 @@ mod ownership;
 mod page;
 mod readiness;
 mod receipts;
+mod recordings;
 mod users;
 
 use sqlx::{Postgres, Sqlite};

@@ -1,0 +1,1 @@
+//! What the recorder reports, and how a recording ends.
