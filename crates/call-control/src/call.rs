@@ -49,8 +49,8 @@ pub use moderation::{Admission, Moderation, Permissions, Standing, StandingChang
 pub use producer::{DataProducerView, MediaChange, ProducerRef, ProducerView};
 pub use record::{CallRecord, CorruptRecord, LegRecord, LegView};
 pub use recording::{
-    Consent, FileKind, FilePlace, FileRow, RecordingEnd, RecordingMode, RecordingRow, RecordingStatus, Span,
-    TrackNote, TrackRow, TrackTimes,
+    Consent, FileKind, FilePlace, FileRow, RecordingEnd, RecordingLayer, RecordingMode, RecordingRow,
+    RecordingStatus, Span, TrackNote, TrackRow, TrackTimes,
 };
 pub use roster::LegRows;
 pub use source::{AppData, Source};
@@ -151,6 +151,8 @@ pub struct Rules {
     pub max_metadata_bytes: usize,
     /// How often one user may join; `None` means any number of times.
     pub joins: Option<JoinRate>,
+    /// Maximum duration of a recording.
+    pub max_recording: Duration,
 }
 
 impl Rules {
@@ -173,6 +175,7 @@ impl Default for Rules {
             max_participants: 500,
             max_metadata_bytes: 16 * 1024,
             joins: Some(JoinRate { burst: 20, refill: Duration::from_secs(3) }),
+            max_recording: Duration::from_secs(24 * 3600),
         }
     }
 }

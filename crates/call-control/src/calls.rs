@@ -13,6 +13,7 @@ mod moderation;
 mod orphan;
 mod presence;
 mod receipts;
+mod recording;
 mod request;
 mod sockets;
 mod startup;
@@ -24,6 +25,7 @@ use switchyard_media_worker::Media;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use receipts::Once;
+pub use recording::{RecorderConfig, RecordingAccess, RecordingBy, RecordingConfig};
 pub use request::{Created, NewCall};
 
 use access::Entry;

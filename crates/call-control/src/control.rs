@@ -11,7 +11,7 @@ use crate::{
     address::TrustedProxy,
     auth::{AuthConfig, AuthError, AuthSetupError, Authenticator, Identity},
     call::Rules,
-    calls::{Calls, CallsConfig},
+    calls::{Calls, CallsConfig, RecordingConfig},
     clock::now,
     error::Refusal,
     groups::{Groups, GroupsManagedBy},
@@ -34,6 +34,7 @@ pub struct ControlConfig {
     pub database_schema: String,
     pub auth: AuthConfig,
     pub rules: Rules,
+    pub recording: RecordingConfig,
     pub limits: Limits,
     /// A call that has run longer than this is ended.
     pub max_call_age: Duration,

@@ -40,6 +40,7 @@ const STANDARD_RULES: Rules = Rules {
     max_participants: 500,
     max_metadata_bytes: 16 * 1024,
     joins: None,
+    max_recording: Duration::from_secs(24 * 3600),
 };
 
 /// Timers too long to expire during a test.
@@ -74,6 +75,7 @@ impl World {
             database_schema: store.schema.clone(),
             auth: AuthConfig::new(sign_in),
             rules,
+            recording: store.recording(),
             limits: Limits::default(),
             max_call_age: Duration::from_secs(24 * 3600),
             ice_servers: IceServers::default(),

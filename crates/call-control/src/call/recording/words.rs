@@ -1,6 +1,7 @@
 //! The states and kinds of a recording, as they are stored and sent.
 
 use serde::{Deserialize, Serialize};
+use switchyard_media_worker::media::RecordedLayer;
 use ts_rs::TS;
 use utoipa::ToSchema;
 
@@ -60,6 +61,26 @@ pub enum Consent {
     Notice,
     /// Only those of devices that accepted.
     Ask,
+}
+
+/// The highest layer of a video that is recorded: of three, the first, the second or the third.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordingLayer {
+    Low,
+    Medium,
+    #[default]
+    High,
+}
+
+impl From<RecordingLayer> for RecordedLayer {
+    fn from(layer: RecordingLayer) -> Self {
+        match layer {
+            RecordingLayer::Low => Self::Low,
+            RecordingLayer::Medium => Self::Medium,
+            RecordingLayer::High => Self::High,
+        }
+    }
 }
 
 impl RecordingStatus {

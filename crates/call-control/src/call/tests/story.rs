@@ -18,7 +18,9 @@ pub(crate) const RULES: Rules = Rules {
     max_participants: 4,
     max_metadata_bytes: 1024,
     joins: Some(JOINS),
+    max_recording: MAX_RECORDING,
 };
+pub(crate) const MAX_RECORDING: Duration = Duration::from_secs(100);
 pub(crate) const JOINS: JoinRate = JoinRate { burst: 6, refill: Duration::from_secs(20) };
 
 pub(crate) const ADA: u8 = 1;
