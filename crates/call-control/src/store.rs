@@ -27,6 +27,7 @@ pub use groups::{Group, Member, NewMember, Role};
 pub use legs::StoredEvent;
 pub use ownership::{Owner, Ownership};
 pub use page::{Cursor, Page, PageRequest, TimeCursor};
+pub use recordings::Settlement;
 pub use users::User;
 
 use gate::Gate;

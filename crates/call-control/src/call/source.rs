@@ -28,6 +28,17 @@ pub struct AppData {
 impl Source {
     pub const ALL: [Self; 4] = [Self::Mic, Self::Camera, Self::Screen, Self::ScreenAudio];
 
+    /// The source as stored and sent.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mic => "mic",
+            Self::Camera => "camera",
+            Self::Screen => "screen",
+            Self::ScreenAudio => "screen-audio",
+        }
+    }
+
     pub fn kind(self) -> MediaKind {
         match self {
             Self::Mic | Self::ScreenAudio => MediaKind::Audio,

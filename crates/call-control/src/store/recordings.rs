@@ -4,3 +4,6 @@
 //! changes of its recording is written with the call's other changes, in [`super::Store::commit`].
 
 mod write;
+
+pub use write::Settlement;
+pub(super) use write::{UPSERT_RECORDING, upsert_recording};
