@@ -35,6 +35,8 @@ pub enum Action {
     MemberRoleChanged,
     MemberRemoved,
     SessionsRevoked,
+    RecordingDownloaded,
+    RecordingDeleted,
 }
 
 /// A row of `audit_log`.

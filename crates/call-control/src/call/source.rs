@@ -28,6 +28,16 @@ pub struct AppData {
 impl Source {
     pub const ALL: [Self; 4] = [Self::Mic, Self::Camera, Self::Screen, Self::ScreenAudio];
 
+    /// As it is sent.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mic => "mic",
+            Self::Camera => "camera",
+            Self::Screen => "screen",
+            Self::ScreenAudio => "screen-audio",
+        }
+    }
+
     pub fn kind(self) -> MediaKind {
         match self {
             Self::Mic | Self::ScreenAudio => MediaKind::Audio,
