@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use switchyard_media_worker::Media;
+use switchyard_recorder::{Recorder, RecorderError};
 
 use crate::{
     actor::Actor,
@@ -17,11 +18,12 @@ use crate::{
     groups::{Groups, GroupsManagedBy},
     hub::Hub,
     ice::IceServers,
-    ids::UserId,
+    ids::{StorageId, UserId},
     known::{KnownUser, KnownUsers},
     limiter::Limiter,
     limits::Limits,
     origin::Origin,
+    recordings::Recordings,
     store::{Ownership, Store, StoreError},
 };
 
@@ -54,6 +56,7 @@ pub struct Control {
     pub store: Store,
     pub calls: Calls,
     pub groups: Groups,
+    pub recordings: Recordings,
     pub auth: Arc<Authenticator>,
     pub hub: Hub,
     pub ice_servers: IceServers,
@@ -74,6 +77,10 @@ pub enum StartError {
     Auth(#[from] AuthSetupError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Recorder(#[from] RecorderError),
+    #[error("the media are recorded by another call control")]
+    Taken,
 }
 
 impl Control {
@@ -90,6 +97,10 @@ impl Control {
         let hub = Hub::default();
         let limiter = Arc::new(Limiter::new(config.limits));
         limiter.keep_small();
+        let tap = media.take_tap_end().ok_or(StartError::Taken)?;
+        let (recorder, _notices) = Recorder::start(config.recording.recorder.clone(), tap)?;
+        let recordings =
+            Recordings::start(config.recording, store.clone(), recorder, StorageId(uuid::Uuid::nil()));
         let calls_config = CallsConfig {
             rules: config.rules,
             limits: config.limits,
@@ -99,7 +110,14 @@ impl Control {
         let calls =
             Calls::start(calls_config, store.clone(), Arc::clone(&ownership), media, hub.clone()).await?;
         Ok(Self {
-            groups: Groups::new(store.clone(), calls.clone(), config.limits, config.groups_managed_by),
+            groups: Groups::new(
+                store.clone(),
+                calls.clone(),
+                recordings.clone(),
+                config.limits,
+                config.groups_managed_by,
+            ),
+            recordings,
             store,
             calls,
             auth,
@@ -172,6 +190,7 @@ impl Control {
     /// Stops the service without ending running calls, closes the database and leaves it to the next server.
     pub async fn shutdown(&self) {
         self.calls.shutdown().await;
+        self.recordings.shutdown().await;
         self.store.close().await;
         self.ownership.release().await;
     }
