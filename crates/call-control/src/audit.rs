@@ -35,6 +35,10 @@ pub enum Action {
     MemberRoleChanged,
     MemberRemoved,
     SessionsRevoked,
+    RecordingStarted,
+    RecordingStopped,
+    RecordingDownloaded,
+    RecordingDeleted,
 }
 
 /// A row of `audit_log`.

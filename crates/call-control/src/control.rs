@@ -11,7 +11,7 @@ use crate::{
     address::TrustedProxy,
     auth::{AuthConfig, AuthError, AuthSetupError, Authenticator, Identity},
     call::Rules,
-    calls::{Calls, CallsConfig},
+    calls::{Calls, CallsConfig, CallsError, RecordingConfig, StudioError},
     clock::now,
     error::Refusal,
     groups::{Groups, GroupsManagedBy},
@@ -22,6 +22,7 @@ use crate::{
     limiter::Limiter,
     limits::Limits,
     origin::Origin,
+    recordings::Recordings,
     store::{Ownership, Store, StoreError},
 };
 
@@ -34,6 +35,7 @@ pub struct ControlConfig {
     pub database_schema: String,
     pub auth: AuthConfig,
     pub rules: Rules,
+    pub recording: RecordingConfig,
     pub limits: Limits,
     /// A call that has run longer than this is ended.
     pub max_call_age: Duration,
@@ -53,6 +55,7 @@ pub struct Control {
     pub store: Store,
     pub calls: Calls,
     pub groups: Groups,
+    pub recordings: Recordings,
     pub auth: Arc<Authenticator>,
     pub hub: Hub,
     pub ice_servers: IceServers,
@@ -73,6 +76,17 @@ pub enum StartError {
     Auth(#[from] AuthSetupError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Recording(#[from] StudioError),
+}
+
+impl From<CallsError> for StartError {
+    fn from(error: CallsError) -> Self {
+        match error {
+            CallsError::Store(error) => Self::Store(error),
+            CallsError::Recording(error) => Self::Recording(error),
+        }
+    }
 }
 
 impl Control {
@@ -94,11 +108,21 @@ impl Control {
             limits: config.limits,
             max_call_age: config.max_call_age,
             ice_servers: config.ice_servers.clone(),
+            recording: config.recording.clone(),
         };
         let calls =
             Calls::start(calls_config, store.clone(), Arc::clone(&ownership), media, hub.clone()).await?;
+        let (recorder, storage) = calls.recorder();
+        let recordings = Recordings::start(config.recording, store.clone(), recorder, storage);
         Ok(Self {
-            groups: Groups::new(store.clone(), calls.clone(), config.limits, config.groups_managed_by),
+            groups: Groups::new(
+                store.clone(),
+                calls.clone(),
+                recordings.clone(),
+                config.limits,
+                config.groups_managed_by,
+            ),
+            recordings,
             store,
             calls,
             auth,
@@ -171,6 +195,7 @@ impl Control {
     /// Stops the service without ending running calls, closes the database and leaves it to the next server.
     pub async fn shutdown(&self) {
         self.calls.shutdown().await;
+        self.recordings.shutdown().await;
         self.store.close().await;
         self.ownership.release().await;
     }

@@ -116,6 +116,54 @@ problems! {
         IdempotencyMismatch,
     }
 
+    /// Starting a recording.
+    Taping {
+        /// Only those whom `RECORDING_BY` names may record, and none with less consent than `RECORDING_CONSENT`.
+        Forbidden,
+        /// This server records no calls.
+        RecordingOff,
+        /// The call is over.
+        CallEnded,
+        /// The call is being recorded.
+        AlreadyRecording,
+        /// The server records as many tracks as it may.
+        LimitExceeded,
+        /// The disk has no room for recordings.
+        StorageFull,
+    }
+
+    /// What takes a running recording.
+    Taped {
+        /// The call is over.
+        CallEnded,
+        /// The recording has stopped.
+        NotRecording,
+    }
+
+    /// New metadata that may start a recording.
+    Wishing {
+        /// Only some may do this, and only those whom `RECORDING_BY` names may record.
+        Forbidden,
+        /// This server records no calls.
+        RecordingOff,
+    }
+
+    /// A patch of metadata that may start or stop a recording.
+    Patching {
+        /// Only some may do this, and only those whom `RECORDING_BY` names may record.
+        Forbidden,
+        /// This server records no calls.
+        RecordingOff,
+        /// The call is over: it cannot be recorded.
+        CallEnded,
+        /// The call is being recorded: `recordingEnabled` and `recordingId` cannot be removed.
+        Conflict,
+        /// The server records as many tracks as it may.
+        LimitExceeded,
+        /// The disk has no room for recordings.
+        StorageFull,
+    }
+
     /// Joining a call.
     Entry {
         /// Only members of the group may join, and only with a token of their own.
@@ -176,6 +224,46 @@ problems! {
     Deleting {
         /// Members keep starting calls in it.
         Conflict,
+    }
+
+    /// What takes a recording whose files are finished.
+    Unfinished {
+        /// The recording is not finished.
+        Conflict,
+    }
+
+    /// Opening a file by a link.
+    OpenFile {
+        /// The link was not made for this, or whom it was made for may not see the recording any more.
+        Forbidden,
+        /// The link was good, and is too old.
+        LinkExpired,
+        /// There is no such file.
+        NotFound,
+        /// The recording is not finished.
+        Conflict,
+        /// The file has none of the bytes that `Range` asks for; `Content-Range` says how many it has.
+        RangeNotSatisfiable,
+        /// A fault of the server, which was logged.
+        Internal,
+        /// The database cannot be reached; see `Retry-After`.
+        Unavailable,
+    }
+
+    /// A request with captions.
+    CaptionsBody {
+        /// An id or the language is malformed, or the body is not WebVTT.
+        BadRequest,
+        /// The body is larger than 5 MiB.
+        TooLarge,
+        /// The body is not `text/vtt`.
+        UnsupportedMediaType,
+    }
+
+    /// Captions in another language.
+    Languages {
+        /// The recording has captions in as many languages as it may.
+        LimitExceeded,
     }
 
     /// What is only there under dev sign-in.
