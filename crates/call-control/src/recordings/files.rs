@@ -1,7 +1,7 @@
 //! The files of recordings: links to them, and their bytes.
 
 use std::{
-    fs::File,
+    fs::{self, File, Metadata},
     io,
     os::unix::fs::{FileExt, MetadataExt},
     path::{Component, Path, PathBuf},
@@ -31,10 +31,12 @@ use crate::{
     store::{StoredFile, StoredRecording},
 };
 
-/// A file that a link has opened. Its bytes are read when they are asked for.
+/// A file that a link has opened. It is opened anew for each part that is read: however many people read slowly, few
+/// files are open, and what is deleted ends.
 #[derive(Debug)]
 pub struct OpenFile {
-    file: Arc<File>,
+    path: Arc<Path>,
+    version: Version,
     reads: Arc<Semaphore>,
     pub length: u64,
     pub content_type: String,
@@ -42,6 +44,14 @@ pub struct OpenFile {
     pub etag: String,
     stored: StoredFile,
     recording: RecordingRow,
+}
+
+/// Tells a file from another one that took its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Version {
+    length: u64,
+    /// In nanoseconds since 1970.
+    changed: i128,
 }
 
 impl Recordings {
@@ -107,21 +117,17 @@ impl Recordings {
         found: StoredFile,
         stored: StoredRecording,
     ) -> Result<OpenFile, Refusal> {
-        let path = self.path_of(&found.row.key)?;
-        let (file, metadata) = self
-            .on_disk(move || {
-                let file = File::open(path)?;
-                let metadata = file.metadata()?;
-                Ok((file, metadata))
-            })
-            .await?;
-        let changed = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
+        let path: Arc<Path> = self.path_of(&found.row.key)?.into();
+        let looked_at = Arc::clone(&path);
+        let metadata = self.on_disk(move || fs::metadata(looked_at)).await?;
+        let version = Version::of(&metadata);
         Ok(OpenFile {
-            file: Arc::new(file),
+            path,
+            version,
             reads: Arc::clone(&self.shared.reads),
-            length: metadata.len(),
+            length: version.length,
             content_type: found.row.content_type.clone(),
-            etag: format!("\"{:x}-{changed:x}\"", metadata.len()),
+            etag: format!("\"{:x}-{:x}\"", version.length, version.changed),
             stored: found,
             recording: stored.row,
         })
@@ -162,18 +168,26 @@ impl Recordings {
     }
 }
 
+impl Version {
+    fn of(file: &Metadata) -> Self {
+        let changed = i128::from(file.mtime()) * 1_000_000_000 + i128::from(file.mtime_nsec());
+        Self { length: file.len(), changed }
+    }
+}
+
 impl OpenFile {
-    /// The bytes from `first` up to, and without, `end`. A file that turns out shorter is an error.
+    /// The bytes from `first` up to, and without, `end`. It breaks off with an error when the file is deleted or
+    /// replaced meanwhile.
     pub fn bytes(self, first: u64, end: u64) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
-        let Self { file, reads, .. } = self;
+        let Self { path, version, reads, .. } = self;
         stream::try_unfold(first, move |position| {
-            let (file, reads) = (Arc::clone(&file), Arc::clone(&reads));
+            let (path, reads) = (Arc::clone(&path), Arc::clone(&reads));
             async move {
                 let wanted = end.saturating_sub(position).min(CHUNK);
                 if wanted == 0 {
                     return Ok(None);
                 }
-                let chunk = aside(&reads, move || read_at(&file, position, wanted)).await?;
+                let chunk = aside(&reads, move || read_of(&path, version, position, wanted)).await?;
                 let next = position + chunk.len() as u64;
                 Ok(Some((chunk, next)))
             }
@@ -181,8 +195,16 @@ impl OpenFile {
     }
 }
 
+fn read_of(path: &Path, version: Version, position: u64, wanted: u64) -> io::Result<Bytes> {
+    let file = File::open(path)?;
+    if Version::of(&file.metadata()?) != version {
+        return Err(io::Error::other("the file was replaced"));
+    }
+    read_at(&file, position, wanted)
+}
+
 /// At least one byte, at most `wanted`.
-fn read_at(file: &File, position: u64, wanted: u64) -> io::Result<Bytes> {
+pub(super) fn read_at(file: &File, position: u64, wanted: u64) -> io::Result<Bytes> {
     let mut chunk = vec![0; usize::try_from(wanted).unwrap_or(usize::MAX)];
     let read = file.read_at(&mut chunk, position)?;
     if read == 0 {
@@ -193,7 +215,7 @@ fn read_at(file: &File, position: u64, wanted: u64) -> io::Result<Bytes> {
 }
 
 /// Runs the work on a thread that may block, when it is its turn.
-async fn aside<T: Send + 'static>(
+pub(super) async fn aside<T: Send + 'static>(
     turns: &Arc<Semaphore>,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {

@@ -247,6 +247,20 @@ on_both_engines! {
         assert!(control.store.tracks_to_remove(storage).await.unwrap().is_empty());
     }
 
+    async fn a_download_breaks_off_when_its_file_is_deleted(store) {
+        let team = Team::new(&store, RecordingAccess::Members).await;
+        let (tape, recordings) = (team.tape().await, team.recordings());
+        let long = vec![7; 300 * 1024];
+        std::fs::write(&tape.paths[0], &long).unwrap();
+        let link = recordings.link(&by(&team.pia), tape.id(), tape.files[0]).await.unwrap();
+        let file = recordings.open(tape.files[0], &link).await.unwrap();
+        let mut bytes = Box::pin(file.bytes(0, 300 * 1024));
+        let first = bytes.try_next().await.unwrap().unwrap();
+        assert!(!first.is_empty() && first.len() < long.len());
+        recordings.delete(&by(&team.olga), tape.id()).await.unwrap();
+        assert!(bytes.try_next().await.is_err());
+    }
+
     async fn a_recording_is_deleted_when_its_time_is_over(store) {
         let team = Team::new(&store, RecordingAccess::Members).await;
         let tape = |delete_after, status| team.world.tape_with(team.call, team.group, team.pia.id, move |row| {
