@@ -35,6 +35,8 @@ pub enum Action {
     MemberRoleChanged,
     MemberRemoved,
     SessionsRevoked,
+    RecordingStarted,
+    RecordingStopped,
     RecordingDownloaded,
     RecordingDeleted,
 }

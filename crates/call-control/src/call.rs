@@ -44,13 +44,14 @@ pub use command::{Command, Via};
 pub use effect::{Changes, Effect, Event, Receipt, RecordedEvent};
 pub use error::CallError;
 pub use leg::{Attachment, Leg, LegReason, LegState, Loss, ResumeHash};
-pub use metadata::{InvalidMetadata, Metadata};
+pub use metadata::{Flag, InvalidMetadata, Metadata, RecordingKeys};
 pub use moderation::{Admission, Moderation, Permissions, Standing, StandingChange};
 pub use producer::{DataProducerView, MediaChange, ProducerRef, ProducerView};
 pub use record::{CallRecord, CorruptRecord, LegRecord, LegView};
 pub use recording::{
-    Consent, FileKind, FilePlace, FileRow, RecordingEnd, RecordingLayer, RecordingMode, RecordingRow,
-    RecordingStatus, Span, TrackNote, TrackRow, TrackTimes,
+    Answer, CallRecordingView, Consent, FileKind, FilePlace, FileRow, NewRecording, Recording, RecordingEnd,
+    RecordingLayer, RecordingMode, RecordingRow, RecordingStatus, Running, Span, TrackNote, TrackRow,
+    TrackTimes,
 };
 pub use roster::LegRows;
 pub use source::{AppData, Source};
@@ -82,6 +83,7 @@ struct Head {
     room: Option<RouterId>,
     metadata: Arc<Metadata>,
     moderation: Arc<Moderation>,
+    recording: Arc<Recording>,
     max_participants: i64,
     /// When the last leg to end ended.
     last_left_at: Option<DateTime<Utc>>,
@@ -195,6 +197,7 @@ impl Call {
         let head = Head {
             state: State::Waiting,
             room: Some(room),
+            recording: Arc::new(Self::first_wish(&metadata, origin.initiated_by)),
             metadata: Arc::new(metadata),
             moderation: Arc::default(),
             max_participants: 1,
@@ -285,7 +288,7 @@ impl Call {
             return None;
         }
         let legs = self.roster.open.values().filter_map(|leg| leg.deadline(&self.rules));
-        self.ring_deadline().into_iter().chain(legs).min()
+        self.ring_deadline().into_iter().chain(self.recording_deadline()).chain(legs).min()
     }
 
     #[must_use]

@@ -5,20 +5,19 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use switchyard_media_worker::Media;
-use switchyard_recorder::{Recorder, RecorderError};
 
 use crate::{
     actor::Actor,
     address::TrustedProxy,
     auth::{AuthConfig, AuthError, AuthSetupError, Authenticator, Identity},
     call::Rules,
-    calls::{Calls, CallsConfig, RecordingConfig},
+    calls::{Calls, CallsConfig, CallsError, RecordingConfig, StudioError},
     clock::now,
     error::Refusal,
     groups::{Groups, GroupsManagedBy},
     hub::Hub,
     ice::IceServers,
-    ids::{StorageId, UserId},
+    ids::UserId,
     known::{KnownUser, KnownUsers},
     limiter::Limiter,
     limits::Limits,
@@ -78,9 +77,16 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Recorder(#[from] RecorderError),
-    #[error("the media are recorded by another call control")]
-    Taken,
+    Recording(#[from] StudioError),
+}
+
+impl From<CallsError> for StartError {
+    fn from(error: CallsError) -> Self {
+        match error {
+            CallsError::Store(error) => Self::Store(error),
+            CallsError::Recording(error) => Self::Recording(error),
+        }
+    }
 }
 
 impl Control {
@@ -97,18 +103,16 @@ impl Control {
         let hub = Hub::default();
         let limiter = Arc::new(Limiter::new(config.limits));
         limiter.keep_small();
-        let tap = media.take_tap_end().ok_or(StartError::Taken)?;
-        let (recorder, _notices) = Recorder::start(config.recording.recorder.clone(), tap)?;
-        let recordings =
-            Recordings::start(config.recording, store.clone(), recorder, StorageId(uuid::Uuid::nil()));
         let calls_config = CallsConfig {
             rules: config.rules,
             limits: config.limits,
             max_call_age: config.max_call_age,
             ice_servers: config.ice_servers.clone(),
+            recording: config.recording.clone(),
         };
         let calls =
             Calls::start(calls_config, store.clone(), Arc::clone(&ownership), media, hub.clone()).await?;
+        let recordings = Recordings::start(config.recording, store.clone(), calls.clone());
         Ok(Self {
             groups: Groups::new(
                 store.clone(),
@@ -189,8 +193,8 @@ impl Control {
 
     /// Stops the service without ending running calls, closes the database and leaves it to the next server.
     pub async fn shutdown(&self) {
-        self.calls.shutdown().await;
         self.recordings.shutdown().await;
+        self.calls.shutdown().await;
         self.store.close().await;
         self.ownership.release().await;
     }

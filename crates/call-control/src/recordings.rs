@@ -24,7 +24,7 @@ pub use view::{FileView, RecordingDetails, RecordingView, TrackView};
 use crate::{
     actor::Actor,
     call::RecordingStatus,
-    calls::RecordingConfig,
+    calls::{Calls, RecordingConfig},
     error::{ErrorCode, Refusal},
     ids::{CallId, GroupId, RecordingId, StorageId},
     store::{Page, PageRequest, RecordingFilter, RecordingsOf, Store, StoredRecording, TimeCursor},
@@ -39,6 +39,7 @@ pub struct Recordings {
 struct Shared {
     config: RecordingConfig,
     store: Store,
+    calls: Calls,
     recorder: Recorder,
     /// The files of other storages are not here.
     storage: StorageId,
@@ -54,10 +55,12 @@ struct Shared {
 impl Recordings {
     /// Starts the service, and the task that removes what was deleted.
     #[must_use]
-    pub fn start(config: RecordingConfig, store: Store, recorder: Recorder, storage: StorageId) -> Self {
+    pub fn start(config: RecordingConfig, store: Store, calls: Calls) -> Self {
+        let (recorder, storage) = calls.recorder();
         let shared = Shared {
             config,
             store,
+            calls,
             recorder,
             storage,
             key: OnceCell::new(),

@@ -28,7 +28,7 @@ pub use legs::StoredEvent;
 pub use ownership::{Owner, Ownership};
 pub use page::{Cursor, Page, PageRequest, TimeCursor};
 pub use recordings::{
-    Involvement, RecordingFilter, RecordingsOf, Sight, StoredFile, StoredRecording, StoredTrack,
+    Involvement, RecordingFilter, RecordingsOf, Settlement, Sight, StoredFile, StoredRecording, StoredTrack,
 };
 pub use users::User;
 

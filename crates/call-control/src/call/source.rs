@@ -28,7 +28,8 @@ pub struct AppData {
 impl Source {
     pub const ALL: [Self; 4] = [Self::Mic, Self::Camera, Self::Screen, Self::ScreenAudio];
 
-    /// As it is sent.
+    /// The source as stored and sent.
+    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Mic => "mic",

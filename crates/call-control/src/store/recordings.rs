@@ -12,3 +12,5 @@ mod write;
 
 pub(super) use delete::DECIDE_FOR_GROUP;
 pub use read::{Involvement, RecordingFilter, RecordingsOf, Sight, StoredFile, StoredRecording, StoredTrack};
+pub use write::Settlement;
+pub(super) use write::{UPSERT_RECORDING, upsert_recording};

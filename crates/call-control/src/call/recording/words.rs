@@ -83,6 +83,17 @@ impl From<RecordingLayer> for RecordedLayer {
     }
 }
 
+impl RecordingEnd {
+    /// Whether all that was to be recorded until then is there.
+    #[must_use]
+    pub const fn leaves_it_whole(self) -> bool {
+        match self {
+            Self::Stopped | Self::CallEnded | Self::Limit => true,
+            Self::DiskFull | Self::StorageError | Self::ServerRestart => false,
+        }
+    }
+}
+
 impl RecordingStatus {
     /// Whether the recording has not been stopped.
     #[must_use]
