@@ -6,6 +6,7 @@ mod access;
 mod captions;
 mod files;
 mod link;
+mod live;
 mod removal;
 mod view;
 
@@ -19,6 +20,7 @@ pub use captions::{Language, MAX_CAPTIONS};
 pub use files::OpenFile;
 use link::LinkKey;
 pub use link::{Reader, Target, Ticket};
+pub use live::LiveFile;
 pub use view::{FileView, RecordingDetails, RecordingView, TrackView};
 
 use crate::{
@@ -46,6 +48,7 @@ struct Shared {
     key: OnceCell<LinkKey>,
     /// One permit for each read of the disk at the same time: a slow disk keeps no more threads.
     reads: Arc<Semaphore>,
+    readers: live::Readers,
     /// Something is to be removed.
     removals: Notify,
     stop: CancellationToken,
@@ -65,6 +68,7 @@ impl Recordings {
             storage,
             key: OnceCell::new(),
             reads: Arc::new(Semaphore::new(READS_AT_ONCE)),
+            readers: live::Readers::default(),
             removals: Notify::new(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),

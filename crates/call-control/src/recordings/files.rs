@@ -18,6 +18,7 @@ use tokio::{sync::Semaphore, task::spawn_blocking};
 use super::{
     Recordings,
     link::{Grant, LinkKey, Reader, Target, Ticket},
+    live::not_running,
     no_such_recording,
 };
 use crate::{
@@ -58,20 +59,37 @@ impl Recordings {
     /// Makes a link to a file, and notes in the audit log who may download it.
     ///
     /// # Errors
-    /// `not_found`, `forbidden`, `conflict` while the file is not finished, `unavailable`.
-    pub async fn link(&self, by: &Actor, recording: RecordingId, file: FileId) -> Result<Ticket, Refusal> {
+    /// `not_found`, `forbidden`, `conflict` for a file of a recording that is not finished, and for a live track of one
+    /// that does not run, `unavailable`.
+    pub async fn link(&self, by: &Actor, recording: RecordingId, target: Target) -> Result<Ticket, Refusal> {
         let stored = self.present(by, recording).await?;
-        let found = self.shared.store.recording_file(file).await?;
-        if found.is_none_or(|found| found.row.recording_id != recording) {
-            return Err(no_such_file());
-        }
-        require_finished(&stored.row)?;
+        self.require_target(&stored.row, target).await?;
         let now = now();
-        let grant = Grant { recording, target: Target::File(file), epoch: stored.row.link_epoch };
+        let grant = Grant { recording, target, epoch: stored.row.link_epoch };
         let key = self.link_key().await?;
         let ticket = key.sign(grant, Reader::of(by), now + self.shared.config.link_validity);
-        self.shared.store.note(&download(&stored.row, file, by, now)).await?;
+        self.shared.store.note(&download(&stored.row, target, by, now)).await?;
         Ok(ticket)
+    }
+
+    /// Checks that the recording has this, and that it can be read.
+    async fn require_target(&self, recording: &RecordingRow, target: Target) -> Result<(), Refusal> {
+        match target {
+            Target::File(file) => {
+                let found = self.shared.store.recording_file(file).await?;
+                if found.is_none_or(|found| found.row.recording_id != recording.id) {
+                    return Err(no_such_file());
+                }
+                require_finished(recording)
+            }
+            Target::Live(track) => {
+                let tracks = self.shared.store.recording_tracks(recording.id).await?;
+                if tracks.iter().all(|found| found.row.id != track) {
+                    return Err(Refusal::new(ErrorCode::NotFound, "there is no such track"));
+                }
+                if recording.status.is_running() { Ok(()) } else { Err(not_running()) }
+            }
+        }
     }
 
     /// Opens the file of a link. Whether its reader may see the recording is checked again.
@@ -156,7 +174,7 @@ impl Recordings {
         })
     }
 
-    async fn link_key(&self) -> Result<&LinkKey, Refusal> {
+    pub(super) async fn link_key(&self) -> Result<&LinkKey, Refusal> {
         let folder = self.shared.config.recorder.folder.clone();
         let load = async {
             let loaded = spawn_blocking(move || key_file::load_or_create(&folder, KEY_FILE)).await;
@@ -204,7 +222,7 @@ fn read_of(path: &Path, version: Version, position: u64, wanted: u64) -> io::Res
 }
 
 /// At least one byte, at most `wanted`.
-pub(super) fn read_at(file: &File, position: u64, wanted: u64) -> io::Result<Bytes> {
+fn read_at(file: &File, position: u64, wanted: u64) -> io::Result<Bytes> {
     let mut chunk = vec![0; usize::try_from(wanted).unwrap_or(usize::MAX)];
     let read = file.read_at(&mut chunk, position)?;
     if read == 0 {
@@ -238,9 +256,12 @@ fn require_finished(recording: &RecordingRow) -> Result<(), Refusal> {
     }
 }
 
-fn download(recording: &RecordingRow, file: FileId, by: &Actor, now: DateTime<Utc>) -> AuditEntry {
+fn download(recording: &RecordingRow, target: Target, by: &Actor, now: DateTime<Utc>) -> AuditEntry {
     let entry = AuditEntry::new(Action::RecordingDownloaded, by, now).on_group(recording.group_id);
-    entry.on_call(recording.call_id).with(json!({ "recordingId": recording.id, "fileId": file }))
+    entry.on_call(recording.call_id).with(match target {
+        Target::File(file) => json!({ "recordingId": recording.id, "fileId": file }),
+        Target::Live(track) => json!({ "recordingId": recording.id, "trackId": track }),
+    })
 }
 
 /// A person's name as a part of a file name: letters and digits of any script.
