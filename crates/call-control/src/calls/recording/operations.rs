@@ -22,11 +22,6 @@ pub struct RecordingWish {
 }
 
 impl Calls {
-    /// The recorder, and the id of its folder.
-    pub(crate) fn recorder(&self) -> (Recorder, StorageId) {
-        (self.shared.studio.recorder.clone(), self.shared.studio.storage)
-    }
-
     /// Starts recording the call.
     ///
     /// # Errors
@@ -37,14 +32,15 @@ impl Calls {
         by: &Actor,
         call: CallId,
         wish: RecordingWish,
-    ) -> Result<CallView, Refusal> {
+    ) -> Result<(RecordingId, CallView), Refusal> {
         self.require_recording(by, call).await?;
         if !self.shared.studio.config.on {
             return Err(recording_off());
         }
         let new = self.new_recording(wish)?;
-        let started_by = by.user_id();
-        self.command(call, Command::StartRecording { new, started_by }, by).await
+        let start = Command::StartRecording { new, started_by: by.user_id() };
+        let started = self.command(call, start, by).await?;
+        Ok((new.id, started))
     }
 
     /// Pauses the call's recording, or continues it.
@@ -102,6 +98,13 @@ impl Calls {
         found
             .map(|(call, _)| call)
             .ok_or_else(|| Refusal::new(ErrorCode::NotFound, "there is no such recording"))
+    }
+
+    /// The recorder, and the id of the folder with its files, for those who read and delete recordings.
+    #[must_use]
+    pub fn recorder(&self) -> (Recorder, StorageId) {
+        let studio = &self.shared.studio;
+        (studio.recorder.clone(), studio.storage)
     }
 
     /// What is recorded, for metrics.
