@@ -101,13 +101,21 @@ struct Begun {
     timestamp: u32,
     at: Instant,
     orientation: Option<u8>,
+    is_key: bool,
 }
 
 /// What became of a picture.
 #[derive(Debug)]
 pub(super) enum Shown {
-    Whole { picture: Picture, at: Instant, orientation: Option<u8> },
-    Malformed,
+    Whole {
+        picture: Picture,
+        at: Instant,
+        orientation: Option<u8>,
+    },
+    /// `is_key`: it was to be a key frame.
+    Malformed {
+        is_key: bool,
+    },
 }
 
 impl Pictures {
@@ -135,16 +143,18 @@ impl Pictures {
             Open::Picture(_) => {}
             Open::Nothing { known: true } if !self.may_begin(&media) => {
                 self.open = Open::Skipped(packet.timestamp);
-                show(Shown::Malformed);
+                show(Shown::Malformed { is_key: false });
             }
             Open::Skipped(_) | Open::Nothing { .. } => self.begin(packet, &media, at),
         }
         if let Open::Picture(begun) = &mut self.open {
+            begun.is_key |= media.keyframe;
             begun.orientation = packet.carried.video_orientation.or(begun.orientation);
             if media.spatial <= self.top && self.depacketizer.push(&media, payload).is_err() {
                 self.depacketizer.clear();
+                let is_key = begun.is_key;
                 self.open = Open::Skipped(packet.timestamp);
-                show(Shown::Malformed);
+                show(Shown::Malformed { is_key });
             }
         }
         if packet.marker {
@@ -163,19 +173,19 @@ impl Pictures {
     fn begin(&mut self, packet: &Packet, media: &Descriptor, at: Instant) {
         let known = matches!(self.open, Open::Nothing { known: true });
         self.open = if media.starts_frame || known {
-            Open::Picture(Begun { timestamp: packet.timestamp, at, orientation: None })
+            Open::Picture(Begun { timestamp: packet.timestamp, at, orientation: None, is_key: false })
         } else {
             Open::Skipped(packet.timestamp)
         };
     }
 
-    fn end(&mut self, Begun { at, orientation, .. }: Begun) -> Shown {
+    fn end(&mut self, Begun { at, orientation, is_key, .. }: Begun) -> Shown {
         self.open = Open::Nothing { known: true };
         match self.depacketizer.finish() {
             Ok(picture) => Shown::Whole { picture, at, orientation },
             Err(Malformed) => {
                 self.depacketizer.clear();
-                Shown::Malformed
+                Shown::Malformed { is_key }
             }
         }
     }

@@ -238,8 +238,10 @@ impl Video {
                 }
                 self.damage(encoding, now, outlet);
             }
-            Happened::Shown(Shown::Malformed) => {
-                outlet.counts.malformed += 1;
+            Happened::Shown(Shown::Malformed { is_key }) => {
+                // Behind a hole, a picture may be unreadable because of what is missing.
+                let was_intact = self.tracks.iter().any(|track| track.intact && track.is(Some(encoding)));
+                outlet.counts.malformed += u64::from(was_intact || is_key);
                 self.damage(encoding, now, outlet);
             }
             Happened::Shown(Shown::Whole { picture, at, orientation }) => {

@@ -267,13 +267,3 @@ pub(super) fn vp8_frame(is_key: bool, number: u8, length: usize) -> Vec<u8> {
     frame.resize(length.max(10), number);
     frame
 }
-
-/// The payloads of a VP8 frame, in packets of at most `size` bytes.
-pub(super) fn vp8_payloads(frame: &[u8], size: usize) -> Vec<Vec<u8>> {
-    let packet = |(index, part): (usize, &[u8])| {
-        let mut payload = vec![if index == 0 { 0x10 } else { 0x00 }];
-        payload.extend_from_slice(part);
-        payload
-    };
-    frame.chunks(size).enumerate().map(packet).collect()
-}

@@ -1,6 +1,7 @@
 //! What becomes of packets: stories of one producer.
 
-use super::sender::{Sender, Sent, Story, vp8_frame, vp8_payloads};
+use super::packets::vp8_payloads;
+use super::sender::{Sender, Sent, Story, vp8_frame};
 use crate::codec::Codec;
 use crate::tap::{RecordedCodec, TapNotice};
 use std::time::Duration;
