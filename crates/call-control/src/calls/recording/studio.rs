@@ -47,7 +47,7 @@ pub enum StudioError {
     Taken,
 }
 
-type Notices = mpsc::UnboundedReceiver<Notice>;
+type Notices = mpsc::Receiver<Notice>;
 
 /// What the recorder's notice asks the call to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
