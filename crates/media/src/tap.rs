@@ -254,6 +254,15 @@ impl Tap {
         self.outlet.counts
     }
 
+    /// Bytes that wait for missing packets.
+    #[cfg(test)]
+    fn waiting(&self) -> usize {
+        match &self.track {
+            Track::Audio(audio) => audio.bytes(),
+            Track::Video(video) => video.bytes(),
+        }
+    }
+
     fn adopt(&mut self, state: &ProducerState, now: Instant) {
         let Self { track, outlet, paused, .. } = self;
         let turned = std::mem::replace(paused, state.paused) != state.paused;

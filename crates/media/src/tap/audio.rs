@@ -89,6 +89,11 @@ impl Audio {
         self.track.expected = None;
     }
 
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.lane.as_ref().map_or(0, Lane::bytes)
+    }
+
     /// Gives out what is held.
     pub(super) fn flush(&mut self, now: Instant, outlet: &mut Outlet) {
         let Self { lane, track, .. } = self;
