@@ -32,7 +32,7 @@ pub(in crate::calls) struct Studio {
     /// Something is to be written that should not wait for the next round.
     pub(super) urgent: Notify,
     rows_lost: AtomicU64,
-    notices: tokio::sync::Mutex<mpsc::UnboundedReceiver<Notice>>,
+    notices: tokio::sync::Mutex<Notices>,
     /// One repair at a time: two of the same files would spoil them.
     pub(super) repairs: tokio::sync::Mutex<()>,
 }
@@ -46,6 +46,8 @@ pub enum StudioError {
     #[error("something else records what these media workers receive")]
     Taken,
 }
+
+type Notices = mpsc::UnboundedReceiver<Notice>;
 
 /// What the recorder's notice asks the call to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,9 +95,13 @@ impl Studio {
         }
         let since = (now() - started_at).to_std().unwrap_or_default();
         let began = Instant::now().checked_sub(since).unwrap_or_else(Instant::now);
-        self.recorder.open(recorder_id(new.id), new.layer.into(), began).await?;
+        // Known before it has a folder: the folders of unknown recordings are removed.
         self.shelf().begin(new.id, call.id);
-        Ok(())
+        let opened = self.recorder.open(recorder_id(new.id), new.layer.into(), began).await;
+        if opened.is_err() {
+            self.shelf().forget(new.id);
+        }
+        Ok(opened?)
     }
 
     /// What a recording is like of which nothing was said.
@@ -217,7 +223,6 @@ impl Studio {
             recordings_active: shelf.active() as u64,
             tracks: shelf.open_tracks() as u64,
             rows_lost: self.rows_lost.load(Ordering::Relaxed),
-            totals: shelf.totals(),
         }
     }
 }
@@ -231,16 +236,6 @@ pub struct RecordingFigures {
     pub tracks: u64,
     /// Reports that found no room while the database was unreachable.
     pub rows_lost: u64,
-    pub totals: Totals,
-}
-
-/// Sums over all tracks since the start of the server.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Totals {
-    pub bytes: u64,
-    pub packets_lost: u64,
-    pub concealed_ms: u64,
-    pub held_ms: u64,
 }
 
 impl From<RecorderError> for Refusal {
