@@ -34,12 +34,15 @@ struct Fuzz {
     depacketizer: Depacketizer,
     /// Pictures in packets: those of the clip, and mutations with a new outcome.
     pool: Vec<Vec<Vec<u8>>>,
-    shapes: HashSet<(usize, Option<(u32, Option<(u16, u16)>)>)>,
+    shapes: HashSet<(usize, Option<Outcome>)>,
     rounds: u32,
     whole: u32,
     keys: u32,
     refused: u32,
 }
+
+/// Of a whole picture: the magnitude of its size, and what a key frame says of width and height.
+type Outcome = (u32, Option<(u16, u16)>);
 
 impl Fuzz {
     fn new(codec: Codec, seed: u64) -> Self {

@@ -111,15 +111,15 @@ impl Hour {
     /// Everything that the client does in a second, `begin` ns after the begin.
     fn send_second(&mut self, begin: u64) {
         let second = begin / SECOND;
-        if second % 20 == 0 {
-            let mask = if second / 20 % 2 == 0 { 0b11 } else { 0b01 };
+        if second.is_multiple_of(20) {
+            let mask = if (second / 20).is_multiple_of(2) { 0b11 } else { 0b01 };
             self.post(begin, Event::Active(mask));
         }
         // A packet of the sound card lasts 20 ms by its own clock.
         while let at = (self.spoken as f64 * 20e6 / self.card) as u64
             && at < begin + SECOND
         {
-            let level = if second % 5 == 0 { 80 } else { 20 };
+            let level = if second.is_multiple_of(5) { 80 } else { 20 };
             self.microphone.carried = Carried { audio_level: Some(level), ..Carried::default() };
             let timestamp = self.spoken * 960;
             let packet = self.microphone.packet(timestamp, false, [&[0x78], &at.to_be_bytes()[..]].concat());
