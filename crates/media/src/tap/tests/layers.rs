@@ -246,7 +246,7 @@ fn svc_frame(is_key: bool, spatial: u8) -> Vec<u8> {
     put(0, 2);
     put(12, 6);
     put(0, 3);
-    put(0b11_0000_00, 8);
+    put(0b1100_0000, 8);
     put(60, 8);
     put(0, 3);
     put(0, 1);
