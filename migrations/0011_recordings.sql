@@ -67,3 +67,6 @@ CREATE TABLE recording_files (
 
 CREATE INDEX recording_files_by_recording ON recording_files (recording_id);
 CREATE UNIQUE INDEX recording_files_by_key ON recording_files (key);
+
+-- What the call knows of its running recording.
+ALTER TABLE calls ADD COLUMN recording JSONB NOT NULL DEFAULT '{}';

@@ -35,6 +35,8 @@ pub enum Action {
     MemberRoleChanged,
     MemberRemoved,
     SessionsRevoked,
+    RecordingStarted,
+    RecordingStopped,
 }
 
 /// A row of `audit_log`.

@@ -26,6 +26,7 @@ mod metadata;
 mod moderation;
 mod producer;
 mod record;
+mod recording;
 mod roster;
 mod source;
 mod stamp;
@@ -43,10 +44,15 @@ pub use command::{Command, Via};
 pub use effect::{Changes, Effect, Event, Receipt, RecordedEvent};
 pub use error::CallError;
 pub use leg::{Attachment, Leg, LegReason, LegState, Loss, ResumeHash};
-pub use metadata::{InvalidMetadata, Metadata};
+pub use metadata::{Flag, InvalidMetadata, Metadata, RecordingKeys};
 pub use moderation::{Admission, Moderation, Permissions, Standing, StandingChange};
 pub use producer::{DataProducerView, MediaChange, ProducerRef, ProducerView};
 pub use record::{CallRecord, CorruptRecord, LegRecord, LegView};
+pub use recording::{
+    Answer, CallRecordingView, Consent, FileKind, FilePlace, FileRow, NewRecording, Recording, RecordingEnd,
+    RecordingLayer, RecordingMode, RecordingRow, RecordingStatus, Running, Span, TrackNote, TrackRow,
+    TrackTimes,
+};
 pub use roster::LegRows;
 pub use source::{AppData, Source};
 pub use stamp::Stamp;
@@ -77,6 +83,7 @@ struct Head {
     room: Option<RouterId>,
     metadata: Arc<Metadata>,
     moderation: Arc<Moderation>,
+    recording: Arc<Recording>,
     max_participants: i64,
     /// When the last leg to end ended.
     last_left_at: Option<DateTime<Utc>>,
@@ -146,6 +153,8 @@ pub struct Rules {
     pub max_metadata_bytes: usize,
     /// How often one user may join; `None` means any number of times.
     pub joins: Option<JoinRate>,
+    /// Maximum duration of a recording.
+    pub max_recording: Duration,
 }
 
 impl Rules {
@@ -168,6 +177,7 @@ impl Default for Rules {
             max_participants: 500,
             max_metadata_bytes: 16 * 1024,
             joins: Some(JoinRate { burst: 20, refill: Duration::from_secs(3) }),
+            max_recording: Duration::from_secs(24 * 3600),
         }
     }
 }
@@ -187,6 +197,7 @@ impl Call {
         let head = Head {
             state: State::Waiting,
             room: Some(room),
+            recording: Arc::new(Self::first_wish(&metadata, origin.initiated_by)),
             metadata: Arc::new(metadata),
             moderation: Arc::default(),
             max_participants: 1,
@@ -277,7 +288,7 @@ impl Call {
             return None;
         }
         let legs = self.roster.open.values().filter_map(|leg| leg.deadline(&self.rules));
-        self.ring_deadline().into_iter().chain(legs).min()
+        self.ring_deadline().into_iter().chain(self.recording_deadline()).chain(legs).min()
     }
 
     #[must_use]

@@ -13,6 +13,7 @@ mod moderation;
 mod orphan;
 mod presence;
 mod receipts;
+mod recording;
 mod request;
 mod sockets;
 mod startup;
@@ -24,6 +25,10 @@ use switchyard_media_worker::Media;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use receipts::Once;
+pub use recording::{
+    RecorderConfig, RecordingAccess, RecordingBy, RecordingConfig, RecordingFigures, RecordingWish,
+    StudioError, Totals,
+};
 pub use request::{Created, NewCall};
 
 use access::Entry;
@@ -31,6 +36,7 @@ use ledger::Tally;
 use live::Registry;
 use presence::Presence;
 use receipts::InProgress;
+use recording::Studio;
 use task::CallTask;
 
 use crate::{
@@ -61,6 +67,16 @@ pub struct CallsConfig {
     /// Rule 7: a call that has run longer than this is ended.
     pub max_call_age: Duration,
     pub ice_servers: IceServers,
+    pub recording: RecordingConfig,
+}
+
+/// Why the service cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum CallsError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Recording(#[from] StudioError),
 }
 
 /// State shared by the service and the owner tasks.
@@ -69,6 +85,7 @@ struct Shared {
     store: Store,
     ownership: Arc<Ownership>,
     media: Media,
+    studio: Studio,
     hub: Hub,
     live: Registry,
     presence: Presence,
@@ -82,19 +99,21 @@ impl Calls {
     /// Takes over the calls that were running when the server last stopped, and starts serving.
     ///
     /// # Errors
-    /// [`StoreError`] when the database cannot be read.
+    /// [`CallsError`] when the database cannot be read, or the recordings folder cannot be used.
     pub async fn start(
         config: CallsConfig,
         store: Store,
         ownership: Arc<Ownership>,
         media: Media,
         hub: Hub,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, CallsError> {
+        let studio = Studio::start(config.recording.clone(), &media)?;
         let shared = Shared {
             config,
             store,
             ownership,
             media,
+            studio,
             hub,
             live: Registry::default(),
             presence: Presence::default(),
@@ -104,16 +123,20 @@ impl Calls {
             tasks: TaskTracker::new(),
         };
         let calls = Self { shared: Arc::new(shared) };
+        calls.keep_recordings();
         calls.take_over().await?;
+        calls.tidy_up();
         calls.keep_house();
         Ok(calls)
     }
 
-    /// Stops the tasks. Running calls are not ended: the next start takes them over.
+    /// Stops the tasks, and finishes the files of recordings. Running calls are not ended: the next start takes them
+    /// over, and continues their recordings.
     pub async fn shutdown(&self) {
         self.shared.stop.cancel();
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
+        self.stop_recorder().await;
     }
 
     /// Starts a call in a group without a running call. The caller is in the call at once, with a leg that
@@ -126,6 +149,7 @@ impl Calls {
     pub async fn create(&self, by: &Actor, new: NewCall) -> Result<Created, Refusal> {
         let user = by.person()?.id;
         self.require_member(new.group_id, by).await?;
+        self.require_first_recording_keys(by, &new.metadata)?;
         let claim = match &new.once {
             None => None,
             Some(once) => match self.claim(user, once).await? {
@@ -237,7 +261,9 @@ impl Calls {
         patch: Metadata,
     ) -> Result<CallView, Refusal> {
         self.require_say(by, call).await?;
-        self.command(call, Command::MergeMetadata(patch), by).await
+        self.require_recording_keys(by, call, &patch).await?;
+        let recording = self.usual_recording();
+        self.command(call, Command::MergeMetadata { patch, recording }, by).await
     }
 
     /// All legs of the call, in the order they joined.

@@ -11,7 +11,7 @@ use crate::{
     address::TrustedProxy,
     auth::{AuthConfig, AuthError, AuthSetupError, Authenticator, Identity},
     call::Rules,
-    calls::{Calls, CallsConfig},
+    calls::{Calls, CallsConfig, CallsError, RecordingConfig, StudioError},
     clock::now,
     error::Refusal,
     groups::{Groups, GroupsManagedBy},
@@ -34,6 +34,7 @@ pub struct ControlConfig {
     pub database_schema: String,
     pub auth: AuthConfig,
     pub rules: Rules,
+    pub recording: RecordingConfig,
     pub limits: Limits,
     /// A call that has run longer than this is ended.
     pub max_call_age: Duration,
@@ -73,6 +74,17 @@ pub enum StartError {
     Auth(#[from] AuthSetupError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Recording(#[from] StudioError),
+}
+
+impl From<CallsError> for StartError {
+    fn from(error: CallsError) -> Self {
+        match error {
+            CallsError::Store(error) => Self::Store(error),
+            CallsError::Recording(error) => Self::Recording(error),
+        }
+    }
 }
 
 impl Control {
@@ -94,6 +106,7 @@ impl Control {
             limits: config.limits,
             max_call_age: config.max_call_age,
             ice_servers: config.ice_servers.clone(),
+            recording: config.recording,
         };
         let calls =
             Calls::start(calls_config, store.clone(), Arc::clone(&ownership), media, hub.clone()).await?;

@@ -52,6 +52,14 @@ ids! {
     CallId,
     /// One device's stay in a call.
     LegId,
+    /// One recording of a call.
+    RecordingId,
+    /// One recorded producer.
+    RecordingTrackId,
+    /// One file of a recording.
+    FileId,
+    /// A recordings folder. Its files are served, repaired and deleted by the server that has the folder.
+    StorageId,
 }
 
 impl UserId {

@@ -14,6 +14,7 @@ mod ownership;
 mod page;
 mod readiness;
 mod receipts;
+mod recordings;
 mod users;
 
 use sqlx::{Postgres, Sqlite};
@@ -26,6 +27,7 @@ pub use groups::{Group, Member, NewMember, Role};
 pub use legs::StoredEvent;
 pub use ownership::{Owner, Ownership};
 pub use page::{Cursor, Page, PageRequest, TimeCursor};
+pub use recordings::Settlement;
 pub use users::User;
 
 use gate::Gate;

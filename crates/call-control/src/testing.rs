@@ -8,6 +8,7 @@ mod world;
 
 use crate::{
     actor::{Actor, Person, Who},
+    calls::RecordingConfig,
     store::Store,
 };
 
@@ -56,6 +57,7 @@ pub(crate) struct TestStore {
     pub(crate) url: String,
     pub(crate) schema: String,
     place: Place,
+    recordings: tempfile::TempDir,
 }
 
 /// Where the database is; dropped with the test.
@@ -66,22 +68,33 @@ enum Place {
 }
 
 impl TestStore {
+    fn new(url: String, schema: String, place: Place) -> Self {
+        Self { url, schema, place, recordings: tempfile::tempdir().unwrap() }
+    }
+
+    /// Recording with the folder of this test.
+    pub(crate) fn recording(&self) -> RecordingConfig {
+        let mut config = RecordingConfig::in_folder(self.recordings.path().to_owned());
+        config.recorder.min_free = 0;
+        config
+    }
+
     pub(crate) async fn sqlite() -> Self {
         Self::sqlite_in(tempfile::tempdir().unwrap())
     }
 
     pub(crate) fn sqlite_in(directory: tempfile::TempDir) -> Self {
         let url = format!("sqlite://{}", directory.path().join("test.db").display());
-        Self { url, schema: "switchyard".to_owned(), place: Place::File { _directory: directory } }
+        Self::new(url, "switchyard".to_owned(), Place::File { _directory: directory })
     }
 
     pub(crate) async fn postgres() -> Self {
-        Self { url: postgres::url().await, schema: fresh_schema(), place: Place::SharedServer }
+        Self::new(postgres::url().await, fresh_schema(), Place::SharedServer)
     }
 
     pub(crate) async fn own_postgres() -> Self {
         let server = postgres::Server::own().await;
-        Self { url: server.url(), schema: fresh_schema(), place: Place::OwnServer(server) }
+        Self::new(server.url(), fresh_schema(), Place::OwnServer(server))
     }
 
     pub(crate) async fn open(&self) -> Store {

@@ -20,7 +20,7 @@ use switchyard_media_worker::{MediaConfig, Sending};
 
 use crate::settings::{
     AccessSettings, CallSettings, HttpSettings, LimitSettings, MediaSettings, NOT_REACHABLE, RecordSettings,
-    SecretError, Settings, Switch, UnusableHost, read_secret,
+    RecordingSettings, SecretError, Settings, Switch, UnusableHost, read_secret,
 };
 
 pub(crate) struct Config {
@@ -77,8 +77,8 @@ pub(crate) enum ConfigError {
     WeakSecret(#[from] WeakSecret),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("DATA_DIR: {path} cannot be used: {reason}")]
-    DataDir { path: PathBuf, reason: std::io::Error },
+    #[error("{setting}: {path} cannot be used: {reason}")]
+    Directory { setting: &'static str, path: PathBuf, reason: std::io::Error },
     #[error("MEDIA_PORT {port} and the ports after it for {workers} media workers go beyond 65535")]
     MediaPorts { port: u16, workers: usize },
     #[error("ANNOUNCED_ADDRESSES: no client can send to {0}, an unspecified, {NOT_REACHABLE} address")]
@@ -100,7 +100,8 @@ impl Config {
         let admin = admin_port.map(|port| SocketAddr::new(admin_host, port));
         let (media, ice_servers) = media(settings.media)?;
         let data_dir = &settings.records.data_dir;
-        judge::check_directory(data_dir)?;
+        judge::check_directory("DATA_DIR", data_dir)?;
+        judge::check_directory("RECORDING_DIR", &settings.recording.folder(data_dir))?;
         let database_url = database_url(&settings.records)?;
         Store::check(database_url.expose_secret(), &settings.records.database_schema, data_dir)?;
         let groups_managed_by = settings.access.groups_managed_by;
@@ -112,7 +113,8 @@ impl Config {
             auth,
             database_url,
             database_schema: settings.records.database_schema,
-            rules: rules(&settings.calls, &settings.limits),
+            rules: rules(&settings.calls, &settings.recording, &settings.limits),
+            recording: settings.recording.config(data_dir),
             limits: limits(&settings.limits),
             max_call_age: settings.calls.max_call_hours,
             ice_servers,
@@ -205,7 +207,7 @@ fn database_url(settings: &RecordSettings) -> Result<SecretString, ConfigError> 
     }))
 }
 
-fn rules(settings: &CallSettings, limits: &LimitSettings) -> Rules {
+fn rules(settings: &CallSettings, recording: &RecordingSettings, limits: &LimitSettings) -> Rules {
     let unless_zero = |seconds: u32| (seconds > 0).then(|| Duration::from_secs(seconds.into()));
     Rules {
         ring: unless_zero(settings.ring_seconds),
@@ -214,6 +216,7 @@ fn rules(settings: &CallSettings, limits: &LimitSettings) -> Rules {
         max_participants: limits.max_participants.get(),
         max_metadata_bytes: limits.max_metadata_bytes.get(),
         joins: Rules::default().joins.filter(|_| limits.rate_limit_per_user > 0),
+        max_recording: recording.recording_max_hours,
     }
 }
 

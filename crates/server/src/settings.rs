@@ -1,6 +1,7 @@
 //! Settings as flags, environment variables and TOML keys. [`crate::config::Config`] is their checked form.
 
 mod host;
+mod recording;
 mod secret;
 
 use std::net::IpAddr;
@@ -14,6 +15,7 @@ use switchyard_call_control::address::TrustedProxy;
 use switchyard_media_worker::Sending;
 
 pub(crate) use host::{Host, NOT_REACHABLE, UnusableHost, is_reachable};
+pub(crate) use recording::RecordingSettings;
 pub(crate) use secret::{SecretError, read_secret};
 
 #[derive(Debug, Args)]
@@ -28,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) records: RecordSettings,
     #[command(flatten)]
     pub(crate) calls: CallSettings,
+    #[command(flatten)]
+    pub(crate) recording: RecordingSettings,
     #[command(flatten)]
     pub(crate) limits: LimitSettings,
 }

@@ -1,6 +1,10 @@
-use super::{Ending, LegReason, MediaChange, Metadata, ProducerRef, ResumeHash, StandingChange};
+use super::{
+    Ending, LegReason, MediaChange, Metadata, NewRecording, ProducerRef, RecordingEnd, ResumeHash,
+    StandingChange,
+};
 use crate::actor::Person;
-use crate::ids::{DeviceId, LegId, UserId};
+use crate::error::ErrorCode;
+use crate::ids::{DeviceId, LegId, RecordingId, UserId};
 
 /// The inputs of the state machine.
 #[derive(Clone, Debug)]
@@ -29,7 +33,11 @@ pub enum Command {
         message: String,
     },
     /// Applies a JSON merge patch (RFC 7396).
-    MergeMetadata(Metadata),
+    MergeMetadata {
+        patch: Metadata,
+        /// The recording that the patch may start.
+        recording: NewRecording,
+    },
     /// Locks the call (users who are not in it cannot join) or unlocks it.
     Lock(bool),
     /// Changes what a user may do.
@@ -45,6 +53,27 @@ pub enum Command {
     Mute {
         producer: ProducerRef,
         force: bool,
+    },
+    StartRecording {
+        new: NewRecording,
+        started_by: Option<UserId>,
+    },
+    /// Pauses the running recording, or continues it.
+    PauseRecording {
+        /// The recording that the command is meant for; `None`: whichever runs.
+        only: Option<RecordingId>,
+        paused: bool,
+    },
+    StopRecording {
+        only: Option<RecordingId>,
+        end: RecordingEnd,
+    },
+    /// The recording that somebody wished for cannot start.
+    FailRecording(ErrorCode),
+    /// A leg says whether it may be recorded.
+    Consent {
+        leg: LegId,
+        accept: bool,
     },
     /// Changes of producers that already happened: they are numbered, stored and sent.
     Record(Vec<MediaChange>),

@@ -2,12 +2,14 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::{
-    Attachment, CallRecord, Ending, LegReason, LegRecord, MediaChange, Permissions, ProducerRef, Stamp,
+    Answer, Attachment, CallRecord, Consent, Ending, LegReason, LegRecord, MediaChange, Permissions,
+    ProducerRef, RecordingEnd, RecordingMode, RecordingRow, Stamp,
 };
 use crate::{
     actor::{Actor, Person},
     audit::{Action, AuditEntry},
-    ids::{CallId, LegId, UserId},
+    error::ErrorCode,
+    ids::{CallId, LegId, RecordingId, UserId},
 };
 
 /// What to do after a command, in the order given.
@@ -24,6 +26,11 @@ pub enum Effect {
     CloseLeg(LegId),
     /// Send the event to its audience.
     Announce(RecordedEvent),
+    /// Record what is to be recorded from here on, and nothing else.
+    FollowRecording {
+        /// The recording that the command ended, and why.
+        ended: Option<(RecordingId, RecordingEnd)>,
+    },
     /// Notify this leg that a newer leg of the same device replaced it.
     Replaced(LegId),
     /// The leg stops receiving the call's events.
@@ -50,6 +57,7 @@ pub struct Changes {
     /// The version that the database has to hold for this write; 0 for a new call.
     pub follows: i64,
     pub legs: Vec<LegRecord>,
+    pub recordings: Vec<RecordingRow>,
     pub events: Vec<RecordedEvent>,
     /// The actor of the command.
     pub by: Actor,
@@ -140,6 +148,31 @@ pub enum Event {
         /// Whether the user has no open leg after this event.
         last: bool,
     },
+    RecordingStarted {
+        recording: RecordingId,
+        mode: RecordingMode,
+        consent: Consent,
+        by: Option<UserId>,
+    },
+    /// The recording was paused, or goes on.
+    RecordingPaused {
+        recording: RecordingId,
+        paused: bool,
+        by: Option<UserId>,
+    },
+    RecordingStopped {
+        recording: RecordingId,
+        reason: RecordingEnd,
+        by: Option<UserId>,
+    },
+    RecordingConsent {
+        recording: RecordingId,
+        answer: Answer,
+    },
+    /// A recording that somebody wished for could not start.
+    RecordingFailed {
+        code: ErrorCode,
+    },
     Media(MediaChange),
 }
 
@@ -159,6 +192,12 @@ impl Event {
             Self::CallEnded { .. } => "call-ended",
             Self::LegJoined { .. } => "leg-joined",
             Self::LegLeft { .. } => "leg-left",
+            Self::RecordingStarted { .. } => "recording-started",
+            Self::RecordingPaused { paused: true, .. } => "recording-paused",
+            Self::RecordingPaused { paused: false, .. } => "recording-resumed",
+            Self::RecordingStopped { .. } => "recording-stopped",
+            Self::RecordingConsent { .. } => "recording-consent",
+            Self::RecordingFailed { .. } => "recording-failed",
             Self::Media(MediaChange::ProducerOpened(_)) => "producer-opened",
             Self::Media(MediaChange::ProducerClosed(_)) => "producer-closed",
             Self::Media(MediaChange::ProducerPaused(_)) => "producer-paused",
@@ -186,7 +225,14 @@ impl Event {
             Self::ProducerMuted { producer, force: false, .. } => {
                 (Action::MuteRequested, Some(producer.user_id))
             }
-            Self::CallStarted | Self::RoomChanged | Self::Media(_) => return None,
+            Self::RecordingStarted { .. } => (Action::RecordingStarted, None),
+            Self::RecordingStopped { .. } => (Action::RecordingStopped, None),
+            Self::CallStarted
+            | Self::RoomChanged
+            | Self::RecordingPaused { .. }
+            | Self::RecordingConsent { .. }
+            | Self::RecordingFailed { .. }
+            | Self::Media(_) => return None,
         })
     }
 
@@ -220,6 +266,19 @@ impl Event {
             Self::LegLeft { leg, person, reason, participants, last } => {
                 json!({ "legId": leg, "userId": person.id, "name": person.name, "reason": reason, "participants": participants, "last": last })
             }
+            Self::RecordingStarted { recording, mode, consent, by } => {
+                json!({ "recordingId": recording, "mode": mode, "consent": consent, "by": by })
+            }
+            Self::RecordingPaused { recording, paused: _, by } => {
+                json!({ "recordingId": recording, "by": by })
+            }
+            Self::RecordingStopped { recording, reason, by } => {
+                json!({ "recordingId": recording, "reason": reason, "by": by })
+            }
+            Self::RecordingConsent { recording, answer: Answer { leg_id, user_id, accept } } => {
+                json!({ "recordingId": recording, "legId": leg_id, "userId": user_id, "accept": accept })
+            }
+            Self::RecordingFailed { code } => json!({ "code": code }),
             Self::Media(MediaChange::ProducerOpened(producer)) => json!(producer),
             Self::Media(
                 MediaChange::ProducerClosed(producer)

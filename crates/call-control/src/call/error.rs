@@ -23,6 +23,16 @@ pub enum CallError {
     TooManyJoins { retry_after: Duration },
     #[error("metadata has more than {limit} bytes")]
     MetadataTooLarge { limit: usize },
+    #[error("`recordingEnabled` is true or false, and `recordingId` is set by the server")]
+    RecordingKeys,
+    #[error("the call is being recorded, so `recordingEnabled` and `recordingId` stay")]
+    KeysInUse,
+    #[error("the call is being recorded already")]
+    AlreadyRecording,
+    #[error("the call is not being recorded")]
+    NotRecording,
+    #[error("this recording does not ask for consent")]
+    NotAsked,
 }
 
 impl From<CallError> for Refusal {
@@ -39,6 +49,10 @@ impl From<CallError> for Refusal {
             CallError::TooManyLegs => ErrorCode::LimitExceeded,
             CallError::Full => ErrorCode::TooManyParticipants,
             CallError::MetadataTooLarge { .. } => ErrorCode::MetadataTooLarge,
+            CallError::RecordingKeys => ErrorCode::BadRequest,
+            CallError::KeysInUse | CallError::NotAsked => ErrorCode::Conflict,
+            CallError::AlreadyRecording => ErrorCode::AlreadyRecording,
+            CallError::NotRecording => ErrorCode::NotRecording,
         };
         Self::new(code, error.to_string())
     }

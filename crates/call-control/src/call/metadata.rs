@@ -1,6 +1,11 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
+
+use super::CallError;
+use crate::ids::RecordingId;
 
 /// What an app wants to remember about a call: a JSON object.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -30,12 +35,71 @@ impl Metadata {
         merge(&mut self.0, &patch.0);
     }
 
-    /// Whether the JSON text is longer than this.
+    /// Whether the JSON text, without what the server keeps in it, is longer than this.
     #[must_use]
     pub fn is_larger_than(&self, bytes: usize) -> bool {
-        serde_json::to_string(&self.0).map_or(true, |text| text.len() > bytes)
+        let of_app = |(key, _): &(&String, &Value)| *key != ENABLED && *key != ID;
+        let of_app: BTreeMap<_, _> = self.0.iter().filter(of_app).collect();
+        serde_json::to_string(&of_app).map_or(true, |text| text.len() > bytes)
+    }
+
+    /// What a client's metadata, or patch of it, says about recording.
+    ///
+    /// # Errors
+    /// [`CallError::RecordingKeys`] for what no client can set.
+    pub fn recording_keys(&self) -> Result<RecordingKeys, CallError> {
+        let enabled = match self.0.get(ENABLED) {
+            None => None,
+            Some(Value::Null) => Some(Flag::Removed),
+            Some(Value::Bool(is)) => Some(Flag::Is(*is)),
+            Some(Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_)) => {
+                return Err(CallError::RecordingKeys);
+            }
+        };
+        match self.0.get(ID) {
+            None => Ok(RecordingKeys { enabled, id: None }),
+            Some(Value::Null) => Ok(RecordingKeys { enabled, id: Some(Flag::Removed) }),
+            Some(_) => Err(CallError::RecordingKeys),
+        }
+    }
+
+    /// Whether a new call may have this metadata, in which nothing can be removed.
+    ///
+    /// # Errors
+    /// [`CallError::RecordingKeys`].
+    pub fn check_recording_keys(&self) -> Result<(), CallError> {
+        match self.recording_keys()? {
+            RecordingKeys { enabled: None | Some(Flag::Is(_)), id: None } => Ok(()),
+            RecordingKeys { .. } => Err(CallError::RecordingKeys),
+        }
+    }
+
+    /// Says whether the call is being recorded, and by which recording if that changes.
+    pub(super) fn keep_recording(&mut self, enabled: bool, id: Option<RecordingId>) {
+        self.0.insert(ENABLED.to_owned(), Value::Bool(enabled));
+        if let Some(id) = id {
+            self.0.insert(ID.to_owned(), Value::String(id.to_string()));
+        }
     }
 }
+
+/// The members that the server keeps, as a client's patch changes them. `None`: the patch does not name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordingKeys {
+    pub enabled: Option<Flag>,
+    pub id: Option<Flag>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flag {
+    Removed,
+    Is(bool),
+}
+
+/// Whether the call is being recorded.
+const ENABLED: &str = "recordingEnabled";
+/// The call's latest recording.
+const ID: &str = "recordingId";
 
 fn merge(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
     for (key, value) in patch {

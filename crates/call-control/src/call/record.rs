@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    Call, CallStatus, CallType, Ending, Head, LegReason, Metadata, Moderation, Origin, Outcome, Over, Rules,
-    Stamp, State, roster::Roster,
+    Call, CallStatus, CallType, Ending, Head, LegReason, Metadata, Moderation, Origin, Outcome, Over,
+    Recording, Rules, Stamp, State, roster::Roster,
 };
 use crate::ids::{CallId, DeviceId, GroupId, LegId, UserId};
 
@@ -31,6 +31,7 @@ pub struct CallRecord {
     pub max_participants: i64,
     pub metadata: Json<Metadata>,
     pub moderation: Json<Moderation>,
+    pub recording: Json<Recording>,
     pub end_reason: Option<Ending>,
     pub error_message: Option<String>,
     pub created_at: DateTime<Utc>,
@@ -107,6 +108,7 @@ impl Call {
             room: record.webrtc_room_id.map(RouterId),
             metadata: Arc::new(record.metadata.0),
             moderation: Arc::new(record.moderation.0),
+            recording: Arc::new(record.recording.0),
             max_participants: record.max_participants,
             last_left_at: None,
             stamp: Stamp { epoch: record.epoch, seq: record.seq },
@@ -147,6 +149,7 @@ impl Call {
             max_participants: self.head.max_participants,
             metadata: Json((*self.head.metadata).clone()),
             moderation: Json((*self.head.moderation).clone()),
+            recording: Json((*self.head.recording).clone()),
             end_reason: over.map(|over| over.ending),
             error_message: over.and_then(|over| over.outcome.message()),
             created_at: self.origin.created_at,

@@ -284,7 +284,11 @@ fn only_the_server_makes_a_call_fail() {
 #[test]
 fn metadata_merges_and_stays_small() {
     let mut story = Story::begin();
-    let patch = |text: &str| Command::MergeMetadata(serde_json::from_str(text).unwrap());
+    let recording = story.new_recording();
+    let patch = |text: &str| {
+        let patch = serde_json::from_str(text).unwrap();
+        Command::MergeMetadata { patch, recording }
+    };
     story.handle(patch(r#"{"title":"Standup","old":1}"#)).unwrap();
     story.handle(patch(r#"{"old":null}"#)).unwrap();
     assert!(story.handle(patch("{}")).unwrap().is_empty(), "nothing changed, nothing recorded");

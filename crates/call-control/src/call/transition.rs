@@ -6,13 +6,20 @@ use chrono::{DateTime, Utc};
 
 use super::{
     Admission, Attachment, Call, CallError, Changed, Changes, Command, Effect, Ending, Event, Head, Leg,
-    LegReason, LegRecord, LegState, Loss, MediaChange, Metadata, Outcome, Over, ProducerRef, RecordedEvent,
-    ResumeHash, StandingChange, State, Undo, Via,
+    LegReason, LegRecord, LegState, Loss, MediaChange, Metadata, NewRecording, Outcome, Over, ProducerRef,
+    RecordedEvent, RecordingEnd, RecordingRow, ResumeHash, StandingChange, State, Undo, Via,
 };
 use crate::{
     actor::{Actor, Person},
     ids::{DeviceId, LegId, UserId},
 };
+
+/// When the recorder follows a change of the recording: it stops before this is announced, and starts after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Follow {
+    BeforeTelling,
+    AfterTelling,
+}
 
 /// Collects the changes of one command.
 pub(super) struct Step {
@@ -26,6 +33,8 @@ pub(super) struct Step {
     attached: Option<(LegId, Attachment)>,
     restricted: Option<UserId>,
     ended: Vec<(LegId, LegReason)>,
+    recording: Option<RecordingRow>,
+    follow: Option<Follow>,
     undo: Undo,
 }
 
@@ -41,6 +50,8 @@ impl Step {
             attached: None,
             restricted: None,
             ended: Vec::new(),
+            recording: None,
+            follow: None,
             undo: Undo { head: head.clone(), roster: Changed::default() },
         }
     }
@@ -58,9 +69,37 @@ impl Step {
         self.events.push(event);
     }
 
+    pub(super) const fn by(&self) -> Option<UserId> {
+        self.by.user_id()
+    }
+
+    pub(super) const fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
+    /// The metadata before the command.
+    pub(super) fn first_metadata(&self) -> Arc<Metadata> {
+        Arc::clone(&self.undo.head.metadata)
+    }
+
+    /// The recorder has to follow. Whatever has to stop before it is announced decides.
+    pub(super) fn follow(&mut self, when: Follow) {
+        match self.follow {
+            Some(Follow::BeforeTelling) => {}
+            Some(Follow::AfterTelling) | None => self.follow = Some(when),
+        }
+    }
+
+    /// The row of the recording has changed.
+    pub(super) fn note_recording(&mut self, row: RecordingRow, when: Follow) {
+        self.recording = Some(row);
+        self.follow(when);
+    }
+
     /// Numbers the events and returns the effects in their order.
     pub(super) fn finish(self, call: &mut Call) -> Vec<Effect> {
         let mut effects = Vec::new();
+        let recording = self.recording;
         let events: Vec<_> = self.events.into_iter().map(|event| call.number(event, self.now)).collect();
         if !self.legs.is_empty() || !self.last_rows.is_empty() || !events.is_empty() {
             let follows = call.head.version;
@@ -71,6 +110,7 @@ impl Step {
                 call: call.to_record(),
                 follows,
                 legs: open.chain(self.last_rows).collect(),
+                recordings: recording.clone().into_iter().collect(),
                 events: events.clone(),
                 by: self.by,
                 receipt: None,
@@ -81,7 +121,11 @@ impl Step {
         effects.extend(self.attached.map(|(leg, how)| Effect::Attach(leg, how)));
         effects.extend(self.restricted.map(Effect::Restrict));
         effects.extend(self.ended.iter().map(|(leg, _)| Effect::CloseLeg(*leg)));
+        let ended = recording.and_then(|row| row.end_reason.map(|end| (row.id, end)));
+        let follow = |when| (self.follow == Some(when)).then_some(Effect::FollowRecording { ended });
+        effects.extend(follow(Follow::BeforeTelling));
         effects.extend(events.into_iter().map(Effect::Announce));
+        effects.extend(follow(Follow::AfterTelling));
         for (leg, reason) in self.ended {
             if reason == LegReason::Replaced {
                 effects.push(Effect::Replaced(leg));
@@ -109,11 +153,22 @@ impl Call {
                 self.conclude(step, Outcome::Failed { message }, Ending::Error, step.now);
                 Ok(())
             }
-            Command::MergeMetadata(patch) => self.merge_metadata(step, &patch),
+            Command::MergeMetadata { patch, recording } => self.merge_metadata(step, &patch, recording),
             Command::Lock(locked) => self.lock(step, locked),
             Command::Permit { user, change } => self.permit(step, user, change),
             Command::Remove { user } => self.remove(step, user),
             Command::Mute { producer, force } => self.mute(step, producer, force),
+            Command::StartRecording { new, started_by } => self.start_recording(step, new, started_by),
+            Command::PauseRecording { only, paused } => self.pause_recording(step, only, paused),
+            Command::StopRecording { only, end } => {
+                self.stop_recording(step, only, end);
+                Ok(())
+            }
+            Command::FailRecording(code) => {
+                self.fail_recording(step, code);
+                Ok(())
+            }
+            Command::Consent { leg, accept } => self.consent(step, leg, accept),
             Command::Record(changes) => self.record_media(step, changes),
             Command::Tick => {
                 self.tick(step);
@@ -219,18 +274,22 @@ impl Call {
         }
     }
 
-    fn merge_metadata(&mut self, step: &mut Step, patch: &Metadata) -> Result<(), CallError> {
+    fn merge_metadata(
+        &mut self,
+        step: &mut Step,
+        patch: &Metadata,
+        recording: NewRecording,
+    ) -> Result<(), CallError> {
+        let keys = patch.recording_keys()?;
         let mut merged = (*self.head.metadata).clone();
         merged.merge(patch);
         let limit = self.rules.max_metadata_bytes;
         if merged.is_larger_than(limit) {
             return Err(CallError::MetadataTooLarge { limit });
         }
-        if merged != *self.head.metadata {
-            self.head.metadata = Arc::new(merged);
-            self.head.updated_at = step.now;
-            step.record(Event::MetadataChanged);
-        }
+        self.head.metadata = Arc::new(merged);
+        self.heed_recording_keys(step, keys, recording)?;
+        self.tell_metadata(step);
         Ok(())
     }
 
@@ -273,6 +332,9 @@ impl Call {
     fn record_media(&self, step: &mut Step, changes: Vec<MediaChange>) -> Result<(), CallError> {
         self.ensure_running()?;
         for change in changes {
+            if self.recording().is_some() {
+                step.follow(Follow::AfterTelling);
+            }
             step.record(Event::Media(change));
         }
         Ok(())
@@ -288,6 +350,9 @@ impl Call {
         self.end_if_deserted(step, ending);
         if self.ring_deadline().is_some_and(|deadline| deadline <= step.now) {
             self.conclude(step, Outcome::Cancelled, Ending::Timeout, step.now);
+        }
+        if self.recording_deadline().is_some_and(|deadline| deadline <= step.now) {
+            self.stop_recording(step, None, RecordingEnd::Limit);
         }
     }
 
@@ -338,6 +403,7 @@ impl Call {
     fn take_out(&mut self, step: &mut Step, id: LegId, at: DateTime<Utc>) -> Option<Leg> {
         let leg = self.roster.end(&mut step.undo.roster, id, at)?;
         self.head.last_left_at = self.head.last_left_at.max(Some(at));
+        self.forget_answer(id);
         Some(leg)
     }
 
@@ -345,6 +411,7 @@ impl Call {
         if self.is_over() {
             return;
         }
+        self.conclude_recording(step, ending, at);
         let open: Vec<LegId> = self.open_legs().map(|leg| leg.id).collect();
         for id in open {
             let Some(leg) = self.take_out(step, id, at) else { continue };
@@ -370,7 +437,7 @@ impl Call {
         RecordedEvent { call_id: self.origin.id, stamp: self.head.stamp, at, event }
     }
 
-    const fn ensure_running(&self) -> Result<(), CallError> {
+    pub(super) const fn ensure_running(&self) -> Result<(), CallError> {
         if self.is_over() { Err(CallError::Ended) } else { Ok(()) }
     }
 

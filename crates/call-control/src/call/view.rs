@@ -4,7 +4,7 @@ use ts_rs::TS;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{CallRecord, CallStatus, CallType, Ending, Metadata};
+use super::{CallRecord, CallRecordingView, CallStatus, CallType, Ending, Metadata};
 use crate::ids::{CallId, GroupId, UserId};
 
 /// A call as clients see it.
@@ -25,6 +25,7 @@ use crate::ids::{CallId, GroupId, UserId};
     "maxParticipants": 2,
     "metadata": {"title": "Standup"},
     "locked": false,
+    "recording": null,
     "endReason": null,
     "errorMessage": null,
     "createdAt": "2026-03-02T09:30:00Z",
@@ -61,6 +62,8 @@ pub struct CallView {
     pub metadata: Metadata,
     /// Whether people who are not in it are kept out.
     pub locked: bool,
+    /// Null while it is not being recorded.
+    pub recording: Option<CallRecordingView>,
     pub end_reason: Option<Ending>,
     pub error_message: Option<String>,
     #[ts(type = "string")]
@@ -92,6 +95,7 @@ impl CallView {
             max_participants: record.max_participants,
             metadata: record.metadata.0,
             locked: record.moderation.0.locked,
+            recording: record.recording.0.view(),
             end_reason: record.end_reason,
             error_message: record.error_message,
             created_at: record.created_at,

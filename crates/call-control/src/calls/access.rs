@@ -132,7 +132,12 @@ impl Calls {
 
     async fn started_it(&self, by: &Actor, call: CallId) -> bool {
         let Some(live) = self.shared.live.get(call) else { return false };
-        let Some(user) = by.user_id().filter(|user| *user == live.initiated_by) else { return false };
+        by.user_id() == Some(live.initiated_by) && self.is_in_live(by, call).await
+    }
+
+    /// Whether the caller is in the live call. A user who loses the membership is removed from it.
+    pub(super) async fn is_in_live(&self, by: &Actor, call: CallId) -> bool {
+        let (Some(live), Some(user)) = (self.shared.live.get(call), by.user_id()) else { return false };
         let participants = live.ask(|reply| Request::Participants { reply }).await;
         participants.is_some_and(|participants| {
             participants.is_ok_and(|participants| participants.iter().any(|who| who.user_id == user))

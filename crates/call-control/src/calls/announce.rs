@@ -5,8 +5,8 @@ use crate::{
     clock::now,
     ids::CallId,
     wire::event::{
-        CallEnded, CallLocked, CallPermissions, MuteRequest, NewProducer, ParticipantChange, ProducerChange,
-        ServerEvent,
+        CallEnded, CallLocked, CallPermissions, CallRecording, MuteRequest, NewProducer, ParticipantChange,
+        ProducerChange, ServerEvent,
     },
 };
 
@@ -22,6 +22,11 @@ pub(super) const fn concerns_members(event: &Event) -> bool {
         | Event::ProducerMuted { .. }
         | Event::LegJoined { .. }
         | Event::LegLeft { .. }
+        | Event::RecordingStarted { .. }
+        | Event::RecordingPaused { .. }
+        | Event::RecordingStopped { .. }
+        | Event::RecordingConsent { .. }
+        | Event::RecordingFailed { .. }
         | Event::Media(_) => false,
     }
 }
@@ -30,6 +35,15 @@ pub(super) const fn concerns_members(event: &Event) -> bool {
 pub(super) fn server_event(call: &Call, recorded: RecordedEvent) -> ServerEvent {
     let RecordedEvent { call_id, stamp, event, at: _ } = recorded;
     let view = || CallView { epoch: stamp.epoch, seq: stamp.seq, ..call.view(now()) };
+    let recording = || CallRecording {
+        call_id,
+        recording: call.recording_view(),
+        by: None,
+        reason: None,
+        answer: None,
+        code: None,
+        stamp,
+    };
     match event {
         Event::CallCreated => ServerEvent::CallCreated(view()),
         Event::CallStarted | Event::RoomChanged | Event::MetadataChanged => ServerEvent::CallUpdated(view()),
@@ -75,6 +89,18 @@ pub(super) fn server_event(call: &Call, recorded: RecordedEvent) -> ServerEvent 
         }),
         Event::ProducerMuted { producer, force: false, by } => {
             ServerEvent::MuteRequest(MuteRequest { call_id, producer, by, stamp })
+        }
+        Event::RecordingStarted { by, .. } | Event::RecordingPaused { by, .. } => {
+            ServerEvent::CallRecording(CallRecording { by, ..recording() })
+        }
+        Event::RecordingStopped { reason, by, .. } => {
+            ServerEvent::CallRecording(CallRecording { by, reason: Some(reason), ..recording() })
+        }
+        Event::RecordingConsent { answer, .. } => {
+            ServerEvent::CallRecording(CallRecording { answer: Some(answer), ..recording() })
+        }
+        Event::RecordingFailed { code } => {
+            ServerEvent::CallRecording(CallRecording { code: Some(code), ..recording() })
         }
         Event::Media(change) => media_event(change, call_id, stamp),
     }

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    call::Changes,
+    call::{Changes, RecordingRow},
     store::{Away, Store, StoreError},
 };
 
@@ -172,6 +172,9 @@ fn take_in(older: &mut Changes, newer: Changes) {
     let unchanged = taken.legs.into_iter().filter(|leg| older.legs.iter().all(|newer| newer.id != leg.id));
     let unchanged: Vec<_> = unchanged.collect();
     older.legs.extend(unchanged);
+    let is_same = |row: &RecordingRow| older.recordings.iter().any(|newer| newer.id == row.id);
+    let unchanged: Vec<_> = taken.recordings.into_iter().filter(|row| !is_same(row)).collect();
+    older.recordings.extend(unchanged);
 }
 
 /// Enough changes for hours of an ordinary call, or for minutes of a busy one.

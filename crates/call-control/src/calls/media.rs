@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use switchyard_media_worker::media::ortc::{ReceiverCapabilities, TransportParameters};
 use switchyard_media_worker::media::{
-    ConsumerId, DataConsumerId, DataProducerId, Direction, Event, ProducerId, RouterId, TransportId,
+    ConsumerId, DataConsumerId, DataProducerId, Direction, Event, ProducerId, RouterId, Tapped, TransportId,
 };
 use switchyard_media_worker::{Media, MediaError, Router};
 use tokio::sync::mpsc;
@@ -108,6 +108,14 @@ impl CallMedia {
     /// All open data producers, for a snapshot.
     pub fn data_producers(&self) -> Vec<DataProducerView> {
         self.data_producers.values().cloned().collect()
+    }
+
+    /// What a recorder needs to record this producer.
+    ///
+    /// # Errors
+    /// `not_found` if it has closed.
+    pub async fn tap(&self, id: ProducerId) -> Result<Tapped, Refusal> {
+        Ok(self.router.tap(id).await?)
     }
 
     /// Takes the notices collected since the last call, in order.

@@ -36,6 +36,11 @@ impl Calls {
                     self.shared.hub.send(&Audience::Users(members), &announce::server_event(&call, recorded));
                 }
                 Effect::Detach(leg) => self.shared.presence.went(leg),
+                Effect::FollowRecording { ended } => {
+                    if let Some((recording, end)) = ended {
+                        self.shared.studio.close(recording, end).await;
+                    }
+                }
                 Effect::Attach(..) | Effect::Restrict(_) | Effect::CloseLeg(_) | Effect::Replaced(_) => {}
             }
         }

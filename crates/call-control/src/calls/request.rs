@@ -13,7 +13,7 @@ use crate::{
     call::{Admission, CallType, CallView, Command, Metadata, ProducerRef},
     error::Refusal,
     hub::SocketId,
-    ids::{GroupId, LegId, UserId},
+    ids::{GroupId, LegId, RecordingId, UserId},
     wire::{
         command::{Join, MediaCommand, Since},
         reply::{Joined, MediaReply, ParticipantView, Synced},
@@ -41,17 +41,62 @@ pub enum Created {
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
 
 pub(super) enum Request {
-    Command { command: Command, by: Actor, reply: Reply<CallView> },
-    Attach { attach: Box<Attach>, reply: Reply<Joined> },
-    Sync { leg: LegId, since: Option<Since>, reply: Reply<Synced> },
-    Participants { reply: Reply<Vec<ParticipantView>> },
-    Admission { user: UserId, reply: Reply<Admission> },
-    Producer { producer: ProducerId, reply: Reply<ProducerRef> },
-    Mute { producer: ProducerRef, force: bool, by: Actor, reply: Reply<CallView> },
-    Lost { leg: LegId, reply: Reply<()> },
-    Media { leg: LegId, command: MediaCommand, reply: Reply<MediaReply> },
-    CreateTransport { leg: LegId, direction: Direction, reply: Reply<TransportParameters> },
-    SetCapabilities { leg: LegId, capabilities: ReceiverCapabilities, reply: Reply<()> },
+    Command {
+        command: Command,
+        by: Actor,
+        reply: Reply<CallView>,
+    },
+    Attach {
+        attach: Box<Attach>,
+        reply: Reply<Joined>,
+    },
+    Sync {
+        leg: LegId,
+        since: Option<Since>,
+        reply: Reply<Synced>,
+    },
+    Participants {
+        reply: Reply<Vec<ParticipantView>>,
+    },
+    Admission {
+        user: UserId,
+        reply: Reply<Admission>,
+    },
+    Producer {
+        producer: ProducerId,
+        reply: Reply<ProducerRef>,
+    },
+    Mute {
+        producer: ProducerRef,
+        force: bool,
+        by: Actor,
+        reply: Reply<CallView>,
+    },
+    Lost {
+        leg: LegId,
+        reply: Reply<()>,
+    },
+    Media {
+        leg: LegId,
+        command: MediaCommand,
+        reply: Reply<MediaReply>,
+    },
+    CreateTransport {
+        leg: LegId,
+        direction: Direction,
+        reply: Reply<TransportParameters>,
+    },
+    /// The files of the running recording were repaired after a restart, or could not be.
+    Repaired {
+        recording: RecordingId,
+        repaired: Result<(), Refusal>,
+        reply: Reply<()>,
+    },
+    SetCapabilities {
+        leg: LegId,
+        capabilities: ReceiverCapabilities,
+        reply: Reply<()>,
+    },
 }
 
 pub(super) struct Attach {

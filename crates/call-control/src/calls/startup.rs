@@ -98,6 +98,23 @@ impl Calls {
         });
     }
 
+    /// Starts listening to the recorder, before calls are taken over and continue their recordings.
+    pub(super) fn keep_recordings(&self) {
+        let stop = || self.shared.stop.clone();
+        self.shared.tasks.spawn(stop().run_until_cancelled_owned(self.clone().hear_recorder()));
+        self.shared.tasks.spawn(stop().run_until_cancelled_owned(self.clone().keep_records()));
+    }
+
+    /// Looks after recordings that an earlier run of the server left, once its calls are taken over.
+    pub(super) fn tidy_up(&self) {
+        let calls = self.clone();
+        self.shared.tasks.spawn(self.shared.stop.clone().run_until_cancelled_owned(async move {
+            if let Err(error) = calls.tidy_recordings().await {
+                tracing::warn!(%error, "unfinished recordings are looked for at the next start");
+            }
+        }));
+    }
+
     fn repeat<C>(&self, period: Duration, chore: impl Fn(Self) -> C + Send + 'static)
     where
         C: Future<Output = ()> + Send,

@@ -4,12 +4,14 @@
 mod answer;
 mod effects;
 mod recent;
+mod recording;
 
 use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
 use effects::Durability;
 use futures_util::FutureExt;
 use recent::Recent;
+use recording::Taps;
 
 use switchyard_media_worker::media::Event as MediaEvent;
 use tokio::{
@@ -38,6 +40,7 @@ pub(super) struct CallTask {
     media: CallMedia,
     ledger: Ledger,
     recent: Recent,
+    taps: Taps,
     /// Another owner has taken over the call, or its group was deleted: this task must not write any more.
     fenced: bool,
 }
@@ -63,6 +66,7 @@ impl CallTask {
             media,
             ledger,
             recent: Recent::default(),
+            taps: Taps::default(),
             fenced: false,
         };
         // Registered before it is announced, so that a client that gets the announcement can join at once.
@@ -87,6 +91,7 @@ impl CallTask {
 
     async fn run(mut self, mut mailbox: mpsc::Receiver<Request>, mut events: mpsc::Receiver<MediaEvent>) {
         let stop = self.shared.stop.clone();
+        self.take_up_recording().await;
         while !self.call.is_over() && !self.fenced {
             let mut deadline = pin!(sleep_until(self.next_deadline()));
             tokio::select! {
@@ -103,6 +108,7 @@ impl CallTask {
                 () = stop.cancelled() => break,
             }
             self.tell_media().await;
+            self.fulfil_wish().await;
         }
         self.retire(mailbox).await;
     }
@@ -145,7 +151,7 @@ impl CallTask {
     async fn retire(self, mailbox: mpsc::Receiver<Request>) {
         drop(mailbox);
         let id = self.id();
-        let Self { shared, call, media, mut ledger, fenced, recent: _ } = self;
+        let Self { shared, call, media, mut ledger, fenced, recent: _, taps: _ } = self;
         shared.hub.forget_call(id);
         for leg in call.open_legs() {
             shared.presence.went(leg.id);

@@ -325,9 +325,10 @@ on_both_engines! {
             limits: Limits::default(),
             max_call_age: Duration::ZERO,
             ice_servers: IceServers::default(),
+            recording: database.recording(),
         };
         let store = database.open().await;
-        let (hub, media) = (Hub::default(), world.control.calls.shared.media.clone());
+        let (hub, media) = (Hub::default(), World::media(1.0).await);
         let ownership = Arc::new(Ownership::claim(&database.url, &database.schema).await.unwrap());
         let calls = Calls::start(config, store, ownership, media, hub).await.unwrap();
         // The sweep at the start may have ended the call already.

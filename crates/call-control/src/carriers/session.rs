@@ -17,6 +17,8 @@ use super::allowance::Allowance;
 use crate::Control;
 use crate::actor::Actor;
 use crate::auth::AuthError;
+use crate::call::CallView;
+use crate::calls::RecordingWish;
 use crate::clock::now;
 use crate::error::{ErrorCode, Refusal};
 use crate::hub::{Audience, Outlet, SocketId};
@@ -205,6 +207,21 @@ impl Session {
                 let call = calls.lock(actor, lock.call_id, lock.locked).await?;
                 Ok(Reply::Call(Box::new(OfCall { call })))
             }
+            ClientCommand::StartRecording(start) => {
+                let wish = RecordingWish { mode: start.mode, layer: start.layer, consent: start.consent };
+                of_call(calls.start_recording(actor, start.call_id, wish).await)
+            }
+            ClientCommand::PauseRecording(on) => {
+                of_call(calls.pause_recording(actor, on.call_id, None, true).await)
+            }
+            ClientCommand::ResumeRecording(on) => {
+                of_call(calls.pause_recording(actor, on.call_id, None, false).await)
+            }
+            ClientCommand::StopRecording(on) => of_call(calls.stop_recording(actor, on.call_id, None).await),
+            ClientCommand::Consent(answer) => {
+                let leg = self.leg(answer.call_id)?;
+                of_call(calls.consent(actor, answer.call_id, leg, answer.accept).await)
+            }
             ClientCommand::Refresh(refresh) => self.refresh(&refresh.token).await,
             ClientCommand::RouterCapabilities(_) => {
                 let router_rtp_capabilities = router_rtp_capabilities();
@@ -298,6 +315,10 @@ impl Session {
     fn leg(&self, call: CallId) -> Result<LegId, Refusal> {
         self.control.hub.leg(self.socket, call).ok_or_else(not_in_call)
     }
+}
+
+fn of_call(done: Result<CallView, Refusal>) -> Result<Reply, Refusal> {
+    done.map(|call| Reply::Call(Box::new(OfCall { call })))
 }
 
 /// The end of the grace time, on the monotonic clock; `None` if it is out of range.

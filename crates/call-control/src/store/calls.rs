@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use sqlx::QueryBuilder;
 
 use super::{
-    Page, PageRequest, Store, StoreError, TimeCursor, audit::log, groups::LOCK_GROUP, on, on_writer, tx,
+    Page, PageRequest, Store, StoreError, TimeCursor, audit::log, groups::LOCK_GROUP, on, on_writer,
+    recordings::upsert_recording, tx,
 };
 use crate::{
     call::{CallRecord, CallStatus, CallType, CallView, Changes},
@@ -87,7 +88,8 @@ impl Store {
                 .bind(call.group_id)
                 .bind(call.initiated_by_id)
                 .bind(call.call_type)
-                .bind(call.created_at);
+                .bind(call.created_at)
+                .bind(&call.recording);
             if !is_new {
                 upsert = upsert.bind(changes.follows);
             }
@@ -109,6 +111,9 @@ impl Store {
                     .bind(&leg.resume_hash)
                     .execute(&mut *tx)
                     .await?;
+            }
+            for recording in &changes.recordings {
+                upsert_recording!(tx, recording);
             }
             for recorded in &changes.events {
                 sqlx::query(INSERT_EVENT)
@@ -315,15 +320,15 @@ const NO_VERSION: i64 = 0;
 const INSERT_CALL: &str = "
     INSERT INTO calls (id, status, webrtc_room_id, started_at, ended_at, duration_seconds, max_participants, metadata,
         moderation, end_reason, error_message, updated_at, version, epoch, seq, group_id, initiated_by_id, type,
-        created_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
+        created_at, recording)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
 
 /// The conditions on columns that never change give both statements the same parameters.
 const UPDATE_CALL: &str = "
     UPDATE calls SET status = $2, webrtc_room_id = $3, started_at = $4, ended_at = $5, duration_seconds = $6,
         max_participants = $7, metadata = $8, moderation = $9, end_reason = $10, error_message = $11,
-        updated_at = $12, version = $13, epoch = $14, seq = $15
-    WHERE id = $1 AND version = $20
+        updated_at = $12, version = $13, epoch = $14, seq = $15, recording = $20
+    WHERE id = $1 AND version = $21
         AND group_id = $16 AND initiated_by_id = $17 AND type = $18 AND created_at = $19";
 
 const UPSERT_LEG: &str = "

@@ -11,9 +11,12 @@ use std::{collections::BTreeSet, time::Duration};
 use super::*;
 use crate::{
     actor::{Actor, Person},
-    call::{Call, CallStatus, CallType, Changes, Command, Effect, Ending, Metadata, Origin, Rules, Via},
+    call::{
+        Call, CallStatus, CallType, Changes, Command, Consent, Effect, Ending, Metadata, NewRecording,
+        Origin, RecordingLayer, RecordingMode, Rules, Via,
+    },
     clock::now,
-    ids::{CallId, GroupId, LegId, UserId},
+    ids::{CallId, GroupId, LegId, RecordingId, StorageId, UserId},
     testing::{by, on_both_engines},
 };
 use switchyard_media_worker::media::RouterId;
@@ -50,6 +53,16 @@ fn call(group: GroupId, creator: &Person) -> (Call, Vec<Effect>) {
         rules,
         &by(creator),
     )
+}
+
+fn new_recording() -> NewRecording {
+    NewRecording {
+        id: RecordingId::random(),
+        storage_id: StorageId::random(),
+        mode: RecordingMode::Video,
+        layer: RecordingLayer::High,
+        consent: Consent::Notice,
+    }
 }
 
 fn changes(effects: Vec<Effect>) -> Box<Changes> {
@@ -147,7 +160,7 @@ on_both_engines! {
         let metadata: Metadata = serde_json::from_str(r#"{"title":"Ü","n":[1,{"x":null}]}"#).unwrap();
         for command in [
             Command::Join { leg: LegId::random(), person: bob.clone(), via: Via::Rest, privileged: false },
-            Command::MergeMetadata(metadata),
+            Command::MergeMetadata { patch: metadata, recording: new_recording() },
         ] {
             store.commit(&changes(call.handle(command, &Actor::SERVER, now()).unwrap())).await.unwrap();
         }
@@ -189,7 +202,8 @@ on_both_engines! {
         let mut call = stored_call(&store, team, &ada).await;
         let mut other = call.clone();
         let metadata: Metadata = serde_json::from_str(r#"{"a":1}"#).unwrap();
-        store.commit(&changes(call.handle(Command::MergeMetadata(metadata), &Actor::SERVER, now()).unwrap())).await.unwrap();
+        let merge = Command::MergeMetadata { patch: metadata, recording: new_recording() };
+        store.commit(&changes(call.handle(merge, &Actor::SERVER, now()).unwrap())).await.unwrap();
         let late = store.commit(&changes(other.handle(Command::End(Ending::Normal), &Actor::SERVER, now()).unwrap())).await;
         assert!(matches!(late, Err(StoreError::Fenced)));
         assert_eq!(store.call(call.origin().id).await.unwrap().unwrap().record.status, CallStatus::Waiting);

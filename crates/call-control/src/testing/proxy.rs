@@ -49,7 +49,7 @@ impl Proxy {
     pub(crate) fn database(&self) -> TestStore {
         let url =
             format!("postgres://switchyard@localhost/postgres?host={}", self.directory.path().display());
-        TestStore { url, schema: super::fresh_schema(), place: super::Place::SharedServer }
+        TestStore::new(url, super::fresh_schema(), super::Place::SharedServer)
     }
 
     /// Sets the fate of the next COMMIT only.

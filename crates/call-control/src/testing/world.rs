@@ -40,6 +40,7 @@ const STANDARD_RULES: Rules = Rules {
     max_participants: 500,
     max_metadata_bytes: 16 * 1024,
     joins: None,
+    max_recording: Duration::from_secs(24 * 3600),
 };
 
 /// Timers too long to expire during a test.
@@ -74,6 +75,7 @@ impl World {
             database_schema: store.schema.clone(),
             auth: AuthConfig::new(sign_in),
             rules,
+            recording: store.recording(),
             limits: Limits::default(),
             max_call_age: Duration::from_secs(24 * 3600),
             ice_servers: IceServers::default(),
@@ -90,6 +92,10 @@ impl World {
 
     /// Starts with media workers that refuse joins above this load; below 0 they always count as overloaded.
     pub(crate) async fn with_max_load(config: ControlConfig, max_load: f64) -> Self {
+        Self { control: Control::start(config, Self::media(max_load).await).await.unwrap() }
+    }
+
+    pub(crate) async fn media(max_load: f64) -> Media {
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let media = MediaConfig {
             bind: vec![loopback],
@@ -100,8 +106,7 @@ impl World {
             announced: Vec::new(),
             sending: Sending::default(),
         };
-        let control = Control::start(config, Media::start(media).await.unwrap()).await.unwrap();
-        Self { control }
+        Media::start(media).await.unwrap()
     }
 
     pub(crate) async fn person(&self, name: &str) -> Person {

@@ -66,6 +66,12 @@ commands! {
         "call:remove": Remove(Remove) -> Done,
         "call:permit": Permit(Permit) -> Done,
         "call:lock": Lock(Lock) -> OfCall,
+        "recording:start": StartRecording(StartRecording) -> OfCall,
+        "recording:pause": PauseRecording(InCall) -> OfCall,
+        "recording:resume": ResumeRecording(InCall) -> OfCall,
+        "recording:stop": StopRecording(InCall) -> OfCall,
+        /// Whether this device may be recorded, where the recording asks for consent.
+        "recording:consent": Consent(AnswerConsent) -> OfCall,
         /// Replaces the socket's token with a newer one of the same user.
         "auth:refresh": Refresh(Refresh) -> TokenAccepted,
         /// The router's RTP capabilities are the same for all calls, so no owner task has to answer this.

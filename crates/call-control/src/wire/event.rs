@@ -10,8 +10,12 @@ use switchyard_media_worker::media::{
 use ts_rs::TS;
 
 use super::typescript::Module;
-use crate::call::{CallView, DataProducerView, Permissions, ProducerRef, ProducerView, Stamp};
-use crate::ids::{CallId, GroupId, LegId, UserId};
+use crate::call::{
+    Answer, CallRecordingView, CallView, DataProducerView, Permissions, ProducerRef, ProducerView,
+    RecordingEnd, RecordingStatus, Stamp,
+};
+use crate::error::ErrorCode;
+use crate::ids::{CallId, GroupId, LegId, RecordingId, UserId};
 
 /// Declares the events for clients, a row for each: its name on the wire, and its payload.
 macro_rules! events {
@@ -58,7 +62,9 @@ events! {
         "call:replaced": CallReplaced(CallReplaced),
         "call:locked": CallLocked(CallLocked),
         "call:permissions": CallPermissions(CallPermissions),
+        "call:recording": CallRecording(CallRecording),
         "call:signal": CallSignal(CallSignal),
+        "recording:updated": RecordingUpdated(RecordingUpdated),
         "participant-joined": ParticipantJoined(ParticipantChange),
         "participant-left": ParticipantLeft(ParticipantChange),
         "media:new-producer": NewProducer(NewProducer),
@@ -124,6 +130,41 @@ pub struct CallPermissions {
     pub by: Option<UserId>,
     #[serde(flatten)]
     pub stamp: Stamp,
+}
+
+/// The call's recording started, was paused, goes on or stopped, or a leg said whether it may be recorded.
+#[derive(Debug, Clone, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct CallRecording {
+    pub call_id: CallId,
+    /// Null once it has stopped.
+    pub recording: Option<CallRecordingView>,
+    /// Who started, paused, continued or stopped it; null if it was the app, or the server by itself.
+    pub by: Option<UserId>,
+    /// Why it stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub reason: Option<RecordingEnd>,
+    /// What a leg answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub answer: Option<Answer>,
+    /// Why the recording that was wished for could not start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub code: Option<ErrorCode>,
+    #[serde(flatten)]
+    pub stamp: Stamp,
+}
+
+/// What became of a recording after it had stopped; to the members of its group.
+#[derive(Debug, Clone, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordingUpdated {
+    pub id: RecordingId,
+    pub call_id: CallId,
+    pub group_id: GroupId,
+    pub status: RecordingStatus,
 }
 
 /// A moderator asks the sender to pause the producer.

@@ -40,9 +40,9 @@ fn is_same(a: SocketAddr, b: SocketAddr) -> bool {
     a.port() == b.port() && a.port() != 0 && (one == other || covers(one, other) || covers(other, one))
 }
 
-/// Checks that the directory for data is there, or can be made.
-pub(super) fn check_directory(path: &Path) -> Result<(), ConfigError> {
-    let fault = |reason| ConfigError::DataDir { path: path.to_owned(), reason };
+/// Checks that the directory of this setting is there, or can be made.
+pub(super) fn check_directory(setting: &'static str, path: &Path) -> Result<(), ConfigError> {
+    let fault = |reason| ConfigError::Directory { setting, path: path.to_owned(), reason };
     let found = path.ancestors().find_map(|path| {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         match fs::metadata(path) {

@@ -3,6 +3,8 @@ use secrecy::ExposeSecret;
 
 use super::*;
 use crate::cli::Cli;
+use switchyard_call_control::call::{Consent, RecordingLayer};
+use switchyard_call_control::calls::{RecordingAccess, RecordingBy};
 
 /// Of 32 bytes.
 const SECRET: &str = "a secret that only the app knows";
@@ -292,4 +294,56 @@ fn what_is_allowed_but_risky_is_warned_of() {
         let warned = warned(flags);
         assert!(warned.contains(named), "{flags:?}: {warned}");
     }
+}
+
+#[test]
+fn recordings_are_kept_in_the_data_directory_unless_it_is_said_otherwise() {
+    let plain = config(&[]).unwrap().control;
+    assert_eq!(plain.recording.recorder.folder.to_str(), Some("./data/recordings"));
+    assert!(plain.recording.on && plain.recording.kept_for.is_none());
+    assert_eq!(plain.recording.recorder.min_free, 1 << 30);
+    assert_eq!(plain.rules.max_recording, Duration::from_secs(24 * 3600));
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().join("tapes");
+    let flags = [
+        ["--recording-dir", folder.to_str().unwrap()],
+        ["--recording", "off"],
+        ["--recording-by", "members"],
+        ["--recording-consent", "ask"],
+        ["--recording-access", "moderators"],
+        ["--recording-layer", "medium"],
+        ["--recording-days", "30"],
+    ];
+    let set = config(&flags.concat()).unwrap().control.recording;
+    assert_eq!((set.recorder.folder, set.on), (folder, false));
+    assert_eq!((set.by, set.consent), (RecordingBy::Members, Consent::Ask));
+    assert_eq!((set.access, set.layer), (RecordingAccess::Moderators, RecordingLayer::Medium));
+    assert_eq!(set.kept_for, Some(Duration::from_secs(30 * 24 * 3600)));
+}
+
+#[test]
+fn a_recording_setting_out_of_its_range_is_refused() {
+    for bad in [
+        ["--recording", "maybe"],
+        ["--recording-by", "everybody"],
+        ["--recording-consent", "none"],
+        ["--recording-access", "anybody"],
+        ["--recording-layer", "4k"],
+        ["--recording-days", "-1"],
+        ["--recording-days", "36501"],
+        ["--recording-link-seconds", "0"],
+        ["--recording-link-seconds", "86401"],
+        ["--recording-max-hours", "0"],
+        ["--recording-max-tracks", "0"],
+        ["--recording-key-frame-seconds", "0"],
+        ["--recording-sync-seconds", "0"],
+        ["--recording-min-free", "much"],
+    ] {
+        assert!(Cli::try_parse_from([&["switchyard"], &bad[..]].concat()).is_err(), "{bad:?}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let refused = config(&["--recording-dir", file.to_str().unwrap()]);
+    assert!(matches!(refused, Err(ConfigError::Directory { setting: "RECORDING_DIR", .. })));
 }

@@ -25,6 +25,13 @@ pub(crate) enum Happening {
     Lock(bool),
     Lose(u8),
     Merge(u8),
+    /// `recordingEnabled` in the metadata.
+    Wish(bool),
+    /// `ask`.
+    Record(bool),
+    PauseRecording(bool),
+    StopRecording,
+    Consent(u8, bool),
     End,
     Wait(u16),
     Restart(u8),
@@ -43,6 +50,11 @@ pub(crate) fn happenings() -> impl Strategy<Value = Vec<Happening>> {
         1 => any::<bool>().prop_map(Happening::Lock),
         4 => (0..20u8).prop_map(Happening::Lose),
         1 => any::<u8>().prop_map(Happening::Merge),
+        1 => any::<bool>().prop_map(Happening::Wish),
+        2 => any::<bool>().prop_map(Happening::Record),
+        1 => any::<bool>().prop_map(Happening::PauseRecording),
+        1 => Just(Happening::StopRecording),
+        3 => (0..20u8, any::<bool>()).prop_map(|(leg, accept)| Happening::Consent(leg, accept)),
         1 => Just(Happening::End),
         5 => (0..200u16).prop_map(Happening::Wait),
         1 => (0..60u8).prop_map(Happening::Restart),
@@ -87,9 +99,16 @@ impl Story {
             }
             Happening::Lock(locked) => Command::Lock(locked),
             Happening::Lose(number) => Command::ConnectionLost { leg: leg(number.into()) },
-            Happening::Merge(value) => {
-                Command::MergeMetadata(serde_json::from_value(serde_json::json!({ "value": value })).unwrap())
+            Happening::Merge(value) => self.patch(serde_json::json!({ "value": value })),
+            Happening::Wish(enabled) => self.patch(serde_json::json!({ "recordingEnabled": enabled })),
+            Happening::Record(ask) => {
+                let consent = if ask { Consent::Ask } else { Consent::Notice };
+                let new = NewRecording { consent, ..self.new_recording() };
+                Command::StartRecording { new, started_by: None }
             }
+            Happening::PauseRecording(paused) => Command::PauseRecording { only: None, paused },
+            Happening::StopRecording => Command::StopRecording { only: None, end: RecordingEnd::Stopped },
+            Happening::Consent(number, accept) => Command::Consent { leg: leg(number.into()), accept },
             Happening::End => Command::End(Ending::Normal),
             Happening::Wait(seconds) => {
                 self.now += Duration::from_secs(seconds.into());
@@ -129,6 +148,16 @@ impl Story {
         for leg in self.rows().values() {
             assert!(leg.left_at.is_none_or(|left| left >= leg.joined_at));
             assert_eq!(leg.left_at.is_none(), self.call.leg(leg.id).is_some(), "memory holds the open legs");
+        }
+        assert!(view.recording.is_none() || view.status.is_running(), "no recording outlasts its call");
+        let rows = self.recordings();
+        let running: Vec<_> = rows.values().filter(|row| row.status.is_running()).map(|row| row.id).collect();
+        assert_eq!(running, Vec::from_iter(view.recording.as_ref().map(|recording| recording.id)));
+        if let Some(recording) = &view.recording {
+            assert!(
+                recording.answers.keys().all(|leg| self.call.leg(*leg).is_some()),
+                "who left has no answer"
+            );
         }
         if let Some(deadline) = self.call.next_deadline() {
             let mut later = self.call.clone();
@@ -178,6 +207,11 @@ impl Story {
                 | Event::LockChanged { .. }
                 | Event::PermissionsChanged { .. }
                 | Event::ProducerMuted { .. }
+                | Event::RecordingStarted { .. }
+                | Event::RecordingPaused { .. }
+                | Event::RecordingStopped { .. }
+                | Event::RecordingConsent { .. }
+                | Event::RecordingFailed { .. }
                 | Event::Media(_) => {}
             }
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{histories::Happening, story::*};
 use crate::{
     audit::Action,
-    call::{Call, CallStatus, Ending, LegId},
+    call::{Call, CallStatus, Ending, LegId, RecordingStatus},
 };
 use chrono::{DateTime, Utc};
 
@@ -21,8 +21,21 @@ pub(crate) struct Model {
     savings: BTreeMap<u8, (u128, DateTime<Utc>)>,
     started: Option<DateTime<Utc>>,
     over: Option<(DateTime<Utc>, CallStatus, Ending)>,
+    recording: Option<Tape>,
+    /// Somebody wished, while it waited, that it be recorded.
+    wished: bool,
+    /// `recordingEnabled` in the metadata.
+    flag: Option<bool>,
     /// The expected audit log, without changes of metadata.
     logged: Vec<Action>,
+}
+
+/// A running recording.
+struct Tape {
+    since: DateTime<Utc>,
+    ask: bool,
+    paused: bool,
+    answers: BTreeMap<u32, bool>,
 }
 
 /// One device's stay: a leg.
@@ -64,6 +77,9 @@ impl Model {
             savings: BTreeMap::new(),
             started: None,
             over: None,
+            recording: None,
+            wished: false,
+            flag: None,
             logged: vec![Action::CallStarted],
         };
         model.enter(0, ADA, 0, None, Whereabouts::Unclaimed);
@@ -115,6 +131,34 @@ impl Model {
                 }
             }
             Happening::Merge(_) => {}
+            Happening::Wish(true) => match (self.over, self.started, &self.recording) {
+                (Some(_), _, _) => return false,
+                (None, Some(_), None) => self.record(false),
+                (None, None, None) => (self.wished, self.flag) = (true, Some(true)),
+                (None, _, Some(_)) => {}
+            },
+            Happening::Wish(false) => {
+                self.stop_recording();
+                (self.wished, self.flag) = (false, Some(false));
+            }
+            Happening::Record(ask) => {
+                if self.over.is_some() || self.recording.is_some() {
+                    return false;
+                }
+                self.record(ask);
+            }
+            Happening::PauseRecording(paused) => match &mut self.recording {
+                Some(tape) => tape.paused = paused,
+                None => return false,
+            },
+            Happening::StopRecording => self.stop_recording(),
+            Happening::Consent(number, accept) => {
+                let is_here = self.open().any(|stay| stay.number == u32::from(number));
+                match &mut self.recording {
+                    Some(tape) if is_here && tape.ask => tape.answers.insert(number.into(), accept),
+                    Some(_) | None => return false,
+                };
+            }
             Happening::End => self.conclude(self.now, Ending::Normal),
             Happening::Wait(seconds) => self.wait(seconds),
             Happening::Restart(seconds) => self.restart(seconds),
@@ -137,6 +181,17 @@ impl Model {
         assert_eq!(view.status, status);
         assert_eq!(view.max_participants, self.peak as i64);
         assert_eq!((view.started_at, view.locked), (self.started, self.locked));
+        let told = view.recording.as_ref();
+        assert_eq!(told.map(|told| told.started_at), self.recording.as_ref().map(|tape| tape.since));
+        if let (Some(told), Some(tape)) = (told, &self.recording) {
+            assert_eq!(told.status == RecordingStatus::Paused, tape.paused);
+            let is_open = |number: u32| self.open().any(|stay| stay.number == number);
+            let here = tape.answers.iter().filter(|(number, _)| is_open(**number));
+            assert_eq!(told.answers, here.map(|(number, accept)| (leg(*number), *accept)).collect());
+        }
+        let metadata = serde_json::to_value(&view.metadata).unwrap();
+        assert_eq!(metadata.get("recordingEnabled").and_then(serde_json::Value::as_bool), self.flag);
+        assert_eq!(call.due_wish().is_some(), self.wished && self.started.is_some() && self.over.is_none());
         assert_eq!(view.ended_at, self.over.map(|(at, _, _)| at));
         assert_eq!(view.end_reason, self.over.map(|(_, _, ending)| ending));
     }
@@ -256,6 +311,22 @@ impl Model {
         } else if self.started.is_none() && self.created + RING <= now {
             self.conclude(now, Ending::Timeout);
         }
+        if self.recording.as_ref().is_some_and(|tape| tape.since + MAX_RECORDING <= now) {
+            self.stop_recording();
+        }
+    }
+
+    fn record(&mut self, ask: bool) {
+        self.recording = Some(Tape { since: self.now, ask, paused: false, answers: BTreeMap::new() });
+        (self.wished, self.flag) = (false, Some(true));
+        self.logged.push(Action::RecordingStarted);
+    }
+
+    fn stop_recording(&mut self) {
+        if self.recording.take().is_some() {
+            self.flag = Some(false);
+            self.logged.push(Action::RecordingStopped);
+        }
     }
 
     fn restart(&mut self, seconds: u8) {
@@ -274,6 +345,10 @@ impl Model {
     fn conclude(&mut self, at: DateTime<Utc>, ending: Ending) {
         if self.over.is_some() {
             return;
+        }
+        self.stop_recording();
+        if self.wished {
+            (self.wished, self.flag) = (false, Some(false));
         }
         let status = if self.started.is_some() { CallStatus::Ended } else { CallStatus::Cancelled };
         self.over = Some((at, status, ending));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::super::*;
-use crate::ids::DeviceId;
+use crate::ids::{DeviceId, RecordingId, StorageId};
 
 pub(crate) const RING: Duration = Duration::from_secs(60);
 pub(crate) const UNATTACHED: Duration = Duration::from_secs(300);
@@ -18,7 +18,9 @@ pub(crate) const RULES: Rules = Rules {
     max_participants: 4,
     max_metadata_bytes: 1024,
     joins: Some(JOINS),
+    max_recording: MAX_RECORDING,
 };
+pub(crate) const MAX_RECORDING: Duration = Duration::from_secs(100);
 pub(crate) const JOINS: JoinRate = JoinRate { burst: 6, refill: Duration::from_secs(20) };
 
 pub(crate) const ADA: u8 = 1;
@@ -30,6 +32,7 @@ pub(crate) struct Story {
     pub(crate) call: Call,
     pub(crate) now: DateTime<Utc>,
     pub(crate) legs: u32,
+    tapes: u128,
     pub(crate) recorded: Vec<RecordedEvent>,
     pub(crate) stored: Vec<Changes>,
 }
@@ -60,7 +63,7 @@ impl Story {
         let room = RouterId(Uuid::from_u128(9));
         let (call, effects) =
             Call::create(origin, person(ADA), leg(0), room, Metadata::default(), rules, &Actor::SERVER);
-        let mut story = Self { call, now, legs: 1, recorded: Vec::new(), stored: Vec::new() };
+        let mut story = Self { call, now, legs: 1, tapes: 0, recorded: Vec::new(), stored: Vec::new() };
         story.note(&effects);
         story
     }
@@ -92,9 +95,42 @@ impl Story {
                 | Effect::Restrict(_)
                 | Effect::CloseLeg(_)
                 | Effect::Replaced(_)
+                | Effect::FollowRecording { .. }
                 | Effect::Detach(_) => {}
             }
         }
+    }
+
+    /// A recording to start; each has an id of its own.
+    pub(crate) fn new_recording(&mut self) -> NewRecording {
+        self.tapes += 1;
+        NewRecording {
+            id: RecordingId(Uuid::from_u128(5000 + self.tapes)),
+            storage_id: StorageId(Uuid::from_u128(10)),
+            mode: RecordingMode::Video,
+            layer: RecordingLayer::High,
+            consent: Consent::Notice,
+        }
+    }
+
+    pub(crate) fn patch(&mut self, patch: serde_json::Value) -> Command {
+        let patch = serde_json::from_value(patch).unwrap();
+        Command::MergeMetadata { patch, recording: self.new_recording() }
+    }
+
+    pub(crate) fn record(&mut self, consent: Consent) -> Result<Vec<Effect>, CallError> {
+        let new = NewRecording { consent, ..self.new_recording() };
+        self.handle(Command::StartRecording { new, started_by: Some(user(ADA)) })
+    }
+
+    pub(crate) fn stop_recording(&mut self) -> Vec<Effect> {
+        self.handle(Command::StopRecording { only: None, end: RecordingEnd::Stopped }).unwrap()
+    }
+
+    /// The rows of all recordings as the database holds them.
+    pub(crate) fn recordings(&self) -> BTreeMap<RecordingId, RecordingRow> {
+        let rows = self.stored.iter().flat_map(|changes| &changes.recordings);
+        rows.map(|row| (row.id, row.clone())).collect()
     }
 
     pub(crate) fn next_leg(&mut self) -> LegId {

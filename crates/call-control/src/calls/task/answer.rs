@@ -27,8 +27,7 @@ impl CallTask {
     pub(super) async fn answer(&mut self, request: Request) {
         match request {
             Request::Command { command, by, reply } => {
-                let done = self.obey(command, &by, None).await;
-                let _ = reply.send(done.map(|_| self.call.view(now())));
+                let _ = reply.send(self.command(command, &by).await);
             }
             Request::Attach { attach, reply } => {
                 let _ = reply.send(self.attach(*attach).await);
@@ -62,6 +61,10 @@ impl CallTask {
             Request::CreateTransport { leg, direction, reply } => {
                 let _ = reply.send(self.media.create_transport(leg, direction).await);
             }
+            Request::Repaired { recording, repaired, reply } => {
+                self.continue_recording(recording, repaired).await;
+                let _ = reply.send(Ok(()));
+            }
             Request::SetCapabilities { leg, capabilities, reply } => {
                 let _ = reply.send(self.media.set_capabilities(leg, capabilities));
             }
@@ -70,7 +73,7 @@ impl CallTask {
 
     /// Applies a command of a client, and returns the leg that it attached. A refused command changes
     /// nothing.
-    async fn obey(
+    pub(super) async fn obey(
         &mut self,
         command: Command,
         by: &Actor,
@@ -101,7 +104,10 @@ impl CallTask {
     fn durability(&self, command: &Command) -> Durability {
         match command {
             Command::Join { person, .. } if !self.is_here(person.id) => Durability::First,
-            Command::MergeMetadata(_) | Command::Lock(_) | Command::Permit { .. } => Durability::First,
+            Command::MergeMetadata { .. }
+            | Command::Lock(_)
+            | Command::Permit { .. }
+            | Command::StartRecording { .. } => Durability::First,
             Command::Join { .. }
             | Command::Leave { .. }
             | Command::Remove { .. }
@@ -109,6 +115,10 @@ impl CallTask {
             | Command::ConnectionLost { .. }
             | Command::End(_)
             | Command::Fail { .. }
+            | Command::PauseRecording { .. }
+            | Command::StopRecording { .. }
+            | Command::FailRecording(_)
+            | Command::Consent { .. }
             | Command::Record(_)
             | Command::Tick => Durability::Eventual,
         }

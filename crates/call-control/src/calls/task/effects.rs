@@ -55,6 +55,7 @@ impl CallTask {
                     self.media.restrict(user, &permissions).await;
                 }
                 Effect::CloseLeg(leg) => self.media.close_leg(leg).await,
+                Effect::FollowRecording { ended } => self.follow_recording(ended).await,
                 Effect::Announce(recorded) => self.announce(recorded).await,
                 Effect::Replaced(leg) => self.tell_replaced(leg),
                 Effect::Detach(leg) => {

@@ -83,15 +83,23 @@ pub(crate) const fn status(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::BadRequest | ErrorCode::UnknownEvent => StatusCode::BAD_REQUEST,
         ErrorCode::Unauthorized => StatusCode::UNAUTHORIZED,
-        ErrorCode::Forbidden | ErrorCode::CallLocked | ErrorCode::Removed => StatusCode::FORBIDDEN,
+        ErrorCode::Forbidden
+        | ErrorCode::CallLocked
+        | ErrorCode::Removed
+        | ErrorCode::RecordingOff
+        | ErrorCode::LinkExpired => StatusCode::FORBIDDEN,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        ErrorCode::NotInCall | ErrorCode::Conflict | ErrorCode::CallEnded | ErrorCode::CallExists => {
-            StatusCode::CONFLICT
-        }
+        ErrorCode::NotInCall
+        | ErrorCode::Conflict
+        | ErrorCode::CallEnded
+        | ErrorCode::CallExists
+        | ErrorCode::AlreadyRecording
+        | ErrorCode::NotRecording => StatusCode::CONFLICT,
         ErrorCode::IdempotencyMismatch
         | ErrorCode::Unsupported
+        | ErrorCode::CallEncrypted
         | ErrorCode::LimitExceeded
         | ErrorCode::TooManyMembers
         | ErrorCode::TooManyParticipants
@@ -99,6 +107,7 @@ pub(crate) const fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::TooManyConsumers
         | ErrorCode::TooManySockets => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::MetadataTooLarge | ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorCode::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
         ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Timeout => StatusCode::GATEWAY_TIMEOUT,
         ErrorCode::Unavailable | ErrorCode::NodeOverloaded | ErrorCode::NodeDraining => {

@@ -17,7 +17,7 @@ use crate::{
     actor::Person,
     auth::{AuthConfig, SignIn},
     call::{CallType, Metadata, Rules},
-    calls::{Created, NewCall},
+    calls::{Created, NewCall, RecordingConfig},
     carriers::{
         WebSocketCarrier,
         origin::guard_socket_io,
@@ -66,6 +66,7 @@ impl World {
             database_schema: "switchyard".to_owned(),
             auth: AuthConfig::new(SignIn::Secret("a secret that only this test knows".into())),
             rules: Rules { ring: None, unattached: None, ..Rules::default() },
+            recording: RecordingConfig::in_folder(data.path().join("recordings")),
             limits: Limits::default(),
             max_call_age: Duration::from_secs(3600),
             ice_servers: IceServers::default(),

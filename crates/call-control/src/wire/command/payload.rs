@@ -14,7 +14,7 @@ use switchyard_media_worker::media::{
 use ts_rs::TS;
 
 use super::fields::Text;
-use crate::call::{AppData, EndReason, Source, StandingChange};
+use crate::call::{AppData, Consent, EndReason, RecordingLayer, RecordingMode, Source, StandingChange};
 use crate::ids::{CallId, DeviceId, LegId, UserId};
 
 #[derive(Debug, Deserialize, TS)]
@@ -146,6 +146,27 @@ impl Permit {
 pub struct Lock {
     pub call_id: CallId,
     pub locked: bool,
+}
+
+#[derive(Debug, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(optional_fields)]
+pub struct StartRecording {
+    pub call_id: CallId,
+    /// `video` by default: sound and pictures.
+    pub mode: Option<RecordingMode>,
+    /// The highest of the three sizes of a video that is recorded; by default as the server is set.
+    pub layer: Option<RecordingLayer>,
+    /// By default as the server is set; not less than that.
+    pub consent: Option<Consent>,
+}
+
+#[derive(Debug, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct AnswerConsent {
+    pub call_id: CallId,
+    /// `false` also takes back what was accepted before.
+    pub accept: bool,
 }
 
 #[derive(Debug, Deserialize, TS)]

@@ -27,6 +27,7 @@ async fn a_call_from_start_to_history() {
             "maxParticipants",
             "metadata",
             "participants",
+            "recording",
             "seq",
             "startedAt",
             "status",

@@ -1,0 +1,149 @@
+//! Listens to the recorder, and writes what it reports.
+
+use switchyard_recorder::Notice;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::studio::{BrokenOff, WRITE_PERIOD};
+use crate::{
+    actor::Actor,
+    call::{Command, RecordingEnd, RecordingRow, RecordingStatus},
+    calls::Calls,
+    clock::now,
+    hub::Audience,
+    ids::RecordingId,
+    store::{Settlement, StoreError},
+    wire::event::{RecordingUpdated, ServerEvent},
+};
+
+impl Calls {
+    /// Takes in the recorder's notices until it stops.
+    pub(in crate::calls) async fn hear_recorder(self) {
+        while let Some(notice) = self.shared.studio.next_notice().await {
+            self.hear(notice).await;
+        }
+    }
+
+    /// Finishes all files, and writes what the recorder has reported.
+    pub(in crate::calls) async fn stop_recorder(&self) {
+        self.shared.studio.recorder.shutdown().await;
+        while let Some(notice) = self.shared.studio.waiting_notice().await {
+            self.hear(notice).await;
+        }
+        self.write_reports().await;
+    }
+
+    pub(in crate::calls) async fn hear(&self, notice: Notice) {
+        let Some(BrokenOff { call, recording, end }) = self.shared.studio.hear(notice).await else { return };
+        tracing::warn!(%call, %recording, ?end, "a recording broke off");
+        // A task of its own: the owner task of the call may be waiting for the recorder.
+        let calls = self.clone();
+        self.shared.tasks.spawn(async move {
+            let stop = Command::StopRecording { only: Some(recording), end };
+            if let Err(error) = calls.command(call, stop, &Actor::SERVER).await {
+                tracing::warn!(%call, %recording, %error, "the end of a recording could not be noted");
+            }
+        });
+    }
+
+    /// Writes what the recorder reports, at intervals, until the server stops.
+    pub(in crate::calls) async fn keep_records(self) {
+        loop {
+            let next = Instant::now() + WRITE_PERIOD;
+            self.write_reports().await;
+            // New tracks are written soon, so that a crash leaves no file of which nobody knows whose it is.
+            sleep_until(next - WRITE_PERIOD / 2).await;
+            let urgent = self.shared.studio.urgent.notified();
+            let _ = timeout(WRITE_PERIOD / 2, urgent).await;
+        }
+    }
+
+    /// Writes all that is not stored, and settles the recordings that are finished.
+    pub(in crate::calls) async fn write_reports(&self) {
+        let recordings = self.shared.studio.shelf().all();
+        for recording in recordings {
+            match self.write_report(recording).await {
+                // The call's ledger has yet to write the recording itself.
+                Ok(()) | Err(StoreError::MissingReference) => {}
+                Err(error) => {
+                    tracing::debug!(%error, "what is recorded cannot be noted yet");
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn write_report(&self, recording: RecordingId) -> Result<(), StoreError> {
+        let studio = &self.shared.studio;
+        let batch = studio.shelf().batch(recording);
+        if !batch.tracks.is_empty() {
+            self.shared.store.write_reports(recording, &batch.tracks, &batch.files, now()).await?;
+            studio.shelf().stored(recording, &batch);
+        }
+        let finished = studio.shelf().finished(recording);
+        let Some(finished) = finished else { return Ok(()) };
+        let is_whole = !finished.has_gaps && finished.end.leaves_it_whole();
+        let status = match finished.end {
+            RecordingEnd::DiskFull | RecordingEnd::StorageError
+                if !finished.has_files && self.shared.store.reported(recording).await?.1.is_empty() =>
+            {
+                RecordingStatus::Failed
+            }
+            RecordingEnd::Stopped
+            | RecordingEnd::CallEnded
+            | RecordingEnd::DiskFull
+            | RecordingEnd::StorageError
+            | RecordingEnd::ServerRestart
+            | RecordingEnd::Limit => {
+                if is_whole {
+                    RecordingStatus::Ready
+                } else {
+                    RecordingStatus::Incomplete
+                }
+            }
+        };
+        if self.settle(recording, status, finished.end, false).await? {
+            studio.shelf().forget(recording);
+        }
+        Ok(())
+    }
+
+    /// Says how a recording ended up, and tells the members of its group. Returns whether it is settled.
+    pub(super) async fn settle(
+        &self,
+        recording: RecordingId,
+        status: RecordingStatus,
+        end: RecordingEnd,
+        call_is_gone: bool,
+    ) -> Result<bool, StoreError> {
+        let now = now();
+        let delete_after = self
+            .shared
+            .studio
+            .config
+            .kept_for
+            .and_then(|time| now.checked_add_signed(chrono::TimeDelta::from_std(time).ok()?));
+        let settlement = Settlement { recording, status, end, delete_after, call_is_gone };
+        match self.shared.store.settle_recording(settlement, now).await? {
+            Some(row) => {
+                self.tell_settled(&row).await;
+                Ok(true)
+            }
+            None => Ok(self.shared.store.is_recording_settled(recording).await?),
+        }
+    }
+
+    async fn tell_settled(&self, row: &RecordingRow) {
+        match self.shared.store.member_ids(row.group_id).await {
+            Ok(members) => {
+                let updated = RecordingUpdated {
+                    id: row.id,
+                    call_id: row.call_id,
+                    group_id: row.group_id,
+                    status: row.status,
+                };
+                self.shared.hub.send(&Audience::Users(members), &ServerEvent::RecordingUpdated(updated));
+            }
+            Err(error) => tracing::debug!(%error, "nobody was told that a recording is ready"),
+        }
+    }
+}

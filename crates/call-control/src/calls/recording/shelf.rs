@@ -1,0 +1,265 @@
+//! What the recorder reported and the database does not have yet: the latest row of each track and file.
+
+use std::collections::BTreeMap;
+
+use sqlx::types::Json;
+use switchyard_recorder::{FileReport, TrackReport};
+
+use super::studio::Totals;
+use crate::{
+    call::{FileKind, FilePlace, FileRow, RecordingEnd, Span, TrackNote, TrackRow, TrackTimes},
+    ids::{CallId, FileId, RecordingId, RecordingTrackId},
+};
+
+#[derive(Default)]
+pub(super) struct Shelf {
+    recordings: BTreeMap<RecordingId, Shelved>,
+    totals: Totals,
+}
+
+struct Shelved {
+    call: CallId,
+    /// Why the call stopped it.
+    end: Option<RecordingEnd>,
+    /// Its files are finished.
+    closed: bool,
+    /// It never started: its files are to be removed.
+    discarded: bool,
+    /// The disk was too slow for some of it.
+    has_gaps: bool,
+    has_files: bool,
+    tracks: BTreeMap<RecordingTrackId, ShelvedTrack>,
+}
+
+struct ShelvedTrack {
+    row: TrackRow,
+    files: BTreeMap<String, FileRow>,
+    /// The recorder has it.
+    open: bool,
+    /// Number of changes, and how many of them are stored.
+    changes: u64,
+    stored: u64,
+}
+
+/// Rows to write, and how to tell the shelf that they are stored.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) tracks: Vec<TrackRow>,
+    pub(super) files: Vec<FileRow>,
+    marks: Vec<(RecordingTrackId, u64)>,
+}
+
+/// A recording of which all is stored but how it ended up.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Finished {
+    pub(super) end: RecordingEnd,
+    pub(super) has_gaps: bool,
+    pub(super) has_files: bool,
+}
+
+impl Shelf {
+    pub(super) fn begin(&mut self, recording: RecordingId, call: CallId) {
+        let shelved = Shelved {
+            call,
+            end: None,
+            closed: false,
+            discarded: false,
+            has_gaps: false,
+            has_files: false,
+            tracks: BTreeMap::new(),
+        };
+        self.recordings.entry(recording).or_insert(shelved);
+    }
+
+    /// Returns false if there is no room for it.
+    pub(super) fn add_track(&mut self, row: TrackRow, open: bool) -> bool {
+        let is_full = self.tracks() >= MOST_TRACKS;
+        let Some(shelved) = self.recordings.get_mut(&row.recording_id) else { return true };
+        if let Some(known) = shelved.tracks.get_mut(&row.id) {
+            (known.row, known.open) = (row, open);
+            known.changes += 1;
+            return true;
+        }
+        if is_full {
+            return false;
+        }
+        let track = ShelvedTrack { files: BTreeMap::new(), open, changes: 1, stored: 0, row };
+        shelved.tracks.insert(track.row.id, track);
+        true
+    }
+
+    /// Returns false if its track is not known.
+    pub(super) fn report(&mut self, recording: RecordingId, report: TrackReport) -> bool {
+        let id = RecordingTrackId(report.track.0);
+        let Some(shelved) = self.recordings.get_mut(&recording) else { return true };
+        let Some(track) = shelved.tracks.get_mut(&id) else { return false };
+        shelved.has_gaps |= report.note == Some(switchyard_recorder::TrackNote::Dropped);
+        shelved.has_files |= !report.files.is_empty();
+        let before = Totals::of(&track.row);
+        track.take_in(recording, report);
+        self.totals.add(Totals::of(&track.row), before);
+        true
+    }
+
+    pub(super) fn end(&mut self, recording: RecordingId, end: RecordingEnd) {
+        if let Some(shelved) = self.recordings.get_mut(&recording) {
+            shelved.end.get_or_insert(end);
+        }
+    }
+
+    pub(super) fn discard(&mut self, recording: RecordingId) {
+        if let Some(shelved) = self.recordings.get_mut(&recording) {
+            shelved.discarded = true;
+        }
+    }
+
+    /// The files of the recording are finished. Returns whether they are to be removed.
+    pub(super) fn closed(&mut self, recording: RecordingId) -> bool {
+        let Some(shelved) = self.recordings.get_mut(&recording) else { return false };
+        shelved.closed = true;
+        shelved.tracks.values_mut().for_each(|track| track.open = false);
+        let discarded = shelved.discarded;
+        if discarded {
+            self.recordings.remove(&recording);
+        }
+        discarded
+    }
+
+    pub(super) fn forget(&mut self, recording: RecordingId) {
+        self.recordings.remove(&recording);
+    }
+
+    pub(super) fn call_of(&self, recording: RecordingId) -> Option<CallId> {
+        self.recordings.get(&recording).filter(|shelved| !shelved.discarded).map(|shelved| shelved.call)
+    }
+
+    pub(super) fn all(&self) -> Vec<RecordingId> {
+        self.recordings.iter().filter(|(_, shelved)| !shelved.discarded).map(|(id, _)| *id).collect()
+    }
+
+    /// What of the recording is not stored yet.
+    pub(super) fn batch(&self, recording: RecordingId) -> Batch {
+        let mut batch = Batch::default();
+        let Some(shelved) = self.recordings.get(&recording) else { return batch };
+        for track in shelved.tracks.values().filter(|track| track.changes > track.stored) {
+            batch.tracks.push(track.row.clone());
+            batch.files.extend(track.files.values().cloned());
+            batch.marks.push((track.row.id, track.changes));
+        }
+        batch
+    }
+
+    /// The batch is stored.
+    pub(super) fn stored(&mut self, recording: RecordingId, batch: &Batch) {
+        let Some(shelved) = self.recordings.get_mut(&recording) else { return };
+        for (id, changes) in &batch.marks {
+            if let Some(track) = shelved.tracks.get_mut(id) {
+                track.stored = track.stored.max(*changes);
+            }
+        }
+    }
+
+    /// How the recording ended, once it is closed and all its rows are stored.
+    pub(super) fn finished(&self, recording: RecordingId) -> Option<Finished> {
+        let shelved = self.recordings.get(&recording)?;
+        let all_stored = shelved.tracks.values().all(|track| track.changes == track.stored);
+        let end = shelved.end.filter(|_| shelved.closed && all_stored)?;
+        Some(Finished { end, has_gaps: shelved.has_gaps, has_files: shelved.has_files })
+    }
+
+    /// Recordings that have not been stopped.
+    pub(super) fn active(&self) -> usize {
+        self.recordings.values().filter(|shelved| shelved.end.is_none() && !shelved.discarded).count()
+    }
+
+    pub(super) fn open_tracks(&self) -> usize {
+        let open = |shelved: &Shelved| shelved.tracks.values().filter(|track| track.open).count();
+        self.recordings.values().map(open).sum()
+    }
+
+    pub(super) const fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    fn tracks(&self) -> usize {
+        self.recordings.values().map(|shelved| shelved.tracks.len()).sum()
+    }
+}
+
+impl ShelvedTrack {
+    fn take_in(&mut self, recording: RecordingId, report: TrackReport) {
+        let spans = |spans: Vec<switchyard_recorder::Span>| spans.into_iter().map(span).collect();
+        let row = &mut self.row;
+        row.codec = Some(report.codec.to_owned());
+        row.start_ms = whole(report.start_ms);
+        row.duration_ms = whole(report.duration_ms);
+        row.bytes = whole(report.bytes);
+        row.packets_lost = whole(report.packets_lost);
+        row.concealed_ms = whole(report.concealed_ms);
+        row.held_ms = whole(report.held_ms);
+        (row.width, row.height) =
+            report.size.map(|(width, height)| (i64::from(width), i64::from(height))).unzip();
+        row.spans = Json(TrackTimes { spans: spans(report.spans), holes: spans(report.holes) });
+        row.note = report.note.map(note);
+        for file in report.files {
+            let id = self.files.get(&file.key).map_or_else(FileId::random, |known| known.id);
+            self.files.insert(file.key.clone(), file_row(recording, id, file));
+        }
+        self.open &= !report.ended;
+        self.changes += 1;
+    }
+}
+
+impl Totals {
+    fn of(row: &TrackRow) -> Self {
+        let count = |count: i64| u64::try_from(count).unwrap_or_default();
+        Self {
+            bytes: count(row.bytes),
+            packets_lost: count(row.packets_lost),
+            concealed_ms: count(row.concealed_ms),
+            held_ms: count(row.held_ms),
+        }
+    }
+
+    fn add(&mut self, after: Self, before: Self) {
+        self.bytes += after.bytes.saturating_sub(before.bytes);
+        self.packets_lost += after.packets_lost.saturating_sub(before.packets_lost);
+        self.concealed_ms += after.concealed_ms.saturating_sub(before.concealed_ms);
+        self.held_ms += after.held_ms.saturating_sub(before.held_ms);
+    }
+}
+
+pub(super) fn file_row(recording_id: RecordingId, id: FileId, file: FileReport) -> FileRow {
+    FileRow {
+        id,
+        recording_id,
+        track_id: Some(RecordingTrackId(file.track.0)),
+        kind: FileKind::Track,
+        part: file.part.into(),
+        content_type: file.content_type.to_owned(),
+        place: FilePlace::Local,
+        key: file.key,
+        bytes: whole(file.bytes),
+        start_ms: whole(file.start_ms),
+        sha256: file.sha256,
+    }
+}
+
+fn span(span: switchyard_recorder::Span) -> Span {
+    Span { from_ms: span.from_ms, to_ms: span.to_ms }
+}
+
+fn note(note: switchyard_recorder::TrackNote) -> TrackNote {
+    match note {
+        switchyard_recorder::TrackNote::NoKeyFrame => TrackNote::NoKeyFrame,
+        switchyard_recorder::TrackNote::ClockSet => TrackNote::ClockSet,
+        switchyard_recorder::TrackNote::Dropped => TrackNote::Dropped,
+    }
+}
+
+fn whole(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Rows of all recordings that have not been settled: those of hours of busy calls.
+const MOST_TRACKS: usize = 20_000;

@@ -1,0 +1,310 @@
+//! The recorder as calls use it, and what it reports of their recordings until the database has it.
+
+use std::{
+    io,
+    path::Path,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, Utc};
+use switchyard_media_worker::{Media, media::Tapped};
+use switchyard_recorder::{NewTrack, Notice, Recorder, RecorderError, TrackId, Trouble};
+use tokio::sync::{Notify, mpsc};
+use uuid::Uuid;
+
+use super::{RecordingConfig, shelf::Shelf};
+use crate::{
+    call::{NewRecording, Origin, RecordingEnd, RecordingMode, TrackNote, TrackRow},
+    clock::now,
+    error::{ErrorCode, Refusal},
+    ids::{CallId, RecordingId, RecordingTrackId, StorageId},
+};
+
+pub(in crate::calls) struct Studio {
+    pub(in crate::calls) config: RecordingConfig,
+    pub(in crate::calls) recorder: Recorder,
+    pub(in crate::calls) storage: StorageId,
+    shelf: Mutex<Shelf>,
+    /// Something is to be written that should not wait for the next round.
+    pub(super) urgent: Notify,
+    rows_lost: AtomicU64,
+    notices: tokio::sync::Mutex<mpsc::UnboundedReceiver<Notice>>,
+    /// One repair at a time: two of the same files would spoil them.
+    pub(super) repairs: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StudioError {
+    #[error("the recordings folder cannot be used: {0}")]
+    Folder(#[from] io::Error),
+    #[error(transparent)]
+    Recorder(#[from] RecorderError),
+    #[error("something else records what these media workers receive")]
+    Taken,
+}
+
+/// What the recorder's notice asks the call to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BrokenOff {
+    pub(super) call: CallId,
+    pub(super) recording: RecordingId,
+    pub(super) end: RecordingEnd,
+}
+
+impl Studio {
+    /// Starts the recorder.
+    pub(in crate::calls) fn start(config: RecordingConfig, media: &Media) -> Result<Self, StudioError> {
+        let storage = storage_id(&config.recorder.folder)?;
+        let end = media.take_tap_end().ok_or(StudioError::Taken)?;
+        let (recorder, notices) = Recorder::start(config.recorder.clone(), end)?;
+        let studio = Self {
+            config,
+            recorder,
+            storage,
+            shelf: Mutex::default(),
+            urgent: Notify::new(),
+            rows_lost: AtomicU64::new(0),
+            notices: tokio::sync::Mutex::new(notices),
+            repairs: tokio::sync::Mutex::default(),
+        };
+        Ok(studio)
+    }
+
+    /// Opens a recording of the call, which has this number of tracks to record at once.
+    ///
+    /// # Errors
+    /// `recording_off`, `limit_exceeded`, `storage_full`, `node_draining`, `unavailable`.
+    pub(in crate::calls) async fn open(
+        &self,
+        call: &Origin,
+        new: NewRecording,
+        started_at: DateTime<Utc>,
+        tracks: usize,
+    ) -> Result<(), Refusal> {
+        if !self.config.on {
+            return Err(recording_off());
+        }
+        if self.shelf().open_tracks() + tracks.max(1) > self.config.recorder.max_tracks {
+            return Err(Refusal::new(ErrorCode::LimitExceeded, "this server records all the tracks it may"));
+        }
+        let since = (now() - started_at).to_std().unwrap_or_default();
+        let began = Instant::now().checked_sub(since).unwrap_or_else(Instant::now);
+        self.recorder.open(recorder_id(new.id), new.layer.into(), began).await?;
+        self.shelf().begin(new.id, call.id);
+        Ok(())
+    }
+
+    /// What a recording is like of which nothing was said.
+    pub(in crate::calls) fn usual_recording(&self) -> NewRecording {
+        NewRecording {
+            id: RecordingId::random(),
+            storage_id: self.storage,
+            mode: RecordingMode::Video,
+            layer: self.config.layer,
+            consent: self.config.consent,
+        }
+    }
+
+    /// Pauses an open recording, or continues it.
+    pub(in crate::calls) async fn pause(&self, recording: RecordingId, paused: bool) {
+        if let Err(error) = self.recorder.pause(recorder_id(recording), paused).await {
+            tracing::warn!(%recording, %error, "a recording cannot be paused or continued");
+        }
+    }
+
+    /// Records a producer of an open recording. The row tells why if it cannot be recorded.
+    pub(in crate::calls) async fn tap(
+        &self,
+        mut row: TrackRow,
+        tapped: Tapped,
+        tags: Vec<(&'static str, String)>,
+    ) -> bool {
+        let track = NewTrack { id: TrackId(row.id.0), tapped, first_part: 0, tags };
+        let added = self.recorder.add_track(recorder_id(row.recording_id), track).await;
+        if let Err(error) = &added {
+            tracing::warn!(recording = %row.recording_id, %error, "a producer is not recorded");
+            row.note = match error {
+                RecorderError::TooManyTracks => Some(TrackNote::Limit),
+                RecorderError::NotOpen
+                | RecorderError::StorageFull
+                | RecorderError::Storage(_)
+                | RecorderError::Stopped => Some(TrackNote::Dropped),
+            };
+        }
+        self.note_track(row, added.is_ok());
+        added.is_ok()
+    }
+
+    pub(in crate::calls) async fn untap(&self, recording: RecordingId, track: RecordingTrackId) {
+        self.recorder.remove_track(recorder_id(recording), TrackId(track.0)).await;
+    }
+
+    /// Notes a track that is not recorded, or is about to be.
+    pub(in crate::calls) fn note_track(&self, row: TrackRow, is_open: bool) {
+        if !self.shelf().add_track(row, is_open) {
+            self.rows_lost.fetch_add(1, Ordering::Relaxed);
+        }
+        self.urgent.notify_one();
+    }
+
+    /// The call has stopped its recording: the files are finished.
+    pub(in crate::calls) async fn close(&self, recording: RecordingId, end: RecordingEnd) {
+        self.shelf().end(recording, end);
+        self.recorder.close(recorder_id(recording)).await;
+    }
+
+    /// The recording did not start after all: its files are removed.
+    pub(in crate::calls) async fn discard(&self, recording: RecordingId) {
+        self.shelf().discard(recording);
+        self.recorder.close(recorder_id(recording)).await;
+    }
+
+    /// The next of the recorder's notices, once there is one.
+    pub(super) async fn next_notice(&self) -> Option<Notice> {
+        self.notices.lock().await.recv().await
+    }
+
+    /// The next of the recorder's notices, if there is one.
+    pub(super) async fn waiting_notice(&self) -> Option<Notice> {
+        self.notices.lock().await.try_recv().ok()
+    }
+
+    /// Takes in what the recorder tells.
+    pub(super) async fn hear(&self, notice: Notice) -> Option<BrokenOff> {
+        match notice {
+            Notice::Track(recording, report) => {
+                if !self.shelf().report(RecordingId(recording.0), *report) {
+                    self.rows_lost.fetch_add(1, Ordering::Relaxed);
+                }
+                None
+            }
+            Notice::Broken(recording, trouble) => {
+                let recording = RecordingId(recording.0);
+                let end = match trouble {
+                    Trouble::DiskFull => RecordingEnd::DiskFull,
+                    Trouble::StorageError => RecordingEnd::StorageError,
+                };
+                self.shelf().call_of(recording).map(|call| BrokenOff { call, recording, end })
+            }
+            Notice::Closed(recording) => {
+                let discarded = self.shelf().closed(RecordingId(recording.0));
+                if discarded && let Err(error) = self.recorder.delete(recording).await {
+                    tracing::warn!(recording = %recording.0, %error, "the files of a recording that never was stay");
+                }
+                self.urgent.notify_one();
+                None
+            }
+        }
+    }
+
+    /// The call of a recording that is open here.
+    pub(in crate::calls) fn call_of(&self, recording: RecordingId) -> Option<CallId> {
+        self.shelf().call_of(recording)
+    }
+
+    pub(super) fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        // Each change is complete before the lock is released.
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(in crate::calls) fn figures(&self) -> RecordingFigures {
+        let shelf = self.shelf();
+        RecordingFigures {
+            recordings_active: shelf.active() as u64,
+            tracks: shelf.open_tracks() as u64,
+            rows_lost: self.rows_lost.load(Ordering::Relaxed),
+            totals: shelf.totals(),
+        }
+    }
+}
+
+/// What is recorded, for metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RecordingFigures {
+    /// Recordings that have not been stopped.
+    pub recordings_active: u64,
+    /// Tracks that are being recorded.
+    pub tracks: u64,
+    /// Reports that found no room while the database was unreachable.
+    pub rows_lost: u64,
+    pub totals: Totals,
+}
+
+/// Sums over all tracks since the start of the server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub bytes: u64,
+    pub packets_lost: u64,
+    pub concealed_ms: u64,
+    pub held_ms: u64,
+}
+
+impl From<RecorderError> for Refusal {
+    fn from(error: RecorderError) -> Self {
+        let code = match &error {
+            RecorderError::StorageFull => ErrorCode::StorageFull,
+            RecorderError::TooManyTracks => ErrorCode::LimitExceeded,
+            RecorderError::Stopped => ErrorCode::NodeDraining,
+            RecorderError::NotOpen => return Self::internal(&error),
+            RecorderError::Storage(_) => {
+                tracing::error!(%error, "nothing can be recorded");
+                return Self::new(ErrorCode::Unavailable, "the storage of recordings does not work");
+            }
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+pub(in crate::calls) fn recording_off() -> Refusal {
+    Refusal::new(ErrorCode::RecordingOff, "this server records no calls")
+}
+
+pub(super) const fn recorder_id(recording: RecordingId) -> switchyard_recorder::RecordingId {
+    switchyard_recorder::RecordingId(recording.0)
+}
+
+/// The id of the recordings folder, which is made with the folder.
+fn storage_id(folder: &Path) -> io::Result<StorageId> {
+    std::fs::create_dir_all(folder)?;
+    let path = folder.join(STORAGE_ID);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => {
+            let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+            text.trim().parse::<Uuid>().map(StorageId).map_err(invalid)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let id = StorageId::random();
+            // Renamed when it is complete, so that a crash leaves no empty file.
+            let draft = folder.join(STORAGE_ID_DRAFT);
+            std::fs::write(&draft, id.to_string())?;
+            std::fs::File::open(&draft)?.sync_all()?;
+            std::fs::rename(&draft, &path)?;
+            Ok(id)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+const STORAGE_ID: &str = "storage-id";
+const STORAGE_ID_DRAFT: &str = "storage-id.new";
+/// What the recorder reported is written at this interval.
+pub(super) const WRITE_PERIOD: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_keeps_its_id() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("recordings");
+        let id = storage_id(&place).unwrap();
+        assert_eq!(storage_id(&place).unwrap(), id);
+        std::fs::write(place.join(STORAGE_ID), "no id").unwrap();
+        assert_eq!(storage_id(&place).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+}

@@ -1,0 +1,9 @@
+//! Recordings, their tracks and their files.
+//!
+//! The rows are [`crate::call::RecordingRow`], [`crate::call::TrackRow`] and [`crate::call::FileRow`]. What a call
+//! changes of its recording is written with the call's other changes, in [`super::Store::commit`].
+
+mod write;
+
+pub use write::Settlement;
+pub(super) use write::{UPSERT_RECORDING, upsert_recording};
