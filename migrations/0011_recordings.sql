@@ -16,6 +16,8 @@ CREATE TABLE recordings (
     consent       TEXT NOT NULL CHECK (consent IN ('notice', 'ask')),
     bytes         BIGINT NOT NULL,
     delete_after  TIMESTAMPTZ,
+    -- When its deletion was decided. Its files go next, and then the status says `deleted`.
+    deleted_at    TIMESTAMPTZ,
     link_epoch    BIGINT NOT NULL,
     created_at    TIMESTAMPTZ NOT NULL,
     updated_at    TIMESTAMPTZ NOT NULL,
@@ -27,6 +29,7 @@ CREATE INDEX recordings_by_call ON recordings (call_id, created_at, id);
 CREATE INDEX recordings_by_group ON recordings (group_id, created_at, id);
 CREATE INDEX recordings_unfinished ON recordings (storage_id) WHERE status IN ('recording', 'paused', 'finishing');
 CREATE INDEX recordings_to_delete ON recordings (delete_after) WHERE delete_after IS NOT NULL;
+CREATE INDEX recordings_to_remove ON recordings (storage_id) WHERE deleted_at IS NOT NULL AND status <> 'deleted';
 
 CREATE TABLE recording_tracks (
     id           UUID PRIMARY KEY,
@@ -46,10 +49,13 @@ CREATE TABLE recording_tracks (
     height       BIGINT,
     -- `spans`: when it was on; `holes`: when pictures are missing.
     spans        JSONB NOT NULL,
-    note         TEXT
+    note         TEXT,
+    -- When its deletion was decided. Its files go next, and then their rows.
+    deleted_at   TIMESTAMPTZ
 );
 
 CREATE INDEX recording_tracks_by_recording ON recording_tracks (recording_id);
+CREATE INDEX recording_tracks_to_remove ON recording_tracks (deleted_at) WHERE deleted_at IS NOT NULL;
 
 CREATE TABLE recording_files (
     id           UUID PRIMARY KEY,
@@ -62,7 +68,9 @@ CREATE TABLE recording_files (
     key          TEXT NOT NULL,
     bytes        BIGINT NOT NULL,
     start_ms     BIGINT NOT NULL,
-    sha256       TEXT
+    sha256       TEXT,
+    -- Of captions.
+    language     TEXT
 );
 
 CREATE INDEX recording_files_by_recording ON recording_files (recording_id);

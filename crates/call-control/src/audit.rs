@@ -37,6 +37,8 @@ pub enum Action {
     SessionsRevoked,
     RecordingStarted,
     RecordingStopped,
+    RecordingDownloaded,
+    RecordingDeleted,
 }
 
 /// A row of `audit_log`.

@@ -4,6 +4,7 @@ mod claims;
 mod config;
 mod dev;
 mod jwks;
+pub(crate) mod key_file;
 mod secret;
 mod service;
 

@@ -22,6 +22,7 @@ use crate::{
     limiter::Limiter,
     limits::Limits,
     origin::Origin,
+    recordings::Recordings,
     store::{Ownership, Store, StoreError},
 };
 
@@ -54,6 +55,7 @@ pub struct Control {
     pub store: Store,
     pub calls: Calls,
     pub groups: Groups,
+    pub recordings: Recordings,
     pub auth: Arc<Authenticator>,
     pub hub: Hub,
     pub ice_servers: IceServers,
@@ -106,12 +108,21 @@ impl Control {
             limits: config.limits,
             max_call_age: config.max_call_age,
             ice_servers: config.ice_servers.clone(),
-            recording: config.recording,
+            recording: config.recording.clone(),
         };
         let calls =
             Calls::start(calls_config, store.clone(), Arc::clone(&ownership), media, hub.clone()).await?;
+        let (recorder, storage) = calls.recorder();
+        let recordings = Recordings::start(config.recording, store.clone(), recorder, storage);
         Ok(Self {
-            groups: Groups::new(store.clone(), calls.clone(), config.limits, config.groups_managed_by),
+            groups: Groups::new(
+                store.clone(),
+                calls.clone(),
+                recordings.clone(),
+                config.limits,
+                config.groups_managed_by,
+            ),
+            recordings,
             store,
             calls,
             auth,
@@ -184,6 +195,7 @@ impl Control {
     /// Stops the service without ending running calls, closes the database and leaves it to the next server.
     pub async fn shutdown(&self) {
         self.calls.shutdown().await;
+        self.recordings.shutdown().await;
         self.store.close().await;
         self.ownership.release().await;
     }

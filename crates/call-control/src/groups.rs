@@ -11,6 +11,7 @@ use crate::{
     ids::{GroupId, UserId},
     limits::Limits,
     name::DisplayName,
+    recordings::Recordings,
     store::{Group, Member, NewMember, Page, PageRequest, Role, Store, StoreError, TimeCursor},
 };
 
@@ -19,6 +20,7 @@ use crate::{
 pub struct Groups {
     store: Store,
     calls: Calls,
+    recordings: Recordings,
     limits: Limits,
     managed_by: GroupsManagedBy,
 }
@@ -61,8 +63,14 @@ impl FromStr for GroupsManagedBy {
 
 impl Groups {
     #[must_use]
-    pub const fn new(store: Store, calls: Calls, limits: Limits, managed_by: GroupsManagedBy) -> Self {
-        Self { store, calls, limits, managed_by }
+    pub const fn new(
+        store: Store,
+        calls: Calls,
+        recordings: Recordings,
+        limits: Limits,
+        managed_by: GroupsManagedBy,
+    ) -> Self {
+        Self { store, calls, recordings, limits, managed_by }
     }
 
     /// Creates a group with the caller as its owner.
@@ -122,7 +130,7 @@ impl Groups {
         self.store.rename_group(group, name.as_str(), by, now()).await?.ok_or_else(no_such_group)
     }
 
-    /// Ends the group's running call, and deletes the group with all its calls. The audit log is kept.
+    /// Ends the group's running call, and deletes the group with all its calls and recordings. The audit log is kept.
     ///
     /// # Errors
     /// `not_found`, `forbidden` for all but owners, `conflict` while members keep starting calls, `unavailable`.
@@ -132,7 +140,10 @@ impl Groups {
         for _ in 0..DELETE_ATTEMPTS {
             match self.store.delete_group(group, by, now()).await? {
                 Some(running) => self.calls.end_with_group(by, running).await?,
-                None => return Ok(()),
+                None => {
+                    self.recordings.remove_soon();
+                    return Ok(());
+                }
             }
         }
         Err(Refusal::new(ErrorCode::Conflict, "new calls keep being started in the group"))

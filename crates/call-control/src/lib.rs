@@ -23,6 +23,7 @@ pub mod limiter;
 pub mod limits;
 pub mod name;
 pub mod origin;
+pub mod recordings;
 pub mod store;
 pub mod wire;
 

@@ -16,12 +16,19 @@ use crate::{error::Refusal, ids::UserId, limits::Limits};
 pub struct Limiter {
     users: Option<DefaultKeyedRateLimiter<UserId>>,
     addresses: Option<DefaultKeyedRateLimiter<IpAddr>>,
+    /// Links to files of recordings: each is an entry of the audit log.
+    links: Option<DefaultKeyedRateLimiter<UserId>>,
 }
 
 impl Limiter {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { users: buckets(limits.requests_per_user), addresses: buckets(limits.requests_per_address) }
+        let links_per_user = if limits.requests_per_user == 0 { 0 } else { LINKS_PER_USER };
+        Self {
+            users: buckets(limits.requests_per_user, BURST),
+            addresses: buckets(limits.requests_per_address, BURST),
+            links: buckets(links_per_user, LINKS_BURST),
+        }
     }
 
     /// Counts one request of a user.
@@ -30,6 +37,14 @@ impl Limiter {
     /// `rate_limited`, with how long to wait.
     pub fn count_user(&self, user: UserId) -> Result<(), Refusal> {
         count(self.users.as_ref(), &user)
+    }
+
+    /// Counts one link that a user makes; those of the service are not counted.
+    ///
+    /// # Errors
+    /// `rate_limited`, with how long to wait.
+    pub fn count_link(&self, user: Option<UserId>) -> Result<(), Refusal> {
+        user.map_or(Ok(()), |user| count(self.links.as_ref(), &user))
     }
 
     /// Counts one request from an address. Loopback addresses are not limited: behind them may be a proxy, or
@@ -54,13 +69,14 @@ async fn forget(limiter: Weak<Limiter>) {
         let Some(limiter) = limiter.upgrade() else { return };
         limiter.users.iter().for_each(RateLimiter::retain_recent);
         limiter.addresses.iter().for_each(RateLimiter::retain_recent);
+        limiter.links.iter().for_each(RateLimiter::retain_recent);
     }
 }
 
 /// `None` for 0, which means no limit.
-fn buckets<K: Hash + Eq + Clone>(per_second: u32) -> Option<DefaultKeyedRateLimiter<K>> {
+fn buckets<K: Hash + Eq + Clone>(per_second: u32, burst: NonZeroU32) -> Option<DefaultKeyedRateLimiter<K>> {
     let rate = NonZeroU32::new(per_second)?;
-    Some(RateLimiter::keyed(Quota::per_second(rate).allow_burst(rate.saturating_mul(BURST))))
+    Some(RateLimiter::keyed(Quota::per_second(rate).allow_burst(rate.saturating_mul(burst))))
 }
 
 /// When the table is full, requests are accepted without counting: to refuse all would be a denial of
@@ -80,6 +96,10 @@ fn site(address: IpAddr) -> IpAddr {
 
 /// Burst size, in seconds of the rate.
 const BURST: NonZeroU32 = NonZeroU32::new(4).unwrap();
+/// Links of one user a second. A player asks for one for each file of a recording, and again when it expires.
+const LINKS_PER_USER: u32 = 10;
+/// As [`BURST`], for links: as many at once as a large recording has files.
+const LINKS_BURST: NonZeroU32 = NonZeroU32::new(40).unwrap();
 /// Maximum number of entries, for users and for addresses each.
 const MAX_KEYS: usize = 200_000;
 const FORGET_EVERY: Duration = Duration::from_secs(10);

@@ -28,6 +28,9 @@ pub use legs::StoredEvent;
 pub use ownership::{Owner, Ownership};
 pub use page::{Cursor, Page, PageRequest, TimeCursor};
 pub use recordings::Settlement;
+pub use recordings::{
+    Involvement, RecordingFilter, RecordingsOf, Sight, StoredFile, StoredRecording, StoredTrack,
+};
 pub use users::User;
 
 use gate::Gate;

@@ -3,6 +3,7 @@
 mod outage;
 mod postgres;
 pub(crate) mod proxy;
+mod recording;
 pub(crate) mod small_disk;
 mod world;
 
@@ -12,6 +13,7 @@ use crate::{
     store::Store,
 };
 
+pub(crate) use recording::Tape;
 pub(crate) use world::{SECRET, TestOutlet, World, fast_rules, slow_rules};
 
 /// Runs one async test body on SQLite and on Postgres. The body takes the [`TestStore`].

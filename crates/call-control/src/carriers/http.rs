@@ -6,6 +6,7 @@ mod connection;
 mod gate;
 mod problem;
 pub(crate) mod problems;
+pub(crate) mod range;
 mod strangers;
 
 use axum::http::{HeaderMap, header};

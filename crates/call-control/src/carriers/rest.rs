@@ -10,6 +10,7 @@ mod groups;
 mod health;
 mod ice_servers;
 mod once;
+mod recordings;
 mod rtp_capabilities;
 mod users;
 
@@ -70,8 +71,20 @@ pub fn cors(control: &Control) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(cors_rule(Arc::clone(&control.origins)))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static(once::HEADER)])
-        .expose_headers([header::RETRY_AFTER])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::RANGE,
+            header::IF_RANGE,
+            HeaderName::from_static(once::HEADER),
+        ])
+        .expose_headers([
+            header::RETRY_AFTER,
+            header::ACCEPT_RANGES,
+            header::CONTENT_DISPOSITION,
+            header::CONTENT_RANGE,
+            header::ETAG,
+        ])
 }
 
 /// Adds the paths one by one, so that only one path's part of the OpenAPI document is in memory; the whole
@@ -109,6 +122,13 @@ const DECLARED: &[Declare] = &[
     || routes!(calls::permit::permit_participant, calls::remove::remove_participant),
     || routes!(calls::mute::mute_producer),
     || routes!(calls::lock::lock_call),
+    || routes!(recordings::of_call::recordings_of_call),
+    || routes!(recordings::of_group::recordings_of_group),
+    || routes!(recordings::get::get_recording, recordings::delete::delete_recording),
+    || routes!(recordings::delete_track::delete_recording_track),
+    || routes!(recordings::link::make_recording_link),
+    || routes!(recordings::file::get_recording_file, recordings::file::head_recording_file),
+    || routes!(recordings::captions::get_captions, recordings::put_captions::put_captions),
     || routes!(groups::create::create_group, groups::list::list_groups),
     || {
         routes!(

@@ -1,11 +1,31 @@
 use chrono::{DateTime, Utc};
 use sqlx::QueryBuilder;
 
-use super::{Page, PageRequest, Store, StoreError, TimeCursor, on};
+use super::{Page, PageRequest, Store, StoreError, TimeCursor, on, tx};
 use crate::{
     audit::{Action, AuditEntry},
     ids::{CallId, GroupId, UserId},
 };
+
+/// Writes one entry in an open transaction.
+macro_rules! log {
+    ($tx:ident, $entry:expr) => {{
+        let entry: &$crate::audit::AuditEntry = &$entry;
+        sqlx::query($crate::store::audit::INSERT_ENTRY)
+            .bind(entry.id)
+            .bind(entry.action)
+            .bind(entry.actor)
+            .bind(entry.actor_id)
+            .bind(entry.group_id)
+            .bind(entry.call_id)
+            .bind(entry.subject_id)
+            .bind(&entry.address)
+            .bind(&entry.details)
+            .bind(entry.created_at)
+            .execute(&mut *$tx)
+            .await?
+    }};
+}
 
 /// Filter for entries; an absent field matches all.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,6 +41,17 @@ pub struct AuditFilter {
 }
 
 impl Store {
+    /// Writes an entry about what changes no row.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::InDoubt`].
+    pub async fn note(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+        tx!(&self.db, |tx| {
+            log!(tx, *entry);
+        });
+        Ok(())
+    }
+
     /// The audit log, newest first.
     ///
     /// # Errors
@@ -60,26 +91,6 @@ impl Store {
         })?;
         Ok(request.page(entries, |entry| TimeCursor { at: entry.created_at, id: entry.id }))
     }
-}
-
-/// Writes one entry in an open transaction.
-macro_rules! log {
-    ($tx:ident, $entry:expr) => {{
-        let entry: &$crate::audit::AuditEntry = &$entry;
-        sqlx::query($crate::store::audit::INSERT_ENTRY)
-            .bind(entry.id)
-            .bind(entry.action)
-            .bind(entry.actor)
-            .bind(entry.actor_id)
-            .bind(entry.group_id)
-            .bind(entry.call_id)
-            .bind(entry.subject_id)
-            .bind(&entry.address)
-            .bind(&entry.details)
-            .bind(entry.created_at)
-            .execute(&mut *$tx)
-            .await?
-    }};
 }
 
 pub(super) use log;

@@ -4,7 +4,9 @@ use serde_json::json;
 use sqlx::FromRow;
 use utoipa::ToSchema;
 
-use super::{Page, PageRequest, Store, StoreError, TimeCursor, audit::log, on, tx};
+use super::{
+    Page, PageRequest, Store, StoreError, TimeCursor, audit::log, on, recordings::DECIDE_FOR_GROUP, tx,
+};
 use crate::{
     actor::Actor,
     audit::{Action, AuditEntry},
@@ -153,8 +155,8 @@ impl Store {
         }))
     }
 
-    /// Deletes a group with its members and calls. If a call is running in it, returns that call and deletes
-    /// nothing.
+    /// Deletes a group with its members and calls, and decides that its recordings are deleted. If a call is running
+    /// in it, returns that call and deletes nothing.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -175,7 +177,10 @@ impl Store {
             if running.is_none() {
                 let gone = sqlx::query("DELETE FROM groups WHERE id = $1").bind(id).execute(&mut *tx).await?;
                 if gone.rows_affected() > 0 {
-                    log!(tx, AuditEntry::new(Action::GroupDeleted, by, now).on_group(id));
+                    let recordings =
+                        sqlx::query(DECIDE_FOR_GROUP).bind(id).bind(now).execute(&mut *tx).await?;
+                    let entry = AuditEntry::new(Action::GroupDeleted, by, now).on_group(id);
+                    log!(tx, entry.with(json!({ "recordings": recordings.rows_affected() })));
                 }
             }
             running

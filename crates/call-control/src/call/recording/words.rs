@@ -103,4 +103,13 @@ impl RecordingStatus {
             Self::Finishing | Self::Ready | Self::Incomplete | Self::Failed | Self::Deleted => false,
         }
     }
+
+    /// Whether its files are as they will stay, until they are deleted.
+    #[must_use]
+    pub const fn is_finished(self) -> bool {
+        match self {
+            Self::Ready | Self::Incomplete | Self::Failed => true,
+            Self::Recording | Self::Paused | Self::Finishing | Self::Deleted => false,
+        }
+    }
 }

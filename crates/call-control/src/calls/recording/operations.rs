@@ -1,5 +1,7 @@
 //! Starting, pausing and stopping recordings, and the answers of those who are recorded.
 
+use switchyard_recorder::Recorder;
+
 use super::{RecordingBy, RecordingFigures, studio::recording_off};
 use crate::{
     actor::Actor,
@@ -8,7 +10,7 @@ use crate::{
     },
     calls::Calls,
     error::{ErrorCode, Refusal},
-    ids::{CallId, LegId, RecordingId},
+    ids::{CallId, LegId, RecordingId, StorageId},
 };
 
 /// How a recording is wished to be; what is absent is as the server is set.
@@ -95,6 +97,13 @@ impl Calls {
         found
             .map(|(call, _)| call)
             .ok_or_else(|| Refusal::new(ErrorCode::NotFound, "there is no such recording"))
+    }
+
+    /// The recorder, and the id of the folder with its files, for those who read and delete recordings.
+    #[must_use]
+    pub fn recorder(&self) -> (Recorder, StorageId) {
+        let studio = &self.shared.studio;
+        (studio.recorder.clone(), studio.storage)
     }
 
     /// What is recorded, for metrics.

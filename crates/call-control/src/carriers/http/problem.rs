@@ -108,6 +108,7 @@ pub(crate) const fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::TooManySockets => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::MetadataTooLarge | ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
+        ErrorCode::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
         ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Timeout => StatusCode::GATEWAY_TIMEOUT,
         ErrorCode::Unavailable | ErrorCode::NodeOverloaded | ErrorCode::NodeDraining => {

@@ -178,6 +178,46 @@ problems! {
         Conflict,
     }
 
+    /// What takes a recording whose files are finished.
+    Unfinished {
+        /// The recording is not finished.
+        Conflict,
+    }
+
+    /// Opening a file by a link.
+    OpenFile {
+        /// The link was not made for this, or whom it was made for may not see the recording any more.
+        Forbidden,
+        /// The link was good, and is too old.
+        LinkExpired,
+        /// There is no such file.
+        NotFound,
+        /// The recording is not finished.
+        Conflict,
+        /// The file has none of the bytes that `Range` asks for; `Content-Range` says how many it has.
+        RangeNotSatisfiable,
+        /// A fault of the server, which was logged.
+        Internal,
+        /// The database cannot be reached; see `Retry-After`.
+        Unavailable,
+    }
+
+    /// A request with captions.
+    CaptionsBody {
+        /// An id or the language is malformed, or the body is not WebVTT.
+        BadRequest,
+        /// The body is larger than 5 MiB.
+        TooLarge,
+        /// The body is not `text/vtt`.
+        UnsupportedMediaType,
+    }
+
+    /// Captions in another language.
+    Languages {
+        /// The recording has captions in as many languages as it may.
+        LimitExceeded,
+    }
+
     /// What is only there under dev sign-in.
     DevOnly {
         /// The user was signed out everywhere within this second.

@@ -27,6 +27,7 @@ use crate::{
     tags(
         (name = "calls", description = "The durable record of calls"),
         (name = "moderation", description = "Who may do what in a call"),
+        (name = "recordings", description = "What was recorded of calls"),
         (name = "groups", description = "The people who may take part"),
         (name = "users", description = "Who is who"),
         (name = "media", description = "What clients need to connect"),

@@ -12,6 +12,7 @@ mod limits;
 mod moderation;
 mod operations;
 mod provisioning;
+mod recordings;
 
 use std::{
     net::SocketAddr,
@@ -54,6 +55,7 @@ struct Answer {
     content_type: String,
     headers: axum::http::HeaderMap,
     body: Value,
+    bytes: Vec<u8>,
 }
 
 impl Api {
@@ -139,6 +141,7 @@ impl Api {
             content_type: content_type.unwrap_or_default(),
             headers: parts.headers,
             body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+            bytes: bytes.into(),
         }
     }
 

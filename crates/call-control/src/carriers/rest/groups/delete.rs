@@ -11,7 +11,7 @@ use crate::{
 
 /// Delete a group
 ///
-/// Ends its running call, and forgets the group with all its calls.
+/// Ends its running call, and forgets the group with all its calls. Its recordings are deleted.
 #[utoipa::path(
     delete, path = "/groups/{id}", tag = "groups", security(("token" = [])),
     params(("id" = String, Path, min_length = 1, max_length = 255)),

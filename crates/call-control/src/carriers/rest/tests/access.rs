@@ -36,6 +36,7 @@ async fn outsiders_and_unknown_ids_get_a_problem() {
         ("PATCH", "/metadata"),
         ("GET", "/legs"),
         ("GET", "/events"),
+        ("GET", "/recordings"),
     ] {
         let sent = (method == "PATCH" && path == "/metadata").then(|| body.clone());
         let outside = api.ask(method, &format!("/calls/{call}{path}"), &eve, sent.clone()).await;

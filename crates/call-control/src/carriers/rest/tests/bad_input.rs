@@ -78,6 +78,7 @@ async fn a_member_that_no_body_has_is_a_mistake() {
         ("PATCH", format!("{call}/lock"), ada, json!({"locked": true})),
         ("PATCH", format!("{call}/participants/{bob_id}"), ada, json!({"canSubscribe": false})),
         ("POST", format!("{call}/producers/{producer}/mute"), ada, json!({"force": true})),
+        ("POST", format!("/recordings/{producer}/links"), ada, json!({"fileId": producer})),
         ("POST", "/groups".to_owned(), ada, json!({"name": "Crew"})),
         ("PATCH", format!("/groups/{group}"), ada, json!({"name": "Crew"})),
         ("POST", format!("/groups/{group}/members"), ada, json!({"userId": eve_id})),

@@ -1,0 +1,345 @@
+//! Recordings: who may do what with them, links and ranges.
+
+use super::*;
+use crate::{
+    calls::RecordingAccess,
+    ids::{CallId, GroupId, RecordingId},
+    testing::Tape,
+};
+
+/// A group of Olga, the owner, with the admin Ann, whose member Ida has started a call. Pia was in it, Max was not, and
+/// Fay is no member any more.
+struct Studio {
+    api: Api,
+    group: GroupId,
+    call: CallId,
+    pia: UserId,
+    /// By name.
+    tokens: Vec<(&'static str, String)>,
+}
+
+impl Studio {
+    async fn new(access: RecordingAccess) -> Self {
+        let api = Api::configured(|config| {
+            config.auth.service_token = Some(SERVICE.into());
+            config.auth.admin_claim = Some("operator".to_owned());
+            config.recording.access = access;
+        })
+        .await;
+        let (_, olga) = api.user("Olga").await;
+        let group = api.post("/groups", &olga, json!({"name": "Team"})).await.body["id"].clone();
+        let group_path = format!("/groups/{}", group.as_str().unwrap());
+        let mut tokens = vec![("Olga", olga.clone())];
+        let mut ids = Vec::new();
+        for (name, role) in
+            [("Ann", "admin"), ("Ida", "member"), ("Pia", "member"), ("Max", "member"), ("Fay", "member")]
+        {
+            let (id, token) = api.user(name).await;
+            let member = json!({"userId": id, "role": role});
+            assert_eq!(
+                api.post(&format!("{group_path}/members"), &olga, member).await.status,
+                StatusCode::CREATED
+            );
+            tokens.push((name, token));
+            ids.push(id);
+        }
+        tokens.push(("Eve", api.user("Eve").await.1));
+        tokens.push(("the app", SERVICE.to_owned()));
+        tokens.push(("an operator", Api::token_of("operator", now(), &json!({"operator": true}))));
+        let token = |name| tokens.iter().find(|(known, _)| *known == name).unwrap().1.clone();
+        let call = api.post("/calls", &token("Ida"), json!({ "groupId": group })).await.body["id"].clone();
+        let call = call.as_str().unwrap().to_owned();
+        for name in ["Pia", "Fay"] {
+            assert!(
+                api.post(&format!("/calls/{call}/join"), &token(name), json!({})).await.status.is_success()
+            );
+        }
+        let fay = format!("{group_path}/members/{}", ids[4]);
+        assert!(api.ask("DELETE", &fay, &olga, None).await.status.is_success());
+        let group = group.as_str().unwrap().parse().unwrap();
+        Self { group, call: call.parse().unwrap(), pia: ids[2], tokens, api }
+    }
+
+    async fn tape(&self) -> Tape {
+        self.api.world.tape(self.call, self.group, self.pia).await
+    }
+
+    fn token(&self, name: &str) -> &str {
+        &self.tokens.iter().find(|(known, _)| *known == name).unwrap().1
+    }
+
+    async fn ask_for_link(&self, tape: &Tape, name: &str) -> Answer {
+        let body = json!({"fileId": tape.files[0]});
+        self.api.post(&format!("/recordings/{}/links", tape.id()), self.token(name), body).await
+    }
+
+    async fn link(&self, tape: &Tape, name: &str) -> String {
+        let answer = self.ask_for_link(tape, name).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
+        answer.body["url"].as_str().unwrap().to_owned()
+    }
+
+    /// Follows a link, without a token.
+    async fn follow(&self, method: &str, link: &str, headers: &[(&str, &str)]) -> Answer {
+        let request = Request::builder().method(method).uri(link);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        self.api.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// Which people are allowed this; the others have to be refused with 403.
+    async fn allowed(&self, mut ask: impl AsyncFnMut(&str) -> Answer) -> Vec<&'static str> {
+        let mut allowed = Vec::new();
+        for (name, token) in &self.tokens {
+            let answer = ask(token).await;
+            if answer.status.is_success() {
+                allowed.push(*name);
+            } else {
+                assert!(answer.is_problem(403, "forbidden"), "{name} {} {}", answer.status, answer.body);
+            }
+        }
+        allowed
+    }
+}
+
+const ABOVE: [&str; 2] = ["the app", "an operator"];
+
+#[tokio::test]
+async fn role_presence_and_setting_decide_about_every_operation() {
+    for (access, readers) in [
+        (RecordingAccess::Participants, &["Olga", "Ann", "Ida", "Pia"][..]),
+        (RecordingAccess::Members, &["Olga", "Ann", "Ida", "Pia", "Max"]),
+        (RecordingAccess::Moderators, &["Olga", "Ann", "Ida"]),
+    ] {
+        let studio = Studio::new(access).await;
+        let (tape, api) = (studio.tape().await, &studio.api);
+        let path = format!("/recordings/{}", tape.id());
+        let captions = format!("{path}/captions/de");
+        let put = async |token: &str| {
+            let request = Request::put(&captions).header(header::AUTHORIZATION, format!("Bearer {token}"));
+            let request = request.header(header::CONTENT_TYPE, "text/vtt").body(Body::from("WEBVTT"));
+            api.send(request.unwrap()).await
+        };
+        assert_eq!(studio.allowed(put).await, ABOVE, "{access:?}");
+        let readers = [readers, &ABOVE].concat();
+        let of_call = format!("/calls/{}/recordings", studio.call);
+        for path in [&path, &captions, &of_call] {
+            let allowed = studio.allowed(async |token| api.get(path, token).await).await;
+            assert_eq!(allowed, readers, "{access:?} {path}");
+        }
+        let link = async |token: &str| {
+            api.post(&format!("{path}/links"), token, json!({"fileId": tape.files[0]})).await
+        };
+        assert_eq!(studio.allowed(link).await, readers, "{access:?}");
+        let mut listed = Vec::new();
+        let of_group = format!("/recordings/group/{}", studio.group);
+        for (name, token) in &studio.tokens {
+            let answer = api.get(&of_group, token).await;
+            if answer.body["items"].as_array().is_some_and(|items| items.len() == 1) {
+                listed.push(*name);
+            }
+        }
+        assert_eq!(listed, readers, "{access:?}");
+        for whole in [false, true] {
+            let mut deleters = Vec::new();
+            for (name, token) in &studio.tokens {
+                let tape = studio.tape().await;
+                let track = if whole { String::new() } else { format!("/tracks/{}", tape.tracks[0]) };
+                let path = format!("/recordings/{}{track}", tape.id());
+                let answer = api.ask("DELETE", &path, token, None).await;
+                if answer.status == StatusCode::NO_CONTENT {
+                    deleters.push(*name);
+                } else {
+                    assert!(answer.is_problem(403, "forbidden"), "{name} {}", answer.body);
+                    assert!(!tape.is_erased());
+                }
+            }
+            assert_eq!(deleters, ["Olga", "Ida", "the app", "an operator"], "{access:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_link_gives_the_file_whole_in_part_or_not_at_all() {
+    let studio = Studio::new(RecordingAccess::Participants).await;
+    let tape = studio.tape().await;
+    let link = studio.link(&tape, "Pia").await;
+    let whole = studio.follow("GET", &link, &[]).await;
+    assert_eq!((whole.status, &whole.bytes), (StatusCode::OK, &tape.bytes));
+    for (name, value) in [
+        ("content-type", "video/webm"),
+        ("content-length", "1000"),
+        ("accept-ranges", "bytes"),
+        ("cache-control", "private"),
+        ("referrer-policy", "no-referrer"),
+        ("x-content-type-options", "nosniff"),
+        ("content-disposition", "inline"),
+    ] {
+        assert_eq!(whole.headers[name], value, "{name}");
+    }
+    let etag = whole.headers["etag"].to_str().unwrap();
+    for (asked, range, first, end) in [
+        (&[("range", "bytes=0-99")][..], "bytes 0-99/1000", 0, 100),
+        (&[("range", "bytes=900-")], "bytes 900-999/1000", 900, 1000),
+        (&[("range", "bytes=-1")], "bytes 999-999/1000", 999, 1000),
+        (&[("range", "bytes=10-9999"), ("if-range", etag)], "bytes 10-999/1000", 10, 1000),
+    ] {
+        let part = studio.follow("GET", &link, asked).await;
+        assert_eq!(part.status, StatusCode::PARTIAL_CONTENT, "{asked:?}");
+        assert_eq!(part.headers["content-range"], range);
+        assert_eq!(part.headers["content-length"], (end - first).to_string().as_str());
+        assert_eq!(part.bytes, &tape.bytes[first..end], "{asked:?}");
+    }
+    for asked in [
+        &[("range", "bytes=0-1,5-6")][..],
+        &[("range", "bytes=9-1")],
+        &[("range", "lines=1-2")],
+        &[("range", "bytes=0-1"), ("if-range", "\"another\"")],
+    ] {
+        let answer = studio.follow("GET", &link, asked).await;
+        assert_eq!((answer.status, answer.bytes.len()), (StatusCode::OK, 1000), "{asked:?}");
+        assert!(!answer.headers.contains_key("content-range"));
+    }
+    let outside = studio.follow("GET", &link, &[("range", "bytes=1000-")]).await;
+    outside.assert_problem(416, "range_not_satisfiable");
+    assert_eq!(outside.headers["content-range"], "bytes */1000");
+    let known = studio.follow("GET", &link, &[("if-none-match", etag)]).await;
+    assert_eq!((known.status, known.bytes.len()), (StatusCode::NOT_MODIFIED, 0));
+    let head = studio.follow("HEAD", &link, &[("range", "bytes=0-1")]).await;
+    assert_eq!((head.status, head.bytes.len()), (StatusCode::OK, 0));
+    assert_eq!(
+        (&head.headers["content-length"], &head.headers["etag"]),
+        (&"1000".parse().unwrap(), &whole.headers["etag"])
+    );
+    let saved = studio.follow("GET", &format!("{link}&download"), &[]).await;
+    let name = saved.headers["content-disposition"].to_str().unwrap();
+    assert!(name.starts_with("attachment; filename=\"") && name.contains("Pia mic 0.webm\""), "{name}");
+}
+
+#[tokio::test]
+async fn a_link_that_is_not_ours_opens_nothing() {
+    let studio = Studio::new(RecordingAccess::Participants).await;
+    let (tape, other) = (studio.tape().await, studio.tape().await);
+    let link = studio.link(&tape, "Pia").await;
+    let (path, query) = link.split_once('?').unwrap();
+    let parameters: Vec<_> = query.split('&').map(|pair| pair.split_once('=').unwrap()).collect();
+    let [("reader", reader), ("expires", expires), ("signature", signature)] = parameters[..] else {
+        panic!("{query}")
+    };
+    let later = expires.parse::<i64>().unwrap() + 1;
+    let other_file = format!("/recordings/files/{}", other.files[0]);
+    for (what, forged) in [
+        ("another user", format!("{path}?reader={}&expires={expires}&signature={signature}", Uuid::new_v4())),
+        ("a higher rank", format!("{path}?reader=admin-{reader}&expires={expires}&signature={signature}")),
+        ("the app", format!("{path}?reader=service&expires={expires}&signature={signature}")),
+        ("a longer life", format!("{path}?reader={reader}&expires={later}&signature={signature}")),
+        ("no signature", format!("{path}?reader={reader}&expires={expires}&signature=")),
+        (
+            "a cut signature",
+            format!("{path}?reader={reader}&expires={expires}&signature={}", &signature[1..]),
+        ),
+        ("another file", format!("{other_file}?{query}")),
+    ] {
+        let answer = studio.follow("GET", &forged, &[]).await;
+        assert!(answer.is_problem(403, "forbidden"), "{what} {}", answer.body);
+        assert_eq!(studio.follow("HEAD", &forged, &[]).await.status, StatusCode::FORBIDDEN, "{what}");
+    }
+    let unknown = format!("/recordings/files/{}?{query}", Uuid::new_v4());
+    studio.follow("GET", &unknown, &[]).await.assert_problem(404, "not_found");
+    for malformed in [
+        path.to_owned(),
+        format!("{path}?reader={reader}"),
+        format!("{path}?reader=nobody&expires={expires}&signature={signature}"),
+        format!("{path}?reader={reader}&expires=never&signature={signature}"),
+        format!("/recordings/files/..%2F..%2Flink-key?{query}"),
+        format!("/recordings/files/not-an-id?{query}"),
+    ] {
+        studio.follow("GET", &malformed, &[]).await.assert_problem(400, "bad_request");
+    }
+}
+
+#[tokio::test]
+async fn an_old_link_says_that_it_has_expired() {
+    let api = Api::configured(|config| config.recording.link_validity = Duration::ZERO).await;
+    let (ada, _, group, call) = api.call().await;
+    let ada_id = api.id_of(&ada).await.parse().unwrap();
+    let call = call.strip_prefix("/calls/").unwrap().parse().unwrap();
+    let tape = api.world.tape(call, group.parse().unwrap(), ada_id).await;
+    let links = format!("/recordings/{}/links", tape.id());
+    let made = api.post(&links, &ada, json!({"fileId": tape.files[0]})).await;
+    let link = made.body["url"].as_str().unwrap().to_owned();
+    api.get(&link, "").await.assert_problem(403, "link_expired");
+}
+
+#[tokio::test]
+async fn each_link_is_in_the_audit_log_and_their_number_is_limited() {
+    let studio = Studio::new(RecordingAccess::Participants).await;
+    let tape = studio.tape().await;
+    studio.link(&tape, "Pia").await;
+    let log = studio.api.get("/audit?action=RECORDING_DOWNLOADED", SERVICE).await.body;
+    let [entry] = log["items"].as_array().unwrap().as_slice() else { panic!("{log}") };
+    assert_eq!(entry["actorId"], json!(studio.pia));
+    assert_eq!(entry["callId"], json!(studio.call));
+    assert_eq!(entry["details"], json!({"recordingId": tape.id(), "fileId": tape.files[0]}));
+    let mut made = 1;
+    let refused = loop {
+        let answer = studio.ask_for_link(&tape, "Pia").await;
+        if answer.status != StatusCode::CREATED {
+            break answer;
+        }
+        made += 1;
+        assert!(made < 1000, "links are not limited");
+    };
+    refused.assert_problem(429, "rate_limited");
+    studio.link(&tape, "Ida").await;
+    let delete = format!("/recordings/{}", tape.id());
+    studio.api.ask("DELETE", &delete, studio.token("Ida"), None).await;
+    let log = studio.api.get("/audit?action=RECORDING_DELETED", SERVICE).await.body;
+    assert_eq!(log["items"][0]["details"], json!({"recordingId": tape.id()}));
+}
+
+#[tokio::test]
+async fn captions_are_web_vtt_of_a_language_and_bounded() {
+    let studio = Studio::new(RecordingAccess::Participants).await;
+    let tape = studio.tape().await;
+    let put = async |language: &str, kind: &str, text: String| {
+        let path = format!("/recordings/{}/captions/{language}", tape.id());
+        let request = Request::put(path).header(header::AUTHORIZATION, format!("Bearer {SERVICE}"));
+        studio.api.send(request.header(header::CONTENT_TYPE, kind).body(Body::from(text)).unwrap()).await
+    };
+    let text = "WEBVTT\n\n00:00.000 --> 00:02.000\nGrüß Gott".to_owned();
+    assert_eq!(put("de", "text/vtt; charset=utf-8", text.clone()).await.status, StatusCode::CREATED);
+    assert_eq!(put("DE", "text/vtt", text.clone()).await.status, StatusCode::NO_CONTENT);
+    // More than other bodies may have.
+    let long = format!("WEBVTT\n\n{}", "x".repeat(5 * 1024 * 1024 - 8));
+    assert_eq!(put("en", "text/vtt", long.clone()).await.status, StatusCode::CREATED);
+    put("en", "text/vtt", format!("{long}x")).await.assert_problem(413, "too_large");
+    put("en", "application/json", text.clone()).await.assert_problem(415, "unsupported_media_type");
+    put("en", "text/vtt", "1\nHello".to_owned()).await.assert_problem(400, "bad_request");
+    for language in ["e", "..", "..%2Fx", "de_AT", "en-"] {
+        put(language, "text/vtt", text.clone()).await.assert_problem(400, "bad_request");
+    }
+    let read = studio.api.get(&format!("/recordings/{}/captions/de", tape.id()), studio.token("Pia")).await;
+    assert_eq!((read.content_type.as_str(), read.bytes), ("text/vtt; charset=utf-8", text.into_bytes()));
+    let unknown = format!("/recordings/{}/captions/de", RecordingId::random());
+    studio.api.get(&unknown, studio.token("Pia")).await.assert_problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_recording_tells_of_its_tracks_and_files() {
+    let studio = Studio::new(RecordingAccess::Participants).await;
+    let tape = studio.tape().await;
+    let told = studio.api.get(&format!("/recordings/{}", tape.id()), studio.token("Pia")).await.body;
+    assert_eq!(told["status"], "ready");
+    assert_eq!(told["callId"], json!(studio.call));
+    let tracks = told["tracks"].as_array().unwrap();
+    assert_eq!(tracks.len(), 2);
+    let mic = tracks.iter().find(|track| track["source"] == "mic").unwrap();
+    assert_eq!((&mic["name"], &mic["spans"], &mic["holes"]), (&json!("Pia"), &json!([]), &json!([])));
+    assert_eq!((&mic["files"][0]["id"], &mic["files"][0]["bytes"]), (&json!(tape.files[0]), &json!(1000)));
+    assert!(!told.to_string().contains(".webm"), "where files are is nobody's business");
+    for path in ["", "/tracks/not-an-id", "/captions/de"] {
+        let method = if path.starts_with("/tracks") { "DELETE" } else { "GET" };
+        let answer = studio.api.ask(method, &format!("/recordings/not-an-id{path}"), SERVICE, None).await;
+        answer.assert_problem(400, "bad_request");
+    }
+}
