@@ -21,6 +21,11 @@ export interface ClientToServerEvents {
   'call:remove': (data: Remove, ack: (ack: Ack<Done>) => void) => void;
   'call:permit': (data: Permit, ack: (ack: Ack<Done>) => void) => void;
   'call:lock': (data: Lock, ack: (ack: Ack<OfCall>) => void) => void;
+  'recording:start': (data: StartRecording, ack: (ack: Ack<OfCall>) => void) => void;
+  'recording:pause': (data: InCall, ack: (ack: Ack<OfCall>) => void) => void;
+  'recording:resume': (data: InCall, ack: (ack: Ack<OfCall>) => void) => void;
+  'recording:stop': (data: InCall, ack: (ack: Ack<OfCall>) => void) => void;
+  'recording:consent': (data: AnswerConsent, ack: (ack: Ack<OfCall>) => void) => void;
   'auth:refresh': (data: Refresh, ack: (ack: Ack<TokenAccepted>) => void) => void;
   'media:router-capabilities': (data: InCall, ack: (ack: Ack<RouterCapabilities>) => void) => void;
   'media:set-rtp-capabilities': (data: SetRtpCapabilities, ack: (ack: Ack<Done>) => void) => void;
@@ -56,7 +61,9 @@ export interface ServerToClientEvents {
   'call:replaced': (data: CallReplaced) => void;
   'call:locked': (data: CallLocked) => void;
   'call:permissions': (data: CallPermissions) => void;
+  'call:recording': (data: CallRecording) => void;
   'call:signal': (data: CallSignal) => void;
+  'recording:updated': (data: RecordingUpdated) => void;
   'participant-joined': (data: ParticipantChange) => void;
   'participant-left': (data: ParticipantChange) => void;
   'media:new-producer': (data: NewProducer) => void;
@@ -117,6 +124,19 @@ export type AckError = { code: ErrorCode; message: string; retryable?: boolean }
  * The dominant speaker; both null in silence.
  */
 export type ActiveSpeaker = { callId: CallId; userId: UserId | null; producerId: string | null };
+
+/**
+ * A leg's answer to whether it may be recorded.
+ */
+export type Answer = { legId: LegId; userId: UserId; accept: boolean };
+
+export type AnswerConsent = {
+  callId: CallId;
+  /**
+   * `false` also takes back what was accepted before.
+   */
+  accept: boolean;
+};
 
 /**
  * The part of a client's `appData` that the server reads and passes on.
@@ -197,6 +217,10 @@ export type Call = {
    * Whether people who are not in it are kept out.
    */
   locked: boolean;
+  /**
+   * Null while it is not being recorded.
+   */
+  recording: RunningRecording | null;
   endReason: Ending | null;
   errorMessage: string | null;
   createdAt: string;
@@ -257,6 +281,35 @@ export type CallPermissions = {
 };
 
 /**
+ * The call's recording started, was paused, goes on or stopped, or a leg said whether it may be recorded.
+ */
+export type CallRecording = {
+  callId: CallId;
+  /**
+   * Null once it has stopped.
+   */
+  recording: RunningRecording | null;
+  /**
+   * Who started, paused, continued or stopped it; null if it was the app, or the server by itself.
+   */
+  by: UserId | null;
+  /**
+   * Why it stopped.
+   */
+  reason?: RecordingEnd;
+  /**
+   * What a leg answered.
+   */
+  answer?: Answer;
+  /**
+   * Why the recording that was wished for could not start.
+   */
+  code?: ErrorCode;
+  epoch: number;
+  seq: number;
+};
+
+/**
  * To the leg that another leg of the same device has superseded.
  */
 export type CallReplaced = { callId: CallId; legId: LegId };
@@ -287,6 +340,11 @@ export type ClientStats = unknown;
 export type CloseReason = 'producer-closed' | 'transport-closed' | 'not-permitted';
 
 export type ConnectTransport = { transportId: string; dtlsParameters: DtlsParameters };
+
+/**
+ * Whose media are recorded.
+ */
+export type Consent = 'notice' | 'ask';
 
 /**
  * `{producerId}` and `{producerIds}` mean the same for one producer.
@@ -429,6 +487,12 @@ export type ErrorCode =
   | 'call_ended'
   | 'call_exists'
   | 'call_locked'
+  | 'call_encrypted'
+  | 'already_recording'
+  | 'not_recording'
+  | 'recording_off'
+  | 'storage_full'
+  | 'link_expired'
   | 'removed'
   | 'idempotency_mismatch'
   | 'unsupported'
@@ -439,6 +503,7 @@ export type ErrorCode =
   | 'too_many_consumers'
   | 'too_many_sockets'
   | 'too_large'
+  | 'range_not_satisfiable'
   | 'metadata_too_large'
   | 'rate_limited'
   | 'timeout'
@@ -751,11 +816,75 @@ export type ProducerView = {
   appData: AppData;
 };
 
+/**
+ * Why a recording ended.
+ */
+export type RecordingEnd =
+  | 'stopped'
+  | 'call-ended'
+  | 'disk-full'
+  | 'storage-error'
+  | 'server-restart'
+  | 'limit';
+
+/**
+ * One recording of a call.
+ */
+export type RecordingId = string;
+
+/**
+ * The highest layer of a video that is recorded: of three, the first, the second or the third.
+ */
+export type RecordingLayer = 'low' | 'medium' | 'high';
+
+export type RecordingMode = 'audio' | 'video';
+
+export type RecordingStatus =
+  | 'recording'
+  | 'paused'
+  | 'finishing'
+  | 'ready'
+  | 'incomplete'
+  | 'failed'
+  | 'deleted';
+
+/**
+ * What became of a recording after it had stopped; to the members of its group.
+ */
+export type RecordingUpdated = {
+  id: RecordingId;
+  callId: CallId;
+  groupId: GroupId;
+  status: RecordingStatus;
+};
+
 export type Refresh = { token: string };
 
 export type Remove = { callId: CallId; userId: UserId };
 
 export type RouterCapabilities = { routerRtpCapabilities: RtpCapabilities };
+
+/**
+ * A call's running recording, as clients see it.
+ */
+export type RunningRecording = {
+  id: RecordingId;
+  /**
+   * `recording` or `paused`.
+   */
+  status: RecordingStatus;
+  startedAt: string;
+  /**
+   * Null if it was the app.
+   */
+  startedBy: UserId | null;
+  consent: Consent;
+  /**
+   * Which legs accepted, and which did not, where `consent` is `ask`. Others have not answered: they are not
+   * recorded.
+   */
+  answers: Record<LegId, boolean>;
+};
 
 export type SetPreferredLayers = {
   consumerId: string;
@@ -805,6 +934,22 @@ export type Snapshot = {
 };
 
 export type Source = 'mic' | 'camera' | 'screen' | 'screen-audio';
+
+export type StartRecording = {
+  callId: CallId;
+  /**
+   * `video` by default: sound and pictures.
+   */
+  mode?: RecordingMode;
+  /**
+   * The highest of the three sizes of a video that is recorded; by default as the server is set.
+   */
+  layer?: RecordingLayer;
+  /**
+   * By default as the server is set; not less than that.
+   */
+  consent?: Consent;
+};
 
 export type Stats = { stats: TransportStats };
 
