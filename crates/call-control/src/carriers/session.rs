@@ -209,7 +209,7 @@ impl Session {
             }
             ClientCommand::StartRecording(start) => {
                 let wish = RecordingWish { mode: start.mode, layer: start.layer, consent: start.consent };
-                of_call(calls.start_recording(actor, start.call_id, wish).await)
+                of_call(calls.start_recording(actor, start.call_id, wish).await.map(|(_, call)| call))
             }
             ClientCommand::PauseRecording(on) => {
                 of_call(calls.pause_recording(actor, on.call_id, None, true).await)

@@ -32,14 +32,15 @@ impl Calls {
         by: &Actor,
         call: CallId,
         wish: RecordingWish,
-    ) -> Result<CallView, Refusal> {
+    ) -> Result<(RecordingId, CallView), Refusal> {
         self.require_recording(by, call).await?;
         if !self.shared.studio.config.on {
             return Err(recording_off());
         }
         let new = self.new_recording(wish)?;
-        let started_by = by.user_id();
-        self.command(call, Command::StartRecording { new, started_by }, by).await
+        let start = Command::StartRecording { new, started_by: by.user_id() };
+        let started = self.command(call, start, by).await?;
+        Ok((new.id, started))
     }
 
     /// Pauses the call's recording, or continues it.

@@ -116,6 +116,54 @@ problems! {
         IdempotencyMismatch,
     }
 
+    /// Starting a recording.
+    Taping {
+        /// Only those whom `RECORDING_BY` names may record, and none with less consent than `RECORDING_CONSENT`.
+        Forbidden,
+        /// This server records no calls.
+        RecordingOff,
+        /// The call is over.
+        CallEnded,
+        /// The call is being recorded.
+        AlreadyRecording,
+        /// The server records as many tracks as it may.
+        LimitExceeded,
+        /// The disk has no room for recordings.
+        StorageFull,
+    }
+
+    /// What takes a running recording.
+    Taped {
+        /// The call is over.
+        CallEnded,
+        /// The recording has stopped.
+        NotRecording,
+    }
+
+    /// New metadata that may start a recording.
+    Wishing {
+        /// Only some may do this, and only those whom `RECORDING_BY` names may record.
+        Forbidden,
+        /// This server records no calls.
+        RecordingOff,
+    }
+
+    /// A patch of metadata that may start or stop a recording.
+    Patching {
+        /// Only some may do this, and only those whom `RECORDING_BY` names may record.
+        Forbidden,
+        /// This server records no calls.
+        RecordingOff,
+        /// The call is over: it cannot be recorded.
+        CallEnded,
+        /// The call is being recorded: `recordingEnabled` and `recordingId` cannot be removed.
+        Conflict,
+        /// The server records as many tracks as it may.
+        LimitExceeded,
+        /// The disk has no room for recordings.
+        StorageFull,
+    }
+
     /// Joining a call.
     Entry {
         /// Only members of the group may join, and only with a token of their own.

@@ -8,13 +8,26 @@ pub(super) mod get;
 pub(super) mod link;
 pub(super) mod of_call;
 pub(super) mod of_group;
+pub(super) mod pause;
 pub(super) mod put_captions;
+pub(super) mod start;
+pub(super) mod stop;
 
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::extract::bad_request;
-use crate::{call::RecordingStatus, error::Refusal, recordings::Language};
+use super::extract::{Json, bad_request};
+use crate::{
+    call::RecordingStatus,
+    control::Control,
+    error::{ErrorCode, Refusal},
+    ids::RecordingId,
+    recordings::{Language, RecordingView},
+};
 
 /// Which of a group's recordings are wanted.
 #[derive(Deserialize, IntoParams)]
@@ -38,6 +51,21 @@ pub(super) struct LinkQuery {
     signature: String,
     /// With it, of any value, browsers save the file under a name that tells whose it is.
     download: Option<String>,
+}
+
+/// The recording as the database has it.
+async fn stored(control: &Control, recording: RecordingId) -> Result<RecordingView, Refusal> {
+    let stored = control.store.recording(recording).await?;
+    let stored = stored.ok_or_else(|| Refusal::new(ErrorCode::NotFound, "there is no such recording"))?;
+    Ok(RecordingView::from(stored))
+}
+
+/// The answer to what is done already, whether the database can be reached or not.
+async fn as_stored(control: &Control, recording: RecordingId) -> Result<Response, Refusal> {
+    match stored(control, recording).await {
+        Err(refusal) if refusal.code == ErrorCode::Unavailable => Ok(StatusCode::NO_CONTENT.into_response()),
+        view => view.map(|view| Json(view).into_response()),
+    }
 }
 
 /// The language that a path names.

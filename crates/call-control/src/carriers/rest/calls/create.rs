@@ -11,7 +11,7 @@ use crate::{
     call::{CallType, CallView, Metadata},
     calls::{Created, NewCall},
     carriers::{
-        http::problems::{About, Body, Counted, Signed, Start, WithMetadata},
+        http::problems::{About, Body, Counted, Signed, Start, Wishing, WithMetadata},
         rest::{extract::Caller, once::Repeatable},
     },
     control::Control,
@@ -28,7 +28,7 @@ pub(in crate::carriers::rest) struct CreateCall {
     group_id: GroupId,
     #[serde(default, rename = "type")]
     call_type: CallType,
-    /// At most 16 KiB.
+    /// At most 16 KiB. With `recordingEnabled: true` the call is recorded once somebody else has joined.
     #[serde(default)]
     metadata: Metadata,
 }
@@ -45,7 +45,7 @@ pub(in crate::carriers::rest) struct CreateCall {
     request_body = CreateCall,
     responses(
         (status = 201, description = "The call is waiting for others", body = CallView),
-        Counted, Signed, About, Body, WithMetadata, Start,
+        Counted, Signed, About, Body, WithMetadata, Start, Wishing,
     )
 )]
 pub(in crate::carriers::rest) async fn create_call(
