@@ -53,6 +53,9 @@ pub struct ShellCounters {
     /// Packets for another worker dropped because its queue was full, or for video nearly full.
     pub relay_video_dropped: u64,
     pub relay_audio_dropped: u64,
+    /// Packets for the recorder dropped because its queue was full, or for video nearly full. The call is not affected.
+    pub recorder_video_dropped: u64,
+    pub recorder_audio_dropped: u64,
     /// Messages for another worker dropped because its queue was full.
     pub relay_feedback_dropped: u64,
     pub relay_data_dropped: u64,

@@ -15,7 +15,7 @@ use crate::workers::{WorkerHandle, Workers};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use switchyard_media::{
     Certificate, Config, ControlError, Epoch, Event, Sfu, ShardId, TracePart, TransportId,
@@ -28,24 +28,31 @@ use tokio::time::timeout;
 pub struct Media {
     workers: Workers,
     max_load: f64,
+    /// Until the recorder takes it.
+    tap_end: Arc<Mutex<Option<TapEnd>>>,
 }
 
 impl Media {
     /// Binds all sockets and starts all workers. If one of these fails, everything is undone.
     pub async fn start(config: MediaConfig) -> Result<Self, StartError> {
-        let numbers = 0..u16::try_from(config.workers).map_err(|_| config.port_range())?;
+        let count = u16::try_from(config.workers).map_err(|_| config.port_range())?;
+        let numbers = 0..count;
         if numbers.is_empty() {
             return Err(StartError::NoWorkers);
         }
         let certificate =
             Certificate::generate().map_err(|error| StartError::Certificate(error.to_string()))?;
-        let (queues, inboxes): (Vec<_>, Vec<_>) = numbers.clone().map(|_| relays::queue()).unzip();
+        let (mut queues, inboxes): (Vec<_>, Vec<_>) = numbers.clone().map(|_| relays::queue()).unzip();
+        let (recorder_queue, recorded) = relays::recorder_queue();
+        queues.push(recorder_queue);
         let common = Common { config: &config, certificate, epoch: epoch(), queues: queues.into() };
+        let recorder = Relays::new(ShardId(count), common.queues.clone());
         let mut workers = Vec::with_capacity(inboxes.len());
         for (number, relayed) in numbers.zip(inboxes) {
             workers.push(start_worker(&common, ShardId(number), relayed).await?);
         }
-        Ok(Self { workers: workers.into(), max_load: config.max_load })
+        let tap_end = Arc::new(Mutex::new(Some(TapEnd::new(recorder, recorded))));
+        Ok(Self { workers: workers.into(), max_load: config.max_load, tap_end })
     }
 
     /// Opens a router, with its first shard on the worker with the least load. The events must be read. While
@@ -82,7 +89,7 @@ impl Media {
     /// The recorder's end. `None` if it was taken before.
     #[must_use]
     pub fn take_tap_end(&self) -> Option<TapEnd> {
-        Some(TapEnd {})
+        self.tap_end.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// See [`Sfu::read_trace`].
@@ -116,6 +123,7 @@ struct Common<'a> {
     config: &'a MediaConfig,
     certificate: Certificate,
     epoch: Epoch,
+    /// One for each worker, and the recorder's.
     queues: Arc<[RelayQueue]>,
 }
 

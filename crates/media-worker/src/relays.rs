@@ -1,6 +1,9 @@
-//! The queues for messages between workers, from one shard of a router to another.
+//! The queues for messages between workers, from one shard of a router to another, and to the recorder.
+
+mod room;
 
 use crate::counters::ShellCounters;
+use room::{Asks, Room};
 use std::collections::{HashSet, VecDeque};
 use std::hash::Hash;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,14 +14,14 @@ use switchyard_media::{DataLoss, Relay, RelayClass, ShardId};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-/// The sending ends of all workers' queues.
+/// The sending ends of all workers' queues, and of the recorder's, which has the last number.
 #[derive(Clone)]
 pub(crate) struct Relays<M: Message = Relay> {
     own: ShardId,
     queues: Arc<[RelayQueue<M>]>,
 }
 
-/// The sending end of one worker's queue.
+/// The sending end of one reader's queue.
 #[derive(Clone)]
 pub(crate) struct RelayQueue<M: Message = Relay> {
     /// Unbounded, because control messages must arrive. Each kind of control message has a limited rate, and
@@ -26,13 +29,23 @@ pub(crate) struct RelayQueue<M: Message = Relay> {
     ordered: mpsc::UnboundedSender<Letter<M>>,
     media: mpsc::Sender<Letter<M>>,
     data: Arc<Data<M>>,
+    reader: Reader,
 }
 
-/// The receiving end of one worker's queue.
+/// Who reads a queue.
+#[derive(Debug, Clone)]
+enum Reader {
+    Worker,
+    /// Bounded in bytes, too: while a disk stands still, the queue fills.
+    Recorder(Arc<Room>),
+}
+
+/// The receiving end of one reader's queue.
 pub(crate) struct RelayInbox<M: Message = Relay> {
     ordered: mpsc::UnboundedReceiver<Letter<M>>,
     media: mpsc::Receiver<Letter<M>>,
     data: Arc<Data<M>>,
+    reader: Reader,
     /// Messages taken from the queues, for the next turn.
     waiting: VecDeque<Letter<M>>,
 }
@@ -60,19 +73,36 @@ pub(crate) trait Message: Sized + From<Self::Loss> {
     fn class(&self) -> RelayClass;
     /// The number of media packets in the message.
     fn packets(&self) -> usize;
+    /// The bytes that the message's media packets take in memory.
+    fn bytes(&self) -> usize;
     /// The loss that must be reported if the message is dropped.
     fn loss(&self) -> Option<Self::Loss>;
     /// The loss that the message reports.
     fn told_loss(&self) -> Option<Self::Loss>;
 }
 
+/// A worker's queue.
 pub(crate) fn queue<M: Message>() -> (RelayQueue<M>, RelayInbox<M>) {
+    queue_for(Reader::Worker)
+}
+
+/// The recorder's queue.
+pub(crate) fn recorder_queue<M: Message>() -> (RelayQueue<M>, RelayInbox<M>) {
+    queue_for(Reader::Recorder(Arc::default()))
+}
+
+fn queue_for<M: Message>(reader: Reader) -> (RelayQueue<M>, RelayInbox<M>) {
     let (ordered, ordered_end) = mpsc::unbounded_channel();
     let (media, media_end) = mpsc::channel(MEDIA_QUEUE);
     let data = Arc::new(Data { bytes: AtomicUsize::new(0), losses: Mutex::default() });
-    let inbox =
-        RelayInbox { ordered: ordered_end, media: media_end, data: data.clone(), waiting: VecDeque::new() };
-    (RelayQueue { ordered, media, data }, inbox)
+    let inbox = RelayInbox {
+        ordered: ordered_end,
+        media: media_end,
+        data: data.clone(),
+        reader: reader.clone(),
+        waiting: VecDeque::new(),
+    };
+    (RelayQueue { ordered, media, data, reader }, inbox)
 }
 
 impl<M: Message> Relays<M> {
@@ -93,13 +123,15 @@ impl<M: Message> Relays<M> {
         match message.class() {
             RelayClass::Control => queue.order(letter(message)),
             RelayClass::Video => {
-                if queue.media.capacity() <= KEPT_FOR_AUDIO || !queue.offer(letter(message)) {
-                    counters.relay_video_dropped += packets;
+                if queue.media.capacity() <= KEPT_FOR_AUDIO
+                    || !queue.offer_media(letter(message), Asks::Video)
+                {
+                    *queue.reader.dropped(Asks::Video, counters) += packets;
                 }
             }
             RelayClass::Audio => {
-                if !queue.offer(letter(message)) {
-                    counters.relay_audio_dropped += packets;
+                if !queue.offer_media(letter(message), Asks::Audio) {
+                    *queue.reader.dropped(Asks::Audio, counters) += packets;
                 }
             }
             RelayClass::Feedback => {
@@ -122,11 +154,48 @@ impl<M: Message> RelayQueue<M> {
         let _ = self.ordered.send(letter);
     }
 
+    /// False if the queue is full, in messages or in bytes.
+    fn offer_media(&self, letter: Letter<M>, asks: Asks) -> bool {
+        let Reader::Recorder(room) = &self.reader else { return self.offer(letter) };
+        let bytes = letter.message.bytes();
+        if self.media.is_closed() {
+            return true;
+        }
+        if !room.reserve(bytes, asks) {
+            return false;
+        }
+        let queued = self.offer(letter);
+        if !queued {
+            room.release(bytes);
+        }
+        queued
+    }
+
     /// False if the queue is full.
     fn offer(&self, letter: Letter<M>) -> bool {
         match self.media.try_send(letter) {
             Ok(()) | Err(TrySendError::Closed(_)) => true,
             Err(TrySendError::Full(_)) => false,
+        }
+    }
+}
+
+impl Reader {
+    /// Where the dropped packets towards this reader are counted.
+    fn dropped<'a>(&self, asks: Asks, counters: &'a mut ShellCounters) -> &'a mut u64 {
+        match (self, asks) {
+            (Self::Worker, Asks::Video) => &mut counters.relay_video_dropped,
+            (Self::Worker, Asks::Audio) => &mut counters.relay_audio_dropped,
+            (Self::Recorder(_), Asks::Video) => &mut counters.recorder_video_dropped,
+            (Self::Recorder(_), Asks::Audio) => &mut counters.recorder_audio_dropped,
+        }
+    }
+
+    /// Releases the room of a message that was taken from the queue.
+    fn release<M: Message>(&self, message: &M) {
+        match (self, message.class()) {
+            (Self::Recorder(room), RelayClass::Audio | RelayClass::Video) => room.release(message.bytes()),
+            (Self::Worker | Self::Recorder(_), _) => {}
         }
     }
 }
@@ -174,7 +243,10 @@ impl<M: Message> RelayInbox<M> {
         self.waiting.extend(ordered);
         let media = std::iter::from_fn(|| self.media.try_recv().ok()).take(limit);
         self.waiting.extend(media);
-        self.waiting.drain(..).inspect(|Letter { from, message, .. }| self.data.release(*from, message))
+        self.waiting.drain(..).inspect(|Letter { from, message, .. }| {
+            self.data.release(*from, message);
+            self.reader.release(message);
+        })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -193,6 +265,10 @@ impl Message for Relay {
         self.packets()
     }
 
+    fn bytes(&self) -> usize {
+        self.bytes()
+    }
+
     fn loss(&self) -> Option<DataLoss> {
         self.loss()
     }
@@ -207,7 +283,7 @@ fn charge(bytes: usize) -> usize {
     bytes + MESSAGE_BYTES
 }
 
-/// Batches queued for one worker. A batch holds the packets that one producer received in one turn.
+/// Batches queued for one reader. A batch holds the packets that one producer received in one turn.
 const MEDIA_QUEUE: usize = 4_096;
 /// Room in the media queue that video must leave free.
 const KEPT_FOR_AUDIO: usize = MEDIA_QUEUE / 4;
@@ -379,6 +455,10 @@ mod tests {
             }
         }
 
+        fn bytes(&self) -> usize {
+            self.packets() * PACKET_BYTES
+        }
+
         fn loss(&self) -> Option<()> {
             matches!(self, Self::Data(_)).then_some(())
         }
@@ -386,6 +466,37 @@ mod tests {
         fn told_loss(&self) -> Option<()> {
             matches!(self, Self::Lost).then_some(())
         }
+    }
+
+    #[test]
+    fn a_recorder_that_stands_still_costs_a_bounded_room_and_video_before_audio() {
+        let ((here, _), (there, mut inbox)) = (queue(), recorder_queue());
+        let relays = Relays::new(ShardId(0), [here, there].into());
+        let mut counters = ShellCounters::default();
+        let many = room::ROOM / PACKET_BYTES / 8;
+        for _ in 0..100 {
+            relays.send(Instant::now(), THERE, Told::Video(many), &mut counters);
+        }
+        assert_eq!(counters.recorder_video_dropped, 93 * many as u64);
+        for _ in 0..100 {
+            relays.send(Instant::now(), THERE, Told::Audio(many), &mut counters);
+        }
+        assert_eq!(counters.recorder_audio_dropped, 99 * many as u64);
+        assert_eq!((counters.relay_video_dropped, counters.relay_audio_dropped), (0, 0));
+        let Reader::Recorder(room) = inbox.reader.clone() else { panic!() };
+        assert_eq!(room.taken(), room::ROOM);
+        assert_eq!(drain(&mut inbox).len(), 8);
+        assert_eq!(room.taken(), 0);
+        for _ in 0..2 * MEDIA_QUEUE {
+            relays.send(Instant::now(), THERE, Told::Video(1), &mut counters);
+        }
+        assert!(inbox.len() <= MEDIA_QUEUE, "small batches are bounded in number");
+        drop(inbox);
+        let before = counters;
+        for _ in 0..100 {
+            relays.send(Instant::now(), THERE, Told::Video(many), &mut counters);
+        }
+        assert_eq!(counters, before, "a recorder that has ended is told nothing");
     }
 
     /// The first worker's sending ends and the second one's inbox.
@@ -406,4 +517,5 @@ mod tests {
     }
 
     const THERE: ShardId = ShardId(1);
+    const PACKET_BYTES: usize = 1_024;
 }

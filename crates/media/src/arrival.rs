@@ -92,6 +92,15 @@ pub(crate) struct SenderClock {
     pub(crate) rate: u32,
 }
 
+/// From a sender report: RTP timestamp `timestamp` was sampled at `at` on the server's clock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Captured {
+    pub(crate) timestamp: u32,
+    pub(crate) at: Instant,
+    /// How often the client's clock was set before.
+    pub(crate) sets: u32,
+}
+
 impl SenderClock {
     /// The sender's wall-clock time at which `timestamp` was sampled.
     pub(crate) fn ntp_at(&self, timestamp: u32) -> NtpTime {

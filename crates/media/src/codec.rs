@@ -9,7 +9,10 @@ mod h264;
 mod vp8;
 mod vp9;
 
+pub(crate) use av1::{elements, ends_in_fragment, leb128};
+pub(crate) use bits::BitReader;
 pub(crate) use dependency::{DependencyFrame, DependencyReader};
+pub(crate) use h264::split_unit;
 
 use crate::ortc::MediaKind;
 
@@ -119,6 +122,15 @@ pub(crate) fn describe(
         Codec::Vp9 => vp9::describe(payload),
         Codec::H264 => h264::describe(payload, dependency),
         Codec::Av1 => av1::describe(payload, dependency),
+    }
+}
+
+/// The part of a VP8 or VP9 payload behind its descriptor: bytes of the frame. `None` if it is malformed.
+pub(crate) fn frame_bytes(codec: Codec, payload: &[u8]) -> Option<&[u8]> {
+    match codec {
+        Codec::Vp8 => vp8::frame_bytes(payload),
+        Codec::Vp9 => vp9::frame_bytes(payload),
+        Codec::Opus | Codec::Pcmu | Codec::Pcma | Codec::H264 | Codec::Av1 => Some(payload),
     }
 }
 

@@ -10,6 +10,7 @@
 pub mod allocation;
 mod arrival;
 mod batch;
+mod client_clock;
 mod clock;
 mod codec;
 mod config;
@@ -27,6 +28,7 @@ mod history;
 mod ice;
 mod id;
 mod keys;
+mod least;
 mod nack;
 pub mod ortc;
 mod pacing;

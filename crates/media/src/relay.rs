@@ -7,7 +7,7 @@
 //! threads in memory, and could pass them between hosts.
 
 use crate::allocation::Prices;
-use crate::arrival::{Arrival, Carried, Content, EncodingLife, SenderClock};
+use crate::arrival::{Arrival, Captured, Carried, Content, EncodingLife, SenderClock};
 use crate::codec::{Codec, Descriptor};
 use crate::config::DataConsumerParameters;
 use crate::format::Formats;
@@ -119,6 +119,8 @@ pub(crate) struct ProducerState {
     pub(crate) clock_offset: Option<i64>,
     /// The clocks from sender reports, per source.
     pub(crate) clocks: Vec<(EncodingLife, SenderClock)>,
+    /// The same on the server's clock, for recordings.
+    pub(crate) captured: Vec<(EncodingLife, Captured)>,
     /// What each layer of a video costs that is sent.
     pub(crate) prices: Prices,
     /// It comes from the dominant speaker.
@@ -184,6 +186,28 @@ impl Relay {
         }
     }
 
+    /// The bytes that the message's media packets take in memory. A batch that several shards share counts in full.
+    pub fn bytes(&self) -> usize {
+        match &self.message {
+            Message::Producer(_, ProducerMessage::Packets(batch)) => batch.memory(),
+            Message::Producer(..)
+            | Message::DataProducer(..)
+            | Message::Voices(_)
+            | Message::VoiceEnded(_)
+            | Message::Floor(_) => 0,
+        }
+    }
+
+    /// The producer that the message is about: of a recorder's taps, the one to hand it to.
+    pub fn producer(&self) -> Option<ProducerId> {
+        match self.message {
+            Message::Producer(id, _) => Some(id),
+            Message::DataProducer(..) | Message::Voices(_) | Message::VoiceEnded(_) | Message::Floor(_) => {
+                None
+            }
+        }
+    }
+
     /// The loss that must be reported if this message is dropped.
     pub fn loss(&self) -> Option<DataLoss> {
         let Message::DataProducer(producer, DataMessage::Payload(_)) = self.message else { return None };
@@ -235,6 +259,27 @@ impl RelayBatch {
         });
     }
 
+    /// As [`Self::push`], without a history.
+    #[cfg(test)]
+    pub(crate) fn put(&mut self, arrival: &Arrival, marker: bool, carried: Carried, payload: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(payload);
+        let &Arrival { source, sequence, timestamp, media, at, .. } = arrival;
+        let payload = start..self.bytes.len();
+        let dependency = start..start;
+        self.packets.push(RelayedPacket {
+            source,
+            sequence,
+            timestamp,
+            marker,
+            media,
+            carried,
+            at,
+            dependency,
+            payload,
+        });
+    }
+
     pub(crate) fn packets(&self) -> impl Iterator<Item = (&RelayedPacket, Content<'_>)> {
         self.packets.iter().map(|packet| {
             let dependency = self.bytes.get(packet.dependency.clone()).unwrap_or_default();
@@ -245,5 +290,9 @@ impl RelayBatch {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.packets.is_empty()
+    }
+
+    fn memory(&self) -> usize {
+        size_of::<Self>() + self.bytes.capacity() + self.packets.capacity() * size_of::<RelayedPacket>()
     }
 }

@@ -3,10 +3,30 @@
 //! A recorder is one more shard of a router, which has no consumers: it subscribes to producers like every other
 //! shard. A [`Tap`] is its side of one producer. It opens no file and reads no clock.
 
+mod audio;
+mod av1;
+mod clock;
+mod h264;
+mod lane;
+mod opus;
+mod outlet;
+mod pcm;
+mod picture;
+mod timeline;
+mod video;
+mod vp8;
+mod vp9;
+mod window;
+
+use crate::codec::Codec;
 use crate::id::{ProducerId, RouterId, ShardId};
-use crate::relay::{Relay, RelayedProducer};
+use crate::relay::{Message, ProducerMessage, ProducerState, Relay, RelayedProducer};
+use audio::{Audio, Coding};
 use bytes::Bytes;
+use outlet::Outlet;
+use pcm::Law;
 use std::time::{Duration, Instant};
+use video::Video;
 
 /// A producer to record, as [`crate::Sfu::describe_producer`] describes it.
 #[derive(Debug, Clone)]
@@ -112,44 +132,186 @@ pub struct TapCounts {
 /// One producer as a recorder sees it.
 #[derive(Debug)]
 pub struct Tap {
-    id: ProducerId,
+    track: Track,
+    outlet: Outlet,
+    paused: bool,
+    /// How often the client's clock was set, and when that was told last.
+    sets: (u32, Option<Instant>),
+    ended: bool,
+}
+
+#[derive(Debug)]
+enum Track {
+    Audio(Box<Audio>),
+    Video(Box<Video>),
 }
 
 impl Tap {
     /// Subscribes to the producer and requests a key frame.
     #[must_use]
-    pub fn new(tapped: Tapped, _options: TapOptions, _now: Instant) -> Self {
-        Self { id: tapped.producer.id }
+    pub fn new(tapped: Tapped, options: TapOptions, now: Instant) -> Self {
+        let outlet = Outlet::new(&tapped);
+        let RelayedProducer { codec, state, .. } = &tapped.producer;
+        let track = match Video::new(&tapped.producer, options, now) {
+            Some(video) => Track::Video(Box::new(video)),
+            None => Track::Audio(Box::new(Audio::new(coding(*codec), now))),
+        };
+        let sets = (sets(state), None);
+        let mut tap = Self { track, outlet, paused: state.paused, sets, ended: false };
+        match &mut tap.track {
+            Track::Audio(audio) => {
+                audio.learn(state.captured.clone());
+                tap.outlet.tell(ProducerMessage::Subscribe(1));
+            }
+            Track::Video(video) => {
+                video.adopt(state, now, &mut tap.outlet);
+                if video.wanted() == 0 {
+                    // The answer, and every change, is the producer's state.
+                    tap.outlet.tell(ProducerMessage::Subscribe(0));
+                }
+            }
+        }
+        tap.outlet.notice(TapNotice::Sending(!tap.paused, now));
+        tap
     }
 
     #[must_use]
     pub fn producer(&self) -> ProducerId {
-        self.id
+        self.outlet.producer()
     }
 
-    /// Handles a message of the producer's shard.
-    pub fn handle_relay(&mut self, _now: Instant, _relay: Relay) {}
+    /// Handles a message of the producer's shard. Messages about others are ignored.
+    pub fn handle_relay(&mut self, now: Instant, relay: Relay) {
+        let Message::Producer(id, message) = relay.message else { return };
+        if self.ended || id != self.producer() {
+            return;
+        }
+        match message {
+            ProducerMessage::Packets(batch) if !self.paused => match &mut self.track {
+                Track::Audio(audio) => audio.take(&batch, now, &mut self.outlet),
+                Track::Video(video) => video.take(&batch, now, &mut self.outlet),
+            },
+            ProducerMessage::State(state) => self.adopt(&state, now),
+            ProducerMessage::Closed => {
+                self.flush(now);
+                self.outlet.notice(TapNotice::Ended);
+                self.ended = true;
+            }
+            // The rest of a pause, and messages that only producers get.
+            ProducerMessage::Packets(_)
+            | ProducerMessage::Subscribe(_)
+            | ProducerMessage::Unsubscribe
+            | ProducerMessage::KeyFrame(_)
+            | ProducerMessage::Missing(..) => {}
+        }
+    }
 
     /// Call this at [`Tap::next_timeout`].
-    pub fn handle_timeout(&mut self, _now: Instant) {}
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.ended {
+            return;
+        }
+        match &mut self.track {
+            Track::Audio(audio) => audio.handle_timeout(now, &mut self.outlet),
+            Track::Video(video) if !self.paused => video.handle_timeout(now, &mut self.outlet),
+            Track::Video(_) => {}
+        }
+    }
 
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
-        None
+        match &self.track {
+            _ if self.ended => None,
+            Track::Audio(audio) => audio.next_timeout(),
+            Track::Video(video) if !self.paused => video.next_timeout(),
+            Track::Video(_) => None,
+        }
     }
 
-    /// Samples could not be kept: no sample follows before a key frame, which is requested.
-    pub fn start_over(&mut self, _now: Instant) {}
+    /// Samples could not be kept: no picture follows before a key frame, which is requested. Audio goes on.
+    pub fn start_over(&mut self, now: Instant) {
+        match &mut self.track {
+            Track::Video(video) if !self.ended => video.start_over(now, &mut self.outlet),
+            Track::Audio(_) | Track::Video(_) => {}
+        }
+    }
 
-    /// Unsubscribes, and gives out the samples that are complete.
-    pub fn close(&mut self, _now: Instant) {}
+    /// Unsubscribes, and gives out the samples that are complete. Nothing follows.
+    pub fn close(&mut self, now: Instant) {
+        if !self.ended {
+            self.flush(now);
+            self.outlet.tell(ProducerMessage::Unsubscribe);
+            self.ended = true;
+        }
+    }
 
     pub fn poll_output(&mut self) -> Option<TapOutput> {
-        None
+        self.outlet.poll()
     }
 
     #[must_use]
     pub fn counts(&self) -> TapCounts {
-        TapCounts::default()
+        self.outlet.counts
+    }
+
+    fn adopt(&mut self, state: &ProducerState, now: Instant) {
+        let Self { track, outlet, paused, .. } = self;
+        let turned = std::mem::replace(paused, state.paused) != state.paused;
+        match track {
+            Track::Audio(audio) => {
+                if turned {
+                    audio.interrupt();
+                }
+                audio.learn(state.captured.clone());
+            }
+            Track::Video(video) => {
+                if turned {
+                    video.interrupt(now, outlet);
+                }
+                video.adopt(state, now, outlet);
+                if turned && !state.paused {
+                    video.wish(now, outlet);
+                }
+            }
+        }
+        if turned {
+            outlet.notice(TapNotice::Sending(!state.paused, now));
+        }
+        self.note_clock(sets(state), now);
+    }
+
+    /// Tells that the client's clock was set; seldom, whatever its reports say.
+    fn note_clock(&mut self, sets: u32, now: Instant) {
+        let (before, told) = self.sets;
+        self.sets.0 = sets.max(before);
+        if sets > before && told.is_none_or(|told| now.saturating_duration_since(told) >= TELL_CLOCK_AGAIN) {
+            self.sets.1 = Some(now);
+            self.outlet.notice(TapNotice::ClockSet(now));
+        }
+    }
+
+    fn flush(&mut self, now: Instant) {
+        match &mut self.track {
+            Track::Audio(audio) => audio.flush(now, &mut self.outlet),
+            Track::Video(video) => video.flush(now, &mut self.outlet),
+        }
     }
 }
+
+fn coding(codec: Codec) -> Coding {
+    match codec {
+        Codec::Pcmu => Coding::Pcm(Law::Mu),
+        Codec::Pcma => Coding::Pcm(Law::A),
+        Codec::Opus | Codec::Vp8 | Codec::Vp9 | Codec::H264 | Codec::Av1 => Coding::Opus,
+    }
+}
+
+/// How often the client's clock was set.
+fn sets(state: &ProducerState) -> u32 {
+    state.captured.iter().map(|(_, captured)| captured.sets).max().unwrap_or(0)
+}
+
+const TELL_CLOCK_AGAIN: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 #![expect(unreachable_pub, reason = "a test binary exports nothing")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod recorder;
 mod sdp;
 
 use async_trait::async_trait;
@@ -294,8 +295,9 @@ fn codec(kind: MediaKind) -> RTCRtpCodec {
 /// Every picture is a key frame in one packet, so that a receiver can start with any picture.
 fn payload_of(kind: MediaKind, number: u32) -> Bytes {
     let mut payload = match kind {
-        MediaKind::Audio => vec![0xfc; 80],
-        MediaKind::Video => [&[0x10, 0x00][..], &[7; 900]].concat(),
+        // 5 ms, as the packets' times say.
+        MediaKind::Audio => vec![0xec; 80],
+        MediaKind::Video => [&[0x10], &KEY_FRAME[..], &[7; 900]].concat(),
     };
     payload.extend(number.to_be_bytes());
     payload.into()
@@ -305,6 +307,8 @@ fn number(payload: &Bytes) -> u32 {
     u32::from_be_bytes(payload[payload.len() - 4..].try_into().unwrap())
 }
 
+/// The beginning of a VP8 key frame of 640 x 360.
+const KEY_FRAME: [u8; 10] = [0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01];
 const AUDIO_SSRC: u32 = 0x00a0_d100;
 const VIDEO_SSRC: u32 = 0x0071_de00;
 /// Payload types of audio and video; the router's differ.

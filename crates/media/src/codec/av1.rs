@@ -6,13 +6,13 @@ use super::{DependencyFrame, Descriptor};
 /// descriptor with a template structure, which only such a packet carries. Layers are known from the dependency
 /// descriptor only.
 pub(super) fn describe(payload: &[u8], dependency: Option<&DependencyFrame>) -> Option<Descriptor> {
-    let [aggregation, elements @ ..] = payload else { return None };
+    let aggregation = payload.first()?;
     let continues = aggregation & CONTINUES != 0;
     let starts_sequence = aggregation & STARTS_SEQUENCE != 0;
     if continues && starts_sequence {
         return None;
     }
-    let first_element = first_element(aggregation, elements)?;
+    let first_element = elements(payload).next()??;
     let starts_frame = !continues && may_start_frame(first_element);
     let keyframe =
         starts_sequence || dependency.is_some_and(|frame| frame.has_structure && frame.start_of_frame);
@@ -20,16 +20,42 @@ pub(super) fn describe(payload: &[u8], dependency: Option<&DependencyFrame>) -> 
     Some(dependency.map_or(descriptor, |frame| descriptor.placed(frame)))
 }
 
-/// The first OBU or piece of one, which is never empty. Only the last of a counted number of elements has no
-/// length in front.
-fn first_element<'a>(aggregation: &u8, elements: &'a [u8]) -> Option<&'a [u8]> {
-    let element = if aggregation & ELEMENT_COUNT == ONE_ELEMENT {
-        elements
-    } else {
-        let (len, rest) = leb128(elements)?;
-        rest.get(..len)?
-    };
-    (!element.is_empty()).then_some(element)
+/// The elements of a payload: OBUs, or pieces of them. The first may be the rest of one, the last the beginning of
+/// one ([`ends_in_fragment`]). An item is `None` if the payload is malformed there. Only the last of a counted number of
+/// elements has no length in front.
+pub(crate) fn elements(payload: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
+    let (aggregation, mut rest) = payload.split_first().unwrap_or((&0, &[]));
+    let mut counted = aggregation >> 4 & 0x03;
+    let has_count = counted > 0;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            // A promised element is not there.
+            return (std::mem::take(&mut counted) > 0).then_some(None);
+        }
+        let element = if has_count && counted == 1 {
+            Some(std::mem::take(&mut rest))
+        } else if has_count && counted == 0 {
+            rest = &[];
+            None
+        } else {
+            leb128(rest).and_then(|(len, after)| {
+                let (element, behind) = after.split_at_checked(len)?;
+                rest = behind;
+                Some(element)
+            })
+        };
+        counted = counted.saturating_sub(1);
+        if element.is_none() {
+            (rest, counted) = (&[], 0);
+        }
+        Some(element.filter(|element| !element.is_empty()))
+    })
+}
+
+/// Whether the last element of a payload is continued in the next packet (Y), and the first one continues (Z).
+pub(crate) fn ends_in_fragment(payload: &[u8]) -> (bool, bool) {
+    let aggregation = payload.first().copied().unwrap_or(0);
+    (aggregation & CONTINUED != 0, aggregation & CONTINUES != 0)
 }
 
 /// Whether an OBU can be the first of a frame: any type that does not continue a frame already begun.
@@ -38,7 +64,7 @@ fn may_start_frame(obu: &[u8]) -> bool {
 }
 
 /// A length of seven bits a byte, least significant first (AV1 bitstream specification §4.10.5).
-fn leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
+pub(crate) fn leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let mut value = 0;
     for (index, byte) in bytes.iter().enumerate().take(MAX_LEB128_LEN) {
         value |= usize::from(byte & 0x7f) << (7 * index);
@@ -49,10 +75,9 @@ fn leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
     None
 }
 
-/// Z, W and N of the aggregation header.
+/// Z, Y and N of the aggregation header.
 const CONTINUES: u8 = 0x80;
-const ELEMENT_COUNT: u8 = 0x30;
-const ONE_ELEMENT: u8 = 0x10;
+const CONTINUED: u8 = 0x40;
 const STARTS_SEQUENCE: u8 = 0x08;
 /// OBU types (AV1 bitstream specification §6.2.2).
 const TILE_GROUP: u8 = 4;

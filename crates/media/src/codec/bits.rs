@@ -1,17 +1,22 @@
 /// Reads unsigned numbers, most significant bit first; every read past the end is `None`.
 #[derive(Debug)]
-pub(super) struct BitReader<'a> {
+pub(crate) struct BitReader<'a> {
     bytes: &'a [u8],
     /// Offset of the next bit.
     position: usize,
 }
 
 impl<'a> BitReader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, position: 0 }
     }
 
-    pub(super) fn flag(&mut self) -> Option<bool> {
+    /// Offset of the next bit.
+    pub(crate) fn position(&self) -> usize {
+        self.position
+    }
+
+    pub(crate) fn flag(&mut self) -> Option<bool> {
         let byte = self.bytes.get(self.position / 8)?;
         let flag = byte >> (7 - self.position % 8) & 1 != 0;
         self.position += 1;
@@ -19,7 +24,7 @@ impl<'a> BitReader<'a> {
     }
 
     /// `f(count)` of the AV1 RTP specification, §A.4.1; at most 32 bits.
-    pub(super) fn bits(&mut self, count: u32) -> Option<u32> {
+    pub(crate) fn bits(&mut self, count: u32) -> Option<u32> {
         let mut value = 0;
         for _ in 0..count {
             value = value << 1 | u32::from(self.flag()?);
@@ -28,7 +33,7 @@ impl<'a> BitReader<'a> {
     }
 
     /// `ns(values)`: a number below `values`, which must not be 0, in as few bits as possible (§A.4.1).
-    pub(super) fn non_symmetric(&mut self, values: u32) -> Option<u32> {
+    pub(crate) fn non_symmetric(&mut self, values: u32) -> Option<u32> {
         let width = u32::BITS - values.leading_zeros();
         let short_codes = (1 << width) - values;
         let value = self.bits(width - 1)?;

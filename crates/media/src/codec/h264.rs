@@ -53,7 +53,8 @@ fn aggregate(body: &[u8]) -> Option<Contents> {
     Some(contents)
 }
 
-fn split_unit(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+/// Splits a NAL unit off an aggregate; empty ones are malformed.
+pub(crate) fn split_unit(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (size, rest) = bytes.split_first_chunk()?;
     let size = usize::from(u16::from_be_bytes(*size));
     if size == 0 {

@@ -3,10 +3,7 @@ use super::{Descriptor, Ids};
 /// Reads the VP8 payload descriptor, and in a frame's first packet the payload header (RFC 7741 §4.2, §4.3).
 pub(super) fn describe(payload: &[u8]) -> Option<Descriptor> {
     let &required = payload.first()?;
-    let mut fields = Fields { end: 1, ..Fields::default() };
-    if required & EXTENDED != 0 {
-        fields.read_extension(payload)?;
-    }
+    let fields = Fields::read(payload)?;
     let &first_byte = payload.get(fields.end)?;
     let starts_frame = required & START_OF_PARTITION != 0 && required & PARTITION_INDEX == 0;
     let keyframe = starts_frame && first_byte & INTER_FRAME == 0;
@@ -15,6 +12,11 @@ pub(super) fn describe(payload: &[u8]) -> Option<Descriptor> {
         switching_up: keyframe || fields.layer_sync,
         ..Descriptor::video(keyframe, starts_frame)
     }))
+}
+
+/// The payload behind the descriptor.
+pub(super) fn frame_bytes(payload: &[u8]) -> Option<&[u8]> {
+    payload.get(Fields::read(payload)?.end..)
 }
 
 /// The values of the optional part of the payload descriptor.
@@ -28,6 +30,14 @@ struct Fields {
 }
 
 impl Fields {
+    fn read(payload: &[u8]) -> Option<Self> {
+        let mut fields = Self { end: 1, ..Self::default() };
+        if payload.first()? & EXTENDED != 0 {
+            fields.read_extension(payload)?;
+        }
+        Some(fields)
+    }
+
     fn read_extension(&mut self, payload: &[u8]) -> Option<()> {
         let &present = payload.get(self.end)?;
         self.end += 1;

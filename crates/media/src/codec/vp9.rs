@@ -6,29 +6,7 @@ use super::{Descriptor, Ids};
 pub(super) fn describe(payload: &[u8]) -> Option<Descriptor> {
     let &flags = payload.first()?;
     let has = |flag| flags & flag != 0;
-    let mut end = 1;
-    let mut ids = Ids::default();
-    if has(PICTURE_ID_PRESENT) {
-        end = ids.read_picture_id(payload, end)?;
-    } else if has(FLEXIBLE_MODE) {
-        return None;
-    }
-    let mut layer = Layer::default();
-    if has(LAYER_PRESENT) {
-        layer = Layer::parse(*payload.get(end)?);
-        end += 1;
-        if !has(FLEXIBLE_MODE) {
-            end = ids.read_tl0_pic_idx(payload, end)?;
-        }
-    }
-    if has(FLEXIBLE_MODE) && has(INTER_PICTURE_PREDICTED) {
-        end = skip_reference_indices(payload, end)?;
-    }
-    let mut spatial_layers = 0;
-    if has(SCALABILITY_STRUCTURE_PRESENT) {
-        spatial_layers = (payload.get(end)? >> 5) + 1;
-        end = skip_scalability_structure(payload, end)?;
-    }
+    let Fields { ids, layer, spatial_layers, end } = Fields::read(payload)?;
     if payload.len() <= end {
         return None;
     }
@@ -44,6 +22,52 @@ pub(super) fn describe(payload: &[u8]) -> Option<Descriptor> {
         spatial_layers,
         ..Descriptor::video(keyframe, has(START_OF_FRAME))
     }))
+}
+
+/// The payload behind the descriptor.
+pub(super) fn frame_bytes(payload: &[u8]) -> Option<&[u8]> {
+    payload.get(Fields::read(payload)?.end..)
+}
+
+/// The values behind the first byte.
+struct Fields {
+    ids: Ids,
+    layer: Layer,
+    /// Of the scalability structure; 0 without one.
+    spatial_layers: u8,
+    /// Offset of the byte after the descriptor, which may lie outside the payload.
+    end: usize,
+}
+
+impl Fields {
+    fn read(payload: &[u8]) -> Option<Self> {
+        let &flags = payload.first()?;
+        let has = |flag| flags & flag != 0;
+        let mut end = 1;
+        let mut ids = Ids::default();
+        if has(PICTURE_ID_PRESENT) {
+            end = ids.read_picture_id(payload, end)?;
+        } else if has(FLEXIBLE_MODE) {
+            return None;
+        }
+        let mut layer = Layer::default();
+        if has(LAYER_PRESENT) {
+            layer = Layer::parse(*payload.get(end)?);
+            end += 1;
+            if !has(FLEXIBLE_MODE) {
+                end = ids.read_tl0_pic_idx(payload, end)?;
+            }
+        }
+        if has(FLEXIBLE_MODE) && has(INTER_PICTURE_PREDICTED) {
+            end = skip_reference_indices(payload, end)?;
+        }
+        let mut spatial_layers = 0;
+        if has(SCALABILITY_STRUCTURE_PRESENT) {
+            spatial_layers = (payload.get(end)? >> 5) + 1;
+            end = skip_scalability_structure(payload, end)?;
+        }
+        Some(Self { ids, layer, spatial_layers, end })
+    }
 }
 
 /// The layer indices: TID, U, SID and D.

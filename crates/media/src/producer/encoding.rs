@@ -3,7 +3,8 @@
 use super::intake::{Intake, Media, RtxStream};
 use super::key_frames::KeyFrameRequests;
 use super::stream::Stream;
-use crate::arrival::{Arrival, Content, EncodingLife, SenderClock};
+use crate::arrival::{Arrival, Captured, Content, EncodingLife, SenderClock};
+use crate::client_clock::Heard;
 use crate::clock::NtpTime;
 use crate::counters::Counters;
 use crate::format::Format;
@@ -25,6 +26,8 @@ pub(crate) struct Encoding {
     pub(crate) key_frames: KeyFrameRequests,
     /// The clock from the last sender report, and the source that it belongs to.
     pub(crate) clock: Option<(EncodingLife, SenderClock)>,
+    /// The same on the server's clock, for recordings.
+    pub(crate) captured: Option<(EncodingLife, Captured)>,
 }
 
 /// The result of accepting a relayed packet.
@@ -93,11 +96,11 @@ impl Encoding {
         Accepted::Taken(arrival)
     }
 
-    /// Handles a sender report: RTP timestamp `timestamp` at the sender's wall-clock time `ntp`. `false` if
-    /// it comes too soon after the last one and is ignored.
+    /// Handles a sender report: RTP timestamp `timestamp` at the sender's wall-clock time `ntp`, which is the time
+    /// `heard` of our clock. `false` if it comes too soon after the last one and is ignored.
     pub(crate) fn sender_report(
         &mut self,
-        ntp: NtpTime,
+        (ntp, heard): (NtpTime, Option<Heard>),
         timestamp: u32,
         now: Instant,
         counters: &mut Counters,
@@ -106,6 +109,9 @@ impl Encoding {
         let is_due = intake.sender_report(ntp, now);
         if is_due {
             self.clock = Some((stream.source, SenderClock { ntp, timestamp, rate: intake.clock_rate() }));
+            if let Some(Heard { at, sets }) = heard {
+                self.captured = Some((stream.source, Captured { timestamp, at, sets }));
+            }
         } else {
             counters.sender_reports_too_frequent += 1;
         }

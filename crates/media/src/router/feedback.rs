@@ -91,11 +91,12 @@ impl Router {
             return;
         };
         uplink.align_clock(ctx.epoch.ntp(ctx.now), ntp);
+        let heard = uplink.clock.hear(ntp, ctx.now);
         let Some(&route) = uplink.routes.get(&ssrc) else { return };
         let Some(producer) = self.producers.get_mut(route.producer) else { return };
         if let Some(encoding) = producer.encodings.get_mut(usize::from(route.encoding))
             && route.format == Format::Media
-            && encoding.sender_report(ntp, timestamp, ctx.now, ctx.counters)
+            && encoding.sender_report((ntp, heard), timestamp, ctx.now, ctx.counters)
         {
             self.announce_state(route.producer, ctx);
         }

@@ -274,6 +274,7 @@ impl Router {
             active: producer.active(ctx.now),
             clock_offset,
             clocks: producer.encodings.iter().filter_map(|encoding| encoding.clock).collect(),
+            captured: producer.encodings.iter().filter_map(|encoding| encoding.captured).collect(),
         }
     }
 }

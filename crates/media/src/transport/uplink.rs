@@ -1,6 +1,7 @@
 //! The receiving side of a transport: its producers, and how packets are assigned to them.
 
 use crate::arrival::Carried;
+use crate::client_clock::ClientClock;
 use crate::clock::NtpTime;
 use crate::congestion::Incoming;
 use crate::format::Format;
@@ -27,6 +28,8 @@ pub(crate) struct Uplink {
     /// Our wall clock minus the client's, in 2^-32 s. One value for all its streams, so that they stay
     /// synchronized.
     clock_offset: Option<i64>,
+    /// The same for recordings, which last for hours.
+    pub(crate) clock: ClientClock,
     pub(crate) rtt: Option<Duration>,
 }
 
@@ -68,6 +71,7 @@ impl Uplink {
             incoming: None,
             cname: None,
             clock_offset: None,
+            clock: ClientClock::default(),
             rtt: None,
         }
     }

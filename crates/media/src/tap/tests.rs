@@ -1,0 +1,5 @@
+mod codecs;
+mod layers;
+mod packets;
+mod sender;
+mod stories;
