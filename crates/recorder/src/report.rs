@@ -1,6 +1,7 @@
 //! What the recorder tells its owner.
 
-use crate::{RecordingId, TrackId};
+use crate::ids::{RecordingId, TrackId};
+use serde::Serialize;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
@@ -23,7 +24,7 @@ pub enum Trouble {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrackReport {
     pub track: TrackId,
-    /// The name of the codec: `opus`, `pcm`, `vp8`, `vp9`, `h264` or `av1`.
+    /// The name of the codec: `opus`, `pcm`, `vp8`, `vp9`, `h264` or `av1`; empty until the first sample is there.
     pub codec: &'static str,
     pub start_ms: u64,
     pub duration_ms: u64,
@@ -45,13 +46,15 @@ pub struct TrackReport {
     pub ended: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Span {
     pub from_ms: u64,
     pub to_ms: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum TrackNote {
     /// No key frame came within 10 s of the first packet.
     NoKeyFrame,

@@ -1,0 +1,102 @@
+use super::reader::{Packet, Picture, decode, probe, read, vp8_pictures};
+use crate::repair::repair_recording;
+use crate::report::{Notice, Span};
+use crate::testing::{Rig, opus, silence, vp8};
+use std::fs;
+use switchyard_media_worker::media::TapNotice;
+use tempfile::tempdir;
+
+#[test]
+fn a_camera_becomes_a_file_with_every_picture_at_its_time() {
+    let folder = tempdir().unwrap();
+    let mut rig = Rig::new(folder.path().join("recordings"));
+    let camera = rig.add_track();
+    rig.notice(camera, 0, TapNotice::Sending(true, rig.at(100)));
+    rig.format(camera, 400, vp8());
+    let times = (0..).map(|number| 400 + number * 33);
+    for (picture, ms) in vp8_pictures().iter().zip(times.clone()) {
+        rig.picture(camera, ms, picture.key_frame, &picture.payload);
+        rig.tick(ms);
+    }
+    rig.close(10_400);
+
+    let report = rig.report(camera).unwrap().clone();
+    let file = read(&rig.files(camera)[0]);
+    let packet = |(picture, ms): (&Picture, u64)| Packet {
+        ms: ms - 400,
+        size: picture.payload.len(),
+        key_frame: picture.key_frame,
+    };
+    let expected: Vec<Packet> = vp8_pictures().iter().zip(times).map(packet).collect();
+    assert_eq!(file.packets(), expected);
+    assert_eq!(decode(&rig.files(camera)[0]), 300);
+    assert_eq!(file.duration_ms(), Some(300 * 33));
+    assert_eq!((file.stream("codec_name"), file.stream("width")), ("vp8".to_owned(), "320".to_owned()));
+    assert_eq!(file.tag("CALL_ID"), Some("a call"));
+    assert_eq!(file.tag("START_MS"), Some("400"));
+    assert_eq!((report.start_ms, report.duration_ms, report.codec), (400, 9_900, "vp8"));
+    assert_eq!(report.spans, [Span { from_ms: 100, to_ms: 10_400 }]);
+    assert_eq!(report.size, Some((320, 180)));
+    assert!(report.ended);
+    let [told] = report.files.as_slice() else { panic!("{report:?}") };
+    assert_eq!(told.bytes, fs::metadata(&rig.files(camera)[0]).unwrap().len());
+    assert_eq!(told.sha256.as_ref().unwrap().len(), 64);
+    assert_eq!(told.content_type, "video/webm");
+    assert_eq!(folder.path().join("recordings").join(&told.key), rig.files(camera)[0]);
+    assert_eq!(rig.notices.last(), Some(&Notice::Closed(rig.recording)));
+}
+
+#[test]
+fn a_microphone_becomes_a_file_without_gaps_that_decodes() {
+    let folder = tempdir().unwrap();
+    let mut rig = Rig::new(folder.path().to_owned());
+    let microphone = rig.add_track();
+    rig.format(microphone, 0, opus());
+    for number in 0..250 {
+        rig.audio(microphone, number * 20, &silence());
+        rig.tick(number * 20);
+    }
+    rig.close(5_000);
+    let path = &rig.files(microphone)[0];
+    let file = read(path);
+    assert_eq!(file.packets().len(), 250);
+    assert_eq!(
+        file.packets().iter().map(|packet| packet.ms).collect::<Vec<_>>(),
+        (0..250).map(|n| n * 20).collect::<Vec<_>>()
+    );
+    assert_eq!(file.duration_ms(), Some(5_000));
+    assert_eq!(
+        (file.stream("codec_name"), file.stream("sample_rate")),
+        ("opus".to_owned(), "48000".to_owned())
+    );
+    assert_eq!(decode(path), 250);
+}
+
+#[test]
+fn a_file_is_playable_while_it_grows_and_after_a_kill() {
+    let folder = tempdir().unwrap();
+    let mut rig = Rig::new(folder.path().to_owned());
+    let camera = rig.add_track();
+    rig.format(camera, 0, vp8());
+    assert!(rig.files(camera).is_empty(), "no file without a sample");
+    for (picture, ms) in vp8_pictures()[..100].iter().zip((0..).map(|number| number * 33)) {
+        rig.picture(camera, ms, picture.key_frame, &picture.payload);
+        rig.tick(ms);
+    }
+    rig.tick(5_000);
+    let bytes = rig.report(camera).unwrap().bytes;
+    rig.wait(5_000, |rig| rig.counters().bytes >= bytes && bytes > 0);
+    let growing = probe(&rig.files(camera)[0]);
+    assert_eq!(growing.packets().len(), 100, "all but what is younger than a second");
+
+    let (recording, path) = (rig.recording, rig.files(camera)[0].clone());
+    let folder = rig.kill();
+    let reports = repair_recording(&folder, recording).unwrap();
+    assert_eq!(reports.len(), 1);
+    assert_eq!((reports[0].part, reports[0].start_ms), (0, 0));
+    assert_eq!(reports[0].bytes, fs::metadata(&path).unwrap().len());
+    let repaired = read(&path);
+    assert_eq!(repaired.packets(), growing.packets());
+    assert_eq!(repaired.duration_ms(), Some(3_300));
+    assert_eq!(repair_recording(&folder, recording).unwrap(), reports, "a finished file is left alone");
+}

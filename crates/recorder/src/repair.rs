@@ -1,0 +1,121 @@
+//! Ends files that a crash, a power cut or a failed disk left without an end.
+
+mod scan;
+
+use crate::event::FinishedFile;
+use crate::folder::Folder;
+use crate::ids::{FileKey, RecordingId};
+use crate::matroska::{Kind, Places, Trailer};
+use crate::report::FileReport;
+use aws_lc_rs::digest::{Context, SHA256};
+use scan::{ReadAt, Scanned, scan};
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// Finishes all files of a recording, and describes them. A file without any whole cluster is removed; one that is not
+/// ours to read is left alone and not described.
+pub(crate) fn repair_recording(folder: &Folder, id: RecordingId) -> io::Result<Vec<FileReport>> {
+    let mut reports = Vec::new();
+    for (key, path) in folder.files(id)? {
+        if let Some(places) = repair_file(&path)?
+            && let Some(done) = describe(&path)?
+        {
+            reports.push(report(key, &places, done));
+        }
+    }
+    Ok(reports)
+}
+
+fn report(key: FileKey, places: &Places, done: FinishedFile) -> FileReport {
+    let kind: Kind = places.kind();
+    FileReport {
+        track: key.of.track,
+        part: key.part,
+        key: key.path(kind),
+        content_type: kind.content_type(),
+        bytes: done.bytes,
+        start_ms: places.tag(START_TAG).and_then(|start| start.parse().ok()).unwrap_or(0),
+        sha256: done.sha256,
+    }
+}
+
+/// The tag that tells when the first sample of a file was captured, in milliseconds since the recording began.
+pub(crate) const START_TAG: &str = "START_MS";
+
+/// Finishes a file unless it is finished. `None` if nothing of it is left, or if it is none of ours.
+pub(crate) fn repair_file(path: &Path) -> io::Result<Option<Places>> {
+    let file = match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match scan(&Opened(&file), file.metadata()?.len())? {
+        Scanned::Finished(places) => Ok(Some(places)),
+        Scanned::Unfinished { places, length, cues, duration_ms } => {
+            file.set_len(length)?;
+            finish(&file, length, &Trailer::new(&places, &cues, length, duration_ms))?;
+            Ok(Some(places))
+        }
+        Scanned::Empty => {
+            fs::remove_file(path)?;
+            Ok(None)
+        }
+        Scanned::Foreign => {
+            tracing::warn!(path = %path.display(), "a file in a recording's folder is damaged or not a recording");
+            Ok(None)
+        }
+    }
+}
+
+/// Writes the end of a file of this length. The size comes last and only when the rest is on the disk, so that a file
+/// that has one is complete. Returns the final length.
+pub(crate) fn finish(file: &File, length: u64, trailer: &Trailer) -> io::Result<u64> {
+    file.write_all_at(&trailer.index, length)?;
+    file.write_all_at(&trailer.duration.1, trailer.duration.0)?;
+    file.write_all_at(&trailer.seek_head.1, trailer.seek_head.0)?;
+    file.sync_data()?;
+    file.write_all_at(&trailer.size.1, trailer.size.0)?;
+    Ok(length + trailer.index.len() as u64)
+}
+
+/// Length and hash of a file; `None` if it is gone.
+pub(crate) fn describe(path: &Path) -> io::Result<Option<FinishedFile>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut hash = Context::new(&SHA256);
+    let mut buffer = vec![0; HASHED_AT_ONCE];
+    let mut bytes = 0;
+    loop {
+        let read = file.read_at(&mut buffer, bytes)?;
+        if read == 0 {
+            break;
+        }
+        hash.update(&buffer[..read]);
+        bytes += read as u64;
+    }
+    let mut text = String::with_capacity(64);
+    for byte in hash.finish().as_ref() {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    Ok(Some(FinishedFile { bytes, sha256: Some(text) }))
+}
+
+const HASHED_AT_ONCE: usize = 256 * 1024;
+
+struct Opened<'a>(&'a File);
+
+impl ReadAt for Opened<'_> {
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        self.0.read_at(buffer, at)
+    }
+}
+
+#[cfg(test)]
+mod tests;

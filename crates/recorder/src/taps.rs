@@ -1,0 +1,129 @@
+//! The taps of all tracks: messages of routers go in, the taps' messages go out to the producers' shards.
+
+use crate::counters::Counting;
+use crate::ids::TrackKey;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+use switchyard_media_worker::TapEnd;
+use switchyard_media_worker::media::{
+    Relay, RouterId, Tap, TapCounts, TapNotice, TapOptions, TapOutput, Tapped,
+};
+
+#[derive(Debug)]
+pub(crate) struct Taps {
+    by_track: HashMap<TrackKey, Tap>,
+    by_router: HashMap<RouterId, Vec<TrackKey>>,
+    counting: Counting,
+}
+
+/// What one tap gave out.
+#[derive(Debug)]
+pub(crate) struct Given {
+    pub(crate) key: TrackKey,
+    pub(crate) outputs: Vec<TapOutput>,
+    pub(crate) counts: TapCounts,
+    /// Nothing follows.
+    pub(crate) ended: bool,
+}
+
+impl Taps {
+    pub(crate) fn new(counting: Counting) -> Self {
+        Self { by_track: HashMap::new(), by_router: HashMap::new(), counting }
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        now: Instant,
+        key: TrackKey,
+        tapped: Tapped,
+        options: TapOptions,
+        end: &mut TapEnd,
+        given: &mut Vec<Given>,
+    ) {
+        self.by_router.entry(tapped.router).or_default().push(key);
+        self.by_track.insert(key, Tap::new(tapped, options, now));
+        self.with(now, key, end, given, |_| {});
+    }
+
+    /// Hands a message to the taps of its router. Each ignores what is not from its producer.
+    pub(crate) fn relay(&mut self, now: Instant, relay: &Relay, end: &mut TapEnd, given: &mut Vec<Given>) {
+        for key in self.by_router.get(&relay.router).cloned().unwrap_or_default() {
+            self.with(now, key, end, given, |tap| tap.handle_relay(now, relay.clone()));
+        }
+    }
+
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        self.by_track.values().filter_map(Tap::next_timeout).min()
+    }
+
+    pub(crate) fn handle_timeouts(&mut self, now: Instant, end: &mut TapEnd, given: &mut Vec<Given>) {
+        let due = self.by_track.iter().filter(|(_, tap)| tap.next_timeout().is_some_and(|at| at <= now));
+        for key in due.map(|(key, _)| *key).collect::<Vec<_>>() {
+            self.with(now, key, end, given, |tap| tap.handle_timeout(now));
+        }
+    }
+
+    pub(crate) fn start_over(
+        &mut self,
+        now: Instant,
+        key: TrackKey,
+        end: &mut TapEnd,
+        given: &mut Vec<Given>,
+    ) {
+        self.with(now, key, end, given, |tap| tap.start_over(now));
+    }
+
+    /// Gives out what it has, and is gone.
+    pub(crate) fn close(&mut self, now: Instant, key: TrackKey, end: &mut TapEnd, given: &mut Vec<Given>) {
+        self.with(now, key, end, given, |tap| tap.close(now));
+        self.remove(key);
+    }
+
+    /// Does something with a tap, and takes what it gives out. A panic ends the track and nothing else.
+    fn with(
+        &mut self,
+        now: Instant,
+        key: TrackKey,
+        end: &mut TapEnd,
+        given: &mut Vec<Given>,
+        act: impl FnOnce(&mut Tap),
+    ) {
+        let Some(tap) = self.by_track.get_mut(&key) else { return };
+        let mut outputs = Vec::new();
+        let acted = catch_unwind(AssertUnwindSafe(|| {
+            act(tap);
+            outputs.extend(std::iter::from_fn(|| tap.poll_output()));
+        }));
+        let counts = tap.counts();
+        if acted.is_err() {
+            self.counting.lock().faults += 1;
+        }
+        let mut ended = acted.is_err();
+        outputs.retain_mut(|output| match output {
+            TapOutput::Notice(TapNotice::Ended) => {
+                ended = true;
+                false
+            }
+            TapOutput::Relay { to, relay } => {
+                end.send(now, *to, relay.clone());
+                false
+            }
+            TapOutput::Format(_) | TapOutput::Sample(_) | TapOutput::Notice(_) => true,
+        });
+        if ended {
+            self.remove(key);
+        }
+        if ended || !outputs.is_empty() {
+            given.push(Given { key, outputs, counts, ended });
+        }
+    }
+
+    fn remove(&mut self, key: TrackKey) {
+        self.by_track.remove(&key);
+        self.by_router.retain(|_, keys| {
+            keys.retain(|known| *known != key);
+            !keys.is_empty()
+        });
+    }
+}
