@@ -36,8 +36,9 @@ pub(crate) fn run() -> Result<()> {
     let options = Options::parse();
     match &options.command {
         Some(Command::MemoryServer) => memory::serve(),
-        Some(Command::Workload { adaptation: false }) => callgrind::workload(Bandwidth::Unlimited),
-        Some(Command::Workload { adaptation: true }) => callgrind::workload(Bandwidth::Divided),
+        &Some(Command::Workload { adaptation, recorded }) => {
+            callgrind::workload(if adaptation { Bandwidth::Divided } else { Bandwidth::Unlimited }, recorded)
+        }
         Some(Command::Instructions { file }) => {
             callgrind::tables(file)?.iter().for_each(print);
             Ok(())

@@ -18,8 +18,11 @@ use switchyard_media::ortc::MediaKind;
 
 /// Warms up a call with many consumers, then forwards a fixed number of packets. With [`Bandwidth::Divided`],
 /// subscribers report every tenth of a second.
-pub(crate) fn workload(bandwidth: Bandwidth) -> Result<()> {
+pub(crate) fn workload(bandwidth: Bandwidth, recorded: bool) -> Result<()> {
     let mut call = InProcessCall::with_bandwidth(SUBSCRIBERS, Profile::Gcm, bandwidth)?;
+    if recorded {
+        call.record()?;
+    }
     for _ in 0..WARM_UPS {
         let mut bursts = call.publish(MediaKind::Video, SHAPE, BURSTS)?;
         call.keep_alive()?;

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use switchyard_media::ortc::MediaKind;
 use switchyard_media::{
     Bandwidth, Batch, Certificate, Config, ConsumerId, Counters, Direction, Epoch, Input, Output, ProducerId,
-    Protocol, RouterId, Sealed, Sfu, ShardId, TransportId, TransportOptions, Tuple,
+    Protocol, RecordedLayer, RouterId, Sealed, Sfu, ShardId, Tap, TapOptions, TapOutput, Tapped, TransportId,
+    TransportOptions, Tuple,
 };
 use switchyard_peer::{Identity, Incoming, Transport};
 use uuid::Uuid;
@@ -78,6 +79,20 @@ impl InProcessCall {
             }
         }
         Ok(call)
+    }
+
+    /// Lets a recorder subscribe to the video. What it gets is thrown away.
+    pub(crate) fn record(&mut self) -> Result<()> {
+        let tapped = Tapped { router: ROUTER, producer: self.sfu.describe_producer(self.now, VIDEO)? };
+        let options =
+            TapOptions { layer: RecordedLayer::High, key_frame_interval: Duration::from_secs(3_600) };
+        let mut tap = Tap::new(tapped, options, self.now);
+        while let Some(output) = tap.poll_output() {
+            if let TapOutput::Relay { relay, .. } = output {
+                self.sfu.handle_input(Input::Relay { from: RECORDER, relay }, self.now);
+            }
+        }
+        self.deliver()
     }
 
     /// Seals bursts as the publisher does, before the measurement.
@@ -245,6 +260,7 @@ fn index_of(tuple: Tuple) -> usize {
 }
 
 const SERVER: &str = "192.0.2.1:40000";
+const RECORDER: ShardId = ShardId(1);
 const FIRST_PORT: u16 = 10_000;
 /// Wall-clock time at the start: a day in 2027.
 const UNIX: Duration = Duration::from_secs(1_800_000_000);

@@ -29,6 +29,9 @@ pub(crate) enum Command {
         /// Subscribers report, and what they get is divided by what their paths carry.
         #[arg(long)]
         adaptation: bool,
+        /// What is sent also goes to a recorder.
+        #[arg(long)]
+        recorded: bool,
     },
     /// Prints callgrind's counts for the workload.
     Instructions { file: PathBuf },

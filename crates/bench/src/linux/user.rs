@@ -34,6 +34,8 @@ struct Bench {
     profile: Profile,
     subscribers: usize,
     call: InProcessCall,
+    /// As `call`, but its video also goes to a recorder.
+    recorded: InProcessCall,
     crypto: Crypto,
     caches: Caches,
 }
@@ -55,31 +57,37 @@ impl Caches {
 impl Bench {
     fn new(subscribers: usize, profile: Profile) -> Result<Self> {
         let call = InProcessCall::new(subscribers, profile)?;
+        let mut recorded = InProcessCall::new(subscribers, profile)?;
+        recorded.record()?;
         Ok(Self {
             profile,
             subscribers,
             call,
+            recorded,
             crypto: Crypto::new(subscribers, profile)?,
             caches: Caches::new(),
         })
     }
 
     fn row(&mut self, shape: Shape, repetitions: usize) -> Result<Row> {
-        let (mut whole, mut crypto, mut upkeep, mut cold) =
+        let mut whole = Samples::default();
+        let (mut recorded, mut crypto, mut upkeep, mut cold) =
             (Samples::default(), Samples::default(), Samples::default(), Samples::default());
         // The first repetition is a warm-up.
         for repetition in 0..=repetitions {
             let sample = [
-                self.forward(shape, BUSY)?,
+                forward(&mut self.call, self.subscribers, shape, BUSY)?,
                 self.crypto.run(shape, PACKETS, || ())?,
-                self.forward(shape, CALM)?,
+                forward(&mut self.call, self.subscribers, shape, CALM)?,
                 self.forward_cold(shape)?,
+                forward(&mut self.recorded, self.subscribers, shape, BUSY)?,
             ];
             if repetition > 0 {
                 whole.add(sample[0]);
                 crypto.add(sample[1]);
                 upkeep.add(sample[2] - sample[0]);
                 cold.add(sample[3]);
+                recorded.add(sample[4] / sample[0]);
             }
         }
         let without = whole.zip_with(&crypto, |whole, crypto| whole - crypto);
@@ -93,7 +101,8 @@ impl Bench {
             .whole("without crypto", without.median())
             .ratio("spread", whole.spread())
             .whole("timers at 30/s", upkeep.median())
-            .whole("cold, without crypto", cold.median()))
+            .whole("cold, without crypto", cold.median())
+            .ratio("recorded / whole", recorded.median()))
     }
 
     /// Nanoseconds per forwarded packet, without crypto, if every burst finds the caches filled with other
@@ -109,19 +118,19 @@ impl Bench {
         let crypto = self.crypto.run(shape, COLD_PACKETS, || self.caches.evict())?;
         Ok(used.as_nanos() as f64 / forwarded as f64 - crypto)
     }
+}
 
-    /// Nanoseconds per forwarded packet, with one burst per `interval`.
-    fn forward(&mut self, shape: Shape, interval: Duration) -> Result<f64> {
-        self.call.keep_alive()?;
-        let bursts = (PACKETS / (self.subscribers * shape.burst)).clamp(1, MAX_BURSTS);
-        let mut bursts = self.call.publish(MediaKind::Video, shape, bursts)?;
-        let before = self.call.counters().packets_sent;
-        let start = thread_time();
-        self.call.forward(&mut bursts, interval);
-        let used = thread_time() - start;
-        let forwarded = self.call.counters().packets_sent - before;
-        Ok(used.as_nanos() as f64 / forwarded as f64)
-    }
+/// Nanoseconds per forwarded packet, with one burst per `interval`.
+fn forward(call: &mut InProcessCall, subscribers: usize, shape: Shape, interval: Duration) -> Result<f64> {
+    call.keep_alive()?;
+    let bursts = (PACKETS / (subscribers * shape.burst)).clamp(1, MAX_BURSTS);
+    let mut bursts = call.publish(MediaKind::Video, shape, bursts)?;
+    let before = call.counters().packets_sent;
+    let start = thread_time();
+    call.forward(&mut bursts, interval);
+    let used = thread_time() - start;
+    let forwarded = call.counters().packets_sent - before;
+    Ok(used.as_nanos() as f64 / forwarded as f64)
 }
 
 /// Only opens and seals the same packets, with the same number of keys.
