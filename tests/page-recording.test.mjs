@@ -81,16 +81,16 @@ test('who is asked and says no is not recorded, and may say yes later', async ()
   await alice.click('record');
   await alice.click('record-ask');
   await alice.click('record-start');
-  await untilReads(bob, 'consent-question', /started by Alice/);
+  await untilReads(bob, 'consent-question', /^Alice is recording this call/);
   await bob.click('consent-no');
   await alice.click('consent-yes');
   await untilReads(bob, 'my-part', /You are not recorded/);
-  await untilReads(alice, 'my-part', /You are recorded/);
+  await untilReads(alice, 'my-part', /You agreed/);
   await alice.click('participants');
   await untilReads(
     alice,
     `participants-panel"] [data-user-id="${aliceId}"] [data-testid="part`,
-    /^Recorded$/,
+    /^Agreed/,
   );
   await untilReads(
     alice,
@@ -113,7 +113,7 @@ test('who is asked and says no is not recorded, and may say yes later', async ()
 
   await bob.click('change-consent');
   await bob.click('consent-yes');
-  await untilReads(bob, 'my-part', /You are recorded/);
+  await untilReads(bob, 'my-part', /You agreed/);
   await until('Bob is recorded', async () => (await ofBob()).some(({ codec }) => codec !== null));
   await bob.click('change-consent');
   await bob.click('consent-no');
@@ -126,13 +126,13 @@ test('an answer holds while the connection is lost', async () => {
   await alice.click('record-ask');
   await alice.click('record-start');
   await bob.click('consent-yes');
-  await untilReads(bob, 'my-part', /You are recorded/);
+  await untilReads(bob, 'my-part', /You agreed/);
   bob.expectComplaint(/ERR_INTERNET_DISCONNECTED/);
   await bob.page.setOfflineMode(true);
   await bob.untilShown('connection-banner');
   await bob.page.setOfflineMode(false);
   await bob.until('the banner is gone', async () => !(await isShown(bob, 'connection-banner')));
-  await untilReads(bob, 'my-part', /You are recorded/);
+  await untilReads(bob, 'my-part', /You agreed/);
   assert(!(await isShown(bob, 'consent-question')), 'and is not asked for again');
 });
 
@@ -260,7 +260,7 @@ async function showEveryState(prepare, look) {
   await alice.untilShown('consent-question');
   await look(alice, 'consent');
   await alice.click('consent-yes');
-  await untilReads(alice, 'my-part', /You are recorded/);
+  await untilReads(alice, 'my-part', /You agreed/);
   await untilReads(bob, 'recording-note', /Wilhelmina/);
   await look(bob, 'preview');
   await bob.join();

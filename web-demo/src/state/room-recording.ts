@@ -93,13 +93,23 @@ export class RoomRecording {
     return own.length > 0 ? 'declined' : 'unanswered';
   }
 
-  /** Who started the recording, at the beginning of a sentence or in it. */
-  starter({ startedBy }: RunningRecording, you = 'You'): string {
-    if (startedBy === null) return you === 'You' ? 'The app' : 'the app';
-    if (startedBy === session.value?.user.id) return you;
-    const present = this.#room.roster.value.participants.get(startedBy);
-    const member = this.#room.members.value.find(({ userId }) => userId === startedBy);
-    return (present ?? member)?.name ?? (you === 'You' ? 'Somebody' : 'somebody');
+  /** Who started the recording, as in “started by you”. */
+  starter({ startedBy }: RunningRecording): string {
+    if (startedBy === null) return 'the app';
+    if (startedBy === session.value?.user.id) return 'you';
+    return this.#nameOf(startedBy) ?? 'somebody';
+  }
+
+  /** The same as a sentence. */
+  whoRecords({ startedBy }: RunningRecording): string {
+    if (startedBy === null) return 'The app is recording this call.';
+    if (startedBy === session.value?.user.id) return 'You are recording this call.';
+    return `${this.#nameOf(startedBy) ?? 'Somebody'} is recording this call.`;
+  }
+
+  #nameOf(userId: string): string | undefined {
+    const member = this.#room.members.value.find((member) => member.userId === userId);
+    return this.#room.roster.value.participants.get(userId)?.name ?? member?.name;
   }
 
   #sendAnswer(): void {
@@ -119,8 +129,7 @@ export class RoomRecording {
   #describeChange(before: RunningRecording | null, after: RunningRecording | null) {
     if (after === null) return before && 'The recording has stopped.';
     if (before?.id !== after.id) {
-      const starter = this.starter(after);
-      return `${starter} ${starter === 'You' ? 'are' : 'is'} recording this call.`;
+      return this.whoRecords(after);
     }
     if (before.status === after.status) return undefined;
     return after.status === 'paused' ? 'The recording is paused.' : 'The recording goes on.';

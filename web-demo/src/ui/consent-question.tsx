@@ -26,9 +26,8 @@ function Question({ recording, asked }: QuestionProps) {
   return (
     <>
       <p class="muted" data-testid="consent-question">
-        This call is being recorded, started by {recording.starter(asked, 'you')}. Your microphone,
-        camera and screen are saved only if you say yes. You can change your answer at any time, at
-        the top of the call.
+        {recording.whoRecords(asked)} Your microphone, camera and screen are saved only if you say
+        yes. You can change your answer at any time, at the top of the call.
       </p>
       <div class="actions">
         <button

@@ -66,7 +66,7 @@ function PartOf({ room, userId }: { room: CallRoom; userId: string }) {
 }
 
 const PARTS: Record<Part, string> = {
-  recorded: 'Recorded',
+  recorded: 'Agreed to be recorded',
   declined: 'Declined to be recorded',
   unanswered: 'Not recorded: no answer yet',
 };

@@ -21,7 +21,7 @@ export function RecordingBadge({ room: { recording } }: { room: CallRoom }) {
         <strong>{paused ? 'Recording paused' : 'Recording'}</strong>
         {!paused && <Elapsed since={running.startedAt} />}
       </span>
-      <span class="recording-by">started by {recording.starter(running, 'you')}</span>
+      <span class="recording-by">started by {recording.starter(running)}</span>
       {running.consent === 'ask' && (
         <MyPart accepted={recording.myAnswer.value} onChange={() => recording.askAgain()} />
       )}
@@ -42,7 +42,9 @@ interface MyPartProps {
 function MyPart({ accepted, onChange }: MyPartProps) {
   return (
     <span class="my-part">
-      <span data-testid="my-part">{accepted ? 'You are recorded' : 'You are not recorded'}</span>
+      <span data-testid="my-part">
+        {accepted ? 'You agreed to be recorded' : 'You are not recorded'}
+      </span>
       <button type="button" class="button" data-testid="change-consent" onClick={onChange}>
         Change
       </button>

@@ -26,7 +26,7 @@ export function RecordingNote({ call: { recording, groupId } }: { call: Call }) 
 }
 
 function consequence({ consent, status }: RunningRecording): string {
-  if (consent === 'ask') return 'You are asked inside whether you may be recorded.';
+  if (consent === 'ask') return 'In the call you are asked whether you may be recorded.';
   return status === 'paused'
     ? 'It can go on at any time.'
     : 'What you say and show in the call is saved.';
