@@ -27,7 +27,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use receipts::Once;
 pub use recording::{
     RecorderConfig, RecordingAccess, RecordingBy, RecordingConfig, RecordingFigures, RecordingWish,
-    StudioError, Totals,
+    StudioError,
 };
 pub use request::{Created, NewCall};
 

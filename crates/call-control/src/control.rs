@@ -112,8 +112,7 @@ impl Control {
         };
         let calls =
             Calls::start(calls_config, store.clone(), Arc::clone(&ownership), media, hub.clone()).await?;
-        let (recorder, storage) = calls.recorder();
-        let recordings = Recordings::start(config.recording, store.clone(), recorder, storage);
+        let recordings = Recordings::start(config.recording, store.clone(), calls.clone());
         Ok(Self {
             groups: Groups::new(
                 store.clone(),
@@ -194,8 +193,8 @@ impl Control {
 
     /// Stops the service without ending running calls, closes the database and leaves it to the next server.
     pub async fn shutdown(&self) {
-        self.calls.shutdown().await;
         self.recordings.shutdown().await;
+        self.calls.shutdown().await;
         self.store.close().await;
         self.ownership.release().await;
     }

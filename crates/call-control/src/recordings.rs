@@ -6,6 +6,7 @@ mod access;
 mod captions;
 mod files;
 mod link;
+mod live;
 mod removal;
 mod view;
 
@@ -19,12 +20,13 @@ pub use captions::{Language, MAX_CAPTIONS};
 pub use files::OpenFile;
 use link::LinkKey;
 pub use link::{Reader, Target, Ticket};
+pub use live::LiveFile;
 pub use view::{FileView, RecordingDetails, RecordingView, TrackView};
 
 use crate::{
     actor::Actor,
     call::RecordingStatus,
-    calls::RecordingConfig,
+    calls::{Calls, RecordingConfig},
     error::{ErrorCode, Refusal},
     ids::{CallId, GroupId, RecordingId, StorageId},
     store::{Page, PageRequest, RecordingFilter, RecordingsOf, Store, StoredRecording, TimeCursor},
@@ -39,12 +41,14 @@ pub struct Recordings {
 struct Shared {
     config: RecordingConfig,
     store: Store,
+    calls: Calls,
     recorder: Recorder,
     /// The files of other storages are not here.
     storage: StorageId,
     key: OnceCell<LinkKey>,
     /// One permit for each read of the disk at the same time: a slow disk keeps no more threads.
     reads: Arc<Semaphore>,
+    readers: live::Readers,
     /// Something is to be removed.
     removals: Notify,
     stop: CancellationToken,
@@ -54,14 +58,17 @@ struct Shared {
 impl Recordings {
     /// Starts the service, and the task that removes what was deleted.
     #[must_use]
-    pub fn start(config: RecordingConfig, store: Store, recorder: Recorder, storage: StorageId) -> Self {
+    pub fn start(config: RecordingConfig, store: Store, calls: Calls) -> Self {
+        let (recorder, storage) = calls.recorder();
         let shared = Shared {
             config,
             store,
+            calls,
             recorder,
             storage,
             key: OnceCell::new(),
             reads: Arc::new(Semaphore::new(READS_AT_ONCE)),
+            readers: live::Readers::default(),
             removals: Notify::new(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),

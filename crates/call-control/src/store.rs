@@ -27,9 +27,8 @@ pub use groups::{Group, Member, NewMember, Role};
 pub use legs::StoredEvent;
 pub use ownership::{Owner, Ownership};
 pub use page::{Cursor, Page, PageRequest, TimeCursor};
-pub use recordings::Settlement;
 pub use recordings::{
-    Involvement, RecordingFilter, RecordingsOf, Sight, StoredFile, StoredRecording, StoredTrack,
+    Involvement, RecordingFilter, RecordingsOf, Settlement, Sight, StoredFile, StoredRecording, StoredTrack,
 };
 pub use users::User;
 

@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub(crate) use recording::Tape;
-pub(crate) use world::{SECRET, TestOutlet, World, fast_rules, slow_rules};
+pub(crate) use world::{Heard, SECRET, TestOutlet, World, fast_rules, slow_rules};
 
 /// Runs one async test body on SQLite and on Postgres. The body takes the [`TestStore`].
 macro_rules! on_both_engines {

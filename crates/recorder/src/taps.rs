@@ -7,13 +7,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 use switchyard_media_worker::TapEnd;
 use switchyard_media_worker::media::{
-    Relay, RouterId, Tap, TapCounts, TapNotice, TapOptions, TapOutput, Tapped,
+    ProducerId, Relay, Tap, TapCounts, TapNotice, TapOptions, TapOutput, Tapped,
 };
 
 #[derive(Debug)]
 pub(crate) struct Taps {
     by_track: HashMap<TrackKey, Tap>,
-    by_router: HashMap<RouterId, Vec<TrackKey>>,
+    /// A producer may be in more than one recording.
+    by_producer: HashMap<ProducerId, Vec<TrackKey>>,
     counting: Counting,
 }
 
@@ -29,7 +30,7 @@ pub(crate) struct Given {
 
 impl Taps {
     pub(crate) fn new(counting: Counting) -> Self {
-        Self { by_track: HashMap::new(), by_router: HashMap::new(), counting }
+        Self { by_track: HashMap::new(), by_producer: HashMap::new(), counting }
     }
 
     pub(crate) fn add(
@@ -41,14 +42,16 @@ impl Taps {
         end: &mut TapEnd,
         given: &mut Vec<Given>,
     ) {
-        self.by_router.entry(tapped.router).or_default().push(key);
-        self.by_track.insert(key, Tap::new(tapped, options, now));
+        let tap = Tap::new(tapped, options, now);
+        self.by_producer.entry(tap.producer()).or_default().push(key);
+        self.by_track.insert(key, tap);
         self.with(now, key, end, given, |_| {});
     }
 
-    /// Hands a message to the taps of its router. Each ignores what is not from its producer.
+    /// Hands a message to the taps of its producer.
     pub(crate) fn relay(&mut self, now: Instant, relay: &Relay, end: &mut TapEnd, given: &mut Vec<Given>) {
-        for key in self.by_router.get(&relay.router).cloned().unwrap_or_default() {
+        let Some(producer) = relay.producer() else { return };
+        for key in self.by_producer.get(&producer).cloned().unwrap_or_default() {
             self.with(now, key, end, given, |tap| tap.handle_relay(now, relay.clone()));
         }
     }
@@ -121,7 +124,7 @@ impl Taps {
 
     fn remove(&mut self, key: TrackKey) {
         self.by_track.remove(&key);
-        self.by_router.retain(|_, keys| {
+        self.by_producer.retain(|_, keys| {
             keys.retain(|known| *known != key);
             !keys.is_empty()
         });

@@ -12,6 +12,7 @@ use axum::routing::get;
 use serde::Serialize;
 use serde_json::Value;
 use switchyard_call_control::Control;
+use switchyard_call_control::calls::RecordingFigures;
 use switchyard_call_control::carriers::http::{Gate, StrangerCounts};
 use switchyard_media_worker::media::{Paths, Spread};
 use switchyard_media_worker::{Counters, Media};
@@ -66,6 +67,10 @@ impl Exposition {
         self.note("socket_bytes_waiting", Kind::Gauge, "", hub.waiting_bytes().into());
         self.note("events_unstored", Kind::Counter, "", calls.events_unstored().into());
         self.note("events_lost", Kind::Counter, "", calls.events_lost().into());
+        let RecordingFigures { recordings_active, tracks, rows_lost } = calls.recording_figures();
+        self.note("recordings_active", Kind::Gauge, "", recordings_active.into());
+        self.note("recorder_tracks", Kind::Gauge, "", tracks.into());
+        self.note("recording_rows_lost", Kind::Counter, "", rows_lost.into());
     }
 
     fn note_connections(&mut self, gate: &Gate, places: &Places) {

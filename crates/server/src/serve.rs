@@ -69,8 +69,8 @@ pub(crate) async fn serve(config: Config, data_dir: &Path) -> anyhow::Result<()>
     stop.cancel();
     let stopped = timeout(PATIENCE, async {
         tokio::join!(carriers.socket_io.close(), carriers.web_socket.close());
-        // Wait for running requests; the end of the runtime aborts those that take too long.
-        let _ = server.await;
+        // The end of the runtime aborts requests that take longer, such as downloads: recordings have to be closed in time.
+        let _ = timeout(REQUESTS, server).await;
         control.shutdown().await;
         media.shutdown().await;
     });
@@ -159,3 +159,5 @@ async fn stop_signal() -> anyhow::Result<()> {
 
 /// Time limit for stopping, less than the 10 s after which Docker kills the process.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// Time that running requests have to finish.
+const REQUESTS: Duration = Duration::from_secs(2);

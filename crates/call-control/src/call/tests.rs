@@ -2,6 +2,7 @@
 
 pub(crate) mod histories;
 pub(crate) mod model;
+mod recording;
 pub(crate) mod story;
 
 use uuid::Uuid;

@@ -14,7 +14,7 @@ mod tests;
 
 pub use config::{RecordingAccess, RecordingBy, RecordingConfig};
 pub use operations::RecordingWish;
-pub use studio::{RecordingFigures, StudioError, Totals};
+pub use studio::{RecordingFigures, StudioError};
 pub use switchyard_recorder::RecorderConfig;
 
 pub(super) use studio::Studio;

@@ -1,8 +1,9 @@
 //! Captions: WebVTT texts that a transcriber makes of a recording, one for each language.
 
 use std::{
-    fs::{self, File},
+    fs::{self, DirBuilder, File},
     io::{self, Write},
+    os::unix::fs::DirBuilderExt,
     path::Path,
 };
 
@@ -129,7 +130,8 @@ fn file_row(recording: RecordingId, Language(language): &Language, text: &[u8]) 
 /// Writes the file under another name first, so that a reader or a crash never finds a part of it.
 fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+        // As the recorder makes it: only the server's user may read recordings.
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     let draft = path.with_extension(format!("{}.draft", Uuid::new_v4()));
     let written = write(&draft, text).and_then(|()| fs::rename(&draft, path));

@@ -1,7 +1,7 @@
 //! The files of recordings: links to them, and their bytes.
 
 use std::{
-    fs::File,
+    fs::{self, File, Metadata},
     io,
     os::unix::fs::{FileExt, MetadataExt},
     path::{Component, Path, PathBuf},
@@ -18,6 +18,7 @@ use tokio::{sync::Semaphore, task::spawn_blocking};
 use super::{
     Recordings,
     link::{Grant, LinkKey, Reader, Target, Ticket},
+    live::not_running,
     no_such_recording,
 };
 use crate::{
@@ -31,10 +32,12 @@ use crate::{
     store::{StoredFile, StoredRecording},
 };
 
-/// A file that a link has opened. Its bytes are read when they are asked for.
+/// A file that a link has opened. It is opened anew for each part that is read: however many people read slowly, few
+/// files are open, and what is deleted ends.
 #[derive(Debug)]
 pub struct OpenFile {
-    file: Arc<File>,
+    path: Arc<Path>,
+    version: Version,
     reads: Arc<Semaphore>,
     pub length: u64,
     pub content_type: String,
@@ -44,24 +47,49 @@ pub struct OpenFile {
     recording: RecordingRow,
 }
 
+/// Tells a file from another one that took its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Version {
+    length: u64,
+    /// In nanoseconds since 1970.
+    changed: i128,
+}
+
 impl Recordings {
     /// Makes a link to a file, and notes in the audit log who may download it.
     ///
     /// # Errors
-    /// `not_found`, `forbidden`, `conflict` while the file is not finished, `unavailable`.
-    pub async fn link(&self, by: &Actor, recording: RecordingId, file: FileId) -> Result<Ticket, Refusal> {
+    /// `not_found`, `forbidden`, `conflict` for a file of a recording that is not finished, and for a live track of one
+    /// that does not run, `unavailable`.
+    pub async fn link(&self, by: &Actor, recording: RecordingId, target: Target) -> Result<Ticket, Refusal> {
         let stored = self.present(by, recording).await?;
-        let found = self.shared.store.recording_file(file).await?;
-        if found.is_none_or(|found| found.row.recording_id != recording) {
-            return Err(no_such_file());
-        }
-        require_finished(&stored.row)?;
+        self.require_target(&stored.row, target).await?;
         let now = now();
-        let grant = Grant { recording, target: Target::File(file), epoch: stored.row.link_epoch };
+        let grant = Grant { recording, target, epoch: stored.row.link_epoch };
         let key = self.link_key().await?;
         let ticket = key.sign(grant, Reader::of(by), now + self.shared.config.link_validity);
-        self.shared.store.note(&download(&stored.row, file, by, now)).await?;
+        self.shared.store.note(&download(&stored.row, target, by, now)).await?;
         Ok(ticket)
+    }
+
+    /// Checks that the recording has this, and that it can be read.
+    async fn require_target(&self, recording: &RecordingRow, target: Target) -> Result<(), Refusal> {
+        match target {
+            Target::File(file) => {
+                let found = self.shared.store.recording_file(file).await?;
+                if found.is_none_or(|found| found.row.recording_id != recording.id) {
+                    return Err(no_such_file());
+                }
+                require_finished(recording)
+            }
+            Target::Live(track) => {
+                let tracks = self.shared.store.recording_tracks(recording.id).await?;
+                if tracks.iter().all(|found| found.row.id != track) {
+                    return Err(Refusal::new(ErrorCode::NotFound, "there is no such track"));
+                }
+                if recording.status.is_running() { Ok(()) } else { Err(not_running()) }
+            }
+        }
     }
 
     /// Opens the file of a link. Whether its reader may see the recording is checked again.
@@ -107,21 +135,17 @@ impl Recordings {
         found: StoredFile,
         stored: StoredRecording,
     ) -> Result<OpenFile, Refusal> {
-        let path = self.path_of(&found.row.key)?;
-        let (file, metadata) = self
-            .on_disk(move || {
-                let file = File::open(path)?;
-                let metadata = file.metadata()?;
-                Ok((file, metadata))
-            })
-            .await?;
-        let changed = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
+        let path: Arc<Path> = self.path_of(&found.row.key)?.into();
+        let looked_at = Arc::clone(&path);
+        let metadata = self.on_disk(move || fs::metadata(looked_at)).await?;
+        let version = Version::of(&metadata);
         Ok(OpenFile {
-            file: Arc::new(file),
+            path,
+            version,
             reads: Arc::clone(&self.shared.reads),
-            length: metadata.len(),
+            length: version.length,
             content_type: found.row.content_type.clone(),
-            etag: format!("\"{:x}-{changed:x}\"", metadata.len()),
+            etag: format!("\"{:x}-{:x}\"", version.length, version.changed),
             stored: found,
             recording: stored.row,
         })
@@ -150,7 +174,7 @@ impl Recordings {
         })
     }
 
-    async fn link_key(&self) -> Result<&LinkKey, Refusal> {
+    pub(super) async fn link_key(&self) -> Result<&LinkKey, Refusal> {
         let folder = self.shared.config.recorder.folder.clone();
         let load = async {
             let loaded = spawn_blocking(move || key_file::load_or_create(&folder, KEY_FILE)).await;
@@ -162,23 +186,39 @@ impl Recordings {
     }
 }
 
+impl Version {
+    fn of(file: &Metadata) -> Self {
+        let changed = i128::from(file.mtime()) * 1_000_000_000 + i128::from(file.mtime_nsec());
+        Self { length: file.len(), changed }
+    }
+}
+
 impl OpenFile {
-    /// The bytes from `first` up to, and without, `end`. A file that turns out shorter is an error.
+    /// The bytes from `first` up to, and without, `end`. It breaks off with an error when the file is deleted or
+    /// replaced meanwhile.
     pub fn bytes(self, first: u64, end: u64) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
-        let Self { file, reads, .. } = self;
+        let Self { path, version, reads, .. } = self;
         stream::try_unfold(first, move |position| {
-            let (file, reads) = (Arc::clone(&file), Arc::clone(&reads));
+            let (path, reads) = (Arc::clone(&path), Arc::clone(&reads));
             async move {
                 let wanted = end.saturating_sub(position).min(CHUNK);
                 if wanted == 0 {
                     return Ok(None);
                 }
-                let chunk = aside(&reads, move || read_at(&file, position, wanted)).await?;
+                let chunk = aside(&reads, move || read_of(&path, version, position, wanted)).await?;
                 let next = position + chunk.len() as u64;
                 Ok(Some((chunk, next)))
             }
         })
     }
+}
+
+fn read_of(path: &Path, version: Version, position: u64, wanted: u64) -> io::Result<Bytes> {
+    let file = File::open(path)?;
+    if Version::of(&file.metadata()?) != version {
+        return Err(io::Error::other("the file was replaced"));
+    }
+    read_at(&file, position, wanted)
 }
 
 /// At least one byte, at most `wanted`.
@@ -193,7 +233,7 @@ fn read_at(file: &File, position: u64, wanted: u64) -> io::Result<Bytes> {
 }
 
 /// Runs the work on a thread that may block, when it is its turn.
-async fn aside<T: Send + 'static>(
+pub(super) async fn aside<T: Send + 'static>(
     turns: &Arc<Semaphore>,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
@@ -216,9 +256,12 @@ fn require_finished(recording: &RecordingRow) -> Result<(), Refusal> {
     }
 }
 
-fn download(recording: &RecordingRow, file: FileId, by: &Actor, now: DateTime<Utc>) -> AuditEntry {
+fn download(recording: &RecordingRow, target: Target, by: &Actor, now: DateTime<Utc>) -> AuditEntry {
     let entry = AuditEntry::new(Action::RecordingDownloaded, by, now).on_group(recording.group_id);
-    entry.on_call(recording.call_id).with(json!({ "recordingId": recording.id, "fileId": file }))
+    entry.on_call(recording.call_id).with(match target {
+        Target::File(file) => json!({ "recordingId": recording.id, "fileId": file }),
+        Target::Live(track) => json!({ "recordingId": recording.id, "trackId": track }),
+    })
 }
 
 /// A person's name as a part of a file name: letters and digits of any script.

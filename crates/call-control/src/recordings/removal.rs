@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::Recordings;
 use crate::{
     actor::Actor,
-    call::RecordingRow,
+    call::{RecordingRow, RecordingStatus},
     clock::now,
     error::{ErrorCode, Refusal},
     ids::{RecordingId, RecordingTrackId},
@@ -100,8 +100,14 @@ impl Recordings {
             tracing::warn!(recording = %id, %error, "the files of a deleted recording cannot be removed yet");
             return;
         }
-        if let Err(error) = self.shared.store.recording_removed(id, now()).await {
-            tracing::warn!(recording = %id, %error, "a deleted recording cannot be noted yet");
+        match self.shared.store.recording_removed(id, now()).await {
+            Ok(true) => {
+                let gone = RecordingRow { status: RecordingStatus::Deleted, ..recording.clone() };
+                self.shared.calls.tell_of_recording(&gone).await;
+            }
+            // Another task has removed it.
+            Ok(false) => {}
+            Err(error) => tracing::warn!(recording = %id, %error, "a deleted recording cannot be noted yet"),
         }
     }
 

@@ -62,7 +62,7 @@ impl Team {
         let page = PageRequest { limit: 100, after: None };
         let answers = [
             self.recordings().find_one(&by(who), tape.id()).await.is_ok(),
-            self.recordings().link(&by(who), tape.id(), tape.files[0]).await.is_ok(),
+            self.recordings().link(&by(who), tape.id(), Target::File(tape.files[0])).await.is_ok(),
             self.recordings()
                 .of_call(&by(who), self.call, page)
                 .await
@@ -116,8 +116,8 @@ on_both_engines! {
         let team = Team::new(&store, RecordingAccess::Participants).await;
         let tape = team.tape().await;
         let (recordings, file) = (team.recordings(), tape.files[0]);
-        let link = recordings.link(&by(&team.pia), tape.id(), file).await.unwrap();
-        let service = recordings.link(&Actor::SERVER, tape.id(), file).await.unwrap();
+        let link = recordings.link(&by(&team.pia), tape.id(), Target::File(file)).await.unwrap();
+        let service = recordings.link(&Actor::SERVER, tape.id(), Target::File(file)).await.unwrap();
         assert_eq!(read(recordings.open(file, &link).await.unwrap()).await, tape.bytes);
         team.world.control.groups.remove_member(&Actor::SERVER, team.group, team.pia.id).await.unwrap();
         assert_eq!(code(recordings.open(file, &link).await), ErrorCode::Forbidden);
@@ -136,17 +136,17 @@ on_both_engines! {
         let (tape, other) = (team.tape().await, team.tape().await);
         let recordings = team.recordings();
         let ida = by(&team.ida);
-        let link = recordings.link(&ida, tape.id(), tape.files[0]).await.unwrap();
+        let link = recordings.link(&ida, tape.id(), Target::File(tape.files[0])).await.unwrap();
         assert_eq!(code(recordings.open(tape.files[1], &link).await), ErrorCode::Forbidden);
         assert_eq!(code(recordings.open(other.files[0], &link).await), ErrorCode::Forbidden);
-        assert_eq!(code(recordings.link(&ida, tape.id(), other.files[0]).await), ErrorCode::NotFound);
+        assert_eq!(code(recordings.link(&ida, tape.id(), Target::File(other.files[0])).await), ErrorCode::NotFound);
         assert_eq!(code(recordings.open(crate::ids::FileId::random(), &link).await), ErrorCode::NotFound);
         let running = [RecordingStatus::Recording, RecordingStatus::Paused, RecordingStatus::Finishing];
         for status in running {
             let world = &team.world;
             let call = CallId::random();
             let tape = world.tape_with(call, team.group, team.pia.id, |row| row.status = status).await;
-            let refused = recordings.link(&by(&team.olga), tape.id(), tape.files[0]).await;
+            let refused = recordings.link(&by(&team.olga), tape.id(), Target::File(tape.files[0])).await;
             assert_eq!(code(refused), ErrorCode::Conflict, "{status:?}");
             let refused = recordings.delete(&by(&team.olga), tape.id()).await;
             assert_eq!(code(refused), ErrorCode::Conflict, "{status:?}");
@@ -185,7 +185,7 @@ on_both_engines! {
     async fn a_deleted_recording_leaves_its_row_and_nothing_else(store) {
         let team = Team::new(&store, RecordingAccess::Members).await;
         let (tape, recordings) = (team.tape().await, team.recordings());
-        let link = recordings.link(&by(&team.pia), tape.id(), tape.files[0]).await.unwrap();
+        let link = recordings.link(&by(&team.pia), tape.id(), Target::File(tape.files[0])).await.unwrap();
         for who in [&team.pia, &team.max] {
             assert_eq!(code(recordings.delete(&by(who), tape.id()).await), ErrorCode::Forbidden);
         }
@@ -197,7 +197,7 @@ on_both_engines! {
         assert_eq!(gone.recording.status, RecordingStatus::Deleted);
         assert!(gone.recording.deleted_at.is_some() && gone.tracks.is_empty() && gone.recording.bytes == 0);
         assert_eq!(team.listed(&team.pia).await, Ok(Vec::new()));
-        assert_eq!(code(recordings.link(&by(&team.ida), tape.id(), tape.files[0]).await), ErrorCode::NotFound);
+        assert_eq!(code(recordings.link(&by(&team.ida), tape.id(), Target::File(tape.files[0])).await), ErrorCode::NotFound);
         assert_eq!(code(recordings.open(tape.files[0], &link).await), ErrorCode::NotFound);
         let page = PageRequest { limit: 9, after: None };
         let status = Some(RecordingStatus::Deleted);
@@ -209,7 +209,7 @@ on_both_engines! {
         let team = Team::new(&store, RecordingAccess::Members).await;
         let (tape, recordings) = (team.tape().await, team.recordings());
         let [mic, camera] = tape.tracks;
-        let link = recordings.link(&by(&team.pia), tape.id(), tape.files[1]).await.unwrap();
+        let link = recordings.link(&by(&team.pia), tape.id(), Target::File(tape.files[1])).await.unwrap();
         assert_eq!(code(recordings.delete_track(&by(&team.pia), tape.id(), mic).await), ErrorCode::Forbidden);
         for _ in 0..2 {
             recordings.delete_track(&by(&team.olga), tape.id(), mic).await.unwrap();
@@ -222,7 +222,7 @@ on_both_engines! {
         assert_eq!((files(mic), files(camera)), (Some((0, true)), Some((1, false))));
         assert_eq!((left.recording.status, left.recording.bytes), (RecordingStatus::Ready, 1000));
         assert_eq!(code(recordings.open(tape.files[1], &link).await), ErrorCode::Forbidden);
-        let link = recordings.link(&by(&team.pia), tape.id(), tape.files[1]).await.unwrap();
+        let link = recordings.link(&by(&team.pia), tape.id(), Target::File(tape.files[1])).await.unwrap();
         assert_eq!(read(recordings.open(tape.files[1], &link).await.unwrap()).await, tape.bytes);
         let unknown = recordings.delete_track(&by(&team.olga), tape.id(), RecordingTrackId::random()).await;
         assert_eq!(code(unknown), ErrorCode::NotFound);
@@ -245,6 +245,20 @@ on_both_engines! {
         let storage = recordings.place().0;
         assert!(control.store.recordings_to_remove(storage).await.unwrap().is_empty());
         assert!(control.store.tracks_to_remove(storage).await.unwrap().is_empty());
+    }
+
+    async fn a_download_breaks_off_when_its_file_is_deleted(store) {
+        let team = Team::new(&store, RecordingAccess::Members).await;
+        let (tape, recordings) = (team.tape().await, team.recordings());
+        let long = vec![7; 300 * 1024];
+        std::fs::write(&tape.paths[0], &long).unwrap();
+        let link = recordings.link(&by(&team.pia), tape.id(), Target::File(tape.files[0])).await.unwrap();
+        let file = recordings.open(tape.files[0], &link).await.unwrap();
+        let mut bytes = Box::pin(file.bytes(0, 300 * 1024));
+        let first = bytes.try_next().await.unwrap().unwrap();
+        assert!(!first.is_empty() && first.len() < long.len());
+        recordings.delete(&by(&team.olga), tape.id()).await.unwrap();
+        assert!(bytes.try_next().await.is_err());
     }
 
     async fn a_recording_is_deleted_when_its_time_is_over(store) {

@@ -125,14 +125,15 @@ impl Calls {
         let settlement = Settlement { recording, status, end, delete_after, call_is_gone };
         match self.shared.store.settle_recording(settlement, now).await? {
             Some(row) => {
-                self.tell_settled(&row).await;
+                self.tell_of_recording(&row).await;
                 Ok(true)
             }
             None => Ok(self.shared.store.is_recording_settled(recording).await?),
         }
     }
 
-    async fn tell_settled(&self, row: &RecordingRow) {
+    /// Tells the members of its group what became of a recording.
+    pub(crate) async fn tell_of_recording(&self, row: &RecordingRow) {
         match self.shared.store.member_ids(row.group_id).await {
             Ok(members) => {
                 let updated = RecordingUpdated {
@@ -143,7 +144,7 @@ impl Calls {
                 };
                 self.shared.hub.send(&Audience::Users(members), &ServerEvent::RecordingUpdated(updated));
             }
-            Err(error) => tracing::debug!(%error, "nobody was told that a recording is ready"),
+            Err(error) => tracing::debug!(%error, "nobody was told what became of a recording"),
         }
     }
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use sqlx::types::Json;
 use switchyard_recorder::{FileReport, TrackReport};
 
-use super::studio::Totals;
 use crate::{
     call::{FileKind, FilePlace, FileRow, RecordingEnd, Span, TrackNote, TrackRow, TrackTimes},
     ids::{CallId, FileId, RecordingId, RecordingTrackId},
@@ -14,7 +13,6 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Shelf {
     recordings: BTreeMap<RecordingId, Shelved>,
-    totals: Totals,
 }
 
 struct Shelved {
@@ -95,9 +93,7 @@ impl Shelf {
         let Some(track) = shelved.tracks.get_mut(&id) else { return false };
         shelved.has_gaps |= report.note == Some(switchyard_recorder::TrackNote::Dropped);
         shelved.has_files |= !report.files.is_empty();
-        let before = Totals::of(&track.row);
         track.take_in(recording, report);
-        self.totals.add(Totals::of(&track.row), before);
         true
     }
 
@@ -177,10 +173,6 @@ impl Shelf {
         self.recordings.values().map(open).sum()
     }
 
-    pub(super) const fn totals(&self) -> Totals {
-        self.totals
-    }
-
     fn tracks(&self) -> usize {
         self.recordings.values().map(|shelved| shelved.tracks.len()).sum()
     }
@@ -190,7 +182,7 @@ impl ShelvedTrack {
     fn take_in(&mut self, recording: RecordingId, report: TrackReport) {
         let spans = |spans: Vec<switchyard_recorder::Span>| spans.into_iter().map(span).collect();
         let row = &mut self.row;
-        row.codec = Some(report.codec.to_owned());
+        row.codec = Some(report.codec.to_owned()).filter(|codec| !codec.is_empty());
         row.start_ms = whole(report.start_ms);
         row.duration_ms = whole(report.duration_ms);
         row.bytes = whole(report.bytes);
@@ -207,25 +199,6 @@ impl ShelvedTrack {
         }
         self.open &= !report.ended;
         self.changes += 1;
-    }
-}
-
-impl Totals {
-    fn of(row: &TrackRow) -> Self {
-        let count = |count: i64| u64::try_from(count).unwrap_or_default();
-        Self {
-            bytes: count(row.bytes),
-            packets_lost: count(row.packets_lost),
-            concealed_ms: count(row.concealed_ms),
-            held_ms: count(row.held_ms),
-        }
-    }
-
-    fn add(&mut self, after: Self, before: Self) {
-        self.bytes += after.bytes.saturating_sub(before.bytes);
-        self.packets_lost += after.packets_lost.saturating_sub(before.packets_lost);
-        self.concealed_ms += after.concealed_ms.saturating_sub(before.concealed_ms);
-        self.held_ms += after.held_ms.saturating_sub(before.held_ms);
     }
 }
 

@@ -32,7 +32,7 @@ pub(in crate::calls) struct Studio {
     /// Something is to be written that should not wait for the next round.
     pub(super) urgent: Notify,
     rows_lost: AtomicU64,
-    notices: tokio::sync::Mutex<mpsc::UnboundedReceiver<Notice>>,
+    notices: tokio::sync::Mutex<Notices>,
     /// One repair at a time: two of the same files would spoil them.
     pub(super) repairs: tokio::sync::Mutex<()>,
 }
@@ -46,6 +46,8 @@ pub enum StudioError {
     #[error("something else records what these media workers receive")]
     Taken,
 }
+
+type Notices = mpsc::UnboundedReceiver<Notice>;
 
 /// What the recorder's notice asks the call to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -217,7 +219,6 @@ impl Studio {
             recordings_active: shelf.active() as u64,
             tracks: shelf.open_tracks() as u64,
             rows_lost: self.rows_lost.load(Ordering::Relaxed),
-            totals: shelf.totals(),
         }
     }
 }
@@ -231,16 +232,6 @@ pub struct RecordingFigures {
     pub tracks: u64,
     /// Reports that found no room while the database was unreachable.
     pub rows_lost: u64,
-    pub totals: Totals,
-}
-
-/// Sums over all tracks since the start of the server.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Totals {
-    pub bytes: u64,
-    pub packets_lost: u64,
-    pub concealed_ms: u64,
-    pub held_ms: u64,
 }
 
 impl From<RecorderError> for Refusal {

@@ -250,6 +250,24 @@ problems! {
         Unavailable,
     }
 
+    /// Opening a growing file by a link.
+    OpenLive {
+        /// The link was not made for this, or whom it was made for may not see the recording any more.
+        Forbidden,
+        /// The link was good, and is too old.
+        LinkExpired,
+        /// There is no such recording, or nothing of the track is recorded yet.
+        NotFound,
+        /// The recording has been stopped.
+        Conflict,
+        /// The recording has as many live readers as it may.
+        LimitExceeded,
+        /// A fault of the server, which was logged.
+        Internal,
+        /// The database cannot be reached; see `Retry-After`.
+        Unavailable,
+    }
+
     /// A request with captions.
     CaptionsBody {
         /// An id or the language is malformed, or the body is not WebVTT.

@@ -6,6 +6,7 @@ pub(super) mod delete_track;
 pub(super) mod file;
 pub(super) mod get;
 pub(super) mod link;
+pub(super) mod live;
 pub(super) mod of_call;
 pub(super) mod of_group;
 pub(super) mod pause;
@@ -26,7 +27,7 @@ use crate::{
     control::Control,
     error::{ErrorCode, Refusal},
     ids::RecordingId,
-    recordings::{Language, RecordingView},
+    recordings::{Language, Reader, RecordingView, Ticket},
 };
 
 /// Which of a group's recordings are wanted.
@@ -51,6 +52,23 @@ pub(super) struct LinkQuery {
     signature: String,
     /// With it, of any value, browsers save the file under a name that tells whose it is.
     download: Option<String>,
+}
+
+/// The query of a link to a live track.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LiveQuery {
+    reader: String,
+    expires: i64,
+    signature: String,
+    /// Seconds of the recording: begins at the last key frame before, and not at the last of all.
+    from: Option<u64>,
+}
+
+/// The ticket in the query of a link.
+fn ticket_of(reader: &str, expires: i64, signature: String) -> Result<Ticket, Refusal> {
+    let reader = Reader::parse(reader).ok_or_else(|| bad_request("the link names no reader".to_owned()))?;
+    Ok(Ticket { reader, expires, signature })
 }
 
 /// The recording as the database has it.

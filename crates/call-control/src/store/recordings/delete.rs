@@ -117,7 +117,7 @@ impl Store {
         .await)
     }
 
-    /// The files of the recording are removed: it has no tracks and files any more.
+    /// The files of the recording are removed: it has no tracks and files any more. Returns whether that is new.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::InDoubt`].
@@ -125,8 +125,8 @@ impl Store {
         &self,
         recording: RecordingId,
         now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        tx!(&self.db, |tx| {
+    ) -> Result<bool, StoreError> {
+        Ok(tx!(&self.db, |tx| {
             sqlx::query("DELETE FROM recording_files WHERE recording_id = $1")
                 .bind(recording)
                 .execute(&mut *tx)
@@ -135,9 +135,9 @@ impl Store {
                 .bind(recording)
                 .execute(&mut *tx)
                 .await?;
-            sqlx::query(REMOVED).bind(recording).bind(now).execute(&mut *tx).await?;
-        });
-        Ok(())
+            let removed = sqlx::query(REMOVED).bind(recording).bind(now).execute(&mut *tx).await?;
+            removed.rows_affected() > 0
+        }))
     }
 
     /// The files of the track are removed.

@@ -5,19 +5,19 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::LinkQuery;
+use super::{LinkQuery, ticket_of};
 use crate::{
     carriers::{
         http::{
             problems::{Limited, Malformed, OpenFile as Problems},
             range::{self, Part},
         },
-        rest::extract::{Path, Query, bad_request},
+        rest::extract::{Path, Query},
     },
     control::Control,
     error::{ErrorCode, Refusal},
     ids::FileId,
-    recordings::{OpenFile, Reader, Ticket},
+    recordings::OpenFile,
 };
 
 /// The bytes of a file
@@ -81,9 +81,7 @@ pub(in crate::carriers::rest) async fn head_recording_file(
 
 /// Opens the file of a link. Returns it with the headers that describe it.
 async fn open(control: &Control, file: FileId, link: LinkQuery) -> Result<(OpenFile, HeaderMap), Refusal> {
-    let reader =
-        Reader::parse(&link.reader).ok_or_else(|| bad_request("the link names no reader".to_owned()))?;
-    let ticket = Ticket { reader, expires: link.expires, signature: link.signature };
+    let ticket = ticket_of(&link.reader, link.expires, link.signature)?;
     let file = control.recordings.open(file, &ticket).await?;
     let disposition = match link.download {
         Some(_) => attachment(&control.recordings.name_of(&file).await?),

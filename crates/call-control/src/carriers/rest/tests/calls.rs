@@ -120,3 +120,37 @@ async fn a_call_that_is_over_cannot_be_left_by_who_was_never_there() {
     api.ask("POST", &format!("{call}/leave"), &bob, None).await.assert_problem(409, "not_in_call");
     assert_eq!(api.get(&format!("{call}/participants"), &bob).await.body, json!({"items": []}));
 }
+
+#[tokio::test]
+async fn a_recording_is_started_paused_and_stopped() {
+    let api = Api::new().await;
+    let (ada, bob, group) = api.team().await;
+    let call = api.post("/calls", &ada, json!({"groupId": group})).await.body["id"].clone();
+    let of_call = format!("/calls/{}/recordings", call.as_str().unwrap());
+    assert_eq!(api.post(&of_call, &bob, json!({})).await.body["code"], "forbidden");
+    let unknown = api.post(&of_call, &ada, json!({"mode": "smell"})).await;
+    assert_eq!(unknown.status, StatusCode::BAD_REQUEST);
+    let started = api.post(&of_call, &ada, json!({"mode": "audio", "consent": "ask"})).await;
+    assert_eq!(started.status, StatusCode::CREATED);
+    let path = started.headers["location"].to_str().unwrap().to_owned();
+    assert_eq!(path, format!("/recordings/{}", started.body["id"].as_str().unwrap()));
+    assert_eq!((&started.body["mode"], &started.body["consent"]), (&json!("audio"), &json!("ask")));
+    let again = api.post(&of_call, &ada, json!({})).await;
+    assert_eq!((again.status, &again.body["code"]), (StatusCode::CONFLICT, &json!("already_recording")));
+
+    let (pause, stop) = (format!("{path}/pause"), format!("{path}/stop"));
+    for (paused, status) in [(true, "paused"), (true, "paused"), (false, "recording")] {
+        let answer = api.ask("PATCH", &pause, &ada, Some(json!({"paused": paused}))).await;
+        assert_eq!((answer.status, &answer.body["status"]), (StatusCode::OK, &json!(status)));
+    }
+    assert_eq!(api.ask("PATCH", &stop, &bob, None).await.body["code"], "forbidden");
+    for _ in 0..2 {
+        let stopped = api.ask("PATCH", &stop, &ada, None).await;
+        assert_eq!((stopped.status, &stopped.body["endReason"]), (StatusCode::OK, &json!("stopped")));
+    }
+    let late = api.ask("PATCH", &pause, &ada, Some(json!({"paused": true}))).await;
+    assert_eq!((late.status, &late.body["code"]), (StatusCode::CONFLICT, &json!("not_recording")));
+    let nowhere =
+        api.ask("PATCH", &format!("/recordings/{group}/stop", group = group.as_str().unwrap()), &ada, None);
+    assert_eq!(nowhere.await.status, StatusCode::NOT_FOUND);
+}

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{
+    call::RecordingStatus,
     calls::RecordingAccess,
     ids::{CallId, GroupId, RecordingId},
     testing::Tape,
@@ -341,5 +342,49 @@ async fn a_recording_tells_of_its_tracks_and_files() {
         let method = if path.starts_with("/tracks") { "DELETE" } else { "GET" };
         let answer = studio.api.ask(method, &format!("/recordings/not-an-id{path}"), SERVICE, None).await;
         answer.assert_problem(400, "bad_request");
+    }
+}
+
+#[tokio::test]
+async fn a_running_track_is_read_by_a_link_of_its_own() {
+    let studio = Studio::new(RecordingAccess::Participants).await;
+    let world = &studio.api.world;
+    let tape = world
+        .tape_with(studio.call, studio.group, studio.pia, |row| row.status = RecordingStatus::Recording)
+        .await;
+    // A header, a cluster that begins with a key frame, and cues.
+    let mut file =
+        vec![0x1A, 0x45, 0xDF, 0xA3, 0x80, 0x18, 0x53, 0x80, 0x67, 1, 255, 255, 255, 255, 255, 255, 255];
+    file.extend_from_slice(&[0x1F, 0x43, 0xB6, 0x75, 1, 0, 0, 0, 0, 0, 0, 25, 0xBF, 0x84, 1, 2, 3, 4]);
+    file.extend_from_slice(&[0xE7, 0x88, 0, 0, 0, 0, 0, 0, 0, 0, 0xA3, 0x10, 0, 0, 4, 0x81, 0, 0, 0x80]);
+    let (sent, cues) = (file.clone(), [0x1C, 0x53, 0xBB, 0x6B, 0x80]);
+    file.extend_from_slice(&cues);
+    std::fs::write(&tape.paths[1], &file).unwrap();
+
+    let links = format!("/recordings/{}/links", tape.id());
+    let (pia, max) = (studio.token("Pia"), studio.token("Max"));
+    let live = json!({"trackId": tape.tracks[1], "live": true});
+    studio.api.post(&links, max, live.clone()).await.assert_problem(403, "forbidden");
+    let link = studio.api.post(&links, pia, live).await.body["url"].as_str().unwrap().to_owned();
+    let read = studio.follow("GET", &link, &[]).await;
+    assert_eq!((read.status, read.bytes), (StatusCode::OK, sent.clone()));
+    assert_eq!(
+        (&read.headers["cache-control"], &read.headers["referrer-policy"]),
+        (&"no-store".parse().unwrap(), &"no-referrer".parse().unwrap())
+    );
+    assert_eq!(studio.follow("GET", &format!("{link}&from=60"), &[]).await.bytes, sent);
+    studio.follow("GET", &format!("{link}&from=soon"), &[]).await.assert_problem(400, "bad_request");
+    let other = link.replace(&tape.tracks[1].to_string(), &tape.tracks[0].to_string());
+    studio.follow("GET", &other, &[]).await.assert_problem(403, "forbidden");
+    let file_link = json!({"fileId": tape.files[1]});
+    studio.api.post(&links, pia, file_link).await.assert_problem(409, "conflict");
+    for wrong in [
+        json!({}),
+        json!({"trackId": tape.tracks[1]}),
+        json!({"trackId": tape.tracks[1], "live": false}),
+        json!({"fileId": tape.files[1], "live": true}),
+        json!({"fileId": tape.files[1], "trackId": tape.tracks[1], "live": true}),
+    ] {
+        studio.api.post(&links, pia, wrong).await.assert_problem(400, "bad_request");
     }
 }

@@ -1,0 +1,28 @@
+//! The database is away.
+
+use super::*;
+use crate::{
+    call::{RecordingEnd, RecordingStatus},
+    error::ErrorCode,
+    testing::on_both_engines_with_outages,
+};
+
+on_both_engines_with_outages! {
+    async fn without_the_database_nothing_starts_but_everything_stops(database) {
+        let set = Set::new(&database).await;
+        let (calls, ada) = (set.calls(), by(&set.ada));
+        let id = set.record(RecordingWish::default()).await;
+        let outage = database.take_away().await;
+        set.produce(set.bobs.leg, "mic").await;
+        assert_eq!(calls.call_of_recording(id).await.unwrap(), set.call, "without the database");
+        let stopped = calls.stop_recording(&ada, set.call, Some(id)).await.unwrap();
+        assert_eq!(stopped.recording, None);
+        let refused = calls.start_recording(&ada, set.call, RecordingWish::default()).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::Unavailable);
+        set.closed(id).await;
+        outage.end().await;
+        let row = set.until(id, |row| row.status == RecordingStatus::Ready).await;
+        assert_eq!(row.end_reason, Some(RecordingEnd::Stopped));
+        set.until_tracks(id, 1).await;
+    }
+}

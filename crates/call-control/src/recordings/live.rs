@@ -1,0 +1,199 @@
+//! Reading a file while it is written.
+
+mod growing;
+
+use std::{
+    collections::HashMap,
+    io,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    Recordings,
+    files::{aside, no_such_file},
+    link::{Grant, Target, Ticket},
+    no_such_recording,
+};
+use crate::{
+    clock::now,
+    error::{ErrorCode, Refusal},
+    ids::{RecordingId, RecordingTrackId},
+};
+use growing::Next;
+
+/// The growing file of a track, from some key frame on.
+pub struct LiveFile {
+    pub content_type: String,
+    reader: Reader,
+}
+
+/// A reader of a growing file: it has one of the recording's places.
+struct Reader {
+    recordings: Recordings,
+    recording: RecordingId,
+    ticket: Ticket,
+    path: Arc<Path>,
+    /// The file's header, until it is sent.
+    header: Option<Bytes>,
+    /// Where the next cluster begins.
+    position: u64,
+    /// When it was last checked that the reader may go on.
+    admitted: Instant,
+    _place: Place,
+}
+
+/// Counts the readers of each recording.
+#[derive(Default)]
+pub(super) struct Readers {
+    counts: Mutex<HashMap<RecordingId, usize>>,
+}
+
+/// One reader; free again when dropped.
+struct Place {
+    recordings: Recordings,
+    recording: RecordingId,
+}
+
+impl Recordings {
+    /// Opens the growing file of a track, at the last key frame, or at the last one before `from` seconds of the
+    /// recording.
+    ///
+    /// # Errors
+    /// `not_found` also while nothing of the track is recorded, `forbidden`, `link_expired`, `conflict` for a recording
+    /// that has been stopped, `limit_exceeded`, `unavailable`.
+    pub async fn open_live(
+        &self,
+        recording: RecordingId,
+        track: RecordingTrackId,
+        ticket: Ticket,
+        from: Option<u64>,
+    ) -> Result<LiveFile, Refusal> {
+        let stored = self.stored(recording).await?;
+        let grant = Grant { recording, target: Target::Live(track), epoch: stored.row.link_epoch };
+        self.link_key().await?.check(grant, &ticket, now())?;
+        self.admit_reader(&ticket, &stored.row).await?;
+        if stored.is_gone() {
+            return Err(no_such_recording());
+        }
+        if !stored.row.status.is_running() {
+            return Err(not_running());
+        }
+        let files = self.shared.store.recording_files(recording).await?;
+        let of_track = files.into_iter().filter(|file| file.row.track_id == Some(track));
+        let file = of_track.max_by_key(|file| file.row.part).ok_or_else(no_such_file)?.row;
+        let place = self.take_place(recording)?;
+        let path: Arc<Path> = self.path_of(&file.key)?.into();
+        // In the time of the file.
+        let from_ms = from.map(|seconds| {
+            seconds.saturating_mul(1000).saturating_sub(u64::try_from(file.start_ms).unwrap_or(0))
+        });
+        let read = Arc::clone(&path);
+        let start = self.on_disk(move || growing::start(&read, from_ms)).await?;
+        let reader = Reader {
+            recordings: self.clone(),
+            recording,
+            ticket,
+            path,
+            header: Some(start.header),
+            position: start.position,
+            admitted: Instant::now(),
+            _place: place,
+        };
+        Ok(LiveFile { content_type: file.content_type, reader })
+    }
+
+    fn take_place(&self, recording: RecordingId) -> Result<Place, Refusal> {
+        let mut counts = self.shared.readers.lock();
+        let count = counts.entry(recording).or_default();
+        if *count >= READERS_PER_RECORDING {
+            return Err(Refusal::new(ErrorCode::LimitExceeded, "16 people are watching this recording"));
+        }
+        *count += 1;
+        Ok(Place { recordings: self.clone(), recording })
+    }
+}
+
+impl LiveFile {
+    /// The header, and whole clusters as they are written, until the file ends. It breaks off with an error when the
+    /// reader may not see the recording any more.
+    pub fn bytes(self) -> impl Stream<Item = io::Result<Bytes>> + Send {
+        stream::try_unfold(self.reader, |mut reader| async move {
+            let next = reader.next().await?;
+            Ok(next.map(|bytes| (bytes, reader)))
+        })
+    }
+}
+
+impl Reader {
+    async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        if let Some(header) = self.header.take() {
+            return Ok(Some(header));
+        }
+        // The writer may write once more before it ends the file.
+        let mut ends_soon = false;
+        loop {
+            if self.admitted.elapsed() >= ADMIT_AGAIN {
+                ends_soon = !self.is_admitted().await?;
+            }
+            let (path, position) = (Arc::clone(&self.path), self.position);
+            match aside(&self.recordings.shared.reads, move || growing::next(&path, position)).await? {
+                Next::Cluster(bytes) => {
+                    self.position += bytes.len() as u64;
+                    return Ok(Some(bytes));
+                }
+                Next::End => return Ok(None),
+                Next::NotYet if ends_soon => return Ok(None),
+                Next::NotYet => sleep(LOOK_AGAIN).await,
+            }
+        }
+    }
+
+    /// Checks that the reader may still see the recording. Returns whether it still runs.
+    async fn is_admitted(&mut self) -> io::Result<bool> {
+        let refused = |refusal: Refusal| io::Error::new(io::ErrorKind::PermissionDenied, refusal);
+        let stored = self.recordings.stored(self.recording).await.map_err(refused)?;
+        if stored.is_gone() {
+            return Err(refused(no_such_recording()));
+        }
+        self.recordings.admit_reader(&self.ticket, &stored.row).await.map_err(refused)?;
+        self.admitted = Instant::now();
+        Ok(stored.row.status.is_running())
+    }
+}
+
+impl Readers {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RecordingId, usize>> {
+        // Each change is a single count, so a poisoned map is still consistent.
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.recordings.shared.readers.lock();
+        if let Some(count) = counts.get_mut(&self.recording) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.recording);
+            }
+        }
+    }
+}
+
+pub(super) fn not_running() -> Refusal {
+    Refusal::new(ErrorCode::Conflict, "the recording has been stopped; ask for a link to its file")
+}
+
+const READERS_PER_RECORDING: usize = 16;
+/// How often a file that has not grown is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+const ADMIT_AGAIN: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests;
