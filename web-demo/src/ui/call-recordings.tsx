@@ -2,14 +2,13 @@ import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { Call, Recording, RecordingDetails } from '../api/types';
 import type { GroupView } from '../state/group-view';
-import { describeRecordingEnd } from '../state/messages';
+import { describe, describeRecordingEnd } from '../state/messages';
 import { api, session, signedIn } from '../state/session';
 import { DeleteRecording } from './delete-recording';
 import { asMoment, asTime, inBytes, inWords } from './format';
 import { Icon } from './icon';
 import { Problem } from './message';
 import { Tracks } from './recording-tracks';
-import { useTask } from './use-task';
 
 interface CallRecordingsProps {
   view: GroupView;
@@ -56,12 +55,20 @@ function RecordingItem({ view, call, recording }: CallRecordingsProps & { record
 
 function Inside({ view, call, recording }: CallRecordingsProps & { recording: Recording }) {
   const details = useSignal<RecordingDetails | undefined>(undefined);
-  const { problem, run } = useTask();
+  const problem = useSignal<string | undefined>(undefined);
   useEffect(() => {
-    void run(async () => {
-      details.value = await signedIn(api.recording(recording.id));
+    let current = true;
+    const load = async () => {
+      const found = await signedIn(api.recording(recording.id));
+      if (current) details.value = found;
+    };
+    load().catch((error) => {
+      if (current) problem.value = describe(error);
     });
-  }, [recording.id, recording.updatedAt]);
+    return () => {
+      current = false;
+    };
+  }, [recording.id, recording.status, recording.updatedAt]);
   const fault = faultOf(recording);
   return (
     <div class="recording-inside" data-testid="recording-inside">
@@ -71,11 +78,11 @@ function Inside({ view, call, recording }: CallRecordingsProps & { recording: Re
         {recording.deleteAfter && ` · kept until ${asMoment(recording.deleteAfter)}`}
       </p>
       {fault && <p class="note">{fault}</p>}
-      <Problem text={problem} />
+      <Problem text={problem.value} />
       {details.value ? (
         <Tracks recording={details.value} />
       ) : (
-        !problem && <p class="muted loading">Loading…</p>
+        !problem.value && <p class="muted loading">Loading…</p>
       )}
       {isFinished(recording) && mayDelete(call, view) && (
         <DeleteRecording onDelete={() => view.recordings.remove(recording)} />
