@@ -174,6 +174,30 @@ test('what was recorded is downloaded and deleted from the history', async () =>
   assert.equal((await readRecording(people[0], id)).status, 'deleted');
 });
 
+test('everybody is replayed in step, also after a jump and twice as fast', async () => {
+  const { alice, people, call } = await twoInACall();
+  const id = await recordFor(people[0], call.id, 6_000);
+  await alice.click('end');
+  await alice.click('end-confirm');
+  const recording = await untilFinished(people[0], id);
+  const starts = recording.tracks.filter(({ source }) => source === 'camera');
+  await alice.page.goto(`${fixture.server.url}/group/${call.groupId}`);
+  await alice.click('recording-summary');
+  await alice.click('replay');
+  await alice.click('replay-toggle');
+  await untilInStep(alice, starts, 2_000);
+  await alice.page.select('[data-testid="replay-speed"]', '2');
+  await alice.page.$eval('[data-testid="replay-position"]', (range) => {
+    /** @type {HTMLInputElement} */ (range).value = '1000';
+    range.dispatchEvent(new Event('input', { bubbles: true }));
+  });
+  await untilInStep(alice, starts, 4_000);
+  await alice.screenshot('recording-replay');
+  await alice.until('it stops at the end', async () =>
+    alice.page.$eval('[data-testid="replay-toggle"]', (it) => /Play/.test(it.textContent ?? '')),
+  );
+});
+
 test('what is missing is told in words', async () => {
   const { alice, people, call } = await twoInACall();
   const id = await recordFor(people[0], call.id, 1_000);
@@ -284,6 +308,11 @@ async function showEveryState(prepare, look) {
   await alice.click('recording-summary');
   await alice.untilShown('track');
   await look(alice, 'history');
+  await alice.click('replay');
+  await alice.click('replay-toggle');
+  await alice.until('pictures move', () => alice.shows('[data-testid="player"] video'));
+  await look(alice, 'replay');
+  await alice.click('replay-close');
   await alice.click('recording-delete');
   await look(alice, 'deleting');
 }
@@ -320,6 +349,28 @@ async function recordFor(person, call, milliseconds) {
   );
   await stopRecording(person, id);
   return id;
+}
+
+/**
+ * Waits until two pictures have got so far, at the same time of the recording.
+ * @param {DemoPage} person who replays it
+ * @param {{ startMs: number }[]} tracks those of the pictures, in order
+ * @param {number} position in milliseconds
+ */
+async function untilInStep(person, tracks, position) {
+  /** @type {number[]} */
+  let times = [];
+  await person.until(
+    () => `the pictures are in step after ${position} ms: ${times}`,
+    async () => {
+      const seconds = await person.page.$$eval('[data-testid="player"] video', (all) =>
+        all.map((video) => /** @type {HTMLVideoElement} */ (video).currentTime),
+      );
+      times = seconds.map((at, index) => at * 1_000 + tracks[index].startMs);
+      const isFar = times.length === 2 && Math.min(...times) > position;
+      return isFar && Math.abs(times[0] - times[1]) < 150;
+    },
+  );
 }
 
 /** @param {import('./support/people.mjs').Call} call */

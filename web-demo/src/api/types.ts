@@ -87,6 +87,8 @@ export interface RecordingTrack {
   concealedMs: number;
   width: number | null;
   height: number | null;
+  /** When it was on. */
+  spans: Span[];
   /** When pictures are missing although it was on. */
   holes: Span[];
   note: string | null;

@@ -3,6 +3,7 @@ import next from 'lucide-static/icons/arrow-right.svg?raw';
 import more from 'lucide-static/icons/chevron-down.svg?raw';
 import record from 'lucide-static/icons/circle-dot.svg?raw';
 import pause from 'lucide-static/icons/circle-pause.svg?raw';
+import play from 'lucide-static/icons/circle-play.svg?raw';
 import end from 'lucide-static/icons/circle-stop.svg?raw';
 import download from 'lucide-static/icons/download.svg?raw';
 import info from 'lucide-static/icons/info.svg?raw';
@@ -44,6 +45,7 @@ const ICONS = {
   pause,
   people,
   phone,
+  play,
   plus,
   record,
   remove,

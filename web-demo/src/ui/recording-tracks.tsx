@@ -2,10 +2,12 @@ import type { Recording, RecordingDetails, RecordingFile, RecordingTrack } from 
 import { downloadFile } from '../state/group-recordings';
 import { describe } from '../state/messages';
 import { notify } from '../state/notices';
+import { isPlayable } from '../state/replay';
 import { nameOf } from '../state/rights';
 import { session } from '../state/session';
 import { inBytes, inWords } from './format';
 import { Icon, type IconName } from './icon';
+import { ReplayButton } from './replay';
 
 /** Who and what was recorded, what is missing of it, and the files. */
 export function Tracks({ recording }: { recording: RecordingDetails }) {
@@ -13,6 +15,11 @@ export function Tracks({ recording }: { recording: RecordingDetails }) {
   if (recording.tracks.length === 0) return <p class="muted">Nobody sent anything.</p>;
   return (
     <>
+      {isOver(recording) && isPlayable(recording) && (
+        <div class="actions">
+          <ReplayButton recording={recording} />
+        </div>
+      )}
       <ul class="tracks">
         {recording.tracks.map((track) => (
           <TrackItem key={track.id} recording={recording} track={track} />
