@@ -228,6 +228,8 @@ test('what is missing is told in words', async () => {
   );
   await untilReads(alice, 'holes', /12 s of Bob’s camera are missing/);
   await untilReads(alice, 'holes', /3 s of your microphone were lost and are silent/);
+  await alice.click('replay');
+  await alice.untilShown('gap');
 });
 
 test('a server that does not record says so in plain words', async () => {

@@ -1,4 +1,5 @@
 import { computed, effect, signal, untracked } from '@preact/signals';
+import { hasCode } from '../api/server-error';
 import type { RunningRecording } from '../call/signaling.gen';
 import type { Requests } from '../call/wire';
 import type { CallRoom } from './call-room';
@@ -53,19 +54,19 @@ export class RoomRecording {
 
   /** Starts recording. With `ask` nothing is recorded of whoever does not agree, also where the server would not ask. */
   start(ask: boolean): Promise<void> {
-    return this.#request('recording:start', { ...(ask && { consent: 'ask' as const }) });
+    return this.#try('recording:start', { ...(ask && { consent: 'ask' as const }) });
   }
 
   pause(): Promise<void> {
-    return this.#request('recording:pause', {});
+    return this.#try('recording:pause', {});
   }
 
   resume(): Promise<void> {
-    return this.#request('recording:resume', {});
+    return this.#try('recording:resume', {});
   }
 
   stop(): Promise<void> {
-    return this.#request('recording:stop', {});
+    return this.#try('recording:stop', {});
   }
 
   answer(accept: boolean): void {
@@ -117,38 +118,40 @@ export class RoomRecording {
     const running = this.running.value;
     const isOpen = running?.consent === 'ask' && running.id === given?.recording;
     if (!isOpen || this.#room.interrupted.value || this.myAnswer.value === given.accept) return;
-    untracked(async () => {
-      const done = await this.#try('recording:consent', { accept: given.accept });
-      // The question comes back.
-      if (done || this.#given.peek() !== given) return;
-      this.#given.value = undefined;
-      this.#settled.value = undefined;
+    untracked(() => this.#request('recording:consent', { accept: given.accept })).catch((error) => {
+      if (this.#given.peek() === given) this.#answerFailed(given, error);
     });
+  }
+
+  #answerFailed(given: { recording: string; accept: boolean }, error: unknown): void {
+    // Whoever comes back after a lost connection gives the answer again.
+    if (hasCode(error, 'disconnected', 'not_in_call')) return;
+    if (this.running.peek()?.id !== given.recording) return;
+    // What somebody has said, above all a no, has to arrive.
+    if (hasCode(error, 'timeout')) {
+      this.#given.value = { ...given };
+      return;
+    }
+    this.#given.value = undefined;
+    this.#settled.value = undefined;
+    notify(describe(error), 'error');
   }
 
   #describeChange(before: RunningRecording | null, after: RunningRecording | null) {
     if (after === null) return before && 'The recording has stopped.';
-    if (before?.id !== after.id) {
-      return this.whoRecords(after);
-    }
+    if (before?.id !== after.id) return this.whoRecords(after);
     if (before.status === after.status) return undefined;
     return after.status === 'paused' ? 'The recording is paused.' : 'The recording goes on.';
   }
 
-  async #request<Name extends Recorded>(name: Name, wish: Wish<Name>): Promise<void> {
-    await this.#try(name, wish);
+  /** Asks the server; a refusal is told. */
+  async #try<Name extends Recorded>(name: Name, wish: Wish<Name>): Promise<void> {
+    await this.#request(name, wish).catch((error) => notify(describe(error), 'error'));
   }
 
-  /** Whether the server did so. A refusal is told. */
-  async #try<Name extends Recorded>(name: Name, wish: Wish<Name>): Promise<boolean> {
+  async #request<Name extends Recorded>(name: Name, wish: Wish<Name>): Promise<void> {
     const payload = { callId: this.#room.callId, ...wish } as Requests[Name]['request'];
-    try {
-      await signaling.peek()?.request(name, payload);
-      return true;
-    } catch (error) {
-      notify(describe(error), 'error');
-      return false;
-    }
+    await signaling.peek()?.request(name, payload);
   }
 }
 
