@@ -64,6 +64,12 @@ fuzz-feedback:
 	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),300) cargo test --locked --package switchyard-media --lib \
 		congestion::tests::fuzz -- --nocapture
 
+## fuzz-tap: fuzz the readers of recorded payloads with mutated packets (5 minutes, or FUZZ_SECONDS)
+.PHONY: fuzz-tap
+fuzz-tap:
+	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),300) cargo test --locked --package switchyard-media --lib \
+		tap::tests::fuzz -- --nocapture
+
 ## bench-control: measure call control on both databases; figures are printed, nothing is asserted
 .PHONY: bench-control
 bench-control: web-demo/dist/index.html tests/node_modules/.package-lock.json

@@ -54,12 +54,12 @@ for (const { query, codec, container } of [
         );
         assert.equal(tracks.length, 1, `${source} of ${person.name}`);
         const [track] = tracks;
-        const files = recording.files.filter((file) => file.trackId === track.id);
-        assert.equal(files.length, 1);
-        const path = await downloads.fetch(alice, recording, files[0]);
+        assert.equal(track.files.length, 1);
+        const [file] = track.files;
+        const path = await downloads.fetch(alice, recording, file);
         const found = await decode(path);
         assert.equal(found.codec, source === 'mic' ? 'opus' : codec);
-        if (source === 'camera') assert.equal(files[0].contentType, `video/${container}`);
+        if (source === 'camera') assert.equal(file.contentType, `video/${container}`);
         assert(Math.abs(found.seconds - track.durationMs / 1_000) < 0.3, `${found.seconds} s`);
         assert(found.seconds > 3 && found.seconds < lasted + 1, `${found.seconds} of ${lasted} s`);
         const times = await packetTimes(path);
@@ -77,16 +77,16 @@ for (const { query, codec, container } of [
 }
 
 test('a recording that a crash cuts short opens, and says why it is incomplete', async () => {
-  let server = await startServer({ UNATTACHED_SECONDS: '1', RESUME_SECONDS: '1' });
+  let server = await startServer({ RESUME_SECONDS: '2' });
   try {
     const { people, call, pages } = await twoInACall(server, '');
     const [alice] = people;
     const begun = await startRecording(alice, call.id);
     await untilTracks(alice, begun.id, 4, 3_000);
     await server.crash();
-    for (const page of pages) {
-      page.expectComplaint(/./);
-      await page.close();
+    for (const person of pages) {
+      person.expectComplaint(/getUserMedia/);
+      await person.page.goto('about:blank');
     }
     server = server.restart();
     await server.ready();
@@ -97,11 +97,41 @@ test('a recording that a crash cuts short opens, and says why it is incomplete',
     );
     assert.equal(recording.status, 'incomplete');
     const downloads = use(await Downloads.make());
-    assert(recording.files.length >= 4, `${recording.files.length} files`);
-    for (const file of recording.files) {
+    const files = recording.tracks.flatMap((track) => track.files);
+    assert(files.length >= 4, `${files.length} files`);
+    for (const file of files) {
       const { seconds } = await decode(await downloads.fetch(alice, recording, file));
       assert(seconds > 1.5, `${seconds} s of at least 3`);
     }
+  } finally {
+    await server.close();
+  }
+});
+
+test('a recording goes on in new files when the server is back and the call goes on', async () => {
+  let server = await startServer();
+  try {
+    const { people, call, pages } = await twoInACall(server, '');
+    const [alice] = people;
+    const begun = await startRecording(alice, call.id);
+    await untilTracks(alice, begun.id, 4, 2_000);
+    const files = (/** @type {import('./support/recordings.mjs').Recording} */ { tracks }) =>
+      tracks.flatMap((track) => track.files);
+    for (const page of pages) page.expectComplaint(/./);
+    await server.crash();
+    server = server.restart();
+    await server.ready();
+    const before = files(await readRecording(alice, begun.id)).length;
+    await pages[1].seesMoving(pages[0]);
+    await until('four more files grow', async () => {
+      const recording = await readRecording(alice, begun.id);
+      return recording.status === 'recording' && files(recording).length >= before + 4;
+    });
+    await stopRecording(alice, begun.id);
+    const recording = await untilFinished(alice, begun.id, ({ status }) => !RUNNING.has(status));
+    const downloads = use(await Downloads.make());
+    for (const file of files(recording))
+      await decode(await downloads.fetch(alice, recording, file));
   } finally {
     await server.close();
   }
@@ -125,7 +155,7 @@ test('only who belongs to the call may read, and a link is good for one file, un
 
   await refused(readRecording(stranger, begun.id), 'forbidden');
   assert.equal((await readRecording(bob, begun.id)).id, begun.id, 'Bob was in the call');
-  const [one, other] = recording.files;
+  const [one, other] = recording.tracks.flatMap(({ files }) => files);
   const { url } = await alice.ask('POST', `/recordings/${begun.id}/links`, { fileId: one.id });
   const link = new URL(url, alice.url);
   const status = async (/** @type {string} */ address, /** @type {object} */ headers = {}) =>
@@ -140,6 +170,8 @@ test('only who belongs to the call may read, and a link is good for one file, un
   await alice.ask('DELETE', `/recordings/${begun.id}`);
   await until('the file is gone', async () => [403, 404, 410].includes(await status(link.href)));
 });
+
+const RUNNING = new Set(['recording', 'paused', 'finishing']);
 
 /**
  * Waits until so many tracks have at least so many milliseconds.

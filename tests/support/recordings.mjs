@@ -23,10 +23,11 @@ const run = promisify(execFile);
  * @property {number | null} width
  * @property {number | null} height
  * @property {string | null} note
+ * @property {{ fromMs: number, toMs: number }[]} holes
+ * @property {RecordingFile[]} files
  *
  * @typedef {object} RecordingFile
  * @property {string} id
- * @property {string} trackId
  * @property {string} contentType
  * @property {number} part
  * @property {number} bytes
@@ -37,7 +38,6 @@ const run = promisify(execFile);
  * @property {string} status
  * @property {string | null} endReason
  * @property {RecordingTrack[]} tracks
- * @property {RecordingFile[]} files
  */
 
 /**
@@ -129,7 +129,9 @@ export class Downloads {
  * @param {string} path
  */
 export async function decode(path) {
-  const decoded = await run('ffmpeg', ['-v', 'error', '-i', path, '-f', 'null', '-']);
+  // Each picture keeps its own time: there is no frame rate to round it to.
+  const asTimed = ['-fps_mode', 'passthrough', '-enc_time_base', '1:1000'];
+  const decoded = await run('ffmpeg', ['-v', 'error', '-i', path, ...asTimed, '-f', 'null', '-']);
   assert.equal(decoded.stderr, '', `ffmpeg complains of ${path}`);
   const outline = await run('mkvinfo', ['--continue', path], { maxBuffer: 1 << 28 });
   assert.doesNotMatch(outline.stdout, /error|invalid|unknown element/i, `mkvinfo on ${path}`);

@@ -151,20 +151,20 @@ impl Tap {
     #[must_use]
     pub fn new(tapped: Tapped, options: TapOptions, now: Instant) -> Self {
         let outlet = Outlet::new(&tapped);
-        let RelayedProducer { codec, state, .. } = &tapped.producer;
         let track = match Video::new(&tapped.producer, options, now) {
             Some(video) => Track::Video(Box::new(video)),
-            None => Track::Audio(Box::new(Audio::new(coding(*codec), now))),
+            None => Track::Audio(Box::new(Audio::new(coding(tapped.producer.codec), now))),
         };
-        let sets = (sets(state), None);
+        let RelayedProducer { state, .. } = tapped.producer;
+        let sets = (sets(&state), None);
         let mut tap = Self { track, outlet, paused: state.paused, sets, ended: false };
         match &mut tap.track {
             Track::Audio(audio) => {
-                audio.learn(state.captured.clone());
+                audio.learn(state.captured);
                 tap.outlet.tell(ProducerMessage::Subscribe(1));
             }
             Track::Video(video) => {
-                video.adopt(state, now, &mut tap.outlet);
+                video.adopt(&state, now, &mut tap.outlet);
                 if video.wanted() == 0 {
                     // The answer, and every change, is the producer's state.
                     tap.outlet.tell(ProducerMessage::Subscribe(0));
@@ -252,6 +252,15 @@ impl Tap {
     #[must_use]
     pub fn counts(&self) -> TapCounts {
         self.outlet.counts
+    }
+
+    /// Bytes that wait for missing packets.
+    #[cfg(test)]
+    fn waiting(&self) -> usize {
+        match &self.track {
+            Track::Audio(audio) => audio.bytes(),
+            Track::Video(video) => video.bytes(),
+        }
     }
 
     fn adopt(&mut self, state: &ProducerState, now: Instant) {

@@ -37,6 +37,7 @@ pub(crate) struct Rig {
 }
 
 /// How the rig's writer is set up.
+#[derive(Clone, Copy)]
 pub(crate) struct Setting {
     pub(crate) queue_bytes: usize,
     pub(crate) sync_interval: Duration,

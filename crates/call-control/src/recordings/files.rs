@@ -168,9 +168,8 @@ impl Recordings {
         &self,
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> Result<T, Refusal> {
-        aside(&self.shared.reads, work).await.map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => no_such_file(),
-            _ => Refusal::internal(&error),
+        aside(&self.shared.reads, work).await.map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound { no_such_file() } else { Refusal::internal(&error) }
         })
     }
 

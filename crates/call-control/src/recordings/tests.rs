@@ -185,6 +185,7 @@ on_both_engines! {
     async fn a_deleted_recording_leaves_its_row_and_nothing_else(store) {
         let team = Team::new(&store, RecordingAccess::Members).await;
         let (tape, recordings) = (team.tape().await, team.recordings());
+        let (_, mut heard) = team.world.socket(&team.pia);
         let link = recordings.link(&by(&team.pia), tape.id(), Target::File(tape.files[0])).await.unwrap();
         for who in [&team.pia, &team.max] {
             assert_eq!(code(recordings.delete(&by(who), tape.id()).await), ErrorCode::Forbidden);
@@ -193,6 +194,8 @@ on_both_engines! {
             recordings.delete(&by(&team.ida), tape.id()).await.unwrap();
         }
         assert!(tape.is_erased());
+        let told = heard.next("recording:updated").await;
+        assert_eq!((&told["id"], &told["status"]), (&serde_json::json!(tape.id()), &"deleted".into()));
         let gone = recordings.find_one(&by(&team.pia), tape.id()).await.unwrap();
         assert_eq!(gone.recording.status, RecordingStatus::Deleted);
         assert!(gone.recording.deleted_at.is_some() && gone.tracks.is_empty() && gone.recording.bytes == 0);

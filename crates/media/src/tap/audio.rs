@@ -63,7 +63,7 @@ impl Audio {
                 lane.insert(Lane::new(*origin, track.coding.rate(), packet)).learn(captured);
             }
             let Some(lane) = lane else { continue };
-            lane.take(packet, content.payload, now, |step| track.follow(step, outlet));
+            lane.take(packet, content.payload, now, |step| track.follow(&step, outlet));
         }
     }
 
@@ -71,7 +71,7 @@ impl Audio {
         let Self { lane, track, .. } = self;
         if let Some(lane) = lane {
             lane.ask(now, outlet);
-            lane.drain(now, |step| track.follow(step, outlet));
+            lane.drain(now, |step| track.follow(&step, outlet));
         }
         track.keep_silence(now, outlet);
     }
@@ -89,23 +89,28 @@ impl Audio {
         self.track.expected = None;
     }
 
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.lane.as_ref().map_or(0, Lane::bytes)
+    }
+
     /// Gives out what is held.
     pub(super) fn flush(&mut self, now: Instant, outlet: &mut Outlet) {
         let Self { lane, track, .. } = self;
         if let Some(lane) = lane {
             lane.hurry();
-            lane.drain(now, |step| track.follow(step, outlet));
+            lane.drain(now, |step| track.follow(&step, outlet));
         }
     }
 }
 
 impl Track {
-    fn follow(&mut self, step: Step<'_>, outlet: &mut Outlet) {
+    fn follow(&mut self, step: &Step<'_>, outlet: &mut Outlet) {
         match step {
-            Step::Packet { packet, payload, captured } => self.write(&packet, payload, captured, outlet),
+            Step::Packet { packet, payload, captured } => self.write(packet, payload, *captured, outlet),
             Step::Lost(count) => {
                 outlet.counts.packets_lost += count;
-                self.lost = self.lost.saturating_add(count);
+                self.lost = self.lost.saturating_add(*count);
             }
         }
     }

@@ -102,6 +102,8 @@ struct Begun {
     at: Instant,
     orientation: Option<u8>,
     is_key: bool,
+    /// A layer was not left out.
+    has_content: bool,
 }
 
 /// What became of a picture.
@@ -136,7 +138,7 @@ impl Pictures {
         if let Open::Picture(begun) = self.open
             && begun.timestamp != packet.timestamp
         {
-            show(self.end(begun));
+            self.end(begun).into_iter().for_each(&mut show);
         }
         match self.open {
             Open::Skipped(timestamp) if timestamp == packet.timestamp => {}
@@ -150,16 +152,18 @@ impl Pictures {
         if let Open::Picture(begun) = &mut self.open {
             begun.is_key |= media.keyframe;
             begun.orientation = packet.carried.video_orientation.or(begun.orientation);
-            if media.spatial <= self.top && self.depacketizer.push(&media, payload).is_err() {
-                self.depacketizer.clear();
+            let is_recorded = media.spatial <= self.top;
+            begun.has_content |= is_recorded;
+            if is_recorded && self.depacketizer.push(&media, payload).is_err() {
                 let is_key = begun.is_key;
+                self.depacketizer.clear();
                 self.open = Open::Skipped(packet.timestamp);
                 show(Shown::Malformed { is_key });
             }
         }
         if packet.marker {
             match self.open {
-                Open::Picture(begun) => show(self.end(begun)),
+                Open::Picture(begun) => self.end(begun).into_iter().for_each(show),
                 Open::Skipped(_) | Open::Nothing { .. } => self.open = Open::Nothing { known: true },
             }
         }
@@ -173,21 +177,29 @@ impl Pictures {
     fn begin(&mut self, packet: &Packet, media: &Descriptor, at: Instant) {
         let known = matches!(self.open, Open::Nothing { known: true });
         self.open = if media.starts_frame || known {
-            Open::Picture(Begun { timestamp: packet.timestamp, at, orientation: None, is_key: false })
+            Open::Picture(Begun {
+                timestamp: packet.timestamp,
+                at,
+                orientation: None,
+                is_key: false,
+                has_content: false,
+            })
         } else {
             Open::Skipped(packet.timestamp)
         };
     }
 
-    fn end(&mut self, Begun { at, orientation, is_key, .. }: Begun) -> Shown {
+    /// Ends a picture. `None` if all its layers were left out.
+    fn end(&mut self, Begun { at, orientation, is_key, has_content, .. }: Begun) -> Option<Shown> {
         self.open = Open::Nothing { known: true };
-        match self.depacketizer.finish() {
+        let finished = has_content.then(|| self.depacketizer.finish())?;
+        Some(match finished {
             Ok(picture) => Shown::Whole { picture, at, orientation },
             Err(Malformed) => {
                 self.depacketizer.clear();
                 Shown::Malformed { is_key }
             }
-        }
+        })
     }
 }
 

@@ -117,7 +117,7 @@ impl Video {
                 continue;
             }
             let Some(Encoded { lane, pictures, .. }) = self.track_for(packet, now, outlet) else { continue };
-            lane.take(packet, content.payload, now, |step| pictures.follow(step, &mut happened));
+            lane.take(packet, content.payload, now, |step| pictures.follow(&step, &mut happened));
             self.film.keys.awaits(self.tracks.iter().any(|it| it.intact && it.is(self.current)), now);
             happened.drain(..).for_each(|happened| self.handle(number, happened, now, outlet));
         }
@@ -223,7 +223,7 @@ impl Video {
         for Encoded { lane, pictures, .. } in &mut self.tracks {
             first(lane, outlet);
             let mut came = Vec::new();
-            lane.drain(now, |step| pictures.follow(step, &mut came));
+            lane.drain(now, |step| pictures.follow(&step, &mut came));
             happened.extend(came.into_iter().map(|it| (lane.source.encoding, it)));
         }
         happened.into_iter().for_each(|(number, it)| self.handle(number, it, now, outlet));
@@ -310,14 +310,14 @@ impl Encoded {
 }
 
 impl Pictures {
-    fn follow(&mut self, step: Step<'_>, happened: &mut Vec<Happened>) {
+    fn follow(&mut self, step: &Step<'_>, happened: &mut Vec<Happened>) {
         match step {
             Step::Packet { packet, payload, captured } => {
-                self.add(&packet, payload, captured, |shown| happened.push(Happened::Shown(shown)));
+                self.add(packet, payload, *captured, |shown| happened.push(Happened::Shown(shown)));
             }
             Step::Lost(count) => {
                 self.interrupt();
-                happened.push(Happened::Lost(count));
+                happened.push(Happened::Lost(*count));
             }
         }
     }

@@ -11,7 +11,7 @@ pub(super) struct Frame {
 
 impl Frame {
     pub(super) fn push(&mut self, media: &Descriptor, payload: &[u8]) -> Result<(), Malformed> {
-        if media.starts_frame == !self.bytes.is_empty() {
+        if media.starts_frame != self.bytes.is_empty() {
             return Err(Malformed);
         }
         append(&mut self.bytes, frame_bytes(Codec::Vp8, payload).ok_or(Malformed)?)

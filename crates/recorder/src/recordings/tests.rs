@@ -4,4 +4,6 @@ mod disks;
 mod formats;
 mod pauses;
 mod reader;
+#[cfg(target_os = "linux")]
+mod small_disk;
 mod stories;

@@ -64,10 +64,11 @@ impl Calls {
             match self.write_report(recording).await {
                 // The call's ledger has yet to write the recording itself.
                 Ok(()) | Err(StoreError::MissingReference) => {}
-                Err(error) => {
+                Err(error @ (StoreError::Unavailable(_) | StoreError::InDoubt(_))) => {
                     tracing::debug!(%error, "what is recorded cannot be noted yet");
                     return;
                 }
+                Err(error) => tracing::warn!(%recording, %error, "what is recorded cannot be noted"),
             }
         }
     }

@@ -47,7 +47,7 @@ pub enum StudioError {
     Taken,
 }
 
-type Notices = mpsc::UnboundedReceiver<Notice>;
+type Notices = mpsc::Receiver<Notice>;
 
 /// What the recorder's notice asks the call to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,9 +95,13 @@ impl Studio {
         }
         let since = (now() - started_at).to_std().unwrap_or_default();
         let began = Instant::now().checked_sub(since).unwrap_or_else(Instant::now);
-        self.recorder.open(recorder_id(new.id), new.layer.into(), began).await?;
+        // Known before it has a folder: the folders of unknown recordings are removed.
         self.shelf().begin(new.id, call.id);
-        Ok(())
+        let opened = self.recorder.open(recorder_id(new.id), new.layer.into(), began).await;
+        if opened.is_err() {
+            self.shelf().forget(new.id);
+        }
+        Ok(opened?)
     }
 
     /// What a recording is like of which nothing was said.

@@ -32,7 +32,7 @@ fn written(codec: Codec, frame: &[u8]) -> Vec<u8> {
     match codec {
         // Without the temporal delimiter, which takes two bytes.
         Codec::Av1 => frame.strip_prefix(&[0x12, 0]).unwrap_or(frame).to_vec(),
-        _ => frame.to_vec(),
+        Codec::Vp8 | Codec::Vp9 | Codec::H264 | Codec::Opus | Codec::Pcmu | Codec::Pcma => frame.to_vec(),
     }
 }
 

@@ -132,6 +132,17 @@ fn spatial_layers_above_the_recorded_one_are_left_out() {
 }
 
 #[test]
+fn a_picture_of_which_all_layers_are_left_out_is_no_damage() {
+    let mut story = Story::of(Codec::Vp9, 1, TapOptions { layer: RecordedLayer::Low, ..OPTIONS });
+    let mut sender = Sender::new(Codec::Vp9, 0);
+    story.receive(&svc_picture(&mut sender, 0, true, 3));
+    story.receive(&sender.picture(3_000, &vp9_payloads(&svc_frame(false, 2), false, 2, 20)));
+    story.receive(&svc_picture(&mut sender, 6_000, false, 3));
+    assert_eq!(story.samples.len(), 2);
+    assert_eq!(story.tap.counts(), Default::default());
+}
+
+#[test]
 fn a_picture_with_a_layer_that_cannot_be_hidden_is_a_hole() {
     let mut story = Story::new(Codec::Vp9);
     let mut sender = Sender::new(Codec::Vp9, 0);

@@ -158,33 +158,33 @@ impl Story {
 
     /// The encodings of which key frames were requested.
     pub(super) fn wishes(&self) -> Vec<u8> {
-        let wish = |(_, message): &(Instant, ProducerMessage)| match message {
-            ProducerMessage::KeyFrame(encoding) => Some(*encoding),
-            _ => None,
+        let wish = |(_, message): &(Instant, ProducerMessage)| {
+            let ProducerMessage::KeyFrame(encoding) = message else { return None };
+            Some(*encoding)
         };
         self.told.iter().filter_map(wish).collect()
     }
 
     pub(super) fn subscriptions(&self) -> Vec<u8> {
-        let subscription = |(_, message): &(Instant, ProducerMessage)| match message {
-            ProducerMessage::Subscribe(mask) => Some(*mask),
-            _ => None,
+        let subscription = |(_, message): &(Instant, ProducerMessage)| {
+            let ProducerMessage::Subscribe(mask) = message else { return None };
+            Some(*mask)
         };
         self.told.iter().filter_map(subscription).collect()
     }
 
     pub(super) fn requested(&self) -> Vec<u64> {
-        let missing = |(_, message): &(Instant, ProducerMessage)| match message {
-            ProducerMessage::Missing(_, numbers) => numbers.clone(),
-            _ => Vec::new(),
+        let missing = |(_, message): &(Instant, ProducerMessage)| {
+            let ProducerMessage::Missing(_, numbers) = message else { return Vec::new() };
+            numbers.clone()
         };
         self.told.iter().flat_map(missing).collect()
     }
 
     pub(super) fn holes(&self) -> Vec<(Instant, Instant)> {
-        let hole = |notice: &TapNotice| match notice {
-            TapNotice::Hole { from, to } => Some((*from, *to)),
-            _ => None,
+        let hole = |notice: &TapNotice| {
+            let TapNotice::Hole { from, to } = notice else { return None };
+            Some((*from, *to))
         };
         self.notices.iter().filter_map(hole).collect()
     }

@@ -100,6 +100,20 @@ fn a_folder_that_is_removed_ends_the_recording_and_nothing_else() {
 }
 
 #[test]
+fn a_file_that_cannot_be_made_ends_the_recording() {
+    let folder = tempdir().unwrap();
+    let mut rig = Rig::new(folder.path().to_owned());
+    let microphone = rig.add_track();
+    fs::remove_dir(rig.folder.recording(rig.recording)).unwrap();
+    rig.format(microphone, 0, opus());
+    rig.audio(microphone, 0, &silence());
+    rig.tick(1_000);
+    rig.wait(1_000, |rig| rig.notices.contains(&Notice::Closed(rig.recording)));
+    assert!(rig.notices.contains(&Notice::Broken(rig.recording, Trouble::StorageError)));
+    assert_eq!(rig.counters().files_failed, 1);
+}
+
+#[test]
 fn too_little_free_space_ends_recordings_in_order() {
     let folder = tempdir().unwrap();
     let mut rig = Rig::with(folder.path().to_owned(), Setting { stands_still: true, ..Setting::default() });

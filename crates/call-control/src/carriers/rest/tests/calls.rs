@@ -150,7 +150,6 @@ async fn a_recording_is_started_paused_and_stopped() {
     }
     let late = api.ask("PATCH", &pause, &ada, Some(json!({"paused": true}))).await;
     assert_eq!((late.status, &late.body["code"]), (StatusCode::CONFLICT, &json!("not_recording")));
-    let nowhere =
-        api.ask("PATCH", &format!("/recordings/{group}/stop", group = group.as_str().unwrap()), &ada, None);
-    assert_eq!(nowhere.await.status, StatusCode::NOT_FOUND);
+    let nowhere = api.ask("PATCH", &format!("/recordings/{group}/stop"), &ada, None).await;
+    assert_eq!(nowhere.status, StatusCode::NOT_FOUND);
 }

@@ -66,6 +66,6 @@ fn an_example_has_the_fields_of_its_schema() {
         seen.push(name.as_str());
     }
     assert!(["Call", "CreateCall", "AddMember"].iter().all(|name| seen.contains(name)), "{seen:?}");
-    assert_eq!(schemas["Call"]["example"].as_object().unwrap().len(), 20);
+    assert_eq!(schemas["Call"]["example"].as_object().unwrap().len(), 21);
     assert!(schemas["ProblemType"]["enum"].as_array().unwrap().contains(&json!("/problems/rate-limited")));
 }
