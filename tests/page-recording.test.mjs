@@ -230,6 +230,7 @@ test('what is missing is told in words', async () => {
   await untilReads(alice, 'holes', /3 s of your microphone were lost and are silent/);
   await alice.click('replay');
   await alice.untilShown('gap');
+  await alice.screenshot('recording-gap');
 });
 
 test('a server that does not record says so in plain words', async () => {

@@ -93,7 +93,7 @@ function SpeedChoice({ replay }: { replay: Replay }) {
 
 /** Where one is, and where pictures are missing. */
 function TimeLine({ replay, recording }: { replay: Replay; recording: RecordingDetails }) {
-  const share = (time: number) => `${(100 * time) / Math.max(1, replay.length)}%`;
+  const share = (time: number) => `${Math.min(100, (100 * time) / Math.max(1, replay.length))}%`;
   return (
     <div class="time-line">
       <input
@@ -130,7 +130,7 @@ function ReplayTile({ replay, track }: { replay: Replay; track: RecordingTrack }
   const name = track.name ?? 'Somebody';
   return (
     <figure class="player-tile" data-testid="replay-tile" data-source={track.source}>
-      {!picture && <Avatar name={name} />}
+      {!picture && <Avatar name={name} size="large" />}
       <div ref={place} class="player-picture" />
       <figcaption>{track.source === 'screen' ? `${name}: screen` : name}</figcaption>
     </figure>
