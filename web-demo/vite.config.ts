@@ -2,7 +2,15 @@ import { defineConfig } from 'vite';
 
 // `npm run dev` serves the page on 5173 and passes everything the server answers on to it.
 const server = 'http://localhost:3000';
-const restPaths = ['/auth', '/calls', '/groups', '/users', '/ice-servers', '/rtp-capabilities'];
+const restPaths = [
+  '/auth',
+  '/calls',
+  '/groups',
+  '/users',
+  '/recordings',
+  '/ice-servers',
+  '/rtp-capabilities',
+];
 
 export default defineConfig({
   build: {

@@ -175,3 +175,30 @@ export function pretendHidden(hidden) {
   Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
   document.dispatchEvent(new Event('visibilitychange'));
 }
+
+/** Keeps what screen readers are told from here on. */
+export function keepAnnouncements() {
+  /** @type {(string | null)[]} */
+  const heard = [];
+  Reflect.set(window, 'announcements', heard);
+  const announcer = document.querySelector('[data-testid="announcer"]');
+  if (!announcer) throw new Error('the page has no announcer');
+  new MutationObserver(() => heard.push(announcer.textContent)).observe(announcer, {
+    childList: true,
+    characterData: true,
+    subtree: true,
+  });
+}
+
+/** Keeps what the note on a recording said when the camera was first asked for. */
+export function keepNoteAtCamera() {
+  const { mediaDevices } = navigator;
+  const open = mediaDevices.getUserMedia.bind(mediaDevices);
+  mediaDevices.getUserMedia = (wanted) => {
+    const note = document.querySelector('[data-testid="recording-note"]');
+    if (Reflect.get(window, 'noteAtCamera') === undefined) {
+      Reflect.set(window, 'noteAtCamera', note?.textContent ?? null);
+    }
+    return open(wanted);
+  };
+}

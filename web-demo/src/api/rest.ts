@@ -1,6 +1,17 @@
 import type { RtpCapabilities } from 'mediasoup-client/types';
 import { send } from './http';
-import type { Call, CallType, Group, Member, Page, SignedIn, User } from './types';
+import type {
+  Call,
+  CallType,
+  Group,
+  Link,
+  Member,
+  Page,
+  Recording,
+  RecordingDetails,
+  SignedIn,
+  User,
+} from './types';
 
 /** Signs in by name alone; only servers in development answer. The same name is the same user. */
 export function devSignIn(name: string): Promise<SignedIn> {
@@ -67,6 +78,25 @@ export class Api {
   callHistory(groupId: string, cursor?: string): Promise<Page<Call>> {
     const query = new URLSearchParams({ limit: '10', ...(cursor && { cursor }) });
     return this.#get(`/calls/group/${encodeURIComponent(groupId)}?${query}`);
+  }
+
+  /** What is recorded of the group's calls and may be seen by this user, newest first. */
+  recordings(groupId: string, cursor?: string): Promise<Page<Recording>> {
+    const query = new URLSearchParams({ limit: '100', ...(cursor && { cursor }) });
+    return this.#get(`/recordings/group/${encodeURIComponent(groupId)}?${query}`);
+  }
+
+  recording(recordingId: string): Promise<RecordingDetails> {
+    return this.#get(`/recordings/${encodeURIComponent(recordingId)}`);
+  }
+
+  recordingLink(recordingId: string, fileId: string): Promise<Link> {
+    return this.#post(`/recordings/${encodeURIComponent(recordingId)}/links`, { fileId });
+  }
+
+  deleteRecording(recordingId: string): Promise<void> {
+    const path = `/recordings/${encodeURIComponent(recordingId)}`;
+    return send(path, { method: 'DELETE', token: this.#token() });
   }
 
   /** Every item of a list that comes in pages. */

@@ -1,4 +1,11 @@
-import type { Call } from '../call/signaling.gen';
+import type {
+  Call,
+  Consent,
+  RecordingEnd,
+  RecordingMode,
+  RecordingStatus,
+  Source,
+} from '../call/signaling.gen';
 
 /** The JSON shapes of the REST API. Times are RFC 3339 in UTC; absent times are null. */
 
@@ -42,4 +49,70 @@ export interface Problem {
   status: number;
   code: string;
   detail?: string;
+}
+
+export interface Recording {
+  id: string;
+  callId: string;
+  status: RecordingStatus;
+  /** Null if the app started it. */
+  startedById: string | null;
+  startedAt: string;
+  endedAt: string | null;
+  endReason: RecordingEnd | null;
+  mode: RecordingMode;
+  consent: Consent;
+  /** Bytes of all its files. */
+  bytes: number;
+  /** When its files are deleted by themselves; null if never. */
+  deleteAfter: string | null;
+  updatedAt: string;
+}
+
+export interface RecordingDetails extends Recording {
+  tracks: RecordingTrack[];
+}
+
+/** What one device sent from one source. Times are in milliseconds since the recording began. */
+export interface RecordingTrack {
+  id: string;
+  userId: string;
+  /** Null if the user is unknown. */
+  name: string | null;
+  source: Source;
+  startMs: number;
+  durationMs: number;
+  bytes: number;
+  /** Sound that was lost, and filled with silence. */
+  concealedMs: number;
+  width: number | null;
+  height: number | null;
+  /** When it was on. */
+  spans: Span[];
+  /** When pictures are missing although it was on. */
+  holes: Span[];
+  note: string | null;
+  /** When it was deleted alone. */
+  deletedAt: string | null;
+  /** In order; nearly always one. */
+  files: RecordingFile[];
+}
+
+export interface RecordingFile {
+  id: string;
+  part: number;
+  contentType: string;
+  bytes: number;
+  startMs: number;
+}
+
+export interface Span {
+  fromMs: number;
+  toMs: number;
+}
+
+/** An address that opens one file without a token, for some minutes. */
+export interface Link {
+  url: string;
+  expiresAt: string;
 }

@@ -125,6 +125,11 @@ export type AckError = { code: ErrorCode; message: string; retryable?: boolean }
  */
 export type ActiveSpeaker = { callId: CallId; userId: UserId | null; producerId: string | null };
 
+/**
+ * A leg's answer to whether it may be recorded.
+ */
+export type Answer = { legId: LegId; userId: UserId; accept: boolean };
+
 export type AnswerConsent = {
   callId: CallId;
   /**
@@ -215,7 +220,7 @@ export type Call = {
   /**
    * Null while it is not being recorded.
    */
-  recording: CallRecording | null;
+  recording: RunningRecording | null;
   endReason: Ending | null;
   errorMessage: string | null;
   createdAt: string;
@@ -276,25 +281,32 @@ export type CallPermissions = {
 };
 
 /**
- * A call's running recording, as clients see it.
+ * The call's recording started, was paused, goes on or stopped, or a leg said whether it may be recorded.
  */
 export type CallRecording = {
-  id: RecordingId;
+  callId: CallId;
   /**
-   * `recording` or `paused`.
+   * Null once it has stopped.
    */
-  status: RecordingStatus;
-  startedAt: string;
+  recording: RunningRecording | null;
   /**
-   * Null if it was the app.
+   * Who started, paused, continued or stopped it; null if it was the app, or the server by itself.
    */
-  startedBy: UserId | null;
-  consent: Consent;
+  by: UserId | null;
   /**
-   * Which legs accepted, and which did not, where `consent` is `ask`. Others have not answered: they are not
-   * recorded.
+   * Why it stopped.
    */
-  answers: Record<LegId, boolean>;
+  reason?: RecordingEnd;
+  /**
+   * What a leg answered.
+   */
+  answer?: Answer;
+  /**
+   * Why the recording that was wished for could not start.
+   */
+  code?: ErrorCode;
+  epoch: number;
+  seq: number;
 };
 
 /**
@@ -805,6 +817,17 @@ export type ProducerView = {
 };
 
 /**
+ * Why a recording ended.
+ */
+export type RecordingEnd =
+  | 'stopped'
+  | 'call-ended'
+  | 'disk-full'
+  | 'storage-error'
+  | 'server-restart'
+  | 'limit';
+
+/**
  * One recording of a call.
  */
 export type RecordingId = string;
@@ -840,6 +863,28 @@ export type Refresh = { token: string };
 export type Remove = { callId: CallId; userId: UserId };
 
 export type RouterCapabilities = { routerRtpCapabilities: RtpCapabilities };
+
+/**
+ * A call's running recording, as clients see it.
+ */
+export type RunningRecording = {
+  id: RecordingId;
+  /**
+   * `recording` or `paused`.
+   */
+  status: RecordingStatus;
+  startedAt: string;
+  /**
+   * Null if it was the app.
+   */
+  startedBy: UserId | null;
+  consent: Consent;
+  /**
+   * Which legs accepted, and which did not, where `consent` is `ask`. Others have not answered: they are not
+   * recorded.
+   */
+  answers: Record<LegId, boolean>;
+};
 
 export type SetPreferredLayers = {
   consumerId: string;

@@ -1,6 +1,6 @@
 import { computed, signal } from '@preact/signals';
 import { type Call, isRunning } from '../api/types';
-import type { CallEnded, ParticipantChange } from '../call/signaling.gen';
+import type { CallEnded, CallRecording, ParticipantChange } from '../call/signaling.gen';
 
 /**
  * What is known of calls, by call id. Answers and events overtake one another, so each word on a call carries the
@@ -52,6 +52,11 @@ export function noteEnd({ callId, epoch, seq, reason, durationSeconds }: CallEnd
 export function noteParticipants({ callId, participants, epoch, seq }: ParticipantChange): void {
   const call = book.peek().get(callId)?.call;
   if (call) note(callId, { epoch, seq, call: { ...call, participants, epoch, seq } });
+}
+
+export function noteRecording({ callId, recording, epoch, seq }: CallRecording): void {
+  const call = book.peek().get(callId)?.call;
+  if (call) note(callId, { epoch, seq, call: { ...call, recording, epoch, seq } });
 }
 
 /** Takes the whole list of running calls: what is not in it is over. */

@@ -16,6 +16,7 @@ import { announce, notify } from './notices';
 import { isWatched } from './page-visibility';
 import { describeChange, lost, type Rights, rightsOf, SOURCES } from './rights';
 import { followRoom } from './room-events';
+import { RoomRecording } from './room-recording';
 import { EMPTY_ROSTER, rosterOf } from './roster';
 import { api, session, signedIn } from './session';
 import { lastWishes } from './wishes';
@@ -58,11 +59,14 @@ export class CallRoom {
   /** Being in the call, but without the server right now. */
   readonly interrupted = computed(() => this.phase.value.name === 'joined' && !this.#entered.value);
 
-  readonly canEnd = computed(() => {
+  /** Whether this person may end the call and remove people from it. */
+  readonly moderates = computed(() => {
     const me = session.value?.user.id;
     const role = this.members.value.find((member) => member.userId === me)?.role;
     return this.call.value?.initiatedById === me || role === 'owner' || role === 'admin';
   });
+
+  readonly recording = new RoomRecording(this);
 
   readonly #entered = signal(false);
   readonly #choice: VideoChoice = videoChoiceFrom(location.search);
@@ -82,6 +86,7 @@ export class CallRoom {
         else untracked(() => this.#enter());
       }),
       effect(() => this.#sendLocalMedia()),
+      ...this.recording.follow(),
       effect(() => this.media.value?.receiver.viewing.watch(isWatched.value)),
     );
   }

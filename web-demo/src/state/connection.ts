@@ -6,6 +6,7 @@ import {
   noteCall,
   noteEnd,
   noteParticipants,
+  noteRecording,
   runningCalls,
 } from './call-book';
 import { EXPIRED, session, signOut } from './session';
@@ -58,6 +59,7 @@ function follow(connection: Signaling): void {
   connection.on('call:updated', noteCall);
   connection.on('participant-joined', noteParticipants);
   connection.on('participant-left', noteParticipants);
+  connection.on('call:recording', noteRecording);
   connection.on('call:ended', (end) => {
     noteEnd(end);
     dismissIncoming(end.callId);

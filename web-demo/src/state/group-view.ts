@@ -2,6 +2,7 @@ import { signal } from '@preact/signals';
 import { hasCode } from '../api/server-error';
 import type { Call, Group, Member, User } from '../api/types';
 import { noteCall } from './call-book';
+import { GroupRecordings } from './group-recordings';
 import type { Loaded } from './groups';
 import { describe } from './messages';
 import { api, signedIn } from './session';
@@ -13,9 +14,11 @@ export class GroupView {
   readonly members = signal<Member[]>([]);
   readonly history = signal<Loaded<Call[]>>({ state: 'loading' });
   readonly nextCursor = signal<string | undefined>(undefined);
+  readonly recordings: GroupRecordings;
 
   constructor(groupId: string) {
     this.groupId = groupId;
+    this.recordings = new GroupRecordings(groupId);
   }
 
   async load(): Promise<void> {
@@ -42,6 +45,7 @@ export class GroupView {
       this.history.value = { state: 'ready', value: page.items };
       this.nextCursor.value = page.nextCursor ?? undefined;
       for (const call of page.items) noteCall(call);
+      await this.loadRecordings();
     } catch (error) {
       this.history.value = { state: 'failed', message: describe(error) };
     }
@@ -55,6 +59,14 @@ export class GroupView {
     const page = await signedIn(api.callHistory(this.groupId, cursor));
     this.history.value = { state: 'ready', value: [...shown.value, ...page.items] };
     this.nextCursor.value = page.nextCursor ?? undefined;
+    await this.loadRecordings();
+  }
+
+  /** Loads what is recorded of the calls that are shown. */
+  async loadRecordings(): Promise<void> {
+    const shown = this.history.peek();
+    const oldest = shown.state === 'ready' ? shown.value.at(-1) : undefined;
+    if (oldest) await this.recordings.load(oldest.createdAt);
   }
 
   async addMember(user: User): Promise<void> {

@@ -1,14 +1,20 @@
 import { ServerError } from '../api/server-error';
 import { CaptureError, type CaptureProblem } from '../call/capture';
 import { UnsupportedBrowser } from '../call/device';
+import type { RecordingEnd } from '../call/signaling.gen';
 
 /** What to tell people when something failed. Codes nobody foresaw are shown as they are. */
 export function describe(error: unknown): string {
-  if (error instanceof ServerError) return MESSAGES[error.code] ?? unforeseen(error.code);
+  if (error instanceof ServerError) return describeCode(error.code);
   if (error instanceof UnsupportedBrowser) return 'This browser cannot take part in calls.';
   if (error instanceof CaptureError) return describeCapture(error.problem, 'your screen');
   console.error(error);
   return 'Something went wrong in this page. Reload it to try again.';
+}
+
+/** The same for the code alone. */
+export function describeCode(code: string): string {
+  return MESSAGES[code] ?? unforeseen(code);
 }
 
 /** What stops a microphone, camera or screen, and what to do about it; `what` as in “your camera”. */
@@ -33,6 +39,11 @@ export function describeEnd(reason: string | null, byMe: boolean): string {
   return END_REASONS[reason ?? 'normal'] ?? `The call ended (${reason}).`;
 }
 
+/** Why a recording ended, in a sentence; undefined where somebody wanted it to. */
+export function describeRecordingEnd(reason: RecordingEnd): string | undefined {
+  return RECORDING_ENDS[reason];
+}
+
 function unforeseen(code: string): string {
   return `Something went wrong on the server (${code}).`;
 }
@@ -52,6 +63,11 @@ const MESSAGES: Record<string, string> = {
   removed: 'You were removed from this call.',
   too_many_participants: 'This call is full.',
   too_many_members: 'This group is full.',
+  recording_off: 'This server does not record calls.',
+  already_recording: 'This call is being recorded already.',
+  not_recording: 'This call is not being recorded.',
+  storage_full: 'The server has no room left for recordings.',
+  call_encrypted: 'This call is encrypted between its people, so the server cannot record it.',
   limit_exceeded: 'A limit of the server is reached.',
   rate_limited: 'Too many requests. Wait a moment and try again.',
   unavailable: 'The server is not ready right now. Try again in a moment.',
@@ -67,4 +83,13 @@ const END_REASONS: Record<string, string> = {
   error: 'The call ended because of an error.',
   'group-deleted': 'The group was deleted.',
   'server-restart': 'The server was restarted.',
+};
+
+const RECORDING_ENDS: Record<RecordingEnd, string | undefined> = {
+  stopped: undefined,
+  'call-ended': undefined,
+  'disk-full': 'The disk of the server is full.',
+  'storage-error': 'The disk of the server failed.',
+  'server-restart': 'The server was restarted.',
+  limit: 'It reached the longest time that this server records.',
 };

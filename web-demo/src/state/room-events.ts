@@ -2,9 +2,11 @@ import type { Signaling } from '../call/signaling';
 import type { AudioLevel, ProducerView } from '../call/signaling.gen';
 import type { Events } from '../call/wire';
 import type { CallRoom } from './call-room';
+import { describeCode, describeRecordingEnd } from './messages';
 import { announce, notify } from './notices';
 import { nameOf, rightsOf } from './rights';
 import {
+  withLeg,
   withoutParticipant,
   withoutProducer,
   withParticipant,
@@ -24,6 +26,7 @@ export function followRoom(room: CallRoom, signaling: Signaling): () => void {
   followProducers(room, on);
   followVoices(room, on);
   followBandwidth(room, on);
+  followRecording(room, on);
   return () => {
     for (const stop of stops) stop();
   };
@@ -142,6 +145,17 @@ function followVoices(room: CallRoom, on: On): void {
 function followBandwidth(room: CallRoom, on: On): void {
   on('media:bandwidth', () => room.media.peek()?.receiver.bandwidthTold());
   on('media:consumer-layers', (layers) => room.media.peek()?.receiver.layersTold(layers));
+}
+
+function followRecording(room: CallRoom, on: On): void {
+  on('call:recording', ({ recording, reason, answer, code, epoch, seq }) => {
+    if (answer) room.roster.value = withLeg(room.roster.peek(), answer.legId, answer.userId);
+    const call = room.call.peek();
+    if (call) room.call.value = { ...call, recording, epoch, seq };
+    const fault = reason && describeRecordingEnd(reason);
+    if (fault) notify(`The recording has stopped. ${fault}`, 'error');
+    if (code) notify(`This call is not recorded. ${describeCode(code)}`, 'error');
+  });
 }
 
 function noteSpeakers(room: CallRoom, userIds: string[]): void {

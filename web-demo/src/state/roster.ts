@@ -4,14 +4,24 @@ import type { ParticipantView, ProducerView, Source } from '../call/signaling.ge
 export interface Roster {
   participants: ReadonlyMap<string, { userId: string; name: string }>;
   producers: ReadonlyMap<string, ProducerView>;
+  /** Whose a leg is, as far as that was told. Legs that are over may be among them. */
+  legs: ReadonlyMap<string, string>;
 }
 
-export const EMPTY_ROSTER: Roster = { participants: new Map(), producers: new Map() };
+export const EMPTY_ROSTER: Roster = {
+  participants: new Map(),
+  producers: new Map(),
+  legs: new Map(),
+};
 
 export function rosterOf(participants: ParticipantView[], producers: ProducerView[]): Roster {
+  const legs = participants.flatMap(({ userId, legs }) =>
+    legs.map((leg) => [leg, userId] as const),
+  );
   return {
     participants: new Map(participants.map(({ userId, name }) => [userId, { userId, name }])),
     producers: new Map(producers.map((producer) => [producer.producerId, producer])),
+    legs: new Map(legs),
   };
 }
 
@@ -26,11 +36,17 @@ export function withoutParticipant(roster: Roster, userId: string): Roster {
   const producers = new Map(
     [...roster.producers].filter(([, producer]) => producer.userId !== userId),
   );
-  return { participants, producers };
+  const legs = new Map([...roster.legs].filter(([, owner]) => owner !== userId));
+  return { participants, producers, legs };
+}
+
+export function withLeg(roster: Roster, legId: string, userId: string): Roster {
+  return { ...roster, legs: new Map(roster.legs).set(legId, userId) };
 }
 
 export function withProducer(roster: Roster, producer: ProducerView): Roster {
-  return { ...roster, producers: new Map(roster.producers).set(producer.producerId, producer) };
+  const producers = new Map(roster.producers).set(producer.producerId, producer);
+  return { ...withLeg(roster, producer.legId, producer.userId), producers };
 }
 
 export function withoutProducer(roster: Roster, producerId: string): Roster {

@@ -8,9 +8,10 @@ import { describe, describeCapture } from '../state/messages';
 import { notify } from '../state/notices';
 import { go, paths } from '../state/router';
 import { CaptureProblems } from './capture-problems';
+import { Control } from './control';
 import { DeviceChoice } from './device-choice';
 import { Dialog } from './dialog';
-import { Icon, type IconName } from './icon';
+import { RecordControl } from './record-control';
 
 /** The bar at the bottom of a call. */
 export function CallControls({ room, panelOpen }: { room: CallRoom; panelOpen: Signal<boolean> }) {
@@ -42,6 +43,7 @@ export function CallControls({ room, panelOpen }: { room: CallRoom; panelOpen: S
         testId="settings"
         onClick={() => (settingsOpen.value = true)}
       />
+      {room.moderates.value && <RecordControl room={room} />}
       <span class="controls-gap" />
       <LeaveControls room={room} />
       <Settings local={local} type={type} open={settingsOpen} />
@@ -123,7 +125,7 @@ function LeaveControls({ room }: { room: CallRoom }) {
   };
   return (
     <>
-      {room.canEnd.value && (
+      {room.moderates.value && (
         <Control
           icon="end"
           label="End"
@@ -177,47 +179,5 @@ function Settings({ local, type, open }: SettingsProps) {
         </button>
       </div>
     </Dialog>
-  );
-}
-
-interface ControlProps {
-  icon: IconName;
-  label: string;
-  /** The whole sentence, for tooltips and screen readers. */
-  hint: string;
-  testId: string;
-  off?: boolean;
-  pressed?: boolean;
-  danger?: boolean;
-  badge?: number;
-  /** Why the button cannot be used, in place of the hint. */
-  forbidden?: string | false;
-  onClick: () => void;
-}
-
-function Control(props: ControlProps) {
-  const { icon, label, testId, off, pressed, danger, badge, forbidden, onClick } = props;
-  const hint = forbidden || props.hint;
-  const look = [off && 'off', pressed && 'pressed', danger && 'danger'].filter(Boolean).join(' ');
-  return (
-    <button
-      type="button"
-      class={`control ${look}`}
-      aria-label={hint}
-      aria-pressed={pressed}
-      title={hint}
-      data-testid={testId}
-      data-off={off}
-      disabled={Boolean(forbidden)}
-      onClick={onClick}
-    >
-      <span class="round">
-        <Icon name={icon} />
-        {badge !== undefined && <span class="badge">{badge}</span>}
-      </span>
-      <span class="control-label" aria-hidden="true">
-        {label}
-      </span>
-    </button>
   );
 }

@@ -1,6 +1,7 @@
 import { type Call, isRunning, type Member } from '../api/types';
 import type { GroupView } from '../state/group-view';
 import { session } from '../state/session';
+import { CallRecordings } from './call-recordings';
 import { asMoment, callTitle, inWords } from './format';
 import { Icon } from './icon';
 import { Problem } from './message';
@@ -26,11 +27,11 @@ export function CallHistory({ view }: { view: GroupView }) {
       {calls.length > 0 && (
         <ol class="history" data-testid="history">
           {calls.map((call) => (
-            <HistoryItem key={call.id} call={call} members={view.members.value} />
+            <HistoryItem key={call.id} call={call} view={view} />
           ))}
         </ol>
       )}
-      <Problem text={problem} />
+      <Problem text={problem ?? view.recordings.problem.value} />
       {view.nextCursor.value && (
         <button
           type="button"
@@ -46,23 +47,26 @@ export function CallHistory({ view }: { view: GroupView }) {
   );
 }
 
-function HistoryItem({ call, members }: { call: Call; members: Member[] }) {
+function HistoryItem({ call, view }: { call: Call; view: GroupView }) {
   return (
     <li class="history-item" data-testid="history-item" data-call-id={call.id}>
-      <span class="history-icon">
-        <Icon name={call.type === 'audio' ? 'phone' : 'camera'} />
-      </span>
-      <div>
-        <strong>{callTitle(call.type)}</strong>
-        <span class="muted">
-          {starterOf(call, members)} ·{' '}
-          <time dateTime={call.createdAt}>{asMoment(call.createdAt)}</time>
+      <div class="history-line">
+        <span class="history-icon">
+          <Icon name={call.type === 'audio' ? 'phone' : 'camera'} />
         </span>
+        <div>
+          <strong>{callTitle(call.type)}</strong>
+          <span class="muted">
+            {starterOf(call, view.members.value)} ·{' '}
+            <time dateTime={call.createdAt}>{asMoment(call.createdAt)}</time>
+          </span>
+        </div>
+        <div class="outcome">
+          <span>{outcomeOf(call)}</span>
+          {call.status === 'ended' && <span class="muted">{peopleOf(call.maxParticipants)}</span>}
+        </div>
       </div>
-      <div class="outcome">
-        <span>{outcomeOf(call)}</span>
-        {call.status === 'ended' && <span class="muted">{peopleOf(call.maxParticipants)}</span>}
-      </div>
+      <CallRecordings view={view} call={call} />
     </li>
   );
 }

@@ -14,6 +14,7 @@ import { session } from '../state/session';
 import { CallOver, CallUnavailable } from './call-over';
 import { InCall } from './in-call';
 import { Preview } from './preview';
+import { RecordingNote } from './recording-note';
 import { Shell } from './shell';
 import { usePreviewMedia } from './use-preview-media';
 
@@ -61,7 +62,9 @@ function Lobby({ callId }: { callId: string }) {
         action="Join now"
         onGo={() => enterCall(callId, local)}
         onCancel={() => go(paths.group(call.groupId))}
-      />
+      >
+        <RecordingNote call={call} />
+      </Preview>
     </Shell>
   );
 }

@@ -5,11 +5,13 @@ interface DialogProps {
   open: boolean;
   onClose: () => void;
   title: string;
+  /** As wide as the window. */
+  wide?: boolean;
   children: ComponentChildren;
 }
 
 /** A question above the page. The browser keeps the focus inside; Escape or a click beside closes it. */
-export function Dialog({ open, onClose, title, children }: DialogProps) {
+export function Dialog({ open, onClose, title, wide, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
   /** Closings by this component whose event is yet to come: browsers tell with the next frame, or much later. */
@@ -27,7 +29,13 @@ export function Dialog({ open, onClose, title, children }: DialogProps) {
     else onClose();
   };
   return (
-    <dialog ref={dialog} class="dialog" aria-labelledby={id} onClose={onEvent} closedby="any">
+    <dialog
+      ref={dialog}
+      class={`dialog ${wide ? 'wide' : ''}`}
+      aria-labelledby={id}
+      onClose={onEvent}
+      closedby="any"
+    >
       <div class="dialog-body">
         <h2 id={id}>{title}</h2>
         {open && children}

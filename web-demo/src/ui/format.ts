@@ -9,6 +9,20 @@ export function inWords(seconds: number): string {
   return `${Math.floor(minutes / 60)} h${rest > 0 ? ` ${rest} min` : ''}`;
 }
 
+/** A size in words: `320 kB`, `4.5 MB`. */
+export function inBytes(bytes: number): string {
+  const unit = UNITS.findLast(({ size }) => bytes >= size) ?? UNITS[0];
+  const count = bytes / unit.size;
+  return `${count < 10 ? Math.round(count * 10) / 10 : Math.round(count)} ${unit.name}`;
+}
+
+const UNITS = [
+  { name: 'B', size: 1 },
+  { name: 'kB', size: 1e3 },
+  { name: 'MB', size: 1e6 },
+  { name: 'GB', size: 1e9 },
+] as const;
+
 /** A running clock: `4:05`, `1:04:05`. */
 export function asClock(seconds: number): string {
   const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];

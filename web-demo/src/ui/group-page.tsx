@@ -1,11 +1,13 @@
 import { useEffect, useMemo } from 'preact/hooks';
 import type { Call, Member } from '../api/types';
 import { runningCalls } from '../state/call-book';
+import { signaling, status } from '../state/connection';
 import { keepFresh } from '../state/fresh-call';
 import { GroupView } from '../state/group-view';
 import { go, paths } from '../state/router';
 import { session } from '../state/session';
 import { CallHistory } from './call-history';
+import { CallRecordings } from './call-recordings';
 import { asTime, callTitle } from './format';
 import { Icon } from './icon';
 import { Link } from './link';
@@ -19,6 +21,7 @@ export function GroupPage({ groupId }: { groupId: string }) {
   // A call that began or ended is in the history, too.
   useEffect(() => void view.loadHistory(), [view, running?.id]);
   useEffect(() => void view.load(), [view]);
+  useRecordingNews(view, running?.recording?.id);
   // Who is in it is only on this page, which the next round mends where one fails.
   useEffect(() => (running ? keepFresh(running.id, () => undefined) : undefined), [running?.id]);
   const group = view.group.value;
@@ -45,7 +48,7 @@ export function GroupPage({ groupId }: { groupId: string }) {
         <h1>{group.value.name}</h1>
         {!running && <StartButtons groupId={groupId} />}
       </header>
-      {running && <RunningCall call={running} members={view.members.value} />}
+      {running && <RunningCall call={running} view={view} />}
       <div class="group-columns">
         <CallHistory view={view} />
         <Members view={view} />
@@ -79,7 +82,24 @@ function StartButtons({ groupId }: { groupId: string }) {
   );
 }
 
-function RunningCall({ call, members }: { call: Call; members: Member[] }) {
+/** A recording that has begun or ended, and what became of one that was stopped. */
+function useRecordingNews(view: GroupView, running: string | undefined): void {
+  const connection = signaling.value;
+  const isConnected = status.value === 'connected';
+  useEffect(
+    () =>
+      connection?.on('recording:updated', ({ groupId }) => {
+        if (groupId === view.groupId) void view.loadRecordings();
+      }),
+    [view, connection],
+  );
+  // What happened while there was no connection is not told.
+  useEffect(() => {
+    if (isConnected) void view.loadRecordings();
+  }, [view, running, isConnected]);
+}
+
+function RunningCall({ call, view }: { call: Call; view: GroupView }) {
   return (
     <section class="running" aria-label="Running call" data-testid="running-call">
       <span class="running-icon">
@@ -89,7 +109,7 @@ function RunningCall({ call, members }: { call: Call; members: Member[] }) {
         <strong>
           <span class="live-dot" aria-hidden="true" /> {callTitle(call.type)} is running
         </strong>
-        <span class="muted">{whoIsIn(call, members)}</span>
+        <span class="muted">{whoIsIn(call, view.members.value)}</span>
       </div>
       <button
         type="button"
@@ -99,6 +119,7 @@ function RunningCall({ call, members }: { call: Call; members: Member[] }) {
       >
         Join
       </button>
+      <CallRecordings view={view} call={call} />
     </section>
   );
 }

@@ -1,7 +1,11 @@
 import back from 'lucide-static/icons/arrow-left.svg?raw';
 import next from 'lucide-static/icons/arrow-right.svg?raw';
+import more from 'lucide-static/icons/chevron-down.svg?raw';
+import record from 'lucide-static/icons/circle-dot.svg?raw';
 import pause from 'lucide-static/icons/circle-pause.svg?raw';
+import play from 'lucide-static/icons/circle-play.svg?raw';
 import end from 'lucide-static/icons/circle-stop.svg?raw';
+import download from 'lucide-static/icons/download.svg?raw';
 import info from 'lucide-static/icons/info.svg?raw';
 import signOut from 'lucide-static/icons/log-out.svg?raw';
 import enlarge from 'lucide-static/icons/maximize-2.svg?raw';
@@ -15,6 +19,7 @@ import plus from 'lucide-static/icons/plus.svg?raw';
 import screen from 'lucide-static/icons/screen-share.svg?raw';
 import screenOff from 'lucide-static/icons/screen-share-off.svg?raw';
 import settings from 'lucide-static/icons/settings-2.svg?raw';
+import remove from 'lucide-static/icons/trash-2.svg?raw';
 import warning from 'lucide-static/icons/triangle-alert.svg?raw';
 import people from 'lucide-static/icons/users.svg?raw';
 import camera from 'lucide-static/icons/video.svg?raw';
@@ -27,6 +32,7 @@ const ICONS = {
   camera,
   cameraOff,
   close,
+  download,
   end,
   enlarge,
   groups,
@@ -34,11 +40,15 @@ const ICONS = {
   leave,
   mic,
   micOff,
+  more,
   next,
   pause,
   people,
   phone,
+  play,
   plus,
+  record,
+  remove,
   screen,
   screenOff,
   settings,

@@ -5,9 +5,11 @@ import { groupName } from '../state/groups';
 import { tilesOf } from '../state/tiles';
 import { CallControls } from './call-controls';
 import { CallTimer } from './call-timer';
+import { ConsentQuestion } from './consent-question';
 import { focusNext, useFocusOnContent } from './focus';
 import { LeaveQuestion } from './leave-question';
 import { ParticipantsPanel } from './participants-panel';
+import { RecordingBadge } from './recording-badge';
 import { Banner, ConnectionBanner } from './shell';
 import { Sound } from './sound';
 import { Stage } from './stage';
@@ -34,6 +36,7 @@ export function InCall({ room }: { room: CallRoom }) {
         ) : (
           <span class="call-state">Ringing…</span>
         )}
+        <RecordingBadge room={room} />
       </header>
       <CallBanner room={room} />
       <main id="main" tabIndex={-1} class="call-main">
@@ -42,6 +45,7 @@ export function InCall({ room }: { room: CallRoom }) {
       </main>
       <CallControls room={room} panelOpen={panelOpen} />
       <Sound room={room} />
+      <ConsentQuestion room={room} />
       <LeaveQuestion />
     </div>
   );

@@ -1,6 +1,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 import type { CallRoom } from '../state/call-room';
 import type { LocalMedia } from '../state/local-media';
+import type { Part } from '../state/room-recording';
 import { isMicOn, producersOf, type Roster } from '../state/roster';
 import { session } from '../state/session';
 import { Avatar } from './avatar';
@@ -43,6 +44,7 @@ export function ParticipantsPanel({ room, onClose }: { room: CallRoom; onClose: 
             <span>
               {name}
               {userId === me && <span class="muted"> (you)</span>}
+              <PartOf room={room} userId={userId} />
             </span>
             <Activity {...(userId === me ? myActivity(room.local) : activityOf(roster, userId))} />
           </li>
@@ -51,6 +53,23 @@ export function ParticipantsPanel({ room, onClose }: { room: CallRoom; onClose: 
     </aside>
   );
 }
+
+/** Whether somebody is recorded, where each person decides that: moderators want to know. */
+function PartOf({ room, userId }: { room: CallRoom; userId: string }) {
+  if (room.recording.running.value?.consent !== 'ask' || !room.moderates.value) return null;
+  const part = room.recording.partOf(userId);
+  return (
+    <span class="part" data-testid="part" data-part={part}>
+      {PARTS[part]}
+    </span>
+  );
+}
+
+const PARTS: Record<Part, string> = {
+  recorded: 'Agreed to be recorded',
+  declined: 'Declined to be recorded',
+  unanswered: 'Not recorded: no answer yet',
+};
 
 interface ActivityProps {
   mic: boolean;

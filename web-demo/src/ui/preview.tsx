@@ -1,3 +1,4 @@
+import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
 import type { CallType } from '../api/types';
 import type { LocalMedia } from '../state/local-media';
@@ -19,6 +20,8 @@ interface PreviewProps {
   action: string;
   busy?: boolean;
   problem?: string | undefined;
+  /** What people should know before anything of them is sent. */
+  children?: ComponentChildren;
   onGo: () => void;
   onCancel: () => void;
 }
@@ -29,11 +32,12 @@ interface OfLocal {
 
 /** A look in the mirror before joining. Nobody has to have a camera or a microphone. */
 export function Preview(props: PreviewProps) {
-  const { local, type, title, subtitle, action, busy, problem, onGo, onCancel } = props;
+  const { local, type, title, subtitle, action, busy, problem, children, onGo, onCancel } = props;
   const video = type === 'video';
   useEffect(() => void local.open(lastWishes(), SOURCES[type]), [local, type]);
   return (
     <main id="main" tabIndex={-1} class="preview" data-testid="preview">
+      {children}
       <section class="mirror" aria-label="Your picture">
         <SelfPicture local={local} />
         <div class="mirror-controls">

@@ -1,6 +1,7 @@
 //! Generates the TypeScript types of both carriers from the types that the server itself parses and
 //! serialises.
 
+use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -12,6 +13,9 @@ use super::reply::AckError;
 use crate::wire::frame::{ACK, AUTH};
 
 /// The text of a module with the requests and events, for socket.io-client and for the plain WebSocket.
+///
+/// # Panics
+/// If two types have the same name in TypeScript.
 #[must_use]
 pub fn typescript() -> String {
     let mut module = Module::default();
@@ -28,7 +32,12 @@ pub(super) struct Module {
     requests: String,
     events: String,
     /// Sorted by name, so that the order does not depend on the first use.
-    types: BTreeMap<String, String>,
+    types: BTreeMap<String, Declaration>,
+}
+
+struct Declaration {
+    of: TypeId,
+    text: String,
 }
 
 impl Module {
@@ -55,7 +64,7 @@ impl Module {
 
     fn print(self) -> String {
         let Self { requests, events, types, .. } = self;
-        let types = types.into_values().collect::<Vec<_>>().join("\n");
+        let types = types.into_values().map(|declared| declared.text).collect::<Vec<_>>().join("\n");
         format!(
             "{HEADER}
 /** Every request a client may send, and what it is answered. */
@@ -95,12 +104,16 @@ impl Default for Module {
 impl TypeVisitor for Module {
     fn visit<T: TS + 'static + ?Sized>(&mut self) {
         // Only types of this crate have an output path.
-        if T::output_path().is_none() || self.types.contains_key(&T::ident(&self.config)) {
+        if T::output_path().is_none() {
             return;
         }
-        let docs = T::docs().unwrap_or_default();
-        let declaration = format!("{docs}export {}\n", T::decl(&self.config));
-        self.types.insert(T::ident(&self.config), declaration);
+        let (name, of) = (T::ident(&self.config), TypeId::of::<T::WithoutGenerics>());
+        if let Some(declared) = self.types.get(&name) {
+            assert!(declared.of == of, "two types are called {name}");
+            return;
+        }
+        let text = format!("{}export {}\n", T::docs().unwrap_or_default(), T::decl(&self.config));
+        self.types.insert(name, Declaration { of, text });
         T::visit_dependencies(self);
     }
 }
@@ -166,5 +179,29 @@ mod tests {
         ] {
             assert!(module.contains(row), "{row}");
         }
+    }
+
+    mod first {
+        #[derive(ts_rs::TS)]
+        #[expect(dead_code, reason = "only its declaration matters")]
+        pub(super) struct Twin {
+            one: bool,
+        }
+    }
+
+    mod second {
+        #[derive(ts_rs::TS)]
+        #[expect(dead_code, reason = "only its declaration matters")]
+        pub(super) struct Twin {
+            other: bool,
+        }
+    }
+
+    #[test]
+    #[should_panic = "two types are called Twin"]
+    fn two_types_cannot_share_a_name() {
+        let mut module = Module::default();
+        module.event::<first::Twin>("one");
+        module.event::<second::Twin>("other");
     }
 }

@@ -65,7 +65,7 @@ pub struct Answer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema, TS)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = CallRecording)]
-#[ts(rename = "CallRecording")]
+#[ts(rename = "RunningRecording")]
 pub struct CallRecordingView {
     pub id: RecordingId,
     /// `recording` or `paused`.

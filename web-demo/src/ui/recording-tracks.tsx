@@ -1,0 +1,135 @@
+import type { Recording, RecordingDetails, RecordingFile, RecordingTrack } from '../api/types';
+import { downloadFile } from '../state/group-recordings';
+import { describe } from '../state/messages';
+import { notify } from '../state/notices';
+import { isPlayable } from '../state/replay';
+import { nameOf } from '../state/rights';
+import { session } from '../state/session';
+import { inBytes, inWords } from './format';
+import { Icon, type IconName } from './icon';
+import { ReplayButton } from './replay';
+
+/** Who and what was recorded, what is missing of it, and the files. */
+export function Tracks({ recording }: { recording: RecordingDetails }) {
+  const missing = recording.tracks.flatMap(missingIn);
+  if (recording.tracks.length === 0) return <p class="muted">Nobody sent anything.</p>;
+  return (
+    <>
+      {isOver(recording) && isPlayable(recording) && (
+        <div class="actions">
+          <ReplayButton recording={recording} />
+        </div>
+      )}
+      <ul class="tracks">
+        {recording.tracks.map((track) => (
+          <TrackItem key={track.id} recording={recording} track={track} />
+        ))}
+      </ul>
+      {missing.length > 0 && (
+        <ul class="holes" data-testid="holes" aria-label="What is missing">
+          {missing.map((sentence) => (
+            <li key={sentence}>{sentence}</li>
+          ))}
+        </ul>
+      )}
+    </>
+  );
+}
+
+interface TrackItemProps {
+  recording: Recording;
+  track: RecordingTrack;
+}
+
+function TrackItem({ recording, track }: TrackItemProps) {
+  return (
+    <li class="track" data-testid="track" data-source={track.source} data-user-id={track.userId}>
+      <Icon name={ICONS[track.source]} />
+      <span class="track-text">
+        <span>
+          {personOf(track)}: {nameOf(track.source)}
+        </span>
+        <span class="muted hint">{outlineOf(track)}</span>
+      </span>
+      {isOver(recording) &&
+        track.files.map((file) => (
+          <Download key={file.id} recording={recording} track={track} file={file} />
+        ))}
+    </li>
+  );
+}
+
+function Download({ recording, track, file }: TrackItemProps & { file: RecordingFile }) {
+  const part = track.files.length > 1 ? `, part ${track.files.indexOf(file) + 1}` : '';
+  const hint = `Download ${whoseOf(track)} ${nameOf(track.source)}${part}`;
+  const download = () =>
+    downloadFile(recording.id, file.id).catch((error) => notify(describe(error), 'error'));
+  return (
+    <button
+      type="button"
+      class="button quiet icon-only"
+      aria-label={hint}
+      title={hint}
+      data-testid="download"
+      data-file-id={file.id}
+      onClick={download}
+    >
+      <Icon name="download" />
+    </button>
+  );
+}
+
+function isOver({ status }: Recording): boolean {
+  return status === 'ready' || status === 'incomplete';
+}
+
+function outlineOf({ deletedAt, note, files, durationMs, bytes, width, height }: RecordingTrack) {
+  if (deletedAt) return 'Deleted';
+  if (note === 'declined') return 'Declined to be recorded';
+  if (files.length === 0) return NOTES[note ?? ''] ?? 'Nothing came';
+  const words = [inWords(Math.round(durationMs / 1_000)), inBytes(bytes)];
+  if (width && height) words.push(`${width} × ${height}`);
+  return words.join(' · ');
+}
+
+/** What is missing of a track, a sentence for each kind of damage. */
+function missingIn(track: RecordingTrack): string[] {
+  if (track.deletedAt || track.files.length === 0) return [];
+  const what = `${whoseOf(track)} ${nameOf(track.source)}`;
+  const held = track.holes.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0);
+  const told: string[] = [];
+  if (held > 0) told.push(`${inSeconds(held)} of ${what} are missing.`);
+  if (track.concealedMs >= 1_000) {
+    told.push(`${inSeconds(track.concealedMs)} of ${what} were lost and are silent.`);
+  }
+  const note = NOTES[track.note ?? ''];
+  if (note) told.push(`${what[0]?.toUpperCase()}${what.slice(1)}: ${note.toLowerCase()}.`);
+  return told;
+}
+
+function inSeconds(milliseconds: number): string {
+  return inWords(Math.max(1, Math.round(milliseconds / 1_000)));
+}
+
+function personOf({ userId, name }: RecordingTrack): string {
+  return userId === session.value?.user.id ? 'You' : (name ?? 'Somebody');
+}
+
+/** As in “Alice’s camera”. */
+function whoseOf({ userId, name }: RecordingTrack): string {
+  return userId === session.value?.user.id ? 'your' : `${name ?? 'somebody'}’s`;
+}
+
+const NOTES: Record<string, string> = {
+  limit: 'The server recorded as much at a time as it may',
+  'no-key-frame': 'No whole picture came for a while',
+  'clock-set': 'The clock of the device was changed',
+  dropped: 'The disk of the server was too slow',
+};
+
+const ICONS: Record<RecordingTrack['source'], IconName> = {
+  mic: 'mic',
+  camera: 'camera',
+  screen: 'screen',
+  'screen-audio': 'speaker',
+};
