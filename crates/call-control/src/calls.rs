@@ -26,8 +26,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use receipts::Once;
 pub use recording::{
-    RecorderConfig, RecordingAccess, RecordingBy, RecordingConfig, RecordingFigures, RecordingWish,
-    StudioError,
+    RecorderConfig, RecorderCounters, RecordingAccess, RecordingBy, RecordingConfig, RecordingFigures,
+    RecordingWish, StudioError,
 };
 pub use request::{Created, NewCall};
 

@@ -12,7 +12,7 @@ use axum::routing::get;
 use serde::Serialize;
 use serde_json::Value;
 use switchyard_call_control::Control;
-use switchyard_call_control::calls::RecordingFigures;
+use switchyard_call_control::calls::{RecorderCounters, RecordingFigures};
 use switchyard_call_control::carriers::http::{Gate, StrangerCounts};
 use switchyard_media_worker::media::{Paths, Spread};
 use switchyard_media_worker::{Counters, Media};
@@ -67,10 +67,41 @@ impl Exposition {
         self.note("socket_bytes_waiting", Kind::Gauge, "", hub.waiting_bytes().into());
         self.note("events_unstored", Kind::Counter, "", calls.events_unstored().into());
         self.note("events_lost", Kind::Counter, "", calls.events_lost().into());
-        let RecordingFigures { recordings_active, tracks, rows_lost } = calls.recording_figures();
+        let RecordingFigures { recordings_active, tracks, rows_lost, recorder } = calls.recording_figures();
         self.note("recordings_active", Kind::Gauge, "", recordings_active.into());
         self.note("recorder_tracks", Kind::Gauge, "", tracks.into());
         self.note("recording_rows_lost", Kind::Counter, "", rows_lost.into());
+        self.note_recorder(recorder);
+    }
+
+    fn note_recorder(&mut self, counters: RecorderCounters) {
+        let RecorderCounters { bytes, packets_lost, concealed_ms, held_ms, clusters_dropped, .. } = counters;
+        let RecorderCounters { notes_dropped, files_failed, faults, writes, write_us, .. } = counters;
+        let RecorderCounters { syncs, sync_us, longest_sync_us, queued_bytes, free_bytes, .. } = counters;
+        let seconds = |micros: u64| Value::from(micros as f64 / 1e6);
+        for (name, value) in [
+            ("bytes", bytes.into()),
+            ("packets_lost", packets_lost.into()),
+            ("concealed_seconds", seconds(concealed_ms * 1_000)),
+            ("held_seconds", seconds(held_ms * 1_000)),
+            ("clusters_dropped", clusters_dropped.into()),
+            ("notes_dropped", notes_dropped.into()),
+            ("files_failed", files_failed.into()),
+            ("faults", faults.into()),
+            ("writes", writes.into()),
+            ("write_seconds", seconds(write_us)),
+            ("syncs", syncs.into()),
+            ("sync_seconds", seconds(sync_us)),
+        ] {
+            self.note(&format!("recorder_{name}"), Kind::Counter, "", value);
+        }
+        for (name, value) in [
+            ("longest_sync_seconds", seconds(longest_sync_us)),
+            ("queued_bytes", queued_bytes.into()),
+            ("free_bytes", free_bytes.into()),
+        ] {
+            self.note(&format!("recorder_{name}"), Kind::Gauge, "", value);
+        }
     }
 
     fn note_connections(&mut self, gate: &Gate, places: &Places) {

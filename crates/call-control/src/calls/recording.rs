@@ -15,6 +15,6 @@ mod tests;
 pub use config::{RecordingAccess, RecordingBy, RecordingConfig};
 pub use operations::RecordingWish;
 pub use studio::{RecordingFigures, StudioError};
-pub use switchyard_recorder::RecorderConfig;
+pub use switchyard_recorder::{RecorderConfig, RecorderCounters};
 
 pub(super) use studio::Studio;

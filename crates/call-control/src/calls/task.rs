@@ -100,7 +100,10 @@ impl CallTask {
                     None => break,
                 },
                 event = events.recv() => match event {
-                    Some(event) => self.media.observe(event),
+                    Some(event) => {
+                        self.note_speaker(&event);
+                        self.media.observe(event);
+                    }
                     None => self.go_on(Command::Fail { message: "the media worker is gone".to_owned() }).await,
                 },
                 () = &mut deadline => self.tick().await,

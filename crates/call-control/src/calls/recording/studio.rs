@@ -12,7 +12,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use switchyard_media_worker::{Media, media::Tapped};
-use switchyard_recorder::{NewTrack, Notice, Recorder, RecorderError, TrackId, Trouble};
+use switchyard_recorder::{NewTrack, Notice, Recorder, RecorderCounters, RecorderError, TrackId, Trouble};
 use tokio::sync::{Notify, mpsc};
 use uuid::Uuid;
 
@@ -223,7 +223,13 @@ impl Studio {
             recordings_active: shelf.active() as u64,
             tracks: shelf.open_tracks() as u64,
             rows_lost: self.rows_lost.load(Ordering::Relaxed),
+            recorder: self.recorder.counters(),
         }
+    }
+
+    /// Notes in the recording's time line whose track has the floor.
+    pub(in crate::calls) fn note_speaker(&self, recording: RecordingId, track: Option<RecordingTrackId>) {
+        self.recorder.note_speaker(recorder_id(recording), track.map(|track| TrackId(track.0)));
     }
 }
 
@@ -236,6 +242,7 @@ pub struct RecordingFigures {
     pub tracks: u64,
     /// Reports that found no room while the database was unreachable.
     pub rows_lost: u64,
+    pub recorder: RecorderCounters,
 }
 
 impl From<RecorderError> for Refusal {

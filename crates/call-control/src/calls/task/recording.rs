@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use switchyard_media_worker::media::ProducerId;
+use switchyard_media_worker::media::{Event as MediaEvent, ProducerId};
 
 use super::CallTask;
 use crate::{
@@ -113,6 +113,16 @@ impl CallTask {
         for producer in producers {
             self.follow_producer(&running, &producer).await;
         }
+    }
+
+    /// Notes a change of the dominant speaker in the time line of the recording, as far as the speaker is recorded.
+    pub(super) fn note_speaker(&self, event: &MediaEvent) {
+        let (MediaEvent::ActiveSpeaker { producer }, Some(recording)) = (event, self.taps.open) else {
+            return;
+        };
+        let track = producer.and_then(|producer| self.taps.tracks.get(&producer));
+        let track = track.filter(|track| track.is_tapped).map(|track| track.id);
+        self.shared.studio.note_speaker(recording, track);
     }
 
     /// Ends the taps of producers that are gone, or whose leg took its consent back.
