@@ -97,11 +97,12 @@ test('a recording that a crash cuts short opens, and says why it is incomplete',
     );
     assert.equal(recording.status, 'incomplete');
     const downloads = use(await Downloads.make());
-    const files = recording.tracks.flatMap((track) => track.files);
-    assert(files.length >= 4, `${files.length} files`);
-    for (const file of files) {
-      const { seconds } = await decode(await downloads.fetch(alice, recording, file));
+    assert.equal(recording.tracks.length, 4);
+    for (const { files, durationMs } of recording.tracks) {
+      assert.equal(files.length, 1);
+      const { seconds } = await decode(await downloads.fetch(alice, recording, files[0]));
       assert(seconds > 1.5, `${seconds} s of at least 3`);
+      assert(Math.abs(seconds - durationMs / 1_000) < 0.1, `${durationMs} ms in the record`);
     }
   } finally {
     await server.close();

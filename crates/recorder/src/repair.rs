@@ -38,6 +38,7 @@ fn report(key: FileKey, places: &Places, done: FinishedFile) -> FileReport {
         content_type: kind.content_type(),
         bytes: done.bytes,
         start_ms: places.tag(START_TAG).and_then(|start| start.parse().ok()).unwrap_or(0),
+        duration_ms: places.duration_ms.unwrap_or(0),
         sha256: done.sha256,
     }
 }
@@ -54,9 +55,10 @@ pub(crate) fn repair_file(path: &Path) -> io::Result<Option<Places>> {
     };
     match scan(&Opened(&file), file.metadata()?.len())? {
         Scanned::Finished(places) => Ok(Some(places)),
-        Scanned::Unfinished { places, length, cues, duration_ms } => {
+        Scanned::Unfinished { mut places, length, cues, duration_ms } => {
             file.set_len(length)?;
             finish(&file, length, &Trailer::new(&places, &cues, length, duration_ms))?;
+            places.duration_ms = Some(duration_ms);
             Ok(Some(places))
         }
         Scanned::Empty => {

@@ -74,6 +74,7 @@ pub struct FileReport {
     pub bytes: u64,
     /// When its first sample was captured, in milliseconds since the recording began.
     pub start_ms: u64,
+    pub duration_ms: u64,
     /// In hexadecimal; `None` while the file grows.
     pub sha256: Option<String>,
 }

@@ -67,6 +67,7 @@ impl Story {
         self.end_ms = self.end_ms.max(end_ms);
         if let Some(written) = self.files.last_mut().filter(|written| written.file == file) {
             written.report.bytes = length;
+            written.report.duration_ms = end_ms.saturating_sub(written.report.start_ms);
             return;
         }
         let report = FileReport {
@@ -76,6 +77,7 @@ impl Story {
             content_type: kind.content_type(),
             bytes: length,
             start_ms,
+            duration_ms: end_ms.saturating_sub(start_ms),
             sha256: None,
         };
         self.files.push(Written { file, report, finished: false });

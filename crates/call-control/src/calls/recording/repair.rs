@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use switchyard_recorder::TrackId;
+use switchyard_recorder::{FileReport, TrackId};
 
 use super::{shelf::file_row, studio::recorder_id};
 use crate::{
@@ -74,6 +74,9 @@ impl Calls {
             tracing::warn!(%recording, track = %track.0, "a file of an unknown track is removed");
             studio.recorder.delete_track(recorder_id(recording), track).await?;
         }
+        for track in &mut tracks {
+            track.duration_ms = track.duration_ms.max(duration_of(track, &kept));
+        }
         let id_of = |key: &str| {
             let known = rows.iter().find(|row| row.key == key);
             known.map_or_else(FileId::random, |row| row.id)
@@ -113,6 +116,14 @@ impl Calls {
         }
         Ok(())
     }
+}
+
+/// From the beginning of the track to the end of its last file, in ms. Its last report may be from seconds before.
+fn duration_of(track: &TrackRow, files: &[FileReport]) -> i64 {
+    let files = files.iter().filter(|file| file.track.0 == track.id.0);
+    let ends =
+        files.map(|file| i64::try_from(file.start_ms.saturating_add(file.duration_ms)).unwrap_or(i64::MAX));
+    ends.max().map_or(0, |end| end.saturating_sub(track.start_ms))
 }
 
 fn bytes_of(track: &TrackRow, files: &[FileRow]) -> i64 {

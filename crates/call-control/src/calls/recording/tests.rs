@@ -153,6 +153,7 @@ fn file(recording: RecordingId, track: RecordingTrackId, bytes: u64) -> FileRepo
         content_type: "audio/webm",
         bytes,
         start_ms: 20,
+        duration_ms: bytes / 4,
         sha256: None,
     }
 }

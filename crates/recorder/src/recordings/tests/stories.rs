@@ -98,5 +98,6 @@ fn a_file_is_playable_while_it_grows_and_after_a_kill() {
     let repaired = read(&path);
     assert_eq!(repaired.packets(), growing.packets());
     assert_eq!(repaired.duration_ms(), Some(3_300));
+    assert_eq!(reports[0].duration_ms, 3_300);
     assert_eq!(repair_recording(&folder, recording).unwrap(), reports, "a finished file is left alone");
 }
