@@ -232,6 +232,7 @@ impl Call {
         call.head.room = Some(room);
         call.head.updated_at = now;
         call.roster.open.values_mut().for_each(|leg| leg.lose(now, Loss::Restart));
+        call.forget_answers();
         let mut step = transition::Step::new(&Actor::SERVER, now, &call.head);
         step.record(Event::RoomChanged);
         call.end_if_deserted(&mut step, Ending::ServerRestart);

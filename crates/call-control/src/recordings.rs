@@ -9,6 +9,7 @@ mod link;
 mod live;
 mod removal;
 mod view;
+mod warden;
 
 use std::sync::Arc;
 

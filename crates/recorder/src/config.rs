@@ -24,8 +24,6 @@ pub struct RecorderConfig {
 pub struct NewTrack {
     pub id: TrackId,
     pub tapped: Tapped,
-    /// The number of the first file: above 0 when a recording continues after a restart.
-    pub first_part: u32,
     /// Names and values that are written into the file, as `CALL_ID`.
     pub tags: Vec<(&'static str, String)>,
 }

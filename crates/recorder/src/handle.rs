@@ -31,6 +31,8 @@ const COMMANDS: usize = 1_024;
 const EVENTS: usize = 1_024;
 const CHORES: usize = 1_024;
 /// [`Recorder::shutdown`] takes no longer.
+/// How long the disk may take to make the folder of a recording.
+const OPENING: Duration = Duration::from_secs(3);
 const SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// Handle of the recorder. Cheap to clone.
@@ -97,13 +99,14 @@ impl Recorder {
         began: Instant,
     ) -> Result<(), RecorderError> {
         let min_free = self.min_free;
-        self.on_disk(move |folder| {
+        let made = self.on_disk(move |folder| {
             if folder.free()? < min_free {
                 return Err(RecorderError::StorageFull);
             }
             Ok(folder.make_recording(id)?)
-        })
-        .await?;
+        });
+        // A disk that stands still must not hold up the call that wants to be recorded.
+        timeout(OPENING, made).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         let (reply, answer) = oneshot::channel();
         self.send(Command::Open { id, layer, began, reply }).await?;
         answer.await.map_err(|_| RecorderError::Stopped)

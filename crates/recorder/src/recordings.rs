@@ -95,7 +95,6 @@ impl Recordings {
     pub(crate) fn add_track(
         &mut self,
         key: TrackKey,
-        first_part: u32,
         tags: Vec<(&'static str, String)>,
     ) -> Result<RecordedLayer, RecorderError> {
         let recording = self.by_id.get_mut(&key.recording).filter(|recording| recording.phase == Phase::Open);
@@ -104,7 +103,7 @@ impl Recordings {
         if self.live >= self.max_tracks || known >= MAX_TRACKS || recording.tracks.contains_key(&key.track) {
             return Err(RecorderError::TooManyTracks);
         }
-        let track = Track::new(key, recording.zero, first_part, tags, recording.paused);
+        let track = Track::new(key, recording.zero, tags, recording.paused);
         recording.tracks.insert(key.track, Slot { track, live: true });
         self.live += 1;
         Ok(recording.layer)

@@ -120,7 +120,7 @@ impl Rig {
 
     pub(crate) fn add_track(&mut self) -> TrackKey {
         let key = TrackKey { recording: self.recording, track: TrackId(Uuid::new_v4()) };
-        self.recordings.add_track(key, 0, vec![("CALL_ID", "a call".to_owned())]).unwrap();
+        self.recordings.add_track(key, vec![("CALL_ID", "a call".to_owned())]).unwrap();
         key
     }
 

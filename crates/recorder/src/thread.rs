@@ -143,7 +143,7 @@ impl RecorderThread {
         track: NewTrack,
     ) -> Result<(), RecorderError> {
         let key = TrackKey { recording, track: track.id };
-        let layer = self.recordings.add_track(key, track.first_part, track.tags)?;
+        let layer = self.recordings.add_track(key, track.tags)?;
         let options = TapOptions { layer, key_frame_interval: self.key_frame_interval };
         self.taps.add(now, key, track.tapped, options, &mut self.end, &mut self.given);
         self.hand_on(now);

@@ -48,19 +48,13 @@ impl Gate {
 }
 
 impl Track {
-    pub(crate) fn new(
-        key: TrackKey,
-        zero: Zero,
-        first_part: u32,
-        tags: Vec<(&'static str, String)>,
-        paused: bool,
-    ) -> Self {
+    pub(crate) fn new(key: TrackKey, zero: Zero, tags: Vec<(&'static str, String)>, paused: bool) -> Self {
         let mut track = Self {
             key,
             zero,
             tags,
             format: None,
-            next_part: first_part,
+            next_part: 0,
             part: None,
             gate: Gate { paused, ..Gate::default() },
             story: Story::default(),

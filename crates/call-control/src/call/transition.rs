@@ -100,6 +100,10 @@ impl Step {
     pub(super) fn finish(self, call: &mut Call) -> Vec<Effect> {
         let mut effects = Vec::new();
         let recording = self.recording;
+        let ended = recording.as_ref().and_then(|row| row.end_reason.map(|end| (row.id, end)));
+        // A pause and a "no" do not wait for the database.
+        let stops_at_once = self.follow == Some(Follow::BeforeTelling) && ended.is_none();
+        effects.extend(stops_at_once.then_some(Effect::FollowRecording { ended: None }));
         let events: Vec<_> = self.events.into_iter().map(|event| call.number(event, self.now)).collect();
         if !self.legs.is_empty() || !self.last_rows.is_empty() || !events.is_empty() {
             let follows = call.head.version;
@@ -110,7 +114,7 @@ impl Step {
                 call: call.to_record(),
                 follows,
                 legs: open.chain(self.last_rows).collect(),
-                recordings: recording.clone().into_iter().collect(),
+                recordings: recording.into_iter().collect(),
                 events: events.clone(),
                 by: self.by,
                 receipt: None,
@@ -121,8 +125,8 @@ impl Step {
         effects.extend(self.attached.map(|(leg, how)| Effect::Attach(leg, how)));
         effects.extend(self.restricted.map(Effect::Restrict));
         effects.extend(self.ended.iter().map(|(leg, _)| Effect::CloseLeg(*leg)));
-        let ended = recording.and_then(|row| row.end_reason.map(|end| (row.id, end)));
-        let follow = |when| (self.follow == Some(when)).then_some(Effect::FollowRecording { ended });
+        let follow =
+            |when| (self.follow == Some(when) && !stops_at_once).then_some(Effect::FollowRecording { ended });
         effects.extend(follow(Follow::BeforeTelling));
         effects.extend(events.into_iter().map(Effect::Announce));
         effects.extend(follow(Follow::AfterTelling));

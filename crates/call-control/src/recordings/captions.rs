@@ -59,6 +59,12 @@ impl Recordings {
     ) -> Result<bool, Refusal> {
         by.require_admin()?;
         let stored = self.present(by, recording).await?;
+        if !self.is_here(&stored.row) {
+            return Err(Refusal::new(
+                ErrorCode::Unavailable,
+                "the files of the recording are on another server",
+            ));
+        }
         let text = text.await?;
         require_web_vtt(&text)?;
         let earlier = self.shared.store.captions(recording, &language.0).await?;

@@ -20,6 +20,7 @@ use super::{
     link::{Grant, LinkKey, Reader, Target, Ticket},
     live::not_running,
     no_such_recording,
+    warden::Warden,
 };
 use crate::{
     actor::Actor,
@@ -34,7 +35,6 @@ use crate::{
 
 /// A file that a link has opened. It is opened anew for each part that is read: however many people read slowly, few
 /// files are open, and what is deleted ends.
-#[derive(Debug)]
 pub struct OpenFile {
     path: Arc<Path>,
     version: Version,
@@ -45,6 +45,8 @@ pub struct OpenFile {
     pub etag: String,
     stored: StoredFile,
     recording: RecordingRow,
+    /// Of who reads by a link.
+    pub(super) warden: Option<Warden>,
 }
 
 /// Tells a file from another one that took its place.
@@ -107,7 +109,8 @@ impl Recordings {
             return Err(no_such_recording());
         }
         require_finished(&stored.row)?;
-        self.open_local(found, stored).await
+        let warden = Warden::new(self.clone(), stored.row.id, ticket.clone());
+        Ok(OpenFile { warden: Some(warden), ..self.open_local(found, stored).await? })
     }
 
     /// The name under which a file is saved, as `2026-11-29 1204 Ada camera 0.webm`.
@@ -148,6 +151,7 @@ impl Recordings {
             etag: format!("\"{:x}-{:x}\"", version.length, version.changed),
             stored: found,
             recording: stored.row,
+            warden: None,
         })
     }
 
@@ -194,19 +198,22 @@ impl Version {
 
 impl OpenFile {
     /// The bytes from `first` up to, and without, `end`. It breaks off with an error when the file is deleted or
-    /// replaced meanwhile.
+    /// replaced meanwhile, or its reader may not see it any more.
     pub fn bytes(self, first: u64, end: u64) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
-        let Self { path, version, reads, .. } = self;
-        stream::try_unfold(first, move |position| {
+        let Self { path, version, reads, warden, .. } = self;
+        stream::try_unfold((first, warden), move |(position, mut warden)| {
             let (path, reads) = (Arc::clone(&path), Arc::clone(&reads));
             async move {
+                if let Some(warden) = &mut warden {
+                    warden.check().await?;
+                }
                 let wanted = end.saturating_sub(position).min(CHUNK);
                 if wanted == 0 {
                     return Ok(None);
                 }
                 let chunk = aside(&reads, move || read_of(&path, version, position, wanted)).await?;
                 let next = position + chunk.len() as u64;
-                Ok(Some((chunk, next)))
+                Ok(Some((chunk, (next, warden))))
             }
         })
     }

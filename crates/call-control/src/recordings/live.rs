@@ -12,13 +12,14 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::{
     Recordings,
     files::{aside, no_such_file},
     link::{Grant, Target, Ticket},
     no_such_recording,
+    warden::Warden,
 };
 use crate::{
     clock::now,
@@ -36,15 +37,12 @@ pub struct LiveFile {
 /// A reader of a growing file: it has one of the recording's places.
 struct Reader {
     recordings: Recordings,
-    recording: RecordingId,
-    ticket: Ticket,
+    warden: Warden,
     path: Arc<Path>,
     /// The file's header, until it is sent.
     header: Option<Bytes>,
     /// Where the next cluster begins.
     position: u64,
-    /// When it was last checked that the reader may go on.
-    admitted: Instant,
     _place: Place,
 }
 
@@ -97,12 +95,10 @@ impl Recordings {
         let start = self.on_disk(move || growing::start(&read, from_ms)).await?;
         let reader = Reader {
             recordings: self.clone(),
-            recording,
-            ticket,
+            warden: Warden::new(self.clone(), recording, ticket),
             path,
             header: Some(start.header),
             position: start.position,
-            admitted: Instant::now(),
             _place: place,
         };
         Ok(LiveFile { content_type: file.content_type, reader })
@@ -138,8 +134,8 @@ impl Reader {
         // The writer may write once more before it ends the file.
         let mut ends_soon = false;
         loop {
-            if self.admitted.elapsed() >= ADMIT_AGAIN {
-                ends_soon = !self.is_admitted().await?;
+            if let Some(still_runs) = self.warden.check().await? {
+                ends_soon = !still_runs;
             }
             let (path, position) = (Arc::clone(&self.path), self.position);
             match aside(&self.recordings.shared.reads, move || growing::next(&path, position)).await? {
@@ -152,18 +148,6 @@ impl Reader {
                 Next::NotYet => sleep(LOOK_AGAIN).await,
             }
         }
-    }
-
-    /// Checks that the reader may still see the recording. Returns whether it still runs.
-    async fn is_admitted(&mut self) -> io::Result<bool> {
-        let refused = |refusal: Refusal| io::Error::new(io::ErrorKind::PermissionDenied, refusal);
-        let stored = self.recordings.stored(self.recording).await.map_err(refused)?;
-        if stored.is_gone() {
-            return Err(refused(no_such_recording()));
-        }
-        self.recordings.admit_reader(&self.ticket, &stored.row).await.map_err(refused)?;
-        self.admitted = Instant::now();
-        Ok(stored.row.status.is_running())
     }
 }
 
@@ -193,7 +177,6 @@ pub(super) fn not_running() -> Refusal {
 const READERS_PER_RECORDING: usize = 16;
 /// How often a file that has not grown is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
-const ADMIT_AGAIN: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests;

@@ -29,7 +29,9 @@ impl Recordings {
         let (recordings, by) = (self.clone(), by.clone());
         self.whole(async move {
             if recordings.shared.store.decide_deletion(&stored.row, &by, now()).await? {
-                recordings.remove(&stored.row).await;
+                if recordings.is_here(&stored.row) {
+                    recordings.remove(&stored.row).await;
+                }
                 return Ok(());
             }
             // Another request has deleted it, or it is not finished.
@@ -61,7 +63,9 @@ impl Recordings {
         let (recordings, by) = (self.clone(), by.clone());
         self.whole(async move {
             if recordings.shared.store.decide_track_deletion(&stored.row, track, &by, now()).await? {
-                recordings.remove_track(recording, track).await;
+                if recordings.is_here(&stored.row) {
+                    recordings.remove_track(recording, track).await;
+                }
                 return Ok(());
             }
             let stored = recordings.stored(recording).await?;
@@ -91,6 +95,11 @@ impl Recordings {
             self.remove_track(recording, track).await;
         }
         Ok(())
+    }
+
+    /// Whether the files are in this server's storage. Those of another one are removed by the server that has it.
+    pub(super) fn is_here(&self, recording: &RecordingRow) -> bool {
+        recording.storage_id == self.shared.storage
     }
 
     /// What fails is repeated by the sweep.

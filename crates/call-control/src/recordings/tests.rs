@@ -119,8 +119,11 @@ on_both_engines! {
         let link = recordings.link(&by(&team.pia), tape.id(), Target::File(file)).await.unwrap();
         let service = recordings.link(&Actor::SERVER, tape.id(), Target::File(file)).await.unwrap();
         assert_eq!(read(recordings.open(file, &link).await.unwrap()).await, tape.bytes);
+        let mut reader = recordings.open(file, &link).await.unwrap().warden.unwrap();
+        reader.admit_again().await.unwrap();
         team.world.control.groups.remove_member(&Actor::SERVER, team.group, team.pia.id).await.unwrap();
         assert_eq!(code(recordings.open(file, &link).await), ErrorCode::Forbidden);
+        assert!(reader.admit_again().await.is_err(), "a download that has begun ends, too");
         assert!(!team.sees(&team.pia, &tape).await);
         assert_eq!(read(recordings.open(file, &service).await.unwrap()).await, tape.bytes);
         // Back in the group, what was not revoked is good again.

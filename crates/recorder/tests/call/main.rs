@@ -175,7 +175,7 @@ impl Place {
     async fn add(&self, recording: RecordingId, producer: usize) -> Result<TrackId, RecorderError> {
         let id = TrackId(Uuid::new_v4());
         let tapped = self.router.tap(self.producers[producer]).await.unwrap();
-        let track = NewTrack { id, tapped, first_part: 0, tags: vec![("CALL_ID", "a call".to_owned())] };
+        let track = NewTrack { id, tapped, tags: vec![("CALL_ID", "a call".to_owned())] };
         self.recorder.add_track(recording, track).await.map(|()| id)
     }
 

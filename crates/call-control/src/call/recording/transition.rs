@@ -191,6 +191,15 @@ impl Call {
         self.tell_metadata(step);
     }
 
+    /// After a restart everybody is asked again: the last answer, a "no", may have been lost with the server.
+    pub(in crate::call) fn forget_answers(&mut self) {
+        if self.recording().is_some_and(|running| !running.answers.is_empty())
+            && let Some(running) = &mut Arc::make_mut(&mut self.head.recording).running
+        {
+            running.answers.clear();
+        }
+    }
+
     pub(in crate::call) fn forget_answer(&mut self, leg: LegId) {
         if self.recording().is_some_and(|running| running.answers.contains_key(&leg))
             && let Some(running) = &mut Arc::make_mut(&mut self.head.recording).running

@@ -330,6 +330,7 @@ impl Model {
     }
 
     fn restart(&mut self, seconds: u8) {
+        self.recording.iter_mut().for_each(|tape| tape.answers.clear());
         if self.over.is_some() {
             return;
         }

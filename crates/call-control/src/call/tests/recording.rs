@@ -162,14 +162,32 @@ fn while_a_call_waits_the_flag_is_a_wish_that_may_fail() {
 }
 
 #[test]
-fn a_restart_keeps_the_recording_and_its_answers() {
+fn a_no_and_a_pause_stop_the_recorder_before_the_database_is_asked() {
+    let mut story = active();
+    story.record(Consent::Ask).unwrap();
+    let phone = story.call.open_legs().find(|leg| leg.person.id == user(BOB)).unwrap().id;
+    let yes = story.handle(Command::Consent { leg: phone, accept: true }).unwrap();
+    assert!(matches!(yes.first(), Some(Effect::Store(_))), "a yes must be on record first");
+    for stop in
+        [Command::Consent { leg: phone, accept: false }, Command::PauseRecording { only: None, paused: true }]
+    {
+        let effects = story.handle(stop).unwrap();
+        assert!(matches!(effects[..2], [Effect::FollowRecording { ended: None }, Effect::Store(_)]));
+    }
+}
+
+#[test]
+fn a_restart_keeps_the_recording_and_asks_everybody_again() {
     let mut story = active();
     story.record(Consent::Ask).unwrap();
     let phone = story.call.open_legs().find(|leg| leg.person.id == user(BOB)).unwrap().id;
     story.handle(Command::Consent { leg: phone, accept: true }).unwrap();
-    let before = story.call.recording().cloned();
+    let before = story.call.recording().cloned().unwrap();
     let (restored, effects) = restart(&story, story.now + Duration::from_secs(3));
-    assert_eq!(restored.recording().cloned(), before);
+    let running = restored.recording().unwrap();
+    assert_eq!((running.what, running.started_at), (before.what, before.started_at));
+    assert!(before.may_record(phone));
+    assert!(!running.may_record(phone), "a later no may have been lost with the server");
     story.call = restored;
     story.note(&effects);
     story.wait(RESUME + Duration::from_secs(3)).tick();

@@ -128,8 +128,8 @@ impl Studio {
         mut row: TrackRow,
         tapped: Tapped,
         tags: Vec<(&'static str, String)>,
-    ) -> bool {
-        let track = NewTrack { id: TrackId(row.id.0), tapped, first_part: 0, tags };
+    ) {
+        let track = NewTrack { id: TrackId(row.id.0), tapped, tags };
         let added = self.recorder.add_track(recorder_id(row.recording_id), track).await;
         if let Err(error) = &added {
             tracing::warn!(recording = %row.recording_id, %error, "a producer is not recorded");
@@ -142,7 +142,6 @@ impl Studio {
             };
         }
         self.note_track(row, added.is_ok());
-        added.is_ok()
     }
 
     pub(in crate::calls) async fn untap(&self, recording: RecordingId, track: RecordingTrackId) {

@@ -105,9 +105,9 @@ on_both_engines! {
         let (recordings, track) = (&world.control.recordings, tape.tracks[1]);
         let ticket = recordings.link(&by(&bob), tape.id(), Target::Live(track)).await.unwrap();
         let mut file = recordings.open_live(tape.id(), track, ticket, None).await.unwrap();
-        assert!(file.reader.is_admitted().await.unwrap());
+        assert!(file.reader.warden.admit_again().await.unwrap());
         world.control.groups.remove_member(&Actor::SERVER, group, bob.id).await.unwrap();
-        let refused = file.reader.is_admitted().await.unwrap_err();
+        let refused = file.reader.warden.admit_again().await.unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
     }
 

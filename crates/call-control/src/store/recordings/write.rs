@@ -185,7 +185,7 @@ impl Store {
             .await)
     }
 
-    /// Which of these recordings are stored; `None` if this storage has no recording in the database at all.
+    /// Which of these recordings are stored and not deleted; `None` if this storage has no recording in the database at all.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -211,7 +211,7 @@ impl Store {
                 for recording in chunk {
                     ids.push_bind(*recording);
                 }
-                query.push(")");
+                query.push(") AND status <> 'deleted'");
                 query.build_query_as().fetch_all(connection).await
             })?;
             known.extend(found.into_iter().map(|(id,)| id));
