@@ -1,6 +1,8 @@
 // @ts-check
 /** Calls that are recorded: what is in the files, who may read them, and what a crash leaves. */
 import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { launchChromium } from './support/browsers.mjs';
 import { DemoPage } from './support/demo-page.mjs';
@@ -104,6 +106,36 @@ test('a recording that a crash cuts short opens, and says why it is incomplete',
       assert(seconds > 1.5, `${seconds} s of at least 3`);
       assert(Math.abs(seconds - durationMs / 1_000) < 0.1, `${durationMs} ms in the record`);
     }
+  } finally {
+    await server.close();
+  }
+});
+
+test('what was written right before a crash is kept, and said whose it is', async () => {
+  let server = await startServer({ RESUME_SECONDS: '2' });
+  try {
+    const { people, call, pages } = await twoInACall(server, '');
+    const [alice, bob] = people;
+    const begun = await startRecording(alice, call.id);
+    const folder = join(server.settings.DATA_DIR, 'recordings', begun.id);
+    await until('four files are there', async () => {
+      const names = await readdir(folder);
+      return names.filter((name) => name.endsWith('.webm')).length === 4;
+    });
+    await server.crash();
+    for (const person of pages) {
+      person.expectComplaint(/getUserMedia/);
+      await person.page.goto('about:blank');
+    }
+    server = server.restart();
+    await server.ready();
+    const recording = await untilFinished(alice, begun.id, ({ status }) => !RUNNING.has(status));
+    const whose = recording.tracks.map(({ userId, source, codec, files }) => {
+      assert.equal(files.length, 1);
+      return `${userId} ${source} ${codec}`;
+    });
+    const expected = [alice, bob].flatMap(({ id }) => [`${id} mic opus`, `${id} camera vp8`]);
+    assert.deepEqual(whose.sort(), expected.sort());
   } finally {
     await server.close();
   }

@@ -1,12 +1,13 @@
 //! The thread for what takes long once a file is written: its hash, the repair of failed files, and the manifest.
 
-use crate::event::Event;
+use crate::event::{Event, FinishedFile};
 use crate::folder::Folder;
 use crate::ids::FileKey;
 use crate::manifest::Manifest;
 use crate::matroska::Kind;
 use crate::repair::{describe, repair_file, repair_recording};
 use crate::report::FileReport;
+use std::fs;
 use std::io;
 use std::sync::mpsc::Receiver;
 use tokio::sync::mpsc;
@@ -54,7 +55,8 @@ impl Finisher {
         let path = self.folder.file(file, kind);
         let described = describe(&path).unwrap_or_else(|error| {
             tracing::warn!(%error, file = file.path(kind), "a recorded file cannot be read");
-            None
+            // Its length is known without opening it.
+            fs::metadata(&path).ok().map(|file| FinishedFile { bytes: file.len(), sha256: None })
         });
         Event::File(file, described)
     }
@@ -63,8 +65,8 @@ impl Finisher {
         let known = |file: &FileReport| {
             manifest.tracks.iter().flat_map(|(track, _)| &track.files).any(|known| known.key == file.key)
         };
-        let mut earlier = repair_recording(&self.folder, manifest.recording)?;
-        earlier.retain(|file| !known(file));
+        let found = repair_recording(&self.folder, manifest.recording)?.into_iter().map(|found| found.file);
+        let earlier: Vec<FileReport> = found.filter(|file| !known(file)).collect();
         manifest.write(&self.folder, &earlier)
     }
 }

@@ -11,7 +11,7 @@ use crate::notices::Notices;
 use crate::queue::queue;
 use crate::recordings::Recordings;
 use crate::repair::repair_recording;
-use crate::report::{FileReport, Notice};
+use crate::report::{Notice, RepairedFile};
 use crate::taps::Taps;
 use crate::thread::{Command, RecorderThread};
 use crate::writer::{Ends, Writer};
@@ -158,7 +158,7 @@ impl Recorder {
     ///
     /// # Errors
     /// [`RecorderError::Storage`].
-    pub async fn repair(&self, recording: RecordingId) -> Result<Vec<FileReport>, RecorderError> {
+    pub async fn repair(&self, recording: RecordingId) -> Result<Vec<RepairedFile>, RecorderError> {
         self.on_disk(move |folder| Ok(repair_recording(folder, recording)?)).await
     }
 

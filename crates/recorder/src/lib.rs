@@ -42,4 +42,4 @@ pub use counters::RecorderCounters;
 pub use error::RecorderError;
 pub use handle::Recorder;
 pub use ids::{RecordingId, TrackId};
-pub use report::{FileReport, Notice, Span, TrackNote, TrackReport, Trouble};
+pub use report::{FileReport, Notice, RepairedFile, Span, TrackNote, TrackReport, Trouble};

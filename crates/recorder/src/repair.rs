@@ -6,7 +6,8 @@ use crate::event::FinishedFile;
 use crate::folder::Folder;
 use crate::ids::{FileKey, RecordingId};
 use crate::matroska::{Kind, Places, Trailer};
-use crate::report::FileReport;
+use crate::report::{FileReport, RepairedFile};
+use crate::story::name;
 use aws_lc_rs::digest::{Context, SHA256};
 use scan::{ReadAt, Scanned, scan};
 use std::fmt::Write as _;
@@ -17,21 +18,21 @@ use std::path::Path;
 
 /// Finishes all files of a recording, and describes them. A file without any whole cluster is removed; one that is not
 /// ours to read is left alone and not described.
-pub(crate) fn repair_recording(folder: &Folder, id: RecordingId) -> io::Result<Vec<FileReport>> {
+pub(crate) fn repair_recording(folder: &Folder, id: RecordingId) -> io::Result<Vec<RepairedFile>> {
     let mut reports = Vec::new();
     for (key, path) in folder.files(id)? {
         if let Some(places) = repair_file(&path)?
             && let Some(done) = describe(&path)?
         {
-            reports.push(report(key, &places, done));
+            reports.push(report(key, places, done));
         }
     }
     Ok(reports)
 }
 
-fn report(key: FileKey, places: &Places, done: FinishedFile) -> FileReport {
+fn report(key: FileKey, places: Places, done: FinishedFile) -> RepairedFile {
     let kind: Kind = places.kind();
-    FileReport {
+    let file = FileReport {
         track: key.of.track,
         part: key.part,
         key: key.path(kind),
@@ -40,7 +41,8 @@ fn report(key: FileKey, places: &Places, done: FinishedFile) -> FileReport {
         start_ms: places.tag(START_TAG).and_then(|start| start.parse().ok()).unwrap_or(0),
         duration_ms: places.duration_ms.unwrap_or(0),
         sha256: done.sha256,
-    }
+    };
+    RepairedFile { file, codec: name(places.codec), tags: places.tags }
 }
 
 /// The tag that tells when the first sample of a file was captured, in milliseconds since the recording began.

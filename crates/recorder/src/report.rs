@@ -64,6 +64,16 @@ pub enum TrackNote {
     Dropped,
 }
 
+/// A file as [`crate::Recorder::repair`] found it, and what it says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepairedFile {
+    pub file: FileReport,
+    /// As [`TrackReport::codec`].
+    pub codec: &'static str,
+    /// Of [`crate::NewTrack`].
+    pub tags: Vec<(String, String)>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileReport {
     pub track: TrackId,

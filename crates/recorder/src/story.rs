@@ -149,7 +149,8 @@ impl Story {
     }
 }
 
-fn name(codec: RecordedCodec) -> &'static str {
+/// As [`TrackReport::codec`].
+pub(crate) fn name(codec: RecordedCodec) -> &'static str {
     match codec {
         RecordedCodec::Opus => "opus",
         RecordedCodec::Pcm => "pcm",

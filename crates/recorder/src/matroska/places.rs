@@ -27,7 +27,7 @@ pub(crate) struct Places {
     segment_size: Option<u64>,
     pub(crate) duration_ms: Option<u64>,
     pub(crate) codec: RecordedCodec,
-    tags: Vec<(String, String)>,
+    pub(crate) tags: Vec<(String, String)>,
 }
 
 impl Places {

@@ -109,7 +109,7 @@ fn a_repaired_file_has_its_end_and_is_left_alone_the_next_time() {
     fs::write(&foreign, "something else").unwrap();
 
     let reports = repair_recording(&folder, recording).unwrap();
-    let [report] = reports.as_slice() else { panic!("{reports:?}") };
+    let [RepairedFile { file: report, .. }] = reports.as_slice() else { panic!("{reports:?}") };
     assert_eq!((report.part, report.start_ms, report.content_type), (3, 2_500, "video/webm"));
     let bytes = fs::read(&path).unwrap();
     assert_eq!(bytes.len() as u64, report.bytes);

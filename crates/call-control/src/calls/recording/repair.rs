@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use switchyard_recorder::{FileReport, TrackId};
+use switchyard_media_worker::media::ProducerId;
+use switchyard_recorder::{FileReport, RepairedFile, TrackId};
 
 use super::{shelf::file_row, studio::recorder_id};
 use crate::{
-    call::{FileRow, RecordingEnd, RecordingRow, RecordingStatus, TrackRow},
+    call::{FileRow, RecordingEnd, RecordingRow, RecordingStatus, Source, Span, TrackRow},
     calls::Calls,
     clock::now,
     error::Refusal,
@@ -65,13 +66,23 @@ impl Calls {
         let _alone = studio.repairs.lock().await;
         let files = studio.recorder.repair(recorder_id(recording)).await?;
         let (mut tracks, rows) = self.shared.store.reported(recording).await?;
-        let known: BTreeSet<RecordingTrackId> = tracks.iter().map(|track| track.id).collect();
-        let (kept, strangers): (Vec<_>, Vec<_>) =
-            files.into_iter().partition(|file| known.contains(&RecordingTrackId(file.track.0)));
-        let strangers: BTreeSet<TrackId> = strangers.into_iter().map(|file| file.track).collect();
+        let mut strangers: BTreeSet<TrackId> = BTreeSet::new();
+        for found in &files {
+            if tracks.iter().any(|track| track.id.0 == found.file.track.0) {
+                continue;
+            }
+            match unreported_track(recording, found) {
+                Some(track) => tracks.push(track),
+                None => drop(strangers.insert(found.file.track)),
+            }
+        }
+        let kept: Vec<FileReport> = files
+            .into_iter()
+            .map(|found| found.file)
+            .filter(|file| !strangers.contains(&file.track))
+            .collect();
         for track in strangers {
-            // It began right before the crash. Nobody knows whose it is, so nobody could decide about it.
-            tracing::warn!(%recording, track = %track.0, "a file of an unknown track is removed");
+            tracing::warn!(%recording, track = %track.0, "a file that does not say whose it is is removed");
             studio.recorder.delete_track(recorder_id(recording), track).await?;
         }
         for track in &mut tracks {
@@ -116,6 +127,22 @@ impl Calls {
         }
         Ok(())
     }
+}
+
+/// The track of a file that nothing was stored of before the crash, as the file itself tells. `None` if it does not.
+fn unreported_track(recording: RecordingId, found: &RepairedFile) -> Option<TrackRow> {
+    let tag =
+        |name: &str| found.tags.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    let (leg, user) = (tag("LEG_ID")?.parse().ok()?, tag("USER_ID")?.parse().ok()?);
+    let producer = ProducerId(tag("PRODUCER_ID")?.parse().ok()?);
+    let source = Source::ALL.into_iter().find(|source| Some(source.as_str()) == tag("SOURCE"))?;
+    let FileReport { start_ms, duration_ms, .. } = found.file;
+    let id = RecordingTrackId(found.file.track.0);
+    let began = i64::try_from(start_ms).ok()?;
+    let mut track = TrackRow::empty(id, recording, producer, (leg, user, source), began);
+    track.codec = Some(found.codec.to_owned());
+    track.spans.0.spans = vec![Span { from_ms: start_ms, to_ms: start_ms.saturating_add(duration_ms) }];
+    Some(track)
 }
 
 /// From the beginning of the track to the end of its last file, in ms. Its last report may be from seconds before.

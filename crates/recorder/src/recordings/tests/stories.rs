@@ -93,11 +93,12 @@ fn a_file_is_playable_while_it_grows_and_after_a_kill() {
     let folder = rig.kill();
     let reports = repair_recording(&folder, recording).unwrap();
     assert_eq!(reports.len(), 1);
-    assert_eq!((reports[0].part, reports[0].start_ms), (0, 0));
-    assert_eq!(reports[0].bytes, fs::metadata(&path).unwrap().len());
+    assert_eq!((reports[0].file.part, reports[0].file.start_ms), (0, 0));
+    assert_eq!(reports[0].file.bytes, fs::metadata(&path).unwrap().len());
     let repaired = read(&path);
     assert_eq!(repaired.packets(), growing.packets());
     assert_eq!(repaired.duration_ms(), Some(3_300));
-    assert_eq!(reports[0].duration_ms, 3_300);
+    assert_eq!((reports[0].file.duration_ms, reports[0].codec), (3_300, "vp8"));
+    assert!(reports[0].tags.contains(&("CALL_ID".to_owned(), "a call".to_owned())), "{:?}", reports[0].tags);
     assert_eq!(repair_recording(&folder, recording).unwrap(), reports, "a finished file is left alone");
 }
