@@ -11,7 +11,7 @@ use crate::{
     calls::{Calls, request::Request},
     clock::now,
     error::Refusal,
-    ids::{RecordingId, RecordingTrackId},
+    ids::{LegId, RecordingId, RecordingTrackId},
 };
 
 /// The recording as the recorder has it.
@@ -21,12 +21,27 @@ pub(super) struct Taps {
     open: Option<RecordingId>,
     paused: bool,
     tracks: BTreeMap<ProducerId, Track>,
+    /// How many tracks each leg began.
+    begun: BTreeMap<LegId, u32>,
 }
 
 #[derive(Clone, Copy)]
 struct Track {
     id: RecordingTrackId,
     is_tapped: bool,
+}
+
+impl Taps {
+    /// The id of another track of a leg; `None` if the leg has begun as many as it may: whoever says yes and no again
+    /// and again, or opens one camera after another, uses up nobody else's tracks.
+    fn begin_track(&mut self, leg: LegId) -> Option<RecordingTrackId> {
+        let begun = self.begun.entry(leg).or_default();
+        if *begun == TRACKS_PER_LEG {
+            tracing::warn!(%leg, "a device has begun {TRACKS_PER_LEG} tracks, no more of it is recorded");
+        }
+        *begun = begun.saturating_add(1);
+        (*begun <= TRACKS_PER_LEG).then(RecordingTrackId::random)
+    }
 }
 
 impl CallTask {
@@ -152,7 +167,9 @@ impl CallTask {
         if known.is_some_and(|track| track.is_tapped || !may) {
             return;
         }
-        let id = known.map_or_else(RecordingTrackId::random, |track| track.id);
+        let Some(id) = known.map(|track| track.id).or_else(|| self.taps.begin_track(producer.leg_id)) else {
+            return;
+        };
         let mut row = self.new_track(id, running, producer);
         if !may {
             row.note = Some(TrackNote::Declined);
@@ -224,5 +241,23 @@ impl CallTask {
             self.taps = Taps::default();
             self.shared.studio.discard(id).await;
         }
+    }
+}
+
+/// In one recording.
+const TRACKS_PER_LEG: u32 = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leg_begins_so_many_tracks_and_others_are_not_concerned() {
+        let mut taps = Taps::default();
+        let (one, other) = (LegId::random(), LegId::random());
+        let begun =
+            (0..1_000).filter_map(|_| taps.begin_track(one)).collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(begun.len(), TRACKS_PER_LEG as usize);
+        assert!(taps.begin_track(other).is_some());
     }
 }

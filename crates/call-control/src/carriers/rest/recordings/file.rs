@@ -65,6 +65,7 @@ pub(in crate::carriers::rest) async fn get_recording_file(
     params(("fileId" = FileId, Path), LinkQuery),
     responses(
         (status = 200, description = "Length, type and entity tag of the file"),
+        (status = 304, description = "The file is the one that `If-None-Match` names"),
         Limited, Malformed, Problems,
     )
 )]
@@ -72,8 +73,12 @@ pub(in crate::carriers::rest) async fn head_recording_file(
     State(control): State<Control>,
     Path(file): Path<FileId>,
     Query(link): Query<LinkQuery>,
+    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let (file, described) = open(&control, file, link).await?;
+    if range::is_known(&headers, &file.etag) {
+        return Ok((StatusCode::NOT_MODIFIED, described).into_response());
+    }
     let mut response = described.into_response();
     response.headers_mut().insert(header::CONTENT_LENGTH, file.length.into());
     Ok(response)
