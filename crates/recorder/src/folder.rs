@@ -70,7 +70,7 @@ impl Folder {
 
     pub(crate) fn delete(&self, id: RecordingId) -> io::Result<()> {
         unless_gone(fs::remove_dir_all(self.recording(id)))?;
-        sync_folder(&self.0)
+        unless_gone(sync_folder(&self.0))
     }
 
     pub(crate) fn delete_track(&self, id: RecordingId, track: TrackId) -> io::Result<()> {

@@ -143,9 +143,15 @@ pub(crate) fn forget_track(folder: &Folder, recording: RecordingId, track: Track
 fn store(folder: &Folder, recording: RecordingId, json: &[u8]) -> io::Result<()> {
     let path = folder.manifest(recording);
     let new = path.with_extension("json.new");
-    let mut file = File::create(&new)?;
-    file.write_all(json)?;
-    file.sync_all()?;
-    fs::rename(&new, &path)?;
+    let written = File::create(&new).and_then(|mut file| {
+        file.write_all(json)?;
+        file.sync_all()?;
+        fs::rename(&new, &path)
+    });
+    if written.is_err() {
+        // On a full disk, the half that was written would stay for ever.
+        let _ = fs::remove_file(&new);
+    }
+    written?;
     sync_folder(&folder.recording(recording))
 }

@@ -73,12 +73,15 @@ impl Shelf {
     pub(super) fn add_track(&mut self, row: TrackRow, open: bool) -> bool {
         let is_full = self.tracks() >= MOST_TRACKS;
         let Some(shelved) = self.recordings.get_mut(&row.recording_id) else { return true };
+        // Somebody who agreed is not recorded: the recording is not whole.
+        shelved.has_gaps |= matches!(row.note, Some(TrackNote::Limit | TrackNote::Dropped));
         if let Some(known) = shelved.tracks.get_mut(&row.id) {
             (known.row, known.open) = (row, open);
             known.changes += 1;
             return true;
         }
         if is_full {
+            shelved.has_gaps = true;
             return false;
         }
         let track = ShelvedTrack { files: BTreeMap::new(), open, changes: 1, stored: 0, row };
@@ -236,3 +239,37 @@ fn whole(count: u64) -> i64 {
 
 /// Rows of all recordings that have not been settled: those of hours of busy calls.
 const MOST_TRACKS: usize = 20_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        call::Source,
+        ids::{LegId, UserId},
+    };
+    use switchyard_media_worker::media::ProducerId;
+    use uuid::Uuid;
+
+    #[test]
+    fn a_recording_is_not_whole_if_somebody_found_no_room_in_it() {
+        for (note, has_gaps) in [
+            (None, false),
+            (Some(TrackNote::Declined), false),
+            (Some(TrackNote::Limit), true),
+            (Some(TrackNote::Dropped), true),
+        ] {
+            let (mut shelf, recording) = (Shelf::default(), RecordingId::random());
+            shelf.begin(recording, CallId::random());
+            let whose = (LegId::random(), UserId::random(), Source::Mic);
+            let producer = ProducerId(Uuid::new_v4());
+            let mut row = TrackRow::empty(RecordingTrackId::random(), recording, producer, whose, 0);
+            row.note = note;
+            shelf.add_track(row, false);
+            shelf.end(recording, RecordingEnd::Stopped);
+            shelf.closed(recording);
+            let batch = shelf.batch(recording);
+            shelf.stored(recording, &batch);
+            assert_eq!(shelf.finished(recording).unwrap().has_gaps, has_gaps, "{note:?}");
+        }
+    }
+}
