@@ -90,7 +90,7 @@ impl RecordingReport {
             ("recording", format!("{}, {} tracks", self.status, self.tracks)),
             ("recorded", format!("{:.0} s of tracks, {mib:.1} MiB", self.seconds)),
             (
-                "holes / without pictures / lost packets",
+                "holes / no pictures / packets lost",
                 format!("{} / {:.1} s / {}", self.holes, self.held_seconds, self.packets_lost),
             ),
             ("recorder CPU", cores),
