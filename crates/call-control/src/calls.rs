@@ -262,7 +262,7 @@ impl Calls {
     ) -> Result<CallView, Refusal> {
         self.require_say(by, call).await?;
         self.require_recording_keys(by, call, &patch).await?;
-        let recording = self.usual_recording();
+        let recording = self.shared.studio.usual_recording();
         self.command(call, Command::MergeMetadata { patch, recording }, by).await
     }
 

@@ -45,7 +45,8 @@ impl Cast {
 
     /// Starts recording the call. Returns the recording's id.
     pub(crate) async fn record(&self) -> Result<String> {
-        recording::start(&self.api, &self.call_id, &self.owner).await
+        let started = self.api.start_recording(&self.call_id, &self.owner).await;
+        started.context("starting to record (it needs a server that records)")
     }
 
     /// Ends a recording of the call, and reads what is in it.

@@ -2,7 +2,7 @@
 
 use crate::api::{Api, User};
 use crate::observer::ServerUse;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
@@ -37,11 +37,6 @@ pub(crate) struct RecordingReport {
     pub(crate) held_seconds: f64,
     /// CPU time of the recorder's threads per second of the window.
     pub(crate) recorder_cores: Option<f64>,
-}
-
-/// Starts recording a call. Returns the recording's id.
-pub(crate) async fn start(api: &Api, call_id: &str, owner: &User) -> Result<String> {
-    api.start_recording(call_id, owner).await.context("starting to record (it needs a server that records)")
 }
 
 /// Ends a recording, waits until its files are finished, and reads what is in them.

@@ -35,6 +35,15 @@ pub struct Tapped {
     pub producer: RelayedProducer,
 }
 
+impl Tapped {
+    /// The message that ends the subscription, and the shard it is for. A [`Tap`] sends it by itself when it is closed.
+    #[must_use]
+    pub fn farewell(&self) -> (ShardId, Relay) {
+        let message = Message::Producer(self.producer.id, ProducerMessage::Unsubscribe);
+        (self.producer.shard, Relay::new(self.router, message))
+    }
+}
+
 /// How a producer is recorded.
 #[derive(Debug, Clone, Copy)]
 pub struct TapOptions {

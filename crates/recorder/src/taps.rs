@@ -3,19 +3,27 @@
 use crate::counters::Counting;
 use crate::ids::TrackKey;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 use switchyard_media_worker::TapEnd;
 use switchyard_media_worker::media::{
-    ProducerId, Relay, Tap, TapCounts, TapNotice, TapOptions, TapOutput, Tapped,
+    ProducerId, Relay, ShardId, Tap, TapCounts, TapNotice, TapOptions, TapOutput, Tapped,
 };
 
 #[derive(Debug)]
 pub(crate) struct Taps {
-    by_track: HashMap<TrackKey, Tap>,
-    /// A producer may be in more than one recording.
-    by_producer: HashMap<ProducerId, Vec<TrackKey>>,
+    by_track: HashMap<TrackKey, Tapping>,
+    /// A producer is in one recording at a time: the recorder subscribes to it once.
+    by_producer: HashMap<ProducerId, TrackKey>,
     counting: Counting,
+}
+
+#[derive(Debug)]
+struct Tapping {
+    tap: Tap,
+    /// What ends the subscription if the tap cannot do it.
+    farewell: (ShardId, Relay),
 }
 
 /// What one tap gave out.
@@ -42,26 +50,28 @@ impl Taps {
         end: &mut TapEnd,
         given: &mut Vec<Given>,
     ) {
+        let farewell = tapped.farewell();
         let tap = Tap::new(tapped, options, now);
-        self.by_producer.entry(tap.producer()).or_default().push(key);
-        self.by_track.insert(key, tap);
+        self.by_producer.insert(tap.producer(), key);
+        self.by_track.insert(key, Tapping { tap, farewell });
         self.with(now, key, end, given, |_| {});
     }
 
-    /// Hands a message to the taps of its producer.
-    pub(crate) fn relay(&mut self, now: Instant, relay: &Relay, end: &mut TapEnd, given: &mut Vec<Given>) {
-        let Some(producer) = relay.producer() else { return };
-        for key in self.by_producer.get(&producer).cloned().unwrap_or_default() {
-            self.with(now, key, end, given, |tap| tap.handle_relay(now, relay.clone()));
+    /// Hands a message to the tap of its producer.
+    pub(crate) fn relay(&mut self, now: Instant, relay: Relay, end: &mut TapEnd, given: &mut Vec<Given>) {
+        let key = relay.producer().and_then(|producer| self.by_producer.get(&producer).copied());
+        if let Some(key) = key {
+            self.with(now, key, end, given, |tap| tap.handle_relay(now, relay));
         }
     }
 
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
-        self.by_track.values().filter_map(Tap::next_timeout).min()
+        self.by_track.values().filter_map(|tapping| tapping.tap.next_timeout()).min()
     }
 
     pub(crate) fn handle_timeouts(&mut self, now: Instant, end: &mut TapEnd, given: &mut Vec<Given>) {
-        let due = self.by_track.iter().filter(|(_, tap)| tap.next_timeout().is_some_and(|at| at <= now));
+        let is_due = |tapping: &Tapping| tapping.tap.next_timeout().is_some_and(|at| at <= now);
+        let due = self.by_track.iter().filter(|(_, tapping)| is_due(tapping));
         for key in due.map(|(key, _)| *key).collect::<Vec<_>>() {
             self.with(now, key, end, given, |tap| tap.handle_timeout(now));
         }
@@ -92,7 +102,7 @@ impl Taps {
         given: &mut Vec<Given>,
         act: impl FnOnce(&mut Tap),
     ) {
-        let Some(tap) = self.by_track.get_mut(&key) else { return };
+        let Some(Tapping { tap, farewell }) = self.by_track.get_mut(&key) else { return };
         let mut outputs = Vec::new();
         let acted = catch_unwind(AssertUnwindSafe(|| {
             act(tap);
@@ -101,6 +111,8 @@ impl Taps {
         let counts = tap.counts();
         if acted.is_err() {
             self.counting.lock().faults += 1;
+            let (to, relay) = farewell.clone();
+            end.send(now, to, relay);
         }
         let mut ended = acted.is_err();
         outputs.retain_mut(|output| match output {
@@ -123,10 +135,11 @@ impl Taps {
     }
 
     fn remove(&mut self, key: TrackKey) {
-        self.by_track.remove(&key);
-        self.by_producer.retain(|_, keys| {
-            keys.retain(|known| *known != key);
-            !keys.is_empty()
-        });
+        let Some(Tapping { tap, .. }) = self.by_track.remove(&key) else { return };
+        if let Entry::Occupied(entry) = self.by_producer.entry(tap.producer())
+            && *entry.get() == key
+        {
+            entry.remove();
+        }
     }
 }

@@ -161,7 +161,7 @@ impl RecorderThread {
         let mut relays = std::mem::take(&mut self.relays);
         relays.extend(self.end.take(TAKEN_AT_ONCE));
         for relay in relays.drain(..) {
-            self.taps.relay(now, &relay, &mut self.end, &mut self.given);
+            self.taps.relay(now, relay, &mut self.end, &mut self.given);
         }
         self.relays = relays;
         self.hand_on(now);

@@ -75,9 +75,26 @@ impl Exposition {
     }
 
     fn note_recorder(&mut self, counters: RecorderCounters) {
-        let RecorderCounters { bytes, packets_lost, concealed_ms, held_ms, clusters_dropped, .. } = counters;
-        let RecorderCounters { notes_dropped, files_failed, faults, writes, write_us, .. } = counters;
-        let RecorderCounters { syncs, sync_us, longest_sync_us, queued_bytes, free_bytes, .. } = counters;
+        // What is open now is told by call control.
+        let RecorderCounters {
+            recordings_active: _,
+            tracks: _,
+            bytes,
+            packets_lost,
+            concealed_ms,
+            held_ms,
+            clusters_dropped,
+            notes_dropped,
+            writes,
+            write_us,
+            syncs,
+            sync_us,
+            longest_sync_us,
+            files_failed,
+            queued_bytes,
+            free_bytes,
+            faults,
+        } = counters;
         let seconds = |micros: u64| Value::from(micros as f64 / 1e6);
         for (name, value) in [
             ("bytes", bytes.into()),

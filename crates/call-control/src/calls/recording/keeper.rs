@@ -50,7 +50,7 @@ impl Calls {
         loop {
             let next = Instant::now() + WRITE_PERIOD;
             self.write_reports().await;
-            // New tracks are written soon, so that a crash leaves no file of which nobody knows whose it is.
+            // New tracks are written soon: people see them, and can download and delete them after a crash.
             sleep_until(next - WRITE_PERIOD / 2).await;
             let urgent = self.shared.studio.urgent.notified();
             let _ = timeout(WRITE_PERIOD / 2, urgent).await;

@@ -113,12 +113,6 @@ impl Calls {
         self.shared.studio.figures()
     }
 
-    /// What a recording is like of which nothing was said.
-    pub(in crate::calls) fn usual_recording(&self) -> NewRecording {
-        let studio = &self.shared.studio;
-        studio.usual_recording()
-    }
-
     /// Checks what new metadata, or a patch of it, says about recording.
     pub(in crate::calls) async fn require_recording_keys(
         &self,
@@ -175,7 +169,7 @@ impl Calls {
     }
 
     fn new_recording(&self, wish: RecordingWish) -> Result<NewRecording, Refusal> {
-        let usual = self.usual_recording();
+        let usual = self.shared.studio.usual_recording();
         let RecordingWish { mode, layer, consent } = wish;
         if (usual.consent, consent) == (Consent::Ask, Some(Consent::Notice)) {
             return Err(Refusal::new(ErrorCode::Forbidden, "this server records only those who accept it"));

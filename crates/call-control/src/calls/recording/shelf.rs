@@ -23,7 +23,7 @@ struct Shelved {
     closed: bool,
     /// It never started: its files are to be removed.
     discarded: bool,
-    /// The disk was too slow for some of it.
+    /// The disk was too slow for some of it, or there was no room for one of its tracks.
     has_gaps: bool,
     has_files: bool,
     tracks: BTreeMap<RecordingTrackId, ShelvedTrack>,
