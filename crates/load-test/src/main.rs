@@ -47,7 +47,6 @@ mod signaling;
 mod socket_io;
 mod stamp;
 mod tally;
-mod twcc;
 mod window;
 
 use anyhow::{Context, Result, ensure};

@@ -8,7 +8,6 @@ use crate::rtp::Header;
 use crate::signaling::Consumer;
 use crate::stamp::{Stamp, capture_ns};
 use crate::tally::Tally;
-use crate::twcc::TwccRecorder;
 use crate::window::{Arrival, Window};
 use rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtcp::receiver_report::ReceiverReport;
@@ -16,6 +15,7 @@ use rtcp::reception_report::ReceptionReport;
 use rtcp::sender_report::SenderReport;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
+use switchyard_peer::TwccRecorder;
 
 pub(crate) struct Receiver {
     streams: HashMap<u32, InStream>,

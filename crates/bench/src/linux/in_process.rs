@@ -168,7 +168,10 @@ impl InProcessCall {
     pub(crate) fn report(&mut self) -> Result<Vec<Report>> {
         let mut reports = Vec::with_capacity(self.peers.len());
         for (index, peer) in self.peers.iter_mut().enumerate() {
-            let Some(report) = peer.feedback.report()? else { continue };
+            let report = peer.feedback.report()?;
+            if report.is_empty() {
+                continue;
+            }
             peer.transport.send_rtcp_bytes(&report)?;
             while let Some(datagram) = peer.transport.poll_transmit() {
                 reports.push((index, datagram.to_vec()));
@@ -237,7 +240,7 @@ impl InProcessCall {
         let sealed = self.sfu.seal_due(self.now, &mut self.batch);
         for run in self.batch.runs() {
             if self.bandwidth == Bandwidth::Divided {
-                let at = (self.now - self.begin).as_micros() as u64;
+                let at = self.now - self.begin;
                 let feedback = &mut self.peers[index_of(run.tuple)].feedback;
                 run.bytes.chunks(run.segment_size).for_each(|packet| feedback.note(packet, at));
             }

@@ -3,7 +3,7 @@
 
 /// Arrivals that are not reported yet.
 #[derive(Debug, Default)]
-pub(crate) struct TwccRecorder {
+pub struct TwccRecorder {
     /// Unwrapped transport sequence number and arrival; in order of number once reported.
     arrivals: Vec<(u64, u64)>,
     highest: Option<u64>,
@@ -11,7 +11,9 @@ pub(crate) struct TwccRecorder {
 }
 
 impl TwccRecorder {
-    pub(crate) fn record(&mut self, sequence: u16, arrival_ns: u64) {
+    /// Notes a packet by its transport-wide number, with its arrival in ns by any clock. Of more than 400 packets between
+    /// two reports the rest is left out.
+    pub fn record(&mut self, sequence: u16, arrival_ns: u64) {
         let highest = self.highest.unwrap_or(u64::from(sequence) + (1 << 16));
         let distance = i64::from(sequence.wrapping_sub(highest as u16).cast_signed());
         let index = highest.saturating_add_signed(distance);
@@ -22,7 +24,7 @@ impl TwccRecorder {
     }
 
     /// Appends a feedback packet about all arrivals since the last one; nothing if there are none.
-    pub(crate) fn report(&mut self, sender_ssrc: u32, media_ssrc: u32, packet: &mut Vec<u8>) {
+    pub fn report(&mut self, sender_ssrc: u32, media_ssrc: u32, packet: &mut Vec<u8>) {
         self.arrivals.sort_unstable();
         self.arrivals.dedup_by_key(|(index, _)| *index);
         let (Some(&(base, first_ns)), Some(&(last, _))) = (self.arrivals.first(), self.arrivals.last())
