@@ -75,9 +75,10 @@ impl World {
         let tracks = [Source::Mic, Source::Camera].map(|source| track(id, sender, source));
         let files = tracks.each_ref().map(|track| file(id, track.id));
         let paths = files.each_ref().map(|file| folder.join(&file.key));
+        // Rows first: a server that has just started removes folders that no row knows.
+        self.control.store.seed_recording(&row, &tracks, &files).await;
         std::fs::create_dir_all(folder.join(id.to_string())).unwrap();
         paths.iter().for_each(|path| std::fs::write(path, &bytes).unwrap());
-        self.control.store.seed_recording(&row, &tracks, &files).await;
         Tape { row, tracks: tracks.map(|track| track.id), files: files.map(|file| file.id), paths, bytes }
     }
 }
