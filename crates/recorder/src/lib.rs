@@ -17,6 +17,7 @@ mod error;
 mod event;
 mod finisher;
 mod folder;
+pub mod growing;
 mod handle;
 mod ids;
 mod manifest;

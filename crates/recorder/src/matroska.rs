@@ -15,10 +15,12 @@ mod header;
 mod places;
 mod trailer;
 
-pub(crate) use cluster::{CLUSTER_HEAD, ClusterBuilder, ClusterHead, blocks, crc_is_right};
+pub(crate) use cluster::{
+    CLUSTER_HEAD, ClusterBuilder, ClusterHead, MAX_CLUSTER, begins_like_a_cluster, blocks, crc_is_right,
+};
 pub(crate) use cues::Cues;
 pub(crate) use header::{Header, Kind};
-pub(crate) use places::{MAX_HEADER, Places, read_mark, write_mark};
+pub(crate) use places::{MAX_HEADER, Places, header_length, read_mark, write_mark};
 pub(crate) use trailer::Trailer;
 
 /// How long the last block of a file lasts is not known: as long as the one before, but no longer than this.

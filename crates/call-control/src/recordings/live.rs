@@ -1,7 +1,5 @@
 //! Reading a file while it is written.
 
-mod growing;
-
 use std::{
     collections::HashMap,
     io,
@@ -12,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
+use switchyard_recorder::growing::{self, Next};
 use tokio::time::sleep;
 
 use super::{
@@ -26,7 +25,6 @@ use crate::{
     error::{ErrorCode, Refusal},
     ids::{RecordingId, RecordingTrackId},
 };
-use growing::Next;
 
 /// The growing file of a track, from some key frame on.
 pub struct LiveFile {

@@ -72,6 +72,8 @@ impl ClusterBuilder {
     }
 }
 
+/// No cluster is larger: a picture has at most 2 MiB.
+pub(crate) const MAX_CLUSTER: u64 = 16 * 1024 * 1024;
 /// As many bytes as [`ClusterHead::read`] needs.
 pub(crate) const CLUSTER_HEAD: usize = PREFIX + BLOCK_PREFIX;
 
@@ -98,6 +100,10 @@ impl ClusterHead {
         let key_frame = bytes[CLUSTER_HEAD - 1] & KEY_FRAME != 0;
         regular.then_some(Self { length: size + 12, start_ms, key_frame })
     }
+}
+
+pub(crate) fn begins_like_a_cluster(bytes: &[u8]) -> bool {
+    bytes.starts_with(&id::CLUSTER.to_be_bytes())
 }
 
 /// Whether the content of a whole cluster is as it was written.

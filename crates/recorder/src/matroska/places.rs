@@ -86,6 +86,23 @@ impl Places {
     }
 }
 
+/// The length of the header with which these bytes begin, up to the first cluster. `None` if it is not complete or not
+/// valid.
+pub(crate) fn header_length(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        let Head { id, length, size } = Head::read(rest)?;
+        let content = match id {
+            id::CLUSTER => break,
+            // What it contains comes next.
+            id::SEGMENT => 0,
+            _ => usize::try_from(size?).ok()?,
+        };
+        at = at.checked_add(length)?.checked_add(content)?;
+    }
+    (at <= bytes.len()).then_some(at)
+}
+
 fn read_tags(content: &[u8]) -> Vec<(String, String)> {
     let simple = |tag: Child<'_>| {
         let name = Child::find(tag.content, id::TAG_NAME)?.text()?;

@@ -1,7 +1,8 @@
 //! Finds out how far a file is whole.
 
 use crate::matroska::{
-    CLUSTER_HEAD, ClusterHead, Cues, MAX_HEADER, MAX_LAST_BLOCK_MS, Places, blocks, crc_is_right, read_mark,
+    CLUSTER_HEAD, ClusterHead, Cues, MAX_CLUSTER, MAX_HEADER, MAX_LAST_BLOCK_MS, Places, blocks,
+    crc_is_right, read_mark,
 };
 use std::io;
 
@@ -22,9 +23,6 @@ pub(crate) enum Scanned {
     /// The file does not begin like one of ours.
     Foreign,
 }
-
-/// No cluster is larger: a picture has at most 2 MiB.
-const MAX_CLUSTER: u64 = 16 * 1024 * 1024;
 
 /// Reads a file of this length. Of clusters that were on the disk at the last sync only the heads are read, of later ones
 /// everything.

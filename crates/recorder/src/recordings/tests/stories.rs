@@ -1,4 +1,5 @@
 use super::reader::{Packet, Picture, decode, probe, read, vp8_pictures};
+use crate::growing::{self, Next, Start};
 use crate::repair::repair_recording;
 use crate::report::{Notice, Span};
 use crate::testing::{Rig, opus, silence, vp8};
@@ -86,17 +87,28 @@ fn a_file_is_playable_while_it_grows_and_after_a_kill() {
     rig.tick(5_000);
     let bytes = rig.report(camera).unwrap().bytes;
     rig.wait(5_000, |rig| rig.counters().bytes >= bytes && bytes > 0);
-    let growing = probe(&rig.files(camera)[0]);
-    assert_eq!(growing.packets().len(), 100, "all but what is younger than a second");
+    let before = probe(&rig.files(camera)[0]);
+    assert_eq!(before.packets().len(), 100, "all but what is younger than a second");
 
     let (recording, path) = (rig.recording, rig.files(camera)[0].clone());
+    let whole = fs::read(&path).unwrap();
+    let Start { header, mut position } = growing::start(&path, Some(0)).unwrap();
+    assert_eq!(header.len() as u64, position);
+    let mut live = header.to_vec();
+    while let Next::Cluster(cluster) = growing::next(&path, position).unwrap() {
+        live.extend_from_slice(&cluster);
+        position += cluster.len() as u64;
+    }
+    assert_eq!(live, whole, "who reads while it is written gets all of it");
+
     let folder = rig.kill();
     let reports = repair_recording(&folder, recording).unwrap();
     assert_eq!(reports.len(), 1);
     assert_eq!((reports[0].file.part, reports[0].file.start_ms), (0, 0));
     assert_eq!(reports[0].file.bytes, fs::metadata(&path).unwrap().len());
     let repaired = read(&path);
-    assert_eq!(repaired.packets(), growing.packets());
+    assert!(matches!(growing::next(&path, position).unwrap(), Next::End), "it is finished");
+    assert_eq!(repaired.packets(), before.packets());
     assert_eq!(repaired.duration_ms(), Some(3_300));
     assert_eq!((reports[0].file.duration_ms, reports[0].codec), (3_300, "vp8"));
     assert!(reports[0].tags.contains(&("CALL_ID".to_owned(), "a call".to_owned())), "{:?}", reports[0].tags);
