@@ -217,8 +217,8 @@ impl Calls {
     /// `not_found`, `forbidden`, `call_ended`, `call_locked`, `removed`, `too_many_participants`, `node_overloaded`,
     /// `unavailable`.
     pub async fn join(&self, by: &Actor, call: CallId) -> Result<CallView, Refusal> {
-        let privileged = self.require_entry(by, call).await? == Entry::Privileged;
         let person = by.person()?.clone();
+        let privileged = self.say(by, call).await?.entry()? == Entry::Privileged;
         let command = Command::Join { leg: LegId::random(), person, via: Via::Rest, privileged };
         let joined = self.command(call, command, by).await?;
         self.ensure_still_member(by, call).await?;

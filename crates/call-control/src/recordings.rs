@@ -100,7 +100,7 @@ impl Recordings {
         let stored = stored.ok_or_else(|| Refusal::new(ErrorCode::NotFound, "there is no such call"))?;
         let seen_by = self.sight_of_call(by, stored.record.group_id, call).await?;
         let filter = RecordingFilter { of: RecordingsOf::Call(call), status: None, seen_by };
-        Ok(self.shared.store.recordings(filter, page).await?.map(RecordingView::from))
+        Ok(self.shared.store.recordings(filter, page).await?.map(|stored| self.view(stored)))
     }
 
     /// The recordings of a group that the caller may see, newest first.
@@ -116,7 +116,7 @@ impl Recordings {
     ) -> Result<Page<RecordingView>, Refusal> {
         let seen_by = self.sight_of_group(by, group).await?;
         let filter = RecordingFilter { of: RecordingsOf::Group(group), status, seen_by };
-        Ok(self.shared.store.recordings(filter, page).await?.map(RecordingView::from))
+        Ok(self.shared.store.recordings(filter, page).await?.map(|stored| self.view(stored)))
     }
 
     /// A recording with its tracks and files. A deleted one has none.
@@ -126,11 +126,23 @@ impl Recordings {
     pub async fn find_one(&self, by: &Actor, recording: RecordingId) -> Result<RecordingDetails, Refusal> {
         let stored = self.readable(by, recording).await?;
         if stored.is_gone() {
-            return Ok(RecordingDetails::new(stored, Vec::new(), Vec::new()));
+            return Ok(RecordingDetails::new(self.view(stored), Vec::new(), Vec::new()));
         }
         let tracks = self.shared.store.recording_tracks(recording).await?;
         let files = self.shared.store.recording_files(recording).await?;
-        Ok(RecordingDetails::new(stored, tracks, files))
+        Ok(RecordingDetails::new(self.view(stored), tracks, files))
+    }
+
+    /// A recording for somebody who has just changed it.
+    ///
+    /// # Errors
+    /// `not_found`, `unavailable`.
+    pub async fn changed(&self, recording: RecordingId) -> Result<RecordingView, Refusal> {
+        self.stored(recording).await.map(|stored| self.view(stored))
+    }
+
+    fn view(&self, stored: StoredRecording) -> RecordingView {
+        RecordingView::new(stored, self.shared.config.access)
     }
 
     /// The storage and its folder.

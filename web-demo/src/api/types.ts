@@ -62,12 +62,17 @@ export interface Recording {
   endReason: RecordingEnd | null;
   mode: RecordingMode;
   consent: Consent;
+  /** Who may see it, besides the app and server admins. */
+  access: RecordingAccess;
   /** Bytes of all its files. */
   bytes: number;
   /** When its files are deleted by themselves; null if never. */
   deleteAfter: string | null;
   updatedAt: string;
 }
+
+/** The members who were in the call and its moderators, all members of the group, or the moderators alone. */
+export type RecordingAccess = 'participants' | 'members' | 'moderators';
 
 export interface RecordingDetails extends Recording {
   tracks: RecordingTrack[];

@@ -560,6 +560,10 @@ export type Joined = {
    * The server restarted meanwhile: the leg's transports are gone.
    */
   mediaRestart: boolean;
+  /**
+   * Whether this user may start, pause and stop recordings of the call; false where the server records nothing.
+   */
+  mayRecord: boolean;
   transports?: JoinTransports;
   consumers?: Array<ConsumerView>;
   failed?: Array<FailedConsumer>;

@@ -44,20 +44,11 @@ impl Calls {
         Ok(stored)
     }
 
-    /// How this member may join: whether a lock of the call applies to them.
-    ///
-    /// # Errors
-    /// `not_found`, `forbidden` for a user who is not a member.
-    pub(super) async fn require_entry(&self, by: &Actor, call: CallId) -> Result<Entry, Refusal> {
-        by.person()?;
-        self.say(by, call).await?.entry()
-    }
-
     /// What the caller may do in the call at this moment.
     ///
     /// # Errors
     /// `not_found`, `unavailable`.
-    async fn say(&self, by: &Actor, call: CallId) -> Result<Say, Refusal> {
+    pub(super) async fn say(&self, by: &Actor, call: CallId) -> Result<Say, Refusal> {
         let record = self.stored(call).await?.record;
         let (role, admission) = match by.user_id() {
             Some(user) => {
@@ -147,7 +138,7 @@ impl Calls {
 
 /// What somebody may do in one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Say {
+pub(super) struct Say {
     group: GroupId,
     /// `None` for a user who is not a member, and for the service.
     role: Option<Role>,
@@ -159,13 +150,32 @@ struct Say {
 }
 
 impl Say {
-    fn entry(&self) -> Result<Entry, Refusal> {
+    /// How they may join: whether a lock of the call applies to them.
+    ///
+    /// # Errors
+    /// `forbidden` for a user who is not a member.
+    pub(super) fn entry(&self) -> Result<Entry, Refusal> {
         let role = self.role.ok_or_else(not_a_member)?;
         Ok(if self.moderates_as(role) { Entry::Privileged } else { Entry::Ordinary })
     }
 
+    /// Whether they may see the call: server admins and the service may see any.
+    ///
+    /// # Errors
+    /// `forbidden` for a user who is not a member.
+    pub(super) fn insight(&self) -> Result<(), Refusal> {
+        if self.server_admin { Ok(()) } else { self.role.map(drop).ok_or_else(not_a_member) }
+    }
+
+    pub(super) const fn is_server_admin(&self) -> bool {
+        self.server_admin
+    }
+
     /// The role with which they moderate: server admins and the service count as owners.
-    fn moderation(&self) -> Result<Role, Refusal> {
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub(super) fn moderation(&self) -> Result<Role, Refusal> {
         if self.server_admin {
             return Ok(Role::Owner);
         }

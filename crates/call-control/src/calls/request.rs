@@ -103,6 +103,8 @@ pub(super) struct Attach {
     pub(super) by: Actor,
     pub(super) person: Person,
     pub(super) entry: Entry,
+    /// Whether they may record the call.
+    pub(super) may_record: bool,
     pub(super) socket: SocketId,
     pub(super) join: Join,
 }

@@ -7,7 +7,7 @@ use switchyard_media_worker::media::{
 
 use super::{
     Calls,
-    access::Entry,
+    access::{Entry, Say},
     request::{Attach, Request},
 };
 use crate::{
@@ -33,13 +33,13 @@ impl Calls {
     pub async fn attach(&self, by: &Actor, socket: SocketId, join: Join) -> Result<Joined, Refusal> {
         let person = by.person()?.clone();
         let call = join.call_id;
-        let entry = match self.require_entry(by, call).await {
-            Err(refusal) if refusal.code == ErrorCode::Unavailable && join.resume_token.is_some() => {
-                Entry::OnlyBack
-            }
-            entry => entry?,
+        let say = match self.say(by, call).await {
+            Err(refusal) if refusal.code == ErrorCode::Unavailable && join.resume_token.is_some() => None,
+            say => Some(say?),
         };
-        let attach = Box::new(Attach { by: by.clone(), person, entry, socket, join });
+        let entry = say.as_ref().map_or(Ok(Entry::OnlyBack), Say::entry)?;
+        let may_record = self.may_record(by, call, say.as_ref()).await;
+        let attach = Box::new(Attach { by: by.clone(), person, entry, may_record, socket, join });
         match self.ask(call, |reply| Request::Attach { attach, reply }).await {
             Ok(joined) => {
                 self.ensure_still_member(by, call).await?;

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     call::{Consent, RecordingEnd, RecordingMode, RecordingStatus, Source, Span, TrackNote},
+    calls::RecordingAccess,
     ids::{CallId, FileId, GroupId, LegId, RecordingId, RecordingTrackId, UserId},
     store::{StoredFile, StoredRecording, StoredTrack},
 };
@@ -27,6 +28,8 @@ pub struct RecordingView {
     pub end_reason: Option<RecordingEnd>,
     pub mode: RecordingMode,
     pub consent: Consent,
+    /// Who may see it at present, besides server admins and the service: the server's `RECORDING_ACCESS`.
+    pub access: RecordingAccess,
     /// Bytes of all its files.
     pub bytes: i64,
     /// When its files are deleted by themselves; null if never.
@@ -102,8 +105,8 @@ pub struct FileView {
     pub language: Option<String>,
 }
 
-impl From<StoredRecording> for RecordingView {
-    fn from(stored: StoredRecording) -> Self {
+impl RecordingView {
+    pub(super) fn new(stored: StoredRecording, access: RecordingAccess) -> Self {
         let status = if stored.is_gone() { RecordingStatus::Deleted } else { stored.row.status };
         let row = stored.row;
         Self {
@@ -117,6 +120,7 @@ impl From<StoredRecording> for RecordingView {
             end_reason: row.end_reason,
             mode: row.mode,
             consent: row.consent,
+            access,
             bytes: row.bytes,
             delete_after: row.delete_after,
             deleted_at: stored.deleted_at,
@@ -126,7 +130,7 @@ impl From<StoredRecording> for RecordingView {
 }
 
 impl RecordingDetails {
-    pub(super) fn new(stored: StoredRecording, tracks: Vec<StoredTrack>, files: Vec<StoredFile>) -> Self {
+    pub(super) fn new(recording: RecordingView, tracks: Vec<StoredTrack>, files: Vec<StoredFile>) -> Self {
         let (of_tracks, captions): (Vec<_>, Vec<_>) =
             files.into_iter().partition(|file| file.row.track_id.is_some());
         let track = |track: StoredTrack| {
@@ -138,7 +142,7 @@ impl RecordingDetails {
         Self {
             tracks: tracks.into_iter().map(track).collect(),
             captions: captions.into_iter().map(FileView::from).collect(),
-            recording: stored.into(),
+            recording,
         }
     }
 }

@@ -163,6 +163,8 @@ pub struct Joined {
     pub resumed: bool,
     /// The server restarted meanwhile: the leg's transports are gone.
     pub media_restart: bool,
+    /// Whether this user may start, pause and stop recordings of the call; false where the server records nothing.
+    pub may_record: bool,
     #[serde(skip_serializing_if = "JoinTransports::is_empty")]
     #[ts(as = "Option<_>", optional)]
     pub transports: JoinTransports,

@@ -1,8 +1,14 @@
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
+use serde::Serialize;
 use switchyard_recorder::RecorderConfig;
+use utoipa::ToSchema;
 
-use crate::call::{Consent, RecordingLayer};
+use crate::{
+    call::{Consent, RecordingLayer},
+    calls::access::Say,
+    error::{ErrorCode, Refusal},
+};
 
 /// Settings of recording.
 #[derive(Clone, Debug)]
@@ -33,7 +39,8 @@ pub enum RecordingBy {
 }
 
 /// Who may read recordings, besides the service and server admins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum RecordingAccess {
     /// Members who were in the call, and its moderators.
     Participants,
@@ -70,6 +77,21 @@ impl RecordingConfig {
     }
 }
 
+impl RecordingBy {
+    /// Checks that somebody may record the call in which this is their say.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub(in crate::calls) fn admit(self, say: &Say) -> Result<(), Refusal> {
+        match self {
+            _ if say.is_server_admin() => Ok(()),
+            Self::Moderators => say.moderation().map(drop),
+            Self::Members => say.insight(),
+            Self::Service => Err(only_the_app()),
+        }
+    }
+}
+
 impl FromStr for RecordingBy {
     type Err = UnknownWord;
 
@@ -94,4 +116,8 @@ impl FromStr for RecordingAccess {
             _ => Err(UnknownWord("participants, members or moderators")),
         }
     }
+}
+
+pub(super) fn only_the_app() -> Refusal {
+    Refusal::new(ErrorCode::Forbidden, "only the app may record")
 }

@@ -2,13 +2,13 @@
 
 use switchyard_recorder::Recorder;
 
-use super::{RecordingBy, RecordingFigures, studio::recording_off};
+use super::{RecordingBy, RecordingFigures, config::only_the_app, studio::recording_off};
 use crate::{
     actor::Actor,
     call::{
         CallView, Command, Consent, Flag, Metadata, NewRecording, RecordingEnd, RecordingLayer, RecordingMode,
     },
-    calls::Calls,
+    calls::{Calls, access::Say},
     error::{ErrorCode, Refusal},
     ids::{CallId, LegId, RecordingId, StorageId},
 };
@@ -113,6 +113,16 @@ impl Calls {
         self.shared.studio.figures()
     }
 
+    /// Whether somebody who joins the call may record it. `say` is absent while the database is unreachable.
+    pub(in crate::calls) async fn may_record(&self, by: &Actor, call: CallId, say: Option<&Say>) -> bool {
+        let config = &self.shared.studio.config;
+        let admitted = match say {
+            Some(say) => config.by.admit(say),
+            None => self.require_recording_always(by, call).await,
+        };
+        config.on && admitted.is_ok()
+    }
+
     /// Checks what new metadata, or a patch of it, says about recording.
     pub(in crate::calls) async fn require_recording_keys(
         &self,
@@ -147,12 +157,7 @@ impl Calls {
 
     /// Checks that the caller may start, pause and stop recordings of the call.
     async fn require_recording(&self, by: &Actor, call: CallId) -> Result<(), Refusal> {
-        match self.shared.studio.config.by {
-            RecordingBy::Moderators => self.require_say(by, call).await.map(drop),
-            RecordingBy::Members => self.readable(by, call).await.map(drop),
-            RecordingBy::Service if by.is_admin() => self.readable(by, call).await.map(drop),
-            RecordingBy::Service => Err(only_the_app()),
-        }
+        self.shared.studio.config.by.admit(&self.say(by, call).await?)
     }
 
     /// As [`Calls::require_recording`], for what must work while the database is unreachable.
@@ -181,8 +186,4 @@ impl Calls {
             ..usual
         })
     }
-}
-
-fn only_the_app() -> Refusal {
-    Refusal::new(ErrorCode::Forbidden, "only the app may record")
 }

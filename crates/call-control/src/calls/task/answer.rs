@@ -129,7 +129,7 @@ impl CallTask {
     }
 
     async fn attach(&mut self, attach: Attach) -> Result<Joined, Refusal> {
-        let Attach { by, person, entry, socket, join } = attach;
+        let Attach { by, person, entry, may_record, socket, join } = attach;
         let (token, next) = resume_token();
         let own = self.leg_of(socket).and_then(|leg| self.call.leg(leg)).and_then(|leg| leg.resume);
         let resume = own.or_else(|| join.resume_token.as_ref().map(|token| hash(token.as_str())));
@@ -156,6 +156,7 @@ impl CallTask {
                 .unwrap_or(u64::MAX),
             resumed: how != Attachment::Joined,
             media_restart: how == Attachment::Resumed { media_restart: true },
+            may_record,
             transports,
             consumers,
             failed,

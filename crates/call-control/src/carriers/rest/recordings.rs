@@ -27,7 +27,7 @@ use crate::{
     control::Control,
     error::{ErrorCode, Refusal},
     ids::RecordingId,
-    recordings::{Language, Reader, RecordingView, Ticket},
+    recordings::{Language, Reader, Ticket},
 };
 
 /// Which of a group's recordings are wanted.
@@ -71,16 +71,9 @@ fn ticket_of(reader: &str, expires: i64, signature: String) -> Result<Ticket, Re
     Ok(Ticket { reader, expires, signature })
 }
 
-/// The recording as the database has it.
-async fn stored(control: &Control, recording: RecordingId) -> Result<RecordingView, Refusal> {
-    let stored = control.store.recording(recording).await?;
-    let stored = stored.ok_or_else(|| Refusal::new(ErrorCode::NotFound, "there is no such recording"))?;
-    Ok(RecordingView::from(stored))
-}
-
 /// The answer to what is done already, whether the database can be reached or not.
 async fn as_stored(control: &Control, recording: RecordingId) -> Result<Response, Refusal> {
-    match stored(control, recording).await {
+    match control.recordings.changed(recording).await {
         Err(refusal) if refusal.code == ErrorCode::Unavailable => Ok(StatusCode::NO_CONTENT.into_response()),
         view => view.map(|view| Json(view).into_response()),
     }

@@ -25,4 +25,23 @@ on_both_engines_with_outages! {
         assert_eq!(row.end_reason, Some(RecordingEnd::Stopped));
         set.until_tracks(id, 1).await;
     }
+
+    async fn who_comes_back_without_the_database_is_told_whether_they_may_record(database) {
+        let set = Set::new(&database).await;
+        let mut back = Vec::new();
+        for (person, may_record) in [(&set.ada, true), (&set.bob, false)] {
+            let (socket, _hears) = set.world.socket(person);
+            let joined = set.world.attach(person, socket, set.call, "tablet").await.unwrap();
+            back.push((person, may_record, joined.resume_token));
+        }
+        let outage = database.take_away().await;
+        for (person, may_record, token) in back {
+            let (socket, _hears) = set.world.socket(person);
+            let join = json!({"callId": set.call, "device": "tablet", "resumeToken": token});
+            let join = serde_json::from_value(join).unwrap();
+            let joined = set.calls().attach(&by(person), socket, join).await.unwrap();
+            assert_eq!((joined.resumed, joined.may_record), (true, may_record), "{}", person.name);
+        }
+        outage.end().await;
+    }
 }

@@ -33,6 +33,11 @@ on_both_engines! {
             let call = world.call(&ida, team).await.unwrap().id;
             let service = Actor { who: Who::Service, address: None };
             let operator = Actor { who: Who::User { person: eve.clone(), admin: true }, address: None };
+            for (role, person) in roles.iter().zip([&ida, &olga, &ann, &max]) {
+                let (socket, _hears) = world.socket(person);
+                let joined = world.attach(person, socket, call, "phone").await.unwrap();
+                assert_eq!(joined.may_record, may.contains(role), "{role} joins, {setting:?}");
+            }
             let actors = [by(&ida), by(&olga), by(&ann), by(&max), by(&eve), service.clone(), operator];
             for (role, actor) in roles.iter().zip(actors) {
                 let expected = (!may.contains(role)).then_some(ErrorCode::Forbidden);
@@ -125,6 +130,8 @@ on_both_engines! {
         let refused = off.calls().start_recording(&by(&off.ada), off.call, RecordingWish::default()).await;
         assert_eq!(code(refused), Some(ErrorCode::RecordingOff));
         off.calls().stop_recording(&by(&off.ada), off.call, None).await.expect("there is nothing to stop");
+        let (socket, _hears) = off.world.socket(&off.ada);
+        assert!(!off.world.attach(&off.ada, socket, off.call, "tablet").await.unwrap().may_record);
         off.world.control.shutdown().await;
 
         let full = Set::with(&database, |config| config.recorder.max_tracks = 1).await;

@@ -5,7 +5,6 @@ use axum::{
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::stored;
 use crate::{
     call::{Consent, RecordingLayer, RecordingMode},
     calls::RecordingWish,
@@ -54,6 +53,6 @@ pub(in crate::carriers::rest) async fn start_recording(
     let StartRecording { mode, layer, consent } = body;
     let wish = RecordingWish { mode, layer, consent };
     let (id, _) = control.calls.start_recording(&by, call, wish).await?;
-    let view = stored(&control, id).await?;
+    let view = control.recordings.changed(id).await?;
     Ok((StatusCode::CREATED, [(header::LOCATION, format!("/recordings/{id}"))], Json(view)))
 }

@@ -127,6 +127,9 @@ async fn role_presence_and_setting_decide_about_every_operation() {
             let allowed = studio.allowed(async |token| api.get(path, token).await).await;
             assert_eq!(allowed, readers, "{access:?} {path}");
         }
+        let told = api.get(&path, SERVICE).await.body["access"].clone();
+        let listed = api.get(&of_call, SERVICE).await.body["items"][0]["access"].clone();
+        assert_eq!((told, listed), (json!(access), json!(access)));
         let link = async |token: &str| {
             api.post(&format!("{path}/links"), token, json!({"fileId": tape.files[0]})).await
         };
