@@ -5,6 +5,7 @@
 
 mod config;
 mod keeper;
+mod news;
 mod operations;
 mod repair;
 mod shelf;

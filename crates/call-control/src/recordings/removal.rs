@@ -112,7 +112,7 @@ impl Recordings {
         match self.shared.store.recording_removed(id, now()).await {
             Ok(true) => {
                 let gone = RecordingRow { status: RecordingStatus::Deleted, ..recording.clone() };
-                self.shared.calls.tell_of_recording(&gone).await;
+                self.shared.calls.tell_of_recording(&gone);
             }
             // Another task has removed it.
             Ok(false) => {}

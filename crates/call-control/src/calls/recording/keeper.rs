@@ -6,13 +6,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::studio::{BrokenOff, WRITE_PERIOD};
 use crate::{
     actor::Actor,
-    call::{Command, RecordingEnd, RecordingRow, RecordingStatus},
+    call::{Command, RecordingEnd, RecordingStatus},
     calls::Calls,
     clock::now,
-    hub::Audience,
     ids::RecordingId,
     store::{Settlement, StoreError},
-    wire::event::{RecordingUpdated, ServerEvent},
 };
 
 impl Calls {
@@ -126,26 +124,10 @@ impl Calls {
         let settlement = Settlement { recording, status, end, delete_after, call_is_gone };
         match self.shared.store.settle_recording(settlement, now).await? {
             Some(row) => {
-                self.tell_of_recording(&row).await;
+                self.tell_of_recording(&row);
                 Ok(true)
             }
             None => Ok(self.shared.store.is_recording_settled(recording).await?),
-        }
-    }
-
-    /// Tells the members of its group what became of a recording.
-    pub(crate) async fn tell_of_recording(&self, row: &RecordingRow) {
-        match self.shared.store.member_ids(row.group_id).await {
-            Ok(members) => {
-                let updated = RecordingUpdated {
-                    id: row.id,
-                    call_id: row.call_id,
-                    group_id: row.group_id,
-                    status: row.status,
-                };
-                self.shared.hub.send(&Audience::Users(members), &ServerEvent::RecordingUpdated(updated));
-            }
-            Err(error) => tracing::debug!(%error, "nobody was told what became of a recording"),
         }
     }
 }

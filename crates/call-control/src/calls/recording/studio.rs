@@ -16,7 +16,7 @@ use switchyard_recorder::{NewTrack, Notice, Recorder, RecorderCounters, Recorder
 use tokio::sync::{Notify, mpsc};
 use uuid::Uuid;
 
-use super::{RecordingConfig, shelf::Shelf};
+use super::{RecordingConfig, news::News, shelf::Shelf};
 use crate::{
     call::{NewRecording, Origin, RecordingEnd, RecordingMode, TrackNote, TrackRow},
     clock::now,
@@ -31,6 +31,7 @@ pub(in crate::calls) struct Studio {
     shelf: Mutex<Shelf>,
     /// Something is to be written that should not wait for the next round.
     pub(super) urgent: Notify,
+    pub(super) news: News,
     rows_lost: AtomicU64,
     notices: tokio::sync::Mutex<Notices>,
     /// One repair at a time: two of the same files would spoil them.
@@ -69,6 +70,7 @@ impl Studio {
             storage,
             shelf: Mutex::default(),
             urgent: Notify::new(),
+            news: News::default(),
             rows_lost: AtomicU64::new(0),
             notices: tokio::sync::Mutex::new(notices),
             repairs: tokio::sync::Mutex::default(),

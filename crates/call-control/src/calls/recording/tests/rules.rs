@@ -111,6 +111,20 @@ on_both_engines! {
         assert_eq!(told, json!({"id": id, "callId": set.call, "groupId": set.team, "status": "ready"}));
     }
 
+    async fn what_becomes_of_a_recording_is_told_once_a_second_and_the_last_state_always(database) {
+        let mut set = Set::new(&database).await;
+        let row = set.row(set.record(RecordingWish::default()).await).await;
+        let states = [RecordingStatus::Incomplete, RecordingStatus::Ready, RecordingStatus::Deleted];
+        for status in states {
+            set.calls().tell_of_recording(&RecordingRow { status, ..row.clone() });
+        }
+        let mut told = Vec::new();
+        while told.last() != Some(&json!("deleted")) {
+            told.push(set.bobs.hears.next("recording:updated").await["status"].clone());
+        }
+        assert_eq!(told, ["incomplete", "deleted"]);
+    }
+
     async fn only_what_the_mode_includes_becomes_a_track(database) {
         let set = Set::new(&database).await;
         let transport = set.calls().create_transport(set.call, set.bobs.leg, Direction::Send).await.unwrap();
