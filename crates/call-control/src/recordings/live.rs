@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use super::{
     Recordings,
     files::{aside, no_such_file},
-    link::{Grant, Target, Ticket},
+    link::{self, Grant, Target, Ticket},
     no_such_recording,
     warden::Warden,
 };
@@ -44,16 +44,17 @@ struct Reader {
     _place: Place,
 }
 
-/// Counts the readers of each recording.
+/// Who reads each recording, once for each place that they have.
 #[derive(Default)]
 pub(super) struct Readers {
-    counts: Mutex<HashMap<RecordingId, usize>>,
+    places: Mutex<HashMap<RecordingId, Vec<link::Reader>>>,
 }
 
-/// One reader; free again when dropped.
+/// One reader of one track; free again when dropped.
 struct Place {
     recordings: Recordings,
     recording: RecordingId,
+    of: link::Reader,
 }
 
 impl Recordings {
@@ -83,7 +84,7 @@ impl Recordings {
         let files = self.shared.store.recording_files(recording).await?;
         let of_track = files.into_iter().filter(|file| file.row.track_id == Some(track));
         let file = of_track.max_by_key(|file| file.row.part).ok_or_else(no_such_file)?.row;
-        let place = self.take_place(recording)?;
+        let place = self.take_place(recording, ticket.reader)?;
         let path: Arc<Path> = self.path_of(&file.key)?.into();
         // In the time of the file.
         let from_ms = from.map(|seconds| {
@@ -102,14 +103,24 @@ impl Recordings {
         Ok(LiveFile { content_type: file.content_type, reader })
     }
 
-    fn take_place(&self, recording: RecordingId) -> Result<Place, Refusal> {
-        let mut counts = self.shared.readers.lock();
-        let count = counts.entry(recording).or_default();
-        if *count >= READERS_PER_RECORDING {
-            return Err(Refusal::new(ErrorCode::LimitExceeded, "16 people are watching this recording"));
+    fn take_place(&self, recording: RecordingId, of: link::Reader) -> Result<Place, Refusal> {
+        let mut places = self.shared.readers.lock();
+        let taken = places.entry(recording).or_default();
+        if taken.len() >= PLACES {
+            return Err(Refusal::new(
+                ErrorCode::LimitExceeded,
+                "16 tracks of this recording are being watched",
+            ));
         }
-        *count += 1;
-        Ok(Place { recordings: self.clone(), recording })
+        let own = taken.iter().filter(|reader| **reader == of).count();
+        if own >= PLACES_PER_PERSON && of != link::Reader::Service {
+            return Err(Refusal::new(
+                ErrorCode::LimitExceeded,
+                "you are watching 12 tracks of this recording",
+            ));
+        }
+        taken.push(of);
+        Ok(Place { recordings: self.clone(), recording, of })
     }
 }
 
@@ -150,20 +161,21 @@ impl Reader {
 }
 
 impl Readers {
-    fn lock(&self) -> MutexGuard<'_, HashMap<RecordingId, usize>> {
-        // Each change is a single count, so a poisoned map is still consistent.
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<RecordingId, Vec<link::Reader>>> {
+        // Each change is a single push or removal, so a poisoned map is still consistent.
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut counts = self.recordings.shared.readers.lock();
-        if let Some(count) = counts.get_mut(&self.recording) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.recording);
-            }
+        let mut places = self.recordings.shared.readers.lock();
+        let Some(taken) = places.get_mut(&self.recording) else { return };
+        if let Some(own) = taken.iter().position(|reader| *reader == self.of) {
+            taken.swap_remove(own);
+        }
+        if taken.is_empty() {
+            places.remove(&self.recording);
         }
     }
 }
@@ -172,7 +184,10 @@ pub(super) fn not_running() -> Refusal {
     Refusal::new(ErrorCode::Conflict, "the recording has been stopped; ask for a link to its file")
 }
 
-const READERS_PER_RECORDING: usize = 16;
+/// Of one recording.
+const PLACES: usize = 16;
+/// Of them: a few are left to others. The app may have all: it reads for everybody.
+const PLACES_PER_PERSON: usize = 12;
 /// How often a file that has not grown is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 

@@ -4,7 +4,7 @@ use futures_util::{StreamExt, TryStreamExt};
 
 use super::*;
 use crate::{
-    actor::Actor,
+    actor::{Actor, Person},
     call::RecordingStatus,
     ids::CallId,
     recordings::Target,
@@ -45,8 +45,12 @@ async fn running(world: &World) -> Tape {
 }
 
 async fn open(world: &World, tape: &Tape, from: Option<u64>) -> Result<LiveFile, Refusal> {
+    open_as(&Actor::SERVER, world, tape, from).await
+}
+
+async fn open_as(by: &Actor, world: &World, tape: &Tape, from: Option<u64>) -> Result<LiveFile, Refusal> {
     let (recordings, track) = (&world.control.recordings, tape.tracks[1]);
-    let ticket = recordings.link(&Actor::SERVER, tape.id(), Target::Live(track)).await?;
+    let ticket = recordings.link(by, tape.id(), Target::Live(track)).await?;
     recordings.open_live(tape.id(), track, ticket, from).await
 }
 
@@ -82,7 +86,7 @@ on_both_engines! {
         let world = World::new(&store).await;
         let tape = running(&world).await;
         let mut readers = Vec::new();
-        for _ in 0..READERS_PER_RECORDING {
+        for _ in 0..PLACES {
             readers.push(open(&world, &tape, None).await.unwrap());
         }
         let refused = open(&world, &tape, None).await.err().unwrap();
@@ -92,6 +96,23 @@ on_both_engines! {
         readers.pop();
         assert!(open(&world, &tape, None).await.is_ok());
         assert_eq!(world.control.recordings.shared.readers.lock().len(), 1, "who has gone is not counted");
+    }
+
+    async fn one_person_leaves_places_for_others(store) {
+        let world = World::new(&store).await;
+        let tape = running(&world).await;
+        let ada = by(&Person { id: tape.row.started_by_id.unwrap(), name: "Ada".to_owned() });
+        let mut readers = Vec::new();
+        for _ in 0..PLACES_PER_PERSON {
+            readers.push(open_as(&ada, &world, &tape, None).await.unwrap());
+        }
+        let refused = open_as(&ada, &world, &tape, None).await.err().unwrap();
+        assert_eq!(refused.code, ErrorCode::LimitExceeded);
+        let others = open(&world, &tape, None).await.unwrap();
+        readers.pop();
+        assert!(open_as(&ada, &world, &tape, None).await.is_ok());
+        drop((readers, others));
+        assert!(world.control.recordings.shared.readers.lock().is_empty());
     }
 
     async fn a_live_reader_is_admitted_again_and_again(store) {
