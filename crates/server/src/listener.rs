@@ -17,6 +17,8 @@ use axum::extract::ConnectInfo;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+#[cfg(target_os = "linux")]
+use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
 use switchyard_call_control::carriers::http::Connection;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -26,7 +28,7 @@ use tower::ServiceExt;
 use body::{RequestBody, ResponseBody};
 use pace::Pace;
 pub(crate) use places::{Counts, Limits, Places, raise_descriptor_limit};
-use stream::Stream;
+use stream::{STALL, Stream};
 
 /// Serves connections until `stop`, then lets running requests finish.
 pub(crate) async fn serve(
@@ -64,6 +66,7 @@ fn accept(
     stop: &CancellationToken,
 ) {
     send_at_once(&stream);
+    notice_stalls(&stream);
     let (connection, pace) = (Connection::new(), Arc::new(Pace::new()));
     let Some(place) = places.take(peer.ip(), connection.clone(), Arc::clone(&pace)) else { return };
     let stream = Stream::new(stream, connection.clone(), Arc::clone(&pace), place);
@@ -121,6 +124,17 @@ async fn pause_after(error: &io::Error) {
 fn send_at_once(connection: &TcpStream) {
     if let Err(error) = connection.set_nodelay(true) {
         tracing::debug!(%error, "a connection keeps Nagle's algorithm");
+    }
+}
+
+/// Lets the kernel end a connection whose client acknowledges nothing, or has no room, for [`STALL`]. A client that is sent
+/// little would fill the kernel's buffers only after many minutes, and [`Stream`] would notice only then.
+fn notice_stalls(connection: &TcpStream) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) =
+        setsockopt(connection, TcpUserTimeout, &u32::try_from(STALL.as_millis()).unwrap_or(u32::MAX))
+    {
+        tracing::debug!(%error, "a connection may stall for long");
     }
 }
 

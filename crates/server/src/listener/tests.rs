@@ -1,7 +1,11 @@
 use super::*;
 use axum::routing::{get, post};
-use std::sync::Mutex;
+use std::sync::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 use tokio::time::{Instant, timeout};
 
 #[tokio::test(start_paused = true)]
@@ -56,13 +60,28 @@ async fn a_client_that_reads_no_answer_is_let_go() {
     server.until_empty().await;
 }
 
+/// In real time, as the kernel has its own clock.
+#[tokio::test]
+async fn a_client_that_reads_nothing_of_a_trickle_is_let_go() {
+    let server = Server::start(ROOM).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut client = socket.connect(server.address).await.unwrap();
+    client.write_all(b"GET /trickle HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    while server.trickled.load(Ordering::Relaxed) == 0 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    server.until_empty().await;
+    assert!(server.trickled.load(Ordering::Relaxed) < 100, "before any buffer of the server is full");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_web_socket_whose_client_reads_nothing_is_let_go() {
     let server = Server::start(ROOM).await;
     let _client = server.upgraded().await;
     let start = Instant::now();
     server.until_empty().await;
-    assert!(start.elapsed() >= stream::STALL && start.elapsed() < stream::STALL + Duration::from_secs(2));
+    assert!(start.elapsed() >= STALL && start.elapsed() < STALL + Duration::from_secs(2));
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,6 +136,8 @@ struct Server {
     places: Arc<Places>,
     /// The connection that was upgraded last.
     opened: Arc<Mutex<Option<Connection>>>,
+    /// Chunks of `/trickle` that were written.
+    trickled: Arc<AtomicUsize>,
     stop: CancellationToken,
 }
 
@@ -144,14 +165,24 @@ impl Server {
                 (axum::http::StatusCode::SWITCHING_PROTOCOLS, [("connection", "upgrade"), ("upgrade", "x")])
             }
         };
+        let trickled = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&trickled);
+        let trickle = move || async move {
+            Body::from_stream(futures_util::stream::unfold(count, |count| async move {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                count.fetch_add(1, Ordering::Relaxed);
+                Some((Ok::<_, io::Error>(vec![0; 2048]), count))
+            }))
+        };
         let router = Router::new()
             .route("/upgrade", get(upgrade))
+            .route("/trickle", get(trickle))
             .route("/", get(|| async { "here" }))
             .route("/slow", get(slow))
             .route("/large", get(|| async { "x".repeat(64 << 20) }))
             .route("/body", post(|body: String| async move { body }));
         tokio::spawn(serve(listener, router, Arc::clone(&places), stop.clone()));
-        Self { address, places, opened, stop }
+        Self { address, places, opened, trickled, stop }
     }
 
     /// A client that got more than it reads, over a connection which is no longer HTTP.
