@@ -16,18 +16,17 @@ use crate::{error::Refusal, ids::UserId, limits::Limits};
 pub struct Limiter {
     users: Option<DefaultKeyedRateLimiter<UserId>>,
     addresses: Option<DefaultKeyedRateLimiter<IpAddr>>,
-    /// Links to files of recordings: each is an entry of the audit log.
-    links: Option<DefaultKeyedRateLimiter<UserId>>,
+    /// Links to files of recordings. Each is an entry of the audit log, so they are counted whatever the limits are.
+    links: DefaultKeyedRateLimiter<UserId>,
 }
 
 impl Limiter {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        let links_per_user = if limits.requests_per_user == 0 { 0 } else { LINKS_PER_USER };
         Self {
             users: buckets(limits.requests_per_user, BURST),
             addresses: buckets(limits.requests_per_address, BURST),
-            links: buckets(links_per_user, LINKS_BURST),
+            links: RateLimiter::keyed(Quota::per_second(LINKS_PER_USER).allow_burst(LINKS_AT_ONCE)),
         }
     }
 
@@ -44,7 +43,7 @@ impl Limiter {
     /// # Errors
     /// `rate_limited`, with how long to wait.
     pub fn count_link(&self, user: Option<UserId>) -> Result<(), Refusal> {
-        user.map_or(Ok(()), |user| count(self.links.as_ref(), &user))
+        user.map_or(Ok(()), |user| count(Some(&self.links), &user))
     }
 
     /// Counts one request from an address. Loopback addresses are not limited: behind them may be a proxy, or
@@ -69,7 +68,7 @@ async fn forget(limiter: Weak<Limiter>) {
         let Some(limiter) = limiter.upgrade() else { return };
         limiter.users.iter().for_each(RateLimiter::retain_recent);
         limiter.addresses.iter().for_each(RateLimiter::retain_recent);
-        limiter.links.iter().for_each(RateLimiter::retain_recent);
+        limiter.links.retain_recent();
     }
 }
 
@@ -97,9 +96,9 @@ fn site(address: IpAddr) -> IpAddr {
 /// Burst size, in seconds of the rate.
 const BURST: NonZeroU32 = NonZeroU32::new(4).unwrap();
 /// Links of one user a second. A player asks for one for each file of a recording, and again when it expires.
-const LINKS_PER_USER: u32 = 10;
-/// As [`BURST`], for links: as many at once as a large recording has files.
-const LINKS_BURST: NonZeroU32 = NonZeroU32::new(40).unwrap();
+const LINKS_PER_USER: NonZeroU32 = NonZeroU32::new(10).unwrap();
+/// As many as a large recording has files.
+const LINKS_AT_ONCE: NonZeroU32 = NonZeroU32::new(400).unwrap();
 /// Maximum number of entries, for users and for addresses each.
 const MAX_KEYS: usize = 200_000;
 const FORGET_EVERY: Duration = Duration::from_secs(10);
@@ -151,6 +150,16 @@ mod tests {
         let user = UserId::random();
         assert_eq!(passing(|| none.count_address("203.0.113.7".parse().unwrap())), 1_000);
         assert_eq!(passing(|| none.count_user(user)), 1_000);
+    }
+
+    #[test]
+    fn links_are_counted_apart_also_where_requests_are_not() {
+        for limiter in [limiter(0, 0), limiter(1_000_000, 0)] {
+            let (ada, bob) = (Some(UserId::random()), Some(UserId::random()));
+            assert!((400..1_000).contains(&passing(|| limiter.count_link(ada))));
+            assert!(limiter.count_link(bob).is_ok());
+            assert_eq!(passing(|| limiter.count_link(None)), 1_000, "the service is not counted");
+        }
     }
 
     #[tokio::test(start_paused = true)]
