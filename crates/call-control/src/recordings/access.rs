@@ -93,9 +93,8 @@ impl Recordings {
             Reader::User(user) => (user, false),
         };
         let who = self.shared.store.involvement(recording.group_id, recording.call_id, user).await?;
-        let issued = ticket.expires.saturating_sub_unsigned(self.shared.config.link_validity.as_secs());
         let revoked = who.as_ref().and_then(|who| who.sessions_revoked_at);
-        if revoked.is_some_and(|revoked| revoked.timestamp() >= issued) {
+        if revoked.is_some_and(|revoked| revoked.timestamp() >= ticket.issued) {
             return Err(Refusal::new(
                 ErrorCode::Forbidden,
                 "the sessions of the link's user have been revoked",

@@ -69,7 +69,7 @@ impl Recordings {
         let now = now();
         let grant = Grant { recording, target, epoch: stored.row.link_epoch };
         let key = self.link_key().await?;
-        let ticket = key.sign(grant, Reader::of(by), now + self.shared.config.link_validity);
+        let ticket = key.sign(grant, Reader::of(by), now, self.shared.config.link_validity);
         self.shared.store.note(&download(&stored.row, target, by, now)).await?;
         Ok(ticket)
     }

@@ -3,6 +3,8 @@
 //! Players cannot send a token in a header, so the link itself is the proof. It is worth less than a token: it opens
 //! one file, ends within minutes, and is refused once its reader may not read the recording any more.
 
+use std::time::Duration;
+
 use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
@@ -35,6 +37,8 @@ pub enum Reader {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
     pub reader: Reader,
+    /// When it was made, in seconds since 1970: what its reader's sessions were revoked after ends it.
+    pub issued: i64,
     /// In seconds since 1970.
     pub expires: i64,
     /// In base64url without padding.
@@ -58,16 +62,22 @@ impl LinkKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
     }
 
-    pub(super) fn sign(&self, grant: Grant, reader: Reader, expires: DateTime<Utc>) -> Ticket {
-        let expires = expires.timestamp();
-        let tag = hmac::sign(&self.0, &signed_bytes(grant, reader, expires));
-        Ticket { reader, expires, signature: URL_SAFE_NO_PAD.encode(tag) }
+    pub(super) fn sign(
+        &self,
+        grant: Grant,
+        reader: Reader,
+        now: DateTime<Utc>,
+        validity: Duration,
+    ) -> Ticket {
+        let (issued, expires) = (now.timestamp(), (now + validity).timestamp());
+        let tag = hmac::sign(&self.0, &signed_bytes(grant, reader, issued, expires));
+        Ticket { reader, issued, expires, signature: URL_SAFE_NO_PAD.encode(tag) }
     }
 
     /// # Errors
     /// `forbidden` for a ticket that was not signed for this, `link_expired`.
     pub(super) fn check(&self, grant: Grant, ticket: &Ticket, now: DateTime<Utc>) -> Result<(), Refusal> {
-        let signed = signed_bytes(grant, ticket.reader, ticket.expires);
+        let signed = signed_bytes(grant, ticket.reader, ticket.issued, ticket.expires);
         let is_ours = URL_SAFE_NO_PAD
             .decode(&ticket.signature)
             .is_ok_and(|tag| hmac::verify(&self.0, &signed, &tag).is_ok());
@@ -82,7 +92,7 @@ impl LinkKey {
 }
 
 /// Each part has a fixed length, so that no two links are signed as the same bytes.
-fn signed_bytes(grant: Grant, reader: Reader, expires: i64) -> Vec<u8> {
+fn signed_bytes(grant: Grant, reader: Reader, issued: i64, expires: i64) -> Vec<u8> {
     let (kind, target) = match grant.target {
         Target::File(file) => (b'f', file.0),
         Target::Live(track) => (b'l', track.0),
@@ -98,6 +108,7 @@ fn signed_bytes(grant: Grant, reader: Reader, expires: i64) -> Vec<u8> {
     bytes.extend_from_slice(target.as_bytes());
     bytes.push(who);
     bytes.extend_from_slice(user.as_bytes());
+    bytes.extend_from_slice(&issued.to_be_bytes());
     bytes.extend_from_slice(&expires.to_be_bytes());
     bytes.extend_from_slice(&grant.epoch.to_be_bytes());
     bytes
@@ -112,7 +123,8 @@ impl Ticket {
             Reader::Admin(user) => format!("{ADMIN}{user}"),
             Reader::Service => SERVICE.to_owned(),
         };
-        format!("reader={reader}&expires={}&signature={}", self.expires, self.signature)
+        let Self { issued, expires, signature, .. } = self;
+        format!("reader={reader}&issued={issued}&expires={expires}&signature={signature}")
     }
 }
 
@@ -146,8 +158,6 @@ const SERVICE: &str = "service";
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::clock::now;
 
@@ -159,7 +169,7 @@ mod tests {
     fn a_link_is_good_until_it_expires_and_for_what_it_was_made() {
         let (key, grant, now) = (LinkKey::new(&[7; 32]), grant(), now());
         let user = UserId::random();
-        let ticket = key.sign(grant, Reader::User(user), now + Duration::from_secs(60));
+        let ticket = key.sign(grant, Reader::User(user), now, Duration::from_secs(60));
         key.check(grant, &ticket, now).unwrap();
 
         let code =
@@ -178,6 +188,7 @@ mod tests {
         }
         for (what, forged) in [
             ("a longer life", Ticket { expires: ticket.expires + 1, ..ticket.clone() }),
+            ("a later issue", Ticket { issued: ticket.issued + 1, ..ticket.clone() }),
             ("another user", Ticket { reader: Reader::User(UserId::random()), ..ticket.clone() }),
             ("a higher rank", Ticket { reader: Reader::Admin(user), ..ticket.clone() }),
             ("the service", Ticket { reader: Reader::Service, ..ticket.clone() }),
@@ -196,7 +207,7 @@ mod tests {
     fn a_reader_is_read_as_written() {
         let user = UserId::random();
         for reader in [Reader::User(user), Reader::Admin(user), Reader::Service] {
-            let ticket = Ticket { reader, expires: 1, signature: "x".to_owned() };
+            let ticket = Ticket { reader, issued: 0, expires: 1, signature: "x".to_owned() };
             let query = ticket.query();
             let written = query.strip_prefix("reader=").unwrap().split('&').next().unwrap();
             assert_eq!(Reader::parse(written), Some(reader));

@@ -134,6 +134,20 @@ on_both_engines! {
         assert_eq!(code(recordings.open(file, &link).await), ErrorCode::Forbidden);
     }
 
+    async fn revoked_sessions_end_links_however_long_links_are_good_now(store) {
+        let team = Team::new(&store, RecordingAccess::Participants).await;
+        let tape = team.tape().await;
+        let (file, pia) = (tape.files[0], team.pia.id);
+        let link = team.recordings().link(&by(&team.pia), tape.id(), Target::File(file)).await.unwrap();
+        assert!(team.recordings().open(file, &link).await.is_ok());
+        team.world.control.revoke_sessions(&Actor::SERVER, pia, now()).await.unwrap();
+        team.world.control.shutdown().await;
+        let mut config = World::config(&store, slow_rules(), crate::auth::SignIn::Secret(SECRET.into()));
+        config.recording.link_validity = Duration::from_secs(1);
+        let world = World::with(config).await;
+        assert_eq!(code(world.control.recordings.open(file, &link).await), ErrorCode::Forbidden);
+    }
+
     async fn a_link_is_for_one_file_of_a_finished_recording(store) {
         let team = Team::new(&store, RecordingAccess::Participants).await;
         let (tape, other) = (team.tape().await, team.tape().await);

@@ -48,6 +48,7 @@ pub(super) struct Wanted {
 #[into_params(parameter_in = Query)]
 pub(super) struct LinkQuery {
     reader: String,
+    issued: i64,
     expires: i64,
     signature: String,
     /// With it, of any value, browsers save the file under a name that tells whose it is.
@@ -59,6 +60,7 @@ pub(super) struct LinkQuery {
 #[into_params(parameter_in = Query)]
 pub(super) struct LiveQuery {
     reader: String,
+    issued: i64,
     expires: i64,
     signature: String,
     /// Seconds of the recording: begins at the last key frame before, and not at the last of all.
@@ -66,9 +68,9 @@ pub(super) struct LiveQuery {
 }
 
 /// The ticket in the query of a link.
-fn ticket_of(reader: &str, expires: i64, signature: String) -> Result<Ticket, Refusal> {
+fn ticket_of(reader: &str, issued: i64, expires: i64, signature: String) -> Result<Ticket, Refusal> {
     let reader = Reader::parse(reader).ok_or_else(|| bad_request("the link names no reader".to_owned()))?;
-    Ok(Ticket { reader, expires, signature })
+    Ok(Ticket { reader, issued, expires, signature })
 }
 
 /// The answer to what is done already, whether the database can be reached or not.

@@ -86,7 +86,7 @@ pub(in crate::carriers::rest) async fn head_recording_file(
 
 /// Opens the file of a link. Returns it with the headers that describe it.
 async fn open(control: &Control, file: FileId, link: LinkQuery) -> Result<(OpenFile, HeaderMap), Refusal> {
-    let ticket = ticket_of(&link.reader, link.expires, link.signature)?;
+    let ticket = ticket_of(&link.reader, link.issued, link.expires, link.signature)?;
     let file = control.recordings.open(file, &ticket).await?;
     let disposition = match link.download {
         Some(_) => attachment(&control.recordings.name_of(&file).await?),

@@ -42,7 +42,7 @@ impl MakeLink {
 pub(in crate::carriers::rest) struct Link {
     /// Relative to the address of this server.
     #[schema(
-        example = "/recordings/files/5d0a1f0e-2f5c-4f1c-9a35-0c1d6b1f7a10?reader=…&expires=1796000000&signature=…"
+        example = "/recordings/files/5d0a1f0e-2f5c-4f1c-9a35-0c1d6b1f7a10?reader=…&issued=…&expires=1796000000&signature=…"
     )]
     url: String,
     expires_at: DateTime<Utc>,

@@ -36,7 +36,7 @@ pub(in crate::carriers::rest) async fn get_live_track(
     Path((recording, track)): Path<(RecordingId, RecordingTrackId)>,
     Query(link): Query<LiveQuery>,
 ) -> Result<Response, Refusal> {
-    let ticket = ticket_of(&link.reader, link.expires, link.signature)?;
+    let ticket = ticket_of(&link.reader, link.issued, link.expires, link.signature)?;
     let file = control.recordings.open_live(recording, track, ticket, link.from).await?;
     let headers = [
         (header::CONTENT_TYPE, file.content_type.as_str()),

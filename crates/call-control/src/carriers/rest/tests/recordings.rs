@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    call::RecordingStatus,
+    call::{RecordingRow, RecordingStatus},
     calls::RecordingAccess,
     ids::{CallId, GroupId, RecordingId},
     testing::Tape,
@@ -21,10 +21,14 @@ struct Studio {
 
 impl Studio {
     async fn new(access: RecordingAccess) -> Self {
+        Self::configured(|config| config.recording.access = access).await
+    }
+
+    async fn configured(change: impl FnOnce(&mut ControlConfig)) -> Self {
         let api = Api::configured(|config| {
             config.auth.service_token = Some(SERVICE.into());
             config.auth.admin_claim = Some("operator".to_owned());
-            config.recording.access = access;
+            change(config);
         })
         .await;
         let (_, olga) = api.user("Olga").await;
@@ -63,6 +67,12 @@ impl Studio {
 
     async fn tape(&self) -> Tape {
         self.api.world.tape(self.call, self.group, self.pia).await
+    }
+
+    /// A recording of a call that has not been stopped.
+    async fn running(&self, call: CallId) -> Tape {
+        let recording = |row: &mut RecordingRow| row.status = RecordingStatus::Recording;
+        self.api.world.tape_with(call, self.group, self.pia, recording).await
     }
 
     fn token(&self, name: &str) -> &str {
@@ -219,64 +229,113 @@ async fn a_link_gives_the_file_whole_in_part_or_not_at_all() {
     assert!(name.starts_with("attachment; filename=\"") && name.contains("Pia mic 0.webm\""), "{name}");
 }
 
+/// The link, altered in each of its parts, and in ways that are none.
+struct Forged {
+    /// Well-formed.
+    altered: Vec<(&'static str, String)>,
+    malformed: Vec<String>,
+}
+
+impl Forged {
+    fn from(link: &str) -> Self {
+        let (path, query) = link.split_once('?').unwrap();
+        let parameters: Vec<_> = query.split('&').map(|pair| pair.split_once('=').unwrap()).collect();
+        let [("reader", reader), ("issued", issued), ("expires", expires), ("signature", signature)] =
+            parameters[..]
+        else {
+            panic!("{query}")
+        };
+        let later = |time: &str| (time.parse::<i64>().unwrap() + 1).to_string();
+        let of = |reader: &str, issued: &str, expires: &str, signature: &str| {
+            format!("{path}?reader={reader}&issued={issued}&expires={expires}&signature={signature}")
+        };
+        let altered = vec![
+            ("another user", of(&Uuid::new_v4().to_string(), issued, expires, signature)),
+            ("a higher rank", of(&format!("admin-{reader}"), issued, expires, signature)),
+            ("the app", of("service", issued, expires, signature)),
+            ("a later issue", of(reader, &later(issued), expires, signature)),
+            ("a longer life", of(reader, issued, &later(expires), signature)),
+            ("no signature", of(reader, issued, expires, "")),
+            ("a cut signature", of(reader, issued, expires, &signature[1..])),
+        ];
+        let malformed = vec![
+            path.to_owned(),
+            format!("{path}?reader={reader}"),
+            of("nobody", issued, expires, signature),
+            of(reader, "once", expires, signature),
+            of(reader, issued, "never", signature),
+        ];
+        Self { altered, malformed }
+    }
+}
+
 #[tokio::test]
 async fn a_link_that_is_not_ours_opens_nothing() {
     let studio = Studio::new(RecordingAccess::Participants).await;
     let (tape, other) = (studio.tape().await, studio.tape().await);
     let link = studio.link(&tape, "Pia").await;
-    let (path, query) = link.split_once('?').unwrap();
-    let parameters: Vec<_> = query.split('&').map(|pair| pair.split_once('=').unwrap()).collect();
-    let [("reader", reader), ("expires", expires), ("signature", signature)] = parameters[..] else {
-        panic!("{query}")
-    };
-    let later = expires.parse::<i64>().unwrap() + 1;
-    let other_file = format!("/recordings/files/{}", other.files[0]);
-    for (what, forged) in [
-        ("another user", format!("{path}?reader={}&expires={expires}&signature={signature}", Uuid::new_v4())),
-        ("a higher rank", format!("{path}?reader=admin-{reader}&expires={expires}&signature={signature}")),
-        ("the app", format!("{path}?reader=service&expires={expires}&signature={signature}")),
-        ("a longer life", format!("{path}?reader={reader}&expires={later}&signature={signature}")),
-        ("no signature", format!("{path}?reader={reader}&expires={expires}&signature=")),
-        (
-            "a cut signature",
-            format!("{path}?reader={reader}&expires={expires}&signature={}", &signature[1..]),
-        ),
-        ("another file", format!("{other_file}?{query}")),
-    ] {
+    let (_, query) = link.split_once('?').unwrap();
+    let mut forged = Forged::from(&link);
+    forged.altered.push(("another file", format!("/recordings/files/{}?{query}", other.files[0])));
+    for (what, forged) in forged.altered {
         let answer = studio.follow("GET", &forged, &[]).await;
         assert!(answer.is_problem(403, "forbidden"), "{what} {}", answer.body);
         assert_eq!(studio.follow("HEAD", &forged, &[]).await.status, StatusCode::FORBIDDEN, "{what}");
     }
     let unknown = format!("/recordings/files/{}?{query}", Uuid::new_v4());
     studio.follow("GET", &unknown, &[]).await.assert_problem(404, "not_found");
-    for malformed in [
-        path.to_owned(),
-        format!("{path}?reader={reader}"),
-        format!("{path}?reader=nobody&expires={expires}&signature={signature}"),
-        format!("{path}?reader={reader}&expires=never&signature={signature}"),
-        format!("/recordings/files/..%2F..%2Flink-key?{query}"),
-        format!("/recordings/files/not-an-id?{query}"),
-    ] {
+    forged.malformed.push(format!("/recordings/files/..%2F..%2Flink-key?{query}"));
+    forged.malformed.push(format!("/recordings/files/not-an-id?{query}"));
+    for malformed in forged.malformed {
+        studio.follow("GET", &malformed, &[]).await.assert_problem(400, "bad_request");
+    }
+}
+
+#[tokio::test]
+async fn a_live_link_that_is_not_ours_opens_nothing() {
+    let studio = Studio::new(RecordingAccess::Participants).await;
+    let (tape, other) = (studio.running(studio.call).await, studio.running(CallId::random()).await);
+    let links = format!("/recordings/{}/links", tape.id());
+    let body = json!({"trackId": tape.tracks[1], "live": true});
+    let made = studio.api.post(&links, studio.token("Pia"), body).await;
+    let link = made.body["url"].as_str().unwrap();
+    let (_, query) = link.split_once('?').unwrap();
+    let address = |recording: &dyn std::fmt::Display, track: &dyn std::fmt::Display| {
+        format!("/recordings/{recording}/tracks/{track}/live?{query}")
+    };
+    let mut forged = Forged::from(link);
+    forged.altered.push(("another track", address(&tape.id(), &tape.tracks[0])));
+    forged.altered.push(("another recording", address(&other.id(), &tape.tracks[1])));
+    forged.altered.push(("a file of the same id", format!("/recordings/files/{}?{query}", tape.files[1])));
+    for (what, forged) in forged.altered {
+        let answer = studio.follow("GET", &forged, &[]).await;
+        assert!(answer.is_problem(403, "forbidden"), "{what} {}", answer.body);
+    }
+    let unknown = address(&RecordingId::random(), &tape.tracks[1]);
+    studio.follow("GET", &unknown, &[]).await.assert_problem(404, "not_found");
+    forged.malformed.push(address(&"..%2F..", &tape.tracks[1]));
+    forged.malformed.push(address(&tape.id(), &"..%2Flink-key"));
+    for malformed in forged.malformed {
         studio.follow("GET", &malformed, &[]).await.assert_problem(400, "bad_request");
     }
 }
 
 #[tokio::test]
 async fn an_old_link_says_that_it_has_expired() {
-    let api = Api::configured(|config| config.recording.link_validity = Duration::ZERO).await;
-    let (ada, _, group, call) = api.call().await;
-    let ada_id = api.id_of(&ada).await.parse().unwrap();
-    let call = call.strip_prefix("/calls/").unwrap().parse().unwrap();
-    let tape = api.world.tape(call, group.parse().unwrap(), ada_id).await;
-    let links = format!("/recordings/{}/links", tape.id());
-    let made = api.post(&links, &ada, json!({"fileId": tape.files[0]})).await;
-    let link = made.body["url"].as_str().unwrap().to_owned();
-    api.get(&link, "").await.assert_problem(403, "link_expired");
+    let studio = Studio::configured(|config| config.recording.link_validity = Duration::ZERO).await;
+    let link = studio.link(&studio.tape().await, "Pia").await;
+    studio.follow("GET", &link, &[]).await.assert_problem(403, "link_expired");
+    assert_eq!(studio.follow("HEAD", &link, &[]).await.status, StatusCode::FORBIDDEN);
+    let tape = studio.running(studio.call).await;
+    let body = json!({"trackId": tape.tracks[1], "live": true});
+    let made = studio.api.post(&format!("/recordings/{}/links", tape.id()), studio.token("Pia"), body).await;
+    let link = made.body["url"].as_str().unwrap();
+    studio.follow("GET", link, &[]).await.assert_problem(403, "link_expired");
 }
 
 #[tokio::test]
-async fn each_link_is_in_the_audit_log_and_their_number_is_limited() {
-    let studio = Studio::new(RecordingAccess::Participants).await;
+async fn each_link_is_in_the_audit_log_and_their_number_is_limited_also_where_requests_are_not() {
+    let studio = Studio::configured(|config| config.limits.requests_per_user = 0).await;
     let tape = studio.tape().await;
     studio.link(&tape, "Pia").await;
     let log = studio.api.get("/audit?action=RECORDING_DOWNLOADED", SERVICE).await.body;
@@ -294,6 +353,7 @@ async fn each_link_is_in_the_audit_log_and_their_number_is_limited() {
         assert!(made < 1000, "links are not limited");
     };
     refused.assert_problem(429, "rate_limited");
+    assert!(made >= 400, "{made}");
     studio.link(&tape, "Ida").await;
     let delete = format!("/recordings/{}", tape.id());
     studio.api.ask("DELETE", &delete, studio.token("Ida"), None).await;
@@ -341,20 +401,19 @@ async fn a_recording_tells_of_its_tracks_and_files() {
     assert_eq!((&mic["name"], &mic["spans"], &mic["holes"]), (&json!("Pia"), &json!([]), &json!([])));
     assert_eq!((&mic["files"][0]["id"], &mic["files"][0]["bytes"]), (&json!(tape.files[0]), &json!(1000)));
     assert!(!told.to_string().contains(".webm"), "where files are is nobody's business");
-    for path in ["", "/tracks/not-an-id", "/captions/de"] {
-        let method = if path.starts_with("/tracks") { "DELETE" } else { "GET" };
-        let answer = studio.api.ask(method, &format!("/recordings/not-an-id{path}"), SERVICE, None).await;
-        answer.assert_problem(400, "bad_request");
+    for id in ["not-an-id", "..%2F..%2Flink-key", "%2E%2E"] {
+        for path in ["", "/tracks/not-an-id", "/captions/de"] {
+            let method = if path.starts_with("/tracks") { "DELETE" } else { "GET" };
+            let answer = studio.api.ask(method, &format!("/recordings/{id}{path}"), SERVICE, None).await;
+            answer.assert_problem(400, "bad_request");
+        }
     }
 }
 
 #[tokio::test]
 async fn a_running_track_is_read_by_a_link_of_its_own() {
     let studio = Studio::new(RecordingAccess::Participants).await;
-    let world = &studio.api.world;
-    let tape = world
-        .tape_with(studio.call, studio.group, studio.pia, |row| row.status = RecordingStatus::Recording)
-        .await;
+    let tape = studio.running(studio.call).await;
     // A header, a cluster that begins with a key frame, and cues.
     let mut file =
         vec![0x1A, 0x45, 0xDF, 0xA3, 0x80, 0x18, 0x53, 0x80, 0x67, 1, 255, 255, 255, 255, 255, 255, 255];
