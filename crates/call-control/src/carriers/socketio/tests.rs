@@ -1,4 +1,5 @@
 mod media;
+mod recording;
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     call::{RecordingRow, RecordingStatus},
-    calls::RecordingAccess,
+    calls::{RecordingAccess, RecordingBy},
     ids::{CallId, GroupId, RecordingId},
     testing::Tape,
 };
@@ -170,6 +170,55 @@ async fn role_presence_and_setting_decide_about_every_operation() {
             assert_eq!(deleters, ["Olga", "Ida", "the app", "an operator"], "{access:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn role_and_setting_decide_who_records() {
+    for (by, may) in [
+        (RecordingBy::Moderators, ["Olga", "Ann", "Ida"].as_slice()),
+        (RecordingBy::Members, &["Olga", "Ann", "Ida", "Pia", "Max"]),
+        (RecordingBy::Service, &[]),
+    ] {
+        let studio = Studio::configured(|config| config.recording.by = by).await;
+        let (api, may) = (&studio.api, [may, &ABOVE].concat());
+        let of_call = format!("/calls/{}/recordings", studio.call);
+        for (name, token) in &studio.tokens {
+            let mut answers = Vec::new();
+            let started = api.post(&of_call, token, json!({})).await;
+            answers.push(started.status);
+            let running = if started.status == StatusCode::CREATED {
+                started
+            } else {
+                assert!(started.is_problem(403, "forbidden"), "{name} {by:?} {}", started.body);
+                api.post(&of_call, SERVICE, json!({})).await
+            };
+            let path = format!("/recordings/{}", running.body["id"].as_str().unwrap());
+            for (change, body) in [
+                ("pause", Some(json!({"paused": true}))),
+                ("pause", Some(json!({"paused": false}))),
+                ("stop", None),
+            ] {
+                answers.push(api.ask("PATCH", &format!("{path}/{change}"), token, body).await.status);
+            }
+            assert_eq!(api.ask("PATCH", &format!("{path}/stop"), SERVICE, None).await.status, StatusCode::OK);
+            let (created, ok, forbidden) = (StatusCode::CREATED, StatusCode::OK, StatusCode::FORBIDDEN);
+            let expected = if may.contains(name) { [created, ok, ok, ok] } else { [forbidden; 4] };
+            assert_eq!(answers, expected, "{name} {by:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_two_starts_at_once_one_wins() {
+    let studio = Studio::new(RecordingAccess::Participants).await;
+    let of_call = format!("/calls/{}/recordings", studio.call);
+    let start = |name| studio.api.post(&of_call, studio.token(name), json!({}));
+    let (one, other) = tokio::join!(start("Olga"), start("Ida"));
+    let (won, lost) = if one.status == StatusCode::CREATED { (one, other) } else { (other, one) };
+    assert_eq!(won.status, StatusCode::CREATED);
+    lost.assert_problem(409, "already_recording");
+    let listed = studio.api.get(&of_call, SERVICE).await.body;
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
