@@ -47,9 +47,11 @@ pub(super) struct Wanted {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct LinkQuery {
+    #[param(pattern = "^(service|(admin-)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$")]
     reader: String,
     issued: i64,
     expires: i64,
+    #[param(pattern = "^[A-Za-z0-9_-]{43}$")]
     signature: String,
     /// With it, of any value, browsers save the file under a name that tells whose it is.
     download: Option<String>,
@@ -59,9 +61,11 @@ pub(super) struct LinkQuery {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct LiveQuery {
+    #[param(pattern = "^(service|(admin-)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$")]
     reader: String,
     issued: i64,
     expires: i64,
+    #[param(pattern = "^[A-Za-z0-9_-]{43}$")]
     signature: String,
     /// Seconds of the recording: begins at the last key frame before, and not at the last of all.
     from: Option<u64>,

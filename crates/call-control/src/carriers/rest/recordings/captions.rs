@@ -14,7 +14,7 @@ use crate::{
 /// The captions of a recording in a language
 #[utoipa::path(
     get, path = "/recordings/{id}/captions/{language}", tag = "recordings", security(("token" = [])),
-    params(("id" = RecordingId, Path), ("language" = String, Path, min_length = 2, max_length = 35, example = "de")),
+    params(("id" = RecordingId, Path), ("language" = String, Path, max_length = 35, pattern = "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", example = "de")),
     responses(
         (status = 200, body = String, content_type = "text/vtt"),
         Counted, Signed, About,

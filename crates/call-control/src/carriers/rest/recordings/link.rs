@@ -1,12 +1,15 @@
 use axum::{extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::schema::{Object, ObjectBuilder, Type},
+};
 
 use crate::{
     carriers::{
         http::problems::{About, Body, Counted, Signed, Unfinished},
-        rest::extract::{Caller, Json, Path, bad_request},
+        rest::extract::{Caller, Json, Path},
     },
     control::Control,
     error::Refusal,
@@ -14,25 +17,57 @@ use crate::{
     recordings::Target,
 };
 
+/// What the link is to open.
 #[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(untagged, expecting = "a link is for a fileId, or for a trackId with live: true")]
 #[schema(example = json!({"fileId": "5d0a1f0e-2f5c-4f1c-9a35-0c1d6b1f7a10"}))]
-pub(in crate::carriers::rest) struct MakeLink {
-    /// A file of a finished recording.
-    file_id: Option<FileId>,
-    /// A track of a running recording, together with `live`.
-    track_id: Option<RecordingTrackId>,
-    live: Option<bool>,
+pub(in crate::carriers::rest) enum MakeLink {
+    File(FileLink),
+    Live(LiveLink),
 }
 
-impl MakeLink {
-    fn target(&self) -> Result<Target, Refusal> {
-        match (self.file_id, self.track_id, self.live) {
-            (Some(file), None, None | Some(false)) => Ok(Target::File(file)),
-            (None, Some(track), Some(true)) => Ok(Target::Live(track)),
-            (Some(_), ..) | (None, ..) => {
-                Err(bad_request("a link is for a fileId, or for a trackId with live: true".to_owned()))
-            }
+/// A file of a finished recording.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::carriers::rest) struct FileLink {
+    file_id: FileId,
+}
+
+/// A track of a running recording.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::carriers::rest) struct LiveLink {
+    track_id: RecordingTrackId,
+    #[schema(schema_with = only_true)]
+    live: Yes,
+}
+
+/// The value true.
+#[derive(Deserialize)]
+#[serde(try_from = "bool")]
+struct Yes;
+
+#[derive(Debug, thiserror::Error)]
+#[error("expected true")]
+struct NotTrue;
+
+impl TryFrom<bool> for Yes {
+    type Error = NotTrue;
+
+    fn try_from(value: bool) -> Result<Self, NotTrue> {
+        if value { Ok(Self) } else { Err(NotTrue) }
+    }
+}
+
+fn only_true() -> Object {
+    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true])).build()
+}
+
+impl From<MakeLink> for Target {
+    fn from(wanted: MakeLink) -> Self {
+        match wanted {
+            MakeLink::File(FileLink { file_id }) => Self::File(file_id),
+            MakeLink::Live(LiveLink { track_id, live: Yes }) => Self::Live(track_id),
         }
     }
 }
@@ -69,7 +104,7 @@ pub(in crate::carriers::rest) async fn make_recording_link(
     Json(wanted): Json<MakeLink>,
 ) -> Result<(StatusCode, Json<Link>), Refusal> {
     control.limiter.count_link(by.user_id())?;
-    let target = wanted.target()?;
+    let target = Target::from(wanted);
     let ticket = control.recordings.link(&by, recording, target).await?;
     let path = match target {
         Target::File(file) => format!("/recordings/files/{file}"),

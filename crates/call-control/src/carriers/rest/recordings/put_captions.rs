@@ -4,6 +4,13 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
 };
 use bytes::Bytes;
+use utoipa::{
+    ToSchema,
+    openapi::{
+        RefOr,
+        schema::{ObjectBuilder, Schema, Type},
+    },
+};
 
 use super::language_of;
 use crate::{
@@ -17,14 +24,27 @@ use crate::{
     recordings::MAX_CAPTIONS,
 };
 
+/// The body, for the document.
+enum WebVtt {}
+
+impl utoipa::PartialSchema for WebVtt {
+    fn schema() -> RefOr<Schema> {
+        let text =
+            ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^WEBVTT([ \t\r\n][\s\S]*)?$"));
+        text.examples(["WEBVTT\n\n00:00.000 --> 00:02.000\n<v Ada>Hello"]).build().into()
+    }
+}
+
+impl ToSchema for WebVtt {}
+
 /// Store the captions of a recording in a language
 ///
 /// For a transcriber: WebVTT of at most 5 MiB, whose voices (`<v …>`) are ids of users. They replace earlier captions in
 /// the same language. For the service and server admins.
 #[utoipa::path(
     put, path = "/recordings/{id}/captions/{language}", tag = "recordings", security(("token" = [])),
-    params(("id" = RecordingId, Path), ("language" = String, Path, min_length = 2, max_length = 35, example = "de")),
-    request_body(content = String, content_type = "text/vtt"),
+    params(("id" = RecordingId, Path), ("language" = String, Path, max_length = 35, pattern = "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", example = "de")),
+    request_body(content = WebVtt, content_type = "text/vtt"),
     responses(
         (status = 201, description = "The recording has captions in this language"),
         (status = 204, description = "They replaced earlier ones"),
