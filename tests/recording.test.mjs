@@ -5,6 +5,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { launchChromium } from './support/browsers.mjs';
+import { engineOfThisRun } from './support/databases.mjs';
 import { DemoPage } from './support/demo-page.mjs';
 import { serverForThisFile } from './support/fixture.mjs';
 import { Refused, signIn, startCallOf } from './support/people.mjs';
@@ -30,12 +31,16 @@ before(async () => {
 });
 after(() => browser?.close());
 
-for (const { query, codec, container } of [
+const CODECS = [
   { query: '', codec: 'vp8', container: 'webm' },
   { query: '?codec=vp9&svc=L3T3', codec: 'vp9', container: 'webm' },
   { query: '?codec=h264', codec: 'h264', container: 'x-matroska' },
   { query: '?codec=av1&svc=L3T3', codec: 'av1', container: 'webm' },
-]) {
+];
+// The record of a codec is in a database as that of any other, so one is enough where the database is what is tested.
+const recorded = engineOfThisRun() === 'SQLite' ? CODECS : CODECS.slice(0, 1);
+
+for (const { query, codec, container } of recorded) {
   test(`each microphone and camera of a call in ${codec} becomes a file that others decode`, async () => {
     const { people, call } = await twoInACall(fixture.server, query);
     const [alice] = people;
