@@ -2,6 +2,7 @@
 mod cost;
 mod disks;
 mod formats;
+mod parts;
 mod pauses;
 mod reader;
 #[cfg(target_os = "linux")]

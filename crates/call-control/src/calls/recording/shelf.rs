@@ -229,6 +229,7 @@ fn note(note: switchyard_recorder::TrackNote) -> TrackNote {
     match note {
         switchyard_recorder::TrackNote::NoKeyFrame => TrackNote::NoKeyFrame,
         switchyard_recorder::TrackNote::ClockSet => TrackNote::ClockSet,
+        switchyard_recorder::TrackNote::ManyFiles => TrackNote::ManyFiles,
         switchyard_recorder::TrackNote::Dropped => TrackNote::Dropped,
     }
 }
