@@ -1,5 +1,6 @@
 #[cfg(target_os = "linux")]
 mod cost;
+mod deletion;
 mod disks;
 mod formats;
 mod parts;
