@@ -78,7 +78,7 @@ pub struct TrackView {
     /// When pictures are missing although it was on.
     pub holes: Vec<Span>,
     pub note: Option<TrackNote>,
-    /// When it was deleted alone.
+    /// When it was deleted alone. Then nothing is told of it but whose it was.
     pub deleted_at: Option<DateTime<Utc>>,
     /// In order; nearly always one.
     pub files: Vec<FileView>,
