@@ -10,7 +10,7 @@ use crate::notices::Notices;
 use crate::queue::queue;
 use crate::recordings::Recordings;
 use crate::removal::delete_track;
-use crate::repair::repair_recording;
+use crate::repair::repair_interrupted;
 use crate::report::{Notice, RepairedFile};
 use crate::taps::Taps;
 use crate::thread::{Command, RecorderThread};
@@ -18,7 +18,7 @@ use crate::writer::{Ends, Writer};
 use std::io;
 use std::sync::mpsc::sync_channel;
 use std::thread::Builder;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use switchyard_media_worker::TapEnd;
 use switchyard_media_worker::media::RecordedLayer;
 use tokio::sync::{mpsc, oneshot};
@@ -154,12 +154,17 @@ impl Recorder {
     }
 
     /// Finishes the files that a crash left open: cuts what is torn, and writes what the end of a file has. Finished
-    /// files stay as they are. The recording must not be open.
+    /// files stay as they are. The manifest names them all then. The recording must not be open; `began` is its time
+    /// zero.
     ///
     /// # Errors
     /// [`RecorderError::Storage`].
-    pub async fn repair(&self, recording: RecordingId) -> Result<Vec<RepairedFile>, RecorderError> {
-        self.on_disk(move |folder| Ok(repair_recording(folder, recording)?)).await
+    pub async fn repair(
+        &self,
+        recording: RecordingId,
+        began: SystemTime,
+    ) -> Result<Vec<RepairedFile>, RecorderError> {
+        self.on_disk(move |folder| Ok(repair_interrupted(folder, recording, began)?)).await
     }
 
     /// The recordings that have a folder.

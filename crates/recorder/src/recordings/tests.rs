@@ -3,6 +3,7 @@ mod cost;
 mod deletion;
 mod disks;
 mod formats;
+mod manifests;
 mod parts;
 mod pauses;
 mod reader;

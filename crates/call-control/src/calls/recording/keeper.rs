@@ -3,14 +3,14 @@
 use switchyard_recorder::Notice;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::studio::{BrokenOff, WRITE_PERIOD};
+use super::studio::{Demand, WRITE_PERIOD, recorder_id};
 use crate::{
     actor::Actor,
     call::{Command, RecordingEnd, RecordingRow, RecordingStatus},
     calls::Calls,
     clock::now,
     hub::Audience,
-    ids::RecordingId,
+    ids::{CallId, RecordingId},
     store::{Settlement, StoreError},
     wire::event::{RecordingUpdated, ServerEvent},
 };
@@ -33,7 +33,19 @@ impl Calls {
     }
 
     pub(in crate::calls) async fn hear(&self, notice: Notice) {
-        let Some(BrokenOff { call, recording, end }) = self.shared.studio.hear(notice).await else { return };
+        match self.shared.studio.hear(notice) {
+            Some(Demand::Stop { call, recording, end }) => self.stop_broken(call, recording, end),
+            Some(Demand::Remove(recording)) => {
+                if let Err(error) = self.shared.studio.recorder.delete(recorder_id(recording)).await {
+                    tracing::warn!(%recording, %error, "the files of a recording that never was stay for now");
+                    self.tidy_up();
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn stop_broken(&self, call: CallId, recording: RecordingId, end: RecordingEnd) {
         tracing::warn!(%call, %recording, ?end, "a recording broke off");
         // A task of its own: the owner task of the call may be waiting for the recorder.
         let calls = self.clone();
