@@ -59,12 +59,7 @@ impl Recordings {
     ) -> Result<bool, Refusal> {
         by.require_admin()?;
         let stored = self.present(by, recording).await?;
-        if !self.is_here(&stored.row) {
-            return Err(Refusal::new(
-                ErrorCode::Unavailable,
-                "the files of the recording are on another server",
-            ));
-        }
+        self.require_here(&stored.row)?;
         let text = text.await?;
         require_web_vtt(&text)?;
         let earlier = self.shared.store.captions(recording, &language.0).await?;

@@ -20,7 +20,7 @@ impl Recordings {
     ///
     /// # Errors
     /// `not_found`, `forbidden` for all but the call's initiator, the group's owners, server admins and the service,
-    /// `conflict` while it is not finished, `unavailable`.
+    /// `conflict` while it is not finished (for server admins and the service: not stopped), `unavailable`.
     pub async fn delete(&self, by: &Actor, recording: RecordingId) -> Result<(), Refusal> {
         let stored = self.stored(recording).await?;
         self.require_deleter(by, &stored.row).await?;
@@ -30,7 +30,7 @@ impl Recordings {
         let (recordings, by) = (self.clone(), by.clone());
         self.whole(async move {
             if recordings.shared.store.decide_deletion(&stored.row, &by, now()).await? {
-                if recordings.is_here(&stored.row) {
+                if recordings.is_here(&stored.row) && stored.row.status.is_finished() {
                     recordings.remove(&stored.row).await;
                 }
                 return Ok(());
@@ -88,7 +88,7 @@ impl Recordings {
     /// `unavailable`.
     pub(super) async fn sweep(&self) -> Result<(), Refusal> {
         let (store, storage) = (&self.shared.store, self.shared.storage);
-        for past in store.recordings_past_their_time(storage, now()).await? {
+        for past in store.recordings_past_their_time(now()).await? {
             store.decide_deletion(&past.row, &Actor::SERVER, now()).await?;
         }
         for deleted in store.recordings_to_remove(storage).await? {

@@ -361,4 +361,36 @@ on_both_engines! {
         team.recordings().sweep().await.unwrap();
         assert!(!std::fs::read_to_string(&manifest).unwrap().contains(&tape.tracks[0].to_string()));
     }
+
+    async fn what_another_storage_has_is_seen_and_the_app_can_delete_it(store) {
+        let team = Team::new(&store, RecordingAccess::Members).await;
+        let (recordings, elsewhere) = (team.recordings(), StorageId::random());
+        let tape = async |status, delete_after| {
+            let change = move |row: &mut RecordingRow| {
+                (row.storage_id, row.status, row.delete_after) = (elsewhere, status, delete_after);
+            };
+            team.world.tape_with(team.call, team.group, team.pia.id, change).await
+        };
+        let unfinished = tape(RecordingStatus::Finishing, None).await;
+        let finished = tape(RecordingStatus::Ready, None).await;
+        let past = tape(RecordingStatus::Ready, Some(now() - Duration::from_secs(1))).await;
+        let page = || PageRequest { limit: 9, after: None };
+        let listed = recordings.of_group(&by(&team.pia), team.group, None, page()).await.unwrap();
+        assert!(listed.items.iter().all(|view| view.storage_id == elsewhere) && listed.items.len() == 3);
+        let link = recordings.link(&by(&team.pia), finished.id(), Target::File(finished.files[0])).await;
+        assert_eq!(code(link), ErrorCode::Unavailable);
+
+        assert_eq!(code(recordings.delete(&by(&team.olga), unfinished.id()).await), ErrorCode::Conflict);
+        for deleted in [&unfinished, &finished] {
+            recordings.delete(&Actor::SERVER, deleted.id()).await.unwrap();
+        }
+        recordings.sweep().await.unwrap();
+        let status = Some(RecordingStatus::Deleted);
+        let listed = recordings.of_group(&by(&team.pia), team.group, status, page()).await.unwrap();
+        let deleted: Vec<_> = listed.items.iter().map(|view| (view.id, view.status)).collect();
+        for tape in [&unfinished, &finished, &past] {
+            assert!(deleted.contains(&(tape.id(), RecordingStatus::Deleted)), "{deleted:?}");
+            assert!(!tape.is_erased(), "whoever has the storage removes its files");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     call::{Consent, RecordingEnd, RecordingMode, RecordingStatus, Source, Span, TrackNote},
-    ids::{CallId, FileId, GroupId, LegId, RecordingId, RecordingTrackId, UserId},
+    ids::{CallId, FileId, GroupId, LegId, RecordingId, RecordingTrackId, StorageId, UserId},
     store::{StoredFile, StoredRecording, StoredTrack},
 };
 
@@ -17,6 +17,8 @@ use crate::{
 #[schema(as = Recording)]
 pub struct RecordingView {
     pub id: RecordingId,
+    /// Names the folder that has its files: its `storage-id`.
+    pub storage_id: StorageId,
     pub call_id: CallId,
     pub group_id: GroupId,
     pub status: RecordingStatus,
@@ -108,6 +110,7 @@ impl From<StoredRecording> for RecordingView {
         let row = stored.row;
         Self {
             id: row.id,
+            storage_id: row.storage_id,
             call_id: row.call_id,
             group_id: row.group_id,
             status,

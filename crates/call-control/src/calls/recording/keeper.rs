@@ -137,8 +137,11 @@ impl Calls {
             .and_then(|time| now.checked_add_signed(chrono::TimeDelta::from_std(time).ok()?));
         let settlement = Settlement { recording, status, end, delete_after, call_is_gone };
         match self.shared.store.settle_recording(settlement, now).await? {
-            Some(row) => {
-                self.tell_of_recording(&row).await;
+            Some(settled) => {
+                // Its deletion is told once it is removed.
+                if !settled.is_gone() {
+                    self.tell_of_recording(&settled.row).await;
+                }
                 Ok(true)
             }
             None => Ok(self.shared.store.is_recording_settled(recording).await?),

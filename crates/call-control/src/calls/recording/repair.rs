@@ -31,7 +31,21 @@ impl Calls {
                 done = done.and(self.finish_abandoned(&row).await);
             }
         }
-        done.and(self.remove_strangers().await)
+        done.and(self.remove_strangers().await)?;
+        self.warn_of_other_storages().await
+    }
+
+    /// What another storage has is finished by a server that has that storage. If there is none any more, somebody has
+    /// to know.
+    async fn warn_of_other_storages(&self) -> Result<(), RepairError> {
+        let storage = self.shared.studio.storage;
+        for row in self.shared.store.unfinished_elsewhere(storage).await? {
+            tracing::warn!(
+                recording = %row.id, storage = %row.storage_id,
+                "the files of an unfinished recording are in another storage: if that is gone, delete the recording"
+            );
+        }
+        Ok(())
     }
 
     /// Whether the call has an owner task, or gets one once it can be taken over.

@@ -18,7 +18,7 @@ use crate::{
 
 impl Store {
     /// Decides that a recording is deleted, and revokes its links. Returns whether that is new: not for one that is
-    /// not finished, or deleted.
+    /// deleted, or not finished. For the service and server admins it is enough that it was stopped.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::InDoubt`].
@@ -29,7 +29,8 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         Ok(tx!(&self.db, |tx| {
-            let decided = sqlx::query(DECIDE).bind(recording.id).bind(now).execute(&mut *tx).await?;
+            let decide = if by.is_admin() { DECIDE_STOPPED } else { DECIDE };
+            let decided = sqlx::query(decide).bind(recording.id).bind(now).execute(&mut *tx).await?;
             let is_new = decided.rows_affected() > 0;
             if is_new {
                 log!(tx, deletion(recording, by, now).with(json!({ "recordingId": recording.id })));
@@ -70,21 +71,20 @@ impl Store {
         }))
     }
 
-    /// Finished recordings of this storage that have been kept for as long as they should.
+    /// Finished recordings that have been kept for as long as they should, also of other storages: whether their files
+    /// are there or not, nobody sees them any more.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn recordings_past_their_time(
         &self,
-        storage: StorageId,
         now: DateTime<Utc>,
     ) -> Result<Vec<StoredRecording>, StoreError> {
         on!(&self.db, |connection| sqlx::query_as(
-            "SELECT * FROM recordings WHERE delete_after <= $2 AND storage_id = $1 AND deleted_at IS NULL
+            "SELECT * FROM recordings WHERE delete_after <= $1 AND deleted_at IS NULL
                  AND status IN ('ready', 'incomplete', 'failed')
              ORDER BY delete_after, id LIMIT 100",
         )
-        .bind(storage)
         .bind(now)
         .fetch_all(connection)
         .await)
@@ -178,6 +178,10 @@ fn deletion(recording: &RecordingRow, by: &Actor, now: DateTime<Utc>) -> AuditEn
 const DECIDE: &str = "
     UPDATE recordings SET deleted_at = $2, link_epoch = link_epoch + 1, updated_at = $2, version = version + 1
     WHERE id = $1 AND deleted_at IS NULL AND status IN ('ready', 'incomplete', 'failed')";
+/// Of a storage that is gone, nobody finishes what was stopped. Elsewhere it is removed once it is finished.
+const DECIDE_STOPPED: &str = "
+    UPDATE recordings SET deleted_at = $2, link_epoch = link_epoch + 1, updated_at = $2, version = version + 1
+    WHERE id = $1 AND deleted_at IS NULL AND status IN ('finishing', 'ready', 'incomplete', 'failed')";
 /// In the transaction that deletes a group. Recordings that are not finished are removed once they are.
 pub(in crate::store) const DECIDE_FOR_GROUP: &str = "
     UPDATE recordings SET deleted_at = $2, link_epoch = link_epoch + 1, updated_at = $2, version = version + 1

@@ -151,6 +151,21 @@ on_both_engines! {
         world.control.calls.tidy_recordings().await.unwrap();
         assert_eq!(store.recording(tape.id()).await.unwrap().unwrap().row.status, RecordingStatus::Recording);
     }
+
+    async fn the_app_deletes_what_was_stopped_and_it_goes_once_it_is_finished(database) {
+        let mut set = Set::new(&database).await;
+        let tape = set.world.tape_with(set.call, set.team, set.ada.id, |row| row.status = RecordingStatus::Finishing);
+        let (tape, recordings) = (tape.await, &set.world.control.recordings);
+        recordings.delete(&Actor::SERVER, tape.id()).await.unwrap();
+        let seen = recordings.find_one(&by(&set.ada), tape.id()).await.unwrap().recording;
+        assert!(seen.status == RecordingStatus::Deleted && !tape.is_erased());
+        assert_eq!(set.row(tape.id()).await.status, RecordingStatus::Finishing, "its files may be written");
+        set.calls().finish_abandoned(&tape.row).await.unwrap();
+        recordings.remove_soon();
+        set.until(tape.id(), |row| row.status == RecordingStatus::Deleted).await;
+        assert!(tape.is_erased());
+        assert_eq!(set.adas.hears.next("recording:updated").await["status"], "deleted", "and was never ready");
+    }
 }
 
 /// The folder of a recording cannot be read.
