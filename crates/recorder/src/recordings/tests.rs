@@ -4,6 +4,8 @@ mod deletion;
 mod disks;
 mod formats;
 mod manifests;
+#[cfg(target_os = "linux")]
+mod memory;
 mod parts;
 mod pauses;
 mod reader;
