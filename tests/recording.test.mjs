@@ -76,6 +76,7 @@ for (const { query, codec, container } of recorded) {
         );
         if (source === 'camera') {
           assert(found.packets / found.seconds > 10, `${found.packets} pictures`);
+          assert.equal(found.frames, found.packets, 'one picture per time');
           assert(found.width >= 320 && found.height >= 180, `${found.width} x ${found.height}`);
         }
       }

@@ -136,17 +136,20 @@ export async function decode(path) {
   const outline = await run('mkvinfo', ['--continue', path], { maxBuffer: 1 << 28 });
   assert.doesNotMatch(outline.stdout, /error|invalid|unknown element/i, `mkvinfo on ${path}`);
   const probed = await run('ffprobe', [
-    ...['-v', 'error', '-count_packets', '-show_format', '-show_streams', '-of', 'json', path],
+    ...['-v', 'error', '-count_packets', '-count_frames', '-show_format', '-show_streams'],
+    ...['-of', 'json', path],
   ]);
   assert.equal(probed.stderr, '');
   const { streams, format } = JSON.parse(probed.stdout);
   assert.equal(streams.length, 1);
-  const [{ codec_name, width, height, nb_read_packets }] = streams;
+  const [{ codec_name, width, height, nb_read_packets, nb_read_frames }] = streams;
   return {
     codec: codec_name,
     width,
     height,
     packets: Number(nb_read_packets),
+    /** What a player shows. */
+    frames: Number(nb_read_frames),
     seconds: Number(format.duration),
   };
 }

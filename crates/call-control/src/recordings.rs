@@ -26,7 +26,7 @@ pub use view::{FileView, RecordingDetails, RecordingView, TrackView};
 
 use crate::{
     actor::Actor,
-    call::RecordingStatus,
+    call::{RecordingRow, RecordingStatus},
     calls::{Calls, RecordingConfig},
     error::{ErrorCode, Refusal},
     ids::{CallId, GroupId, RecordingId, StorageId},
@@ -149,6 +149,16 @@ impl Recordings {
     #[cfg(test)]
     pub(crate) fn place(&self) -> (StorageId, std::path::PathBuf) {
         (self.shared.storage, self.shared.config.recorder.folder.clone())
+    }
+
+    /// # Errors
+    /// `unavailable` for a recording whose files are in another storage.
+    fn require_here(&self, recording: &RecordingRow) -> Result<(), Refusal> {
+        if self.is_here(recording) {
+            Ok(())
+        } else {
+            Err(Refusal::new(ErrorCode::Unavailable, "the files of the recording are in another storage"))
+        }
     }
 
     async fn stored(&self, recording: RecordingId) -> Result<StoredRecording, Refusal> {

@@ -6,7 +6,7 @@ use crate::ids::FileKey;
 use crate::manifest::Manifest;
 use crate::matroska::Kind;
 use crate::repair::{describe, repair_file, repair_recording};
-use crate::report::FileReport;
+use crate::report::{FileReport, RepairedFile};
 use std::fs;
 use std::io;
 use std::sync::mpsc::Receiver;
@@ -65,8 +65,8 @@ impl Finisher {
         let known = |file: &FileReport| {
             manifest.tracks.iter().flat_map(|(track, _)| &track.files).any(|known| known.key == file.key)
         };
-        let found = repair_recording(&self.folder, manifest.recording)?.into_iter().map(|found| found.file);
-        let earlier: Vec<FileReport> = found.filter(|file| !known(file)).collect();
+        let found = repair_recording(&self.folder, manifest.recording)?.into_iter();
+        let earlier: Vec<RepairedFile> = found.filter(|found| !known(&found.file)).collect();
         manifest.write(&self.folder, &earlier)
     }
 }

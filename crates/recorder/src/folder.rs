@@ -2,27 +2,31 @@
 //!
 //! `<recording>/<track>-<part>.<webm|mkv|mka>`, `<recording>/timeline.jsonl` and, at the end, `<recording>/manifest.json`.
 
-use crate::ids::{FileKey, RecordingId, TrackId};
+use crate::ids::{FileKey, RecordingId};
 use crate::matroska::Kind;
 use nix::sys::statvfs::statvfs;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 #[derive(Debug, Clone)]
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct Folder {
+    path: PathBuf,
+    edits: Arc<Mutex<()>>,
+}
 
 impl Folder {
     /// Makes the folder if it is not there.
     pub(crate) fn open(path: PathBuf) -> io::Result<Self> {
         make(&path)?;
-        Ok(Self(path))
+        Ok(Self { path, edits: Arc::default() })
     }
 
     pub(crate) fn recording(&self, id: RecordingId) -> PathBuf {
-        self.0.join(id.0.to_string())
+        self.path.join(id.0.to_string())
     }
 
     pub(crate) fn file(&self, key: FileKey, kind: Kind) -> PathBuf {
@@ -40,18 +44,18 @@ impl Folder {
     /// Makes the folder of a recording, in a way that outlasts a power cut.
     pub(crate) fn make_recording(&self, id: RecordingId) -> io::Result<()> {
         make(&self.recording(id))?;
-        sync_folder(&self.0)
+        sync_folder(&self.path)
     }
 
     /// Free bytes for this process.
     #[cfg_attr(target_os = "linux", expect(clippy::useless_conversion, reason = "narrower types on macOS"))]
     pub(crate) fn free(&self) -> io::Result<u64> {
-        let found = statvfs(&self.0)?;
+        let found = statvfs(&self.path)?;
         Ok(u64::from(found.blocks_available()) * u64::from(found.fragment_size()))
     }
 
     pub(crate) fn stored(&self) -> io::Result<Vec<RecordingId>> {
-        let names = names(&self.0)?;
+        let names = names(&self.path)?;
         let id =
             |name: &String| Uuid::try_parse(name).ok().filter(|id| id.to_string() == *name).map(RecordingId);
         Ok(names.iter().filter_map(id).collect())
@@ -69,17 +73,39 @@ impl Folder {
     }
 
     pub(crate) fn delete(&self, id: RecordingId) -> io::Result<()> {
+        let _alone = self.alone();
         unless_gone(fs::remove_dir_all(self.recording(id)))?;
-        unless_gone(sync_folder(&self.0))
+        unless_gone(sync_folder(&self.path))
     }
 
-    pub(crate) fn delete_track(&self, id: RecordingId, track: TrackId) -> io::Result<()> {
-        for (key, path) in self.files(id)? {
-            if key.of.track == track {
-                unless_gone(fs::remove_file(path))?;
-            }
-        }
-        unless_gone(sync_folder(&self.recording(id)))
+    /// For whoever changes what finished recordings have: two at once would undo each other's changes.
+    pub(crate) fn alone(&self) -> MutexGuard<'_, ()> {
+        // It guards files, and each of them is replaced as a whole.
+        self.edits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Replaces a file as a whole, in a way that outlasts a power cut once its folder is synced.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let new = path.with_added_extension("new");
+    let written = File::create(&new).and_then(|mut file| {
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&new, path)
+    });
+    if written.is_err() {
+        // On a full disk, the half that was written would stay for ever.
+        let _ = fs::remove_file(&new);
+    }
+    written
+}
+
+/// The content of a file; `None` if it is not there.
+pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -108,7 +134,7 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-fn unless_gone(result: io::Result<()>) -> io::Result<()> {
+pub(crate) fn unless_gone(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         result => result,

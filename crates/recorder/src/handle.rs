@@ -6,11 +6,11 @@ use crate::error::RecorderError;
 use crate::finisher::{Chore, Finisher};
 use crate::folder::Folder;
 use crate::ids::{RecordingId, TrackId, TrackKey};
-use crate::manifest::forget_track;
 use crate::notices::Notices;
 use crate::queue::queue;
 use crate::recordings::Recordings;
-use crate::repair::repair_recording;
+use crate::removal::delete_track;
+use crate::repair::repair_interrupted;
 use crate::report::{Notice, RepairedFile};
 use crate::taps::Taps;
 use crate::thread::{Command, RecorderThread};
@@ -18,7 +18,7 @@ use crate::writer::{Ends, Writer};
 use std::io;
 use std::sync::mpsc::sync_channel;
 use std::thread::Builder;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use switchyard_media_worker::TapEnd;
 use switchyard_media_worker::media::RecordedLayer;
 use tokio::sync::{mpsc, oneshot};
@@ -30,9 +30,9 @@ const QUEUE_BYTES: usize = 64 * 1024 * 1024;
 const COMMANDS: usize = 1_024;
 const EVENTS: usize = 1_024;
 const CHORES: usize = 1_024;
-/// [`Recorder::shutdown`] takes no longer.
 /// How long the disk may take to make the folder of a recording.
 const OPENING: Duration = Duration::from_secs(3);
+/// [`Recorder::shutdown`] takes no longer.
 const SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// Handle of the recorder. Cheap to clone.
@@ -154,12 +154,17 @@ impl Recorder {
     }
 
     /// Finishes the files that a crash left open: cuts what is torn, and writes what the end of a file has. Finished
-    /// files stay as they are. The recording must not be open.
+    /// files stay as they are. The manifest names them all then. The recording must not be open; `began` is its time
+    /// zero.
     ///
     /// # Errors
     /// [`RecorderError::Storage`].
-    pub async fn repair(&self, recording: RecordingId) -> Result<Vec<RepairedFile>, RecorderError> {
-        self.on_disk(move |folder| Ok(repair_recording(folder, recording)?)).await
+    pub async fn repair(
+        &self,
+        recording: RecordingId,
+        began: SystemTime,
+    ) -> Result<Vec<RepairedFile>, RecorderError> {
+        self.on_disk(move |folder| Ok(repair_interrupted(folder, recording, began)?)).await
     }
 
     /// The recordings that have a folder.
@@ -178,16 +183,13 @@ impl Recorder {
         self.on_disk(move |folder| Ok(folder.delete(recording)?)).await
     }
 
-    /// Removes the files of one track. The track must have ended.
+    /// Removes the files of one track, and what the time line and the manifest tell of it. The recording must not be
+    /// open.
     ///
     /// # Errors
     /// [`RecorderError::Storage`].
     pub async fn delete_track(&self, recording: RecordingId, track: TrackId) -> Result<(), RecorderError> {
-        self.on_disk(move |folder| {
-            folder.delete_track(recording, track)?;
-            Ok(forget_track(folder, recording, track)?)
-        })
-        .await
+        self.on_disk(move |folder| Ok(delete_track(folder, recording, track)?)).await
     }
 
     #[must_use]

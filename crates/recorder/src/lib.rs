@@ -27,6 +27,7 @@ mod part;
 mod queue;
 mod record;
 mod recordings;
+mod removal;
 mod repair;
 mod report;
 mod story;
@@ -35,6 +36,7 @@ mod taps;
 mod testing;
 mod thread;
 mod time;
+mod timeline;
 mod track;
 mod writer;
 

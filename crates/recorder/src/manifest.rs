@@ -1,12 +1,15 @@
 //! `manifest.json`: what a finished recording consists of, so that its folder is complete without the database.
 
-use crate::folder::{Folder, sync_folder};
+use crate::folder::{Folder, read, replace, sync_folder, unless_gone};
 use crate::ids::{RecordingId, TrackId};
-use crate::report::{FileReport, Span, TrackNote, TrackReport};
-use serde::Serialize;
-use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use crate::report::{FileReport, RepairedFile, Span, TrackNote, TrackReport};
+use crate::time::millis;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 #[derive(Debug)]
@@ -19,11 +22,17 @@ pub(crate) struct Manifest {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ManifestJson<'a> {
+struct ManifestJson {
     recording: String,
     /// Milliseconds since 1970. All other times count from here.
     began_unix_ms: u64,
-    tracks: Vec<TrackJson<'a>>,
+    tracks: Vec<Value>,
+}
+
+/// What is kept of a manifest when it is written anew.
+#[derive(Deserialize)]
+struct EarlierJson {
+    tracks: Vec<Value>,
 }
 
 #[derive(Serialize)]
@@ -32,6 +41,7 @@ struct TrackJson<'a> {
     id: String,
     /// What was written into the files.
     tags: HashMap<&'a str, &'a str>,
+    codec: &'static str,
     /// Absent for what a crash interrupted: then only the files are known.
     #[serde(flatten)]
     told: Option<ToldJson<'a>>,
@@ -41,7 +51,6 @@ struct TrackJson<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ToldJson<'a> {
-    codec: &'static str,
     start_ms: u64,
     duration_ms: u64,
     packets_lost: u64,
@@ -61,42 +70,70 @@ struct FileJson<'a> {
     content_type: &'static str,
     bytes: u64,
     start_ms: u64,
+    duration_ms: u64,
     sha256: Option<&'a str>,
 }
 
 impl Manifest {
-    /// Writes the manifest. `earlier` are files that an earlier process wrote.
-    pub(crate) fn write(&self, folder: &Folder, earlier: &[FileReport]) -> io::Result<()> {
-        let mut tracks: Vec<_> =
-            self.tracks.iter().map(|(report, tags)| track(report, tags, earlier)).collect();
-        for file in earlier {
-            if !tracks.iter().any(|track| track.id == file.track.0.to_string()) {
-                let files = earlier.iter().filter(|other| other.track == file.track).map(FileJson::from);
-                let id = file.track.0.to_string();
-                tracks.push(TrackJson { id, tags: HashMap::new(), told: None, files: files.collect() });
-            }
+    /// Writes the manifest. `earlier` are files that an earlier process wrote. What an earlier manifest tells of other
+    /// tracks stays.
+    pub(crate) fn write(&self, folder: &Folder, earlier: &[RepairedFile]) -> io::Result<()> {
+        let _alone = folder.alone();
+        let path = folder.manifest(self.recording);
+        let mut tracks = Tracks::default();
+        for (report, tags) in &self.tracks {
+            tracks.add(&track(report, tags, earlier))?;
         }
-        let began = self.began.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        let written = read(&path)?.and_then(|json| serde_json::from_slice::<EarlierJson>(&json).ok());
+        written.into_iter().flat_map(|written| written.tracks).for_each(|track| tracks.keep(track));
+        for found in earlier {
+            tracks.add(&untold_track(found, earlier))?;
+        }
+        let began = self.began.duration_since(UNIX_EPOCH).unwrap_or_default();
         let json = ManifestJson {
             recording: self.recording.0.to_string(),
-            began_unix_ms: u64::try_from(began).unwrap_or(u64::MAX),
-            tracks,
+            began_unix_ms: millis(began),
+            tracks: tracks.entries,
         };
-        store(folder, self.recording, &serde_json::to_vec_pretty(&json)?)
+        replace(&path, &serde_json::to_vec_pretty(&json)?)?;
+        sync_folder(&folder.recording(self.recording))
+    }
+}
+
+/// Entries of tracks; of those with one id the first counts.
+#[derive(Default)]
+struct Tracks {
+    entries: Vec<Value>,
+    ids: HashSet<String>,
+}
+
+impl Tracks {
+    fn add(&mut self, track: &TrackJson<'_>) -> serde_json::Result<()> {
+        if self.ids.insert(track.id.clone()) {
+            self.entries.push(serde_json::to_value(track)?);
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, track: Value) {
+        if let Some(id) = track["id"].as_str()
+            && self.ids.insert(id.to_owned())
+        {
+            self.entries.push(track);
+        }
     }
 }
 
 fn track<'a>(
     report: &'a TrackReport,
     tags: &'a [(&'static str, String)],
-    earlier: &'a [FileReport],
+    earlier: &'a [RepairedFile],
 ) -> TrackJson<'a> {
-    let before = earlier.iter().filter(|file| file.track == report.track);
     TrackJson {
         id: report.track.0.to_string(),
         tags: tags.iter().map(|(name, value)| (*name, value.as_str())).collect(),
+        codec: report.codec,
         told: Some(ToldJson {
-            codec: report.codec,
             start_ms: report.start_ms,
             duration_ms: report.duration_ms,
             packets_lost: report.packets_lost,
@@ -107,8 +144,23 @@ fn track<'a>(
             holes: &report.holes,
             note: report.note,
         }),
-        files: before.chain(&report.files).map(FileJson::from).collect(),
+        files: files_of(report.track, earlier).chain(&report.files).map(FileJson::from).collect(),
     }
+}
+
+/// The track of a file of which nothing but the files is known.
+fn untold_track<'a>(found: &'a RepairedFile, all: &'a [RepairedFile]) -> TrackJson<'a> {
+    TrackJson {
+        id: found.file.track.0.to_string(),
+        tags: found.tags.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+        codec: found.codec,
+        told: None,
+        files: files_of(found.file.track, all).map(FileJson::from).collect(),
+    }
+}
+
+fn files_of(track: TrackId, files: &[RepairedFile]) -> impl Iterator<Item = &FileReport> {
+    files.iter().map(|found| &found.file).filter(move |file| file.track == track)
 }
 
 impl<'a> From<&'a FileReport> for FileJson<'a> {
@@ -119,39 +171,22 @@ impl<'a> From<&'a FileReport> for FileJson<'a> {
             content_type: file.content_type,
             bytes: file.bytes,
             start_ms: file.start_ms,
+            duration_ms: file.duration_ms,
             sha256: file.sha256.as_deref(),
         }
     }
 }
 
 /// Takes a track out of a manifest, if there is one.
-pub(crate) fn forget_track(folder: &Folder, recording: RecordingId, track: TrackId) -> io::Result<()> {
-    let json = match fs::read(folder.manifest(recording)) {
-        Ok(json) => json,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
+pub(crate) fn forget_track(path: &Path, track: TrackId) -> io::Result<()> {
+    let Some(json) = read(path)? else { return Ok(()) };
+    let Ok(mut json) = serde_json::from_slice::<Value>(&json) else {
+        // What nobody can read may name the track as well.
+        return unless_gone(fs::remove_file(path));
     };
-    let mut json: serde_json::Value = serde_json::from_slice(&json)?;
     let id = track.0.to_string();
-    if let Some(tracks) = json.get_mut("tracks").and_then(|tracks| tracks.as_array_mut()) {
-        tracks.retain(|track| track.get("id").and_then(|found| found.as_str()) != Some(&id));
+    if let Some(tracks) = json.get_mut("tracks").and_then(Value::as_array_mut) {
+        tracks.retain(|track| track["id"] != id);
     }
-    store(folder, recording, &serde_json::to_vec_pretty(&json)?)
-}
-
-/// Replaces the manifest as a whole.
-fn store(folder: &Folder, recording: RecordingId, json: &[u8]) -> io::Result<()> {
-    let path = folder.manifest(recording);
-    let new = path.with_extension("json.new");
-    let written = File::create(&new).and_then(|mut file| {
-        file.write_all(json)?;
-        file.sync_all()?;
-        fs::rename(&new, &path)
-    });
-    if written.is_err() {
-        // On a full disk, the half that was written would stay for ever.
-        let _ = fs::remove_file(&new);
-    }
-    written?;
-    sync_folder(&folder.recording(recording))
+    replace(path, &serde_json::to_vec_pretty(&json)?)
 }

@@ -93,7 +93,8 @@ impl Record {
         let seriousness = |note| match note {
             TrackNote::ClockSet => 0,
             TrackNote::NoKeyFrame => 1,
-            TrackNote::Dropped => 2,
+            TrackNote::ManyFiles => 2,
+            TrackNote::Dropped => 3,
         };
         if self.note.is_none_or(|present| seriousness(present) < seriousness(note)) {
             self.note = Some(note);

@@ -9,6 +9,7 @@ use crate::notices::Notices;
 use crate::queue::{Job, Queue, Room};
 use crate::report::{Notice, TrackReport, Trouble};
 use crate::time::{Zero, millis};
+use crate::timeline;
 use crate::track::Track;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -152,13 +153,12 @@ impl Recordings {
         }
         let waiting = recording.tracks.iter().filter(|(_, slot)| !paused && slot.track.needs_key_frame());
         let waiting = waiting.map(|(track, _)| TrackKey { recording: id, track: *track }).collect();
-        self.note(now, id, |at_ms| serde_json::json!({ "atMs": at_ms, "paused": paused }));
+        self.note(now, id, |at_ms| timeline::pause(at_ms, paused));
         Ok(waiting)
     }
 
     pub(crate) fn note_speaker(&mut self, now: Instant, id: RecordingId, track: Option<TrackId>) {
-        let speaker = track.map(|track| track.0.to_string());
-        self.note(now, id, |at_ms| serde_json::json!({ "atMs": at_ms, "speaker": speaker }));
+        self.note(now, id, |at_ms| timeline::speaker(at_ms, track));
     }
 
     fn note(&mut self, now: Instant, id: RecordingId, line: impl FnOnce(u64) -> serde_json::Value) {

@@ -3,8 +3,9 @@
 mod scan;
 
 use crate::event::FinishedFile;
-use crate::folder::Folder;
+use crate::folder::{Folder, unless_gone};
 use crate::ids::{FileKey, RecordingId};
+use crate::manifest::Manifest;
 use crate::matroska::{Kind, Places, Trailer};
 use crate::report::{FileReport, RepairedFile};
 use crate::story::name;
@@ -15,6 +16,20 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::SystemTime;
+
+/// Finishes all files of a recording that nobody finished, and its manifest.
+pub(crate) fn repair_interrupted(
+    folder: &Folder,
+    recording: RecordingId,
+    began: SystemTime,
+) -> io::Result<Vec<RepairedFile>> {
+    let found = repair_recording(folder, recording)?;
+    let manifest = Manifest { recording, began, tracks: Vec::new() };
+    // A recording without a folder has nothing to describe.
+    unless_gone(manifest.write(folder, &found))?;
+    Ok(found)
+}
 
 /// Finishes all files of a recording, and describes them. A file without any whole cluster is removed; one that is not
 /// ours to read is left alone and not described.

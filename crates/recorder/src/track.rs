@@ -2,6 +2,7 @@
 //!
 //! A file ends, and a new part of the track begins, when the format changes, at a pause of the recording, and after
 //! a loss of audio: so the time in a file is always the time of the call, and nothing in a file was captured in a pause.
+//! The last of [`MAX_PARTS`] goes on instead, as long as the codec is the same.
 
 use crate::ids::{FileKey, TrackKey};
 use crate::matroska::{Header, Kind};
@@ -13,6 +14,9 @@ use crate::story::Story;
 use crate::time::Zero;
 use std::time::Instant;
 use switchyard_media_worker::media::{Sample, TapNotice, TrackFormat};
+
+/// A sender that turns its device at each key frame makes no more files than this.
+const MAX_PARTS: u32 = 128;
 
 #[derive(Debug)]
 pub(crate) struct Track {
@@ -65,8 +69,12 @@ impl Track {
 
     /// The next sample begins a new file.
     pub(crate) fn format(&mut self, format: TrackFormat, queue: &Queue) {
-        self.end_part(queue);
         self.story.format(&format);
+        let same_codec = self.format.as_ref().is_some_and(|last| last.codec == format.codec);
+        if same_codec && self.goes_on() {
+            return;
+        }
+        self.end_part(queue);
         self.format = Some(format);
     }
 
@@ -80,7 +88,14 @@ impl Track {
         if self.part.is_none() && sample.key_frame {
             self.part = self.begin_part(sample.at);
         }
-        let Some(part) = &mut self.part else { return };
+        let Some(part) = &mut self.part else {
+            if self.next_part >= MAX_PARTS {
+                self.gate.lost_since.get_or_insert(sample.at);
+                self.story.record.note(TrackNote::ManyFiles);
+                self.story.news();
+            }
+            return;
+        };
         self.gate.needs_key_frame = false;
         self.story.record.sampled(self.zero.ms(sample.at));
         let pushed = part.push(now, sample, queue);
@@ -105,7 +120,9 @@ impl Track {
         self.story.urgent_news();
         self.gate.paused = paused;
         if paused {
-            self.end_part(queue);
+            if !self.goes_on() {
+                self.end_part(queue);
+            }
             self.tell_loss(now);
         } else {
             self.gate.not_before = Some(now);
@@ -150,8 +167,19 @@ impl Track {
         (self.story.report(self.zero.ms(now), self.key.track), self.tags)
     }
 
+    /// Whether the present file is the last that the track may have, so that it goes on although another should begin:
+    /// with what is turned otherwise, or behind a gap. Notes that it was so.
+    fn goes_on(&mut self) -> bool {
+        let goes_on = self.part.is_some() && self.next_part + 1 >= MAX_PARTS;
+        if goes_on {
+            self.story.record.note(TrackNote::ManyFiles);
+            self.story.news();
+        }
+        goes_on
+    }
+
     fn begin_part(&self, start: Instant) -> Option<Part> {
-        let format = self.format.as_ref()?;
+        let format = self.format.as_ref().filter(|_| self.next_part < MAX_PARTS)?;
         let file = FileKey { of: self.key, part: self.next_part };
         let mut tags = self.tags.clone();
         tags.push((START_TAG, self.zero.ms(start).to_string()));
@@ -182,7 +210,7 @@ impl Track {
         if let Err(dropped) = written {
             self.starve(&dropped);
             // Players of audio count samples: a gap in a file would shift all that follows.
-            if !is_video {
+            if !is_video && !self.goes_on() {
                 self.end_part(queue);
             }
         }

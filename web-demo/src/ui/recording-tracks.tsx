@@ -124,6 +124,7 @@ const NOTES: Record<string, string> = {
   limit: 'The server recorded as much at a time as it may',
   'no-key-frame': 'No whole picture came for a while',
   'clock-set': 'The clock of the device was changed',
+  'many-files': 'It began anew too often: the end may be turned, or have gaps',
   dropped: 'The disk of the server was too slow',
 };
 

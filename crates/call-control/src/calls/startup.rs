@@ -7,7 +7,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use switchyard_media_worker::{MediaError, media::Event};
 use tokio::sync::mpsc;
 
-use super::{Calls, media::CallMedia, task::CallTask};
+use super::{Calls, media::CallMedia, recording::until_done, task::CallTask};
 use crate::{
     actor::Actor,
     call::{Call, CallRecord, CallType},
@@ -106,12 +106,10 @@ impl Calls {
     }
 
     /// Looks after recordings that an earlier run of the server left, once its calls are taken over.
-    pub(super) fn tidy_up(&self) {
+    pub(in crate::calls) fn tidy_up(&self) {
         let calls = self.clone();
         self.shared.tasks.spawn(self.shared.stop.clone().run_until_cancelled_owned(async move {
-            if let Err(error) = calls.tidy_recordings().await {
-                tracing::warn!(%error, "unfinished recordings are looked for at the next start");
-            }
+            until_done("unfinished recordings", || calls.tidy_recordings()).await;
         }));
     }
 

@@ -59,12 +59,7 @@ impl Recordings {
     ) -> Result<bool, Refusal> {
         by.require_admin()?;
         let stored = self.present(by, recording).await?;
-        if !self.is_here(&stored.row) {
-            return Err(Refusal::new(
-                ErrorCode::Unavailable,
-                "the files of the recording are on another server",
-            ));
-        }
+        self.require_here(&stored.row)?;
         let text = text.await?;
         require_web_vtt(&text)?;
         let earlier = self.shared.store.captions(recording, &language.0).await?;
@@ -88,6 +83,15 @@ impl Recordings {
         .await
     }
 
+    /// Removes the files of a recording's captions, whose rows are gone.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub(super) async fn remove_captions(&self, recording: RecordingId) -> Result<(), Refusal> {
+        let folder = self.path_of(&recording.to_string())?;
+        self.on_disk(move || remove_all(&folder)).await
+    }
+
     /// The captions of a recording in a language.
     ///
     /// # Errors
@@ -102,6 +106,22 @@ impl Recordings {
         let found = self.shared.store.captions(recording, &language.0).await?.ok_or_else(no_such_file)?;
         self.open_local(found, stored).await
     }
+}
+
+/// Removes the files of captions in a recording's folder, unfinished ones as well.
+fn remove_all(folder: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(NAME) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// A WebVTT file is UTF-8 and begins with its name (WebVTT §4.1).
@@ -126,7 +146,7 @@ fn file_row(recording: RecordingId, Language(language): &Language, text: &[u8]) 
         part: 0,
         content_type: "text/vtt; charset=utf-8".to_owned(),
         place: FilePlace::Local,
-        key: format!("{recording}/captions-{language}.vtt"),
+        key: format!("{recording}/{NAME}{language}.vtt"),
         bytes: i64::try_from(text.len()).unwrap_or(i64::MAX),
         start_ms: 0,
         sha256: Some(hash),
@@ -169,6 +189,8 @@ fn discard(path: &Path) -> io::Result<()> {
 
 /// Bytes of captions in one language.
 pub const MAX_CAPTIONS: usize = 5 * 1024 * 1024;
+/// How the names of their files begin.
+const NAME: &str = "captions-";
 const MAX_LANGUAGES: i64 = 50;
 const MAX_TAG: usize = 35;
 

@@ -65,6 +65,7 @@ impl Recordings {
     /// that does not run, `unavailable`.
     pub async fn link(&self, by: &Actor, recording: RecordingId, target: Target) -> Result<Ticket, Refusal> {
         let stored = self.present(by, recording).await?;
+        self.require_here(&stored.row)?;
         self.require_target(&stored.row, target).await?;
         let now = now();
         let grant = Grant { recording, target, epoch: stored.row.link_epoch };
@@ -138,6 +139,7 @@ impl Recordings {
         found: StoredFile,
         stored: StoredRecording,
     ) -> Result<OpenFile, Refusal> {
+        self.require_here(&stored.row)?;
         let path: Arc<Path> = self.path_of(&found.row.key)?.into();
         let looked_at = Arc::clone(&path);
         let metadata = self.on_disk(move || fs::metadata(looked_at)).await?;

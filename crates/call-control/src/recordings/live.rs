@@ -78,6 +78,7 @@ impl Recordings {
         if stored.is_gone() {
             return Err(no_such_recording());
         }
+        self.require_here(&stored.row)?;
         if !stored.row.status.is_running() {
             return Err(not_running());
         }

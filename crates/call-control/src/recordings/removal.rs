@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
+use switchyard_media_worker::media::ortc::MediaKind;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Recordings;
 use crate::{
     actor::Actor,
-    call::{RecordingRow, RecordingStatus},
+    call::{RecordingRow, RecordingStatus, Source},
     clock::now,
     error::{ErrorCode, Refusal},
     ids::{RecordingId, RecordingTrackId},
@@ -19,7 +20,7 @@ impl Recordings {
     ///
     /// # Errors
     /// `not_found`, `forbidden` for all but the call's initiator, the group's owners, server admins and the service,
-    /// `conflict` while it is not finished, `unavailable`.
+    /// `conflict` while it is not finished (for server admins and the service: not stopped), `unavailable`.
     pub async fn delete(&self, by: &Actor, recording: RecordingId) -> Result<(), Refusal> {
         let stored = self.stored(recording).await?;
         self.require_deleter(by, &stored.row).await?;
@@ -29,7 +30,7 @@ impl Recordings {
         let (recordings, by) = (self.clone(), by.clone());
         self.whole(async move {
             if recordings.shared.store.decide_deletion(&stored.row, &by, now()).await? {
-                if recordings.is_here(&stored.row) {
+                if recordings.is_here(&stored.row) && stored.row.status.is_finished() {
                     recordings.remove(&stored.row).await;
                 }
                 return Ok(());
@@ -40,10 +41,11 @@ impl Recordings {
         .await
     }
 
-    /// Deletes one track with its files, and revokes the recording's links.
+    /// Deletes one track with its files, and revokes the recording's links. With a track of sound go all captions: they
+    /// may have its words.
     ///
     /// # Errors
-    /// As [`Recordings::delete`].
+    /// `not_found`, `forbidden` as [`Recordings::delete`], `conflict` while the recording is not finished, `unavailable`.
     pub async fn delete_track(
         &self,
         by: &Actor,
@@ -60,11 +62,12 @@ impl Recordings {
         if found.deleted_at.is_some() {
             return Ok(());
         }
-        let (recordings, by) = (self.clone(), by.clone());
+        let (recordings, by, source) = (self.clone(), by.clone(), found.row.source);
         self.whole(async move {
-            if recordings.shared.store.decide_track_deletion(&stored.row, track, &by, now()).await? {
+            let (store, voices) = (&recordings.shared.store, may_be_in_captions(source));
+            if store.decide_track_deletion(&stored.row, track, voices, &by, now()).await? {
                 if recordings.is_here(&stored.row) {
-                    recordings.remove_track(recording, track).await;
+                    recordings.remove_track(recording, track, source).await;
                 }
                 return Ok(());
             }
@@ -85,14 +88,14 @@ impl Recordings {
     /// `unavailable`.
     pub(super) async fn sweep(&self) -> Result<(), Refusal> {
         let (store, storage) = (&self.shared.store, self.shared.storage);
-        for past in store.recordings_past_their_time(storage, now()).await? {
+        for past in store.recordings_past_their_time(now()).await? {
             store.decide_deletion(&past.row, &Actor::SERVER, now()).await?;
         }
         for deleted in store.recordings_to_remove(storage).await? {
             self.remove(&deleted.row).await;
         }
-        for (recording, track) in store.tracks_to_remove(storage).await? {
-            self.remove_track(recording, track).await;
+        for (recording, track, source) in store.tracks_to_remove(storage).await? {
+            self.remove_track(recording, track, source).await;
         }
         Ok(())
     }
@@ -120,12 +123,18 @@ impl Recordings {
         }
     }
 
-    async fn remove_track(&self, recording: RecordingId, track: RecordingTrackId) {
+    async fn remove_track(&self, recording: RecordingId, track: RecordingTrackId, source: Source) {
         let (in_folder, in_file) = (recording.0, track.0);
         let (of, removed) =
             (switchyard_recorder::RecordingId(in_folder), switchyard_recorder::TrackId(in_file));
         if let Err(error) = self.shared.recorder.delete_track(of, removed).await {
             tracing::warn!(%recording, %track, %error, "the files of a deleted track cannot be removed yet");
+            return;
+        }
+        if may_be_in_captions(source)
+            && let Err(error) = self.remove_captions(recording).await
+        {
+            tracing::warn!(%recording, %track, %error, "captions with a deleted track cannot be removed yet");
             return;
         }
         if let Err(error) = self.shared.store.track_removed(recording, track, now()).await {
@@ -158,6 +167,11 @@ impl Recordings {
     ) -> Result<T, Refusal> {
         self.shared.tasks.spawn(work).await.unwrap_or_else(|broken| Err(Refusal::internal(&broken)))
     }
+}
+
+/// Captions are made of what is heard.
+fn may_be_in_captions(source: Source) -> bool {
+    source.kind() == MediaKind::Audio
 }
 
 fn unfinished() -> Refusal {

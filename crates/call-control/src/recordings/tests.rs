@@ -253,7 +253,7 @@ on_both_engines! {
         let (whole, cut, kept) = (team.tape().await, team.tape().await, team.tape().await);
         let (recordings, control) = (team.recordings(), &team.world.control);
         assert!(control.store.decide_deletion(&whole.row, &Actor::SERVER, now()).await.unwrap());
-        let decided = control.store.decide_track_deletion(&cut.row, cut.tracks[0], &Actor::SERVER, now()).await;
+        let decided = control.store.decide_track_deletion(&cut.row, cut.tracks[0], true, &Actor::SERVER, now()).await;
         assert!(decided.unwrap());
         // Nobody sees what is about to go.
         let row = recordings.find_one(&by(&team.olga), whole.id()).await.unwrap();
@@ -338,5 +338,73 @@ on_both_engines! {
         assert_eq!(languages, ["de", "pt-br"]);
         recordings.delete(&by(&team.olga), tape.id()).await.unwrap();
         assert_eq!(code(put(&Actor::SERVER, &de, "WEBVTT").await), ErrorCode::NotFound);
+    }
+
+    async fn a_deleted_track_leaves_nothing_of_what_its_person_said_and_when(store) {
+        let team = Team::new(&store, RecordingAccess::Members).await;
+        let (tape, recordings) = (team.tape().await, team.recordings());
+        let [mic, camera] = tape.tracks;
+        let folder = tape.paths[0].parent().unwrap();
+        let speaks = |track| format!("{{\"atMs\":1,\"speaker\":\"{track}\"}}\n");
+        std::fs::write(folder.join("timeline.jsonl"), speaks(mic) + &speaks(camera)).unwrap();
+        let de = Language::parse("de").unwrap();
+        let put = recordings.put_captions(&Actor::SERVER, tape.id(), &de, async { Ok(Bytes::from_static(b"WEBVTT")) });
+        put.await.unwrap();
+        recordings.delete_track(&by(&team.olga), tape.id(), camera).await.unwrap();
+        recordings.captions(&by(&team.pia), tape.id(), &de).await.unwrap();
+        recordings.delete_track(&by(&team.olga), tape.id(), mic).await.unwrap();
+        assert_eq!(code(recordings.captions(&by(&team.pia), tape.id(), &de).await), ErrorCode::NotFound);
+        let left: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["timeline.jsonl"]);
+        assert_eq!(std::fs::read_to_string(folder.join("timeline.jsonl")).unwrap(), "");
+        let details = recordings.find_one(&by(&team.pia), tape.id()).await.unwrap();
+        for track in details.tracks {
+            assert_eq!((track.producer_id, track.codec, track.duration_ms, track.bytes), (None, None, 0, 0));
+            assert!(track.spans.is_empty() && track.holes.is_empty() && track.deleted_at.is_some());
+        }
+    }
+
+    async fn the_sweep_removes_what_is_told_of_a_deleted_track_without_files(store) {
+        let team = Team::new(&store, RecordingAccess::Members).await;
+        let (tape, control) = (team.tape().await, &team.world.control);
+        control.store.forget_files(&[tape.files[0]]).await.unwrap();
+        let manifest = tape.paths[0].with_file_name("manifest.json");
+        std::fs::write(&manifest, serde_json::json!({"tracks": [{"id": tape.tracks[0]}]}).to_string()).unwrap();
+        let decided = control.store.decide_track_deletion(&tape.row, tape.tracks[0], true, &Actor::SERVER, now()).await;
+        assert!(decided.unwrap());
+        team.recordings().sweep().await.unwrap();
+        assert!(!std::fs::read_to_string(&manifest).unwrap().contains(&tape.tracks[0].to_string()));
+    }
+
+    async fn what_another_storage_has_is_seen_and_the_app_can_delete_it(store) {
+        let team = Team::new(&store, RecordingAccess::Members).await;
+        let (recordings, elsewhere) = (team.recordings(), StorageId::random());
+        let tape = async |status, delete_after| {
+            let change = move |row: &mut RecordingRow| {
+                (row.storage_id, row.status, row.delete_after) = (elsewhere, status, delete_after);
+            };
+            team.world.tape_with(team.call, team.group, team.pia.id, change).await
+        };
+        let unfinished = tape(RecordingStatus::Finishing, None).await;
+        let finished = tape(RecordingStatus::Ready, None).await;
+        let past = tape(RecordingStatus::Ready, Some(now() - Duration::from_secs(1))).await;
+        let page = || PageRequest { limit: 9, after: None };
+        let listed = recordings.of_group(&by(&team.pia), team.group, None, page()).await.unwrap();
+        assert!(listed.items.iter().all(|view| view.storage_id == elsewhere) && listed.items.len() == 3);
+        let link = recordings.link(&by(&team.pia), finished.id(), Target::File(finished.files[0])).await;
+        assert_eq!(code(link), ErrorCode::Unavailable);
+
+        assert_eq!(code(recordings.delete(&by(&team.olga), unfinished.id()).await), ErrorCode::Conflict);
+        for deleted in [&unfinished, &finished] {
+            recordings.delete(&Actor::SERVER, deleted.id()).await.unwrap();
+        }
+        recordings.sweep().await.unwrap();
+        let status = Some(RecordingStatus::Deleted);
+        let listed = recordings.of_group(&by(&team.pia), team.group, status, page()).await.unwrap();
+        let deleted: Vec<_> = listed.items.iter().map(|view| (view.id, view.status)).collect();
+        for tape in [&unfinished, &finished, &past] {
+            assert!(deleted.contains(&(tape.id(), RecordingStatus::Deleted)), "{deleted:?}");
+            assert!(!tape.is_erased(), "whoever has the storage removes its files");
+        }
     }
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     call::{Consent, RecordingEnd, RecordingMode, RecordingStatus, Source, Span, TrackNote},
     calls::RecordingAccess,
-    ids::{CallId, FileId, GroupId, LegId, RecordingId, RecordingTrackId, UserId},
+    ids::{CallId, FileId, GroupId, LegId, RecordingId, RecordingTrackId, StorageId, UserId},
     store::{StoredFile, StoredRecording, StoredTrack},
 };
 
@@ -18,6 +18,8 @@ use crate::{
 #[schema(as = Recording)]
 pub struct RecordingView {
     pub id: RecordingId,
+    /// Names the folder that has its files: its `storage-id`.
+    pub storage_id: StorageId,
     pub call_id: CallId,
     pub group_id: GroupId,
     pub status: RecordingStatus,
@@ -81,7 +83,7 @@ pub struct TrackView {
     /// When pictures are missing although it was on.
     pub holes: Vec<Span>,
     pub note: Option<TrackNote>,
-    /// When it was deleted alone.
+    /// When it was deleted alone. Then nothing is told of it but whose it was.
     pub deleted_at: Option<DateTime<Utc>>,
     /// In order; nearly always one.
     pub files: Vec<FileView>,
@@ -111,6 +113,7 @@ impl RecordingView {
         let row = stored.row;
         Self {
             id: row.id,
+            storage_id: row.storage_id,
             call_id: row.call_id,
             group_id: row.group_id,
             status,

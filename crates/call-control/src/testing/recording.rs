@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use sqlx::types::Json;
+use uuid::Uuid;
 
 use super::World;
 use crate::{
@@ -87,7 +88,7 @@ fn track(recording_id: RecordingId, user_id: UserId, source: Source) -> TrackRow
     TrackRow {
         id: RecordingTrackId::random(),
         recording_id,
-        producer_id: None,
+        producer_id: Some(Uuid::new_v4()),
         leg_id: LegId::random(),
         user_id,
         source,

@@ -9,7 +9,7 @@ use client::Client;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use switchyard_media_worker::media::{Event, ProducerId, RecordedLayer};
 use switchyard_media_worker::{Media, MediaConfig, Router, Sending};
 use switchyard_peer::Identity;
@@ -48,11 +48,11 @@ async fn sound_and_pictures_of_a_client_become_files_that_decode() {
         assert!(frames.abs_diff(expected) <= 5, "{frames} of {expected}");
     }
     assert_eq!(place.recorder.stored().await.unwrap(), [recording]);
-    let repaired = place.recorder.repair(recording).await.unwrap();
+    let repaired = place.recorder.repair(recording, SystemTime::now()).await.unwrap();
     assert_eq!(repaired.len(), 2);
     assert!(repaired.iter().all(|it| sound.files.contains(&it.file) || pictures.files.contains(&it.file)));
     place.recorder.delete_track(recording, tracks[0]).await.unwrap();
-    let left = place.recorder.repair(recording).await.unwrap();
+    let left = place.recorder.repair(recording, SystemTime::now()).await.unwrap();
     assert_eq!(left.into_iter().map(|it| it.file).collect::<Vec<_>>(), pictures.files);
     place.recorder.delete(recording).await.unwrap();
     assert_eq!(place.recorder.stored().await.unwrap(), []);

@@ -91,6 +91,9 @@ pub enum TrackNote {
     NoKeyFrame,
     /// The client's clock was set during the recording.
     ClockSet,
+    /// It would have had more than 128 files. The last one has pictures that are turned otherwise than it says, or
+    /// gaps in its time; nothing is written once the codec changes.
+    ManyFiles,
     /// The disk was too slow: parts are missing.
     Dropped,
 }

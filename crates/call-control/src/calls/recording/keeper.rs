@@ -3,13 +3,13 @@
 use switchyard_recorder::Notice;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::studio::{BrokenOff, WRITE_PERIOD};
+use super::studio::{Demand, WRITE_PERIOD, recorder_id};
 use crate::{
     actor::Actor,
     call::{Command, RecordingEnd, RecordingStatus},
     calls::Calls,
     clock::now,
-    ids::RecordingId,
+    ids::{CallId, RecordingId},
     store::{Settlement, StoreError},
 };
 
@@ -31,7 +31,19 @@ impl Calls {
     }
 
     pub(in crate::calls) async fn hear(&self, notice: Notice) {
-        let Some(BrokenOff { call, recording, end }) = self.shared.studio.hear(notice).await else { return };
+        match self.shared.studio.hear(notice) {
+            Some(Demand::Stop { call, recording, end }) => self.stop_broken(call, recording, end),
+            Some(Demand::Remove(recording)) => {
+                if let Err(error) = self.shared.studio.recorder.delete(recorder_id(recording)).await {
+                    tracing::warn!(%recording, %error, "the files of a recording that never was stay for now");
+                    self.tidy_up();
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn stop_broken(&self, call: CallId, recording: RecordingId, end: RecordingEnd) {
         tracing::warn!(%call, %recording, ?end, "a recording broke off");
         // A task of its own: the owner task of the call may be waiting for the recorder.
         let calls = self.clone();
@@ -123,8 +135,11 @@ impl Calls {
             .and_then(|time| now.checked_add_signed(chrono::TimeDelta::from_std(time).ok()?));
         let settlement = Settlement { recording, status, end, delete_after, call_is_gone };
         match self.shared.store.settle_recording(settlement, now).await? {
-            Some(row) => {
-                self.tell_of_recording(&row);
+            Some(settled) => {
+                // Its deletion is told once it is removed.
+                if !settled.is_gone() {
+                    self.tell_of_recording(&settled.row);
+                }
                 Ok(true)
             }
             None => Ok(self.shared.store.is_recording_settled(recording).await?),

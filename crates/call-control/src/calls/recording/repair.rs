@@ -1,70 +1,97 @@
 //! Recordings that an earlier run of the server left unfinished.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
+use chrono::{DateTime, Utc};
 use switchyard_media_worker::media::ProducerId;
-use switchyard_recorder::{FileReport, RepairedFile, TrackId};
+use switchyard_recorder::{FileReport, RecorderError, RepairedFile, TrackId};
+use tokio::time::sleep;
 
 use super::{shelf::file_row, studio::recorder_id};
 use crate::{
     call::{FileRow, RecordingEnd, RecordingRow, RecordingStatus, Source, Span, TrackRow},
     calls::Calls,
     clock::now,
-    error::Refusal,
-    ids::{FileId, RecordingId, RecordingTrackId},
+    ids::{CallId, FileId, RecordingId, RecordingTrackId},
     store::StoreError,
 };
 
 impl Calls {
     /// Finishes the recordings whose calls are over, and removes files that belong to no recording. Those of running
-    /// calls are continued by their owner tasks.
-    pub(in crate::calls) async fn tidy_recordings(&self) -> Result<(), StoreError> {
+    /// calls are continued by their owner tasks. What fails does not keep the rest from being done.
+    ///
+    /// # Errors
+    /// The first failure: it has to be repeated.
+    pub(in crate::calls) async fn tidy_recordings(&self) -> Result<(), RepairError> {
         let unfinished = self.shared.store.unfinished_recordings(self.shared.studio.storage).await?;
+        let mut done = Ok(());
         for row in unfinished {
-            let is_live = row.status.is_running() && self.shared.live.get(row.call_id).is_some();
+            let is_live = row.status.is_running() && self.is_call_running(row.call_id).await?;
             if !is_live && self.shared.studio.call_of(row.id).is_none() {
-                self.finish_abandoned(&row).await;
+                done = done.and(self.finish_abandoned(&row).await);
             }
         }
-        self.remove_strangers().await
+        done.and(self.remove_strangers().await)?;
+        self.warn_of_other_storages().await
+    }
+
+    /// What another storage has is finished by a server that has that storage. If there is none any more, somebody has
+    /// to know.
+    async fn warn_of_other_storages(&self) -> Result<(), RepairError> {
+        let storage = self.shared.studio.storage;
+        for row in self.shared.store.unfinished_elsewhere(storage).await? {
+            tracing::warn!(
+                recording = %row.id, storage = %row.storage_id,
+                "the files of an unfinished recording are in another storage: if that is gone, delete the recording"
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether the call has an owner task, or gets one once it can be taken over.
+    async fn is_call_running(&self, call: CallId) -> Result<bool, StoreError> {
+        let stored = self.shared.store.call(call).await?;
+        Ok(stored.is_some_and(|stored| stored.record.status.is_running()))
     }
 
     /// Repairs and settles a recording that no call continues.
-    pub(in crate::calls) async fn finish_abandoned(&self, row: &RecordingRow) {
-        let id = row.id;
-        let status = match self.repair(id).await {
-            Ok(()) => RecordingStatus::Incomplete,
-            Err(error) => {
-                tracing::warn!(recording = %id, %error, "a recording cannot be repaired yet");
-                return;
-            }
-        };
-        if let Err(error) = self.settle(id, status, RecordingEnd::ServerRestart, true).await {
-            tracing::warn!(recording = %id, %error, "a repaired recording cannot be noted yet");
+    ///
+    /// # Errors
+    /// If the storage or the database does not work.
+    pub(in crate::calls) async fn finish_abandoned(&self, row: &RecordingRow) -> Result<(), RepairError> {
+        if self.shared.store.is_recording_settled(row.id).await? {
+            return Ok(());
         }
+        self.repair(row.id, row.started_at).await?;
+        self.settle(row.id, RecordingStatus::Incomplete, RecordingEnd::ServerRestart, true).await?;
+        Ok(())
     }
 
     /// As [`Calls::finish_abandoned`], for a recording that its call has stopped before it was continued. One of
     /// another storage is left to the server that has its files.
-    pub(in crate::calls) async fn finish_unopened(&self, recording: RecordingId) {
-        match self.shared.store.unfinished_recordings(self.shared.studio.storage).await {
-            Ok(unfinished) => {
-                if let Some(row) = unfinished.iter().find(|row| row.id == recording) {
-                    self.finish_abandoned(row).await;
-                }
-            }
-            Err(error) => tracing::warn!(%recording, %error, "its files are repaired at the next start"),
+    ///
+    /// # Errors
+    /// As [`Calls::finish_abandoned`].
+    pub(in crate::calls) async fn finish_unopened(&self, recording: RecordingId) -> Result<(), RepairError> {
+        let unfinished = self.shared.store.unfinished_recordings(self.shared.studio.storage).await?;
+        match unfinished.iter().find(|row| row.id == recording) {
+            Some(row) => self.finish_abandoned(row).await,
+            None => Ok(()),
         }
     }
 
     /// Finishes the files of a recording that a crash left open, and brings its rows in line with them.
     ///
     /// # Errors
-    /// `unavailable` if the storage or the database does not work.
-    pub(in crate::calls) async fn repair(&self, recording: RecordingId) -> Result<(), Refusal> {
+    /// If the storage or the database does not work.
+    pub(in crate::calls) async fn repair(
+        &self,
+        recording: RecordingId,
+        started_at: DateTime<Utc>,
+    ) -> Result<(), RepairError> {
         let studio = &self.shared.studio;
         let _alone = studio.repairs.lock().await;
-        let files = studio.recorder.repair(recorder_id(recording)).await?;
+        let files = studio.recorder.repair(recorder_id(recording), started_at.into()).await?;
         let (mut tracks, rows) = self.shared.store.reported(recording).await?;
         let mut strangers: BTreeSet<TrackId> = BTreeSet::new();
         for found in &files {
@@ -104,28 +131,50 @@ impl Calls {
 
     /// Removes the folders of recordings that were never stored: the server crashed while they started. A database
     /// that knows no recording of this folder is not asked: it may be another one than before.
-    async fn remove_strangers(&self) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// As [`Calls::tidy_recordings`].
+    async fn remove_strangers(&self) -> Result<(), RepairError> {
         let studio = &self.shared.studio;
-        let stored = match studio.recorder.stored().await {
-            Ok(stored) => stored,
-            Err(error) => {
-                tracing::warn!(%error, "the recordings folder cannot be read");
-                return Ok(());
-            }
-        };
+        let stored = studio.recorder.stored().await?;
         let ids: Vec<RecordingId> = stored.iter().map(|id| RecordingId(id.0)).collect();
         let Some(known) = self.shared.store.known_recordings(studio.storage, &ids).await? else {
             return Ok(());
         };
         // Asked after the database: a recording that starts meanwhile is on the shelf first.
         let strangers = ids.iter().filter(|id| !known.contains(id) && studio.call_of(**id).is_none());
+        let mut done = Ok(());
         for stranger in strangers {
-            tracing::warn!(recording = %stranger, "the files of a recording that never started are removed");
-            if let Err(error) = studio.recorder.delete(recorder_id(*stranger)).await {
-                tracing::warn!(recording = %stranger, %error, "they cannot be removed");
-            }
+            tracing::info!(recording = %stranger, "the files of a recording that never started are removed");
+            done = done.and(studio.recorder.delete(recorder_id(*stranger)).await);
         }
-        Ok(())
+        Ok(done?)
+    }
+}
+
+/// Why a recording is not repaired yet.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::calls) enum RepairError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Recorder(#[from] RecorderError),
+}
+
+/// Repeats work until it is done: a database or a disk that is away comes back. Tells of the first failure.
+pub(in crate::calls) async fn until_done<W>(what: &str, work: impl Fn() -> W)
+where
+    W: Future<Output = Result<(), RepairError>>,
+{
+    let mut pause = FIRST_PAUSE;
+    while let Err(error) = work().await {
+        if pause == FIRST_PAUSE {
+            tracing::warn!(%error, "{what}: this fails, and is repeated until it is done");
+        } else {
+            tracing::debug!(%error, "{what}: this fails again");
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
@@ -156,3 +205,6 @@ fn duration_of(track: &TrackRow, files: &[FileReport]) -> i64 {
 fn bytes_of(track: &TrackRow, files: &[FileRow]) -> i64 {
     files.iter().filter(|file| file.track_id == Some(track.id)).map(|file| file.bytes).sum()
 }
+
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);

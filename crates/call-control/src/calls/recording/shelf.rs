@@ -31,12 +31,18 @@ struct Shelved {
 
 struct ShelvedTrack {
     row: TrackRow,
-    files: BTreeMap<String, FileRow>,
+    files: BTreeMap<String, ShelvedFile>,
     /// The recorder has it.
     open: bool,
     /// Number of changes, and how many of them are stored.
     changes: u64,
     stored: u64,
+}
+
+struct ShelvedFile {
+    row: FileRow,
+    /// With which of the track's changes it came to be like this.
+    changed: u64,
 }
 
 /// Rows to write, and how to tell the shelf that they are stored.
@@ -142,7 +148,8 @@ impl Shelf {
         let Some(shelved) = self.recordings.get(&recording) else { return batch };
         for track in shelved.tracks.values().filter(|track| track.changes > track.stored) {
             batch.tracks.push(track.row.clone());
-            batch.files.extend(track.files.values().cloned());
+            let changed = track.files.values().filter(|file| file.changed > track.stored);
+            batch.files.extend(changed.map(|file| file.row.clone()));
             batch.marks.push((track.row.id, track.changes));
         }
         batch
@@ -196,12 +203,15 @@ impl ShelvedTrack {
             report.size.map(|(width, height)| (i64::from(width), i64::from(height))).unzip();
         row.spans = Json(TrackTimes { spans: spans(report.spans), holes: spans(report.holes) });
         row.note = report.note.map(note);
+        self.changes += 1;
         for file in report.files {
-            let id = self.files.get(&file.key).map_or_else(FileId::random, |known| known.id);
-            self.files.insert(file.key.clone(), file_row(recording, id, file));
+            let known = self.files.get(&file.key);
+            let row = file_row(recording, known.map_or_else(FileId::random, |known| known.row.id), file);
+            if known.is_none_or(|known| known.row != row) {
+                self.files.insert(row.key.clone(), ShelvedFile { row, changed: self.changes });
+            }
         }
         self.open &= !report.ended;
-        self.changes += 1;
     }
 }
 
@@ -229,6 +239,7 @@ fn note(note: switchyard_recorder::TrackNote) -> TrackNote {
     match note {
         switchyard_recorder::TrackNote::NoKeyFrame => TrackNote::NoKeyFrame,
         switchyard_recorder::TrackNote::ClockSet => TrackNote::ClockSet,
+        switchyard_recorder::TrackNote::ManyFiles => TrackNote::ManyFiles,
         switchyard_recorder::TrackNote::Dropped => TrackNote::Dropped,
     }
 }
@@ -270,6 +281,63 @@ mod tests {
             let batch = shelf.batch(recording);
             shelf.stored(recording, &batch);
             assert_eq!(shelf.finished(recording).unwrap().has_gaps, has_gaps, "{note:?}");
+        }
+    }
+
+    #[test]
+    fn of_a_track_with_many_files_only_those_that_changed_are_written_again() {
+        let (mut shelf, recording) = (Shelf::default(), RecordingId::random());
+        shelf.begin(recording, CallId::random());
+        let whose = (LegId::random(), UserId::random(), Source::Camera);
+        let row =
+            TrackRow::empty(RecordingTrackId::random(), recording, ProducerId(Uuid::new_v4()), whose, 0);
+        let track = switchyard_recorder::TrackId(row.id.0);
+        shelf.add_track(row, true);
+        let mut files: Vec<FileReport> = Vec::new();
+        for part in 0..100 {
+            files.push(FileReport {
+                track,
+                part,
+                key: format!("{recording}/{}-{part}.webm", track.0),
+                content_type: "video/webm",
+                bytes: 1_000,
+                start_ms: u64::from(part),
+                duration_ms: 1,
+                sha256: None,
+            });
+            shelf.report(recording, report(track, &files));
+            let batch = shelf.batch(recording);
+            assert_eq!(batch.files.iter().map(|file| file.part).collect::<Vec<_>>(), [i64::from(part)]);
+            shelf.stored(recording, &batch);
+        }
+        // What changes while a batch is written is in the next one.
+        files[7].bytes = 2_000;
+        shelf.report(recording, report(track, &files));
+        let batch = shelf.batch(recording);
+        files[9].sha256 = Some("hash".to_owned());
+        shelf.report(recording, report(track, &files));
+        shelf.stored(recording, &batch);
+        assert_eq!(batch.files.iter().map(|file| (file.part, file.bytes)).collect::<Vec<_>>(), [(7, 2_000)]);
+        let parts: Vec<_> = shelf.batch(recording).files.iter().map(|file| file.part).collect();
+        assert_eq!(parts, [9]);
+    }
+
+    fn report(track: switchyard_recorder::TrackId, files: &[FileReport]) -> TrackReport {
+        TrackReport {
+            track,
+            codec: "vp8",
+            start_ms: 0,
+            duration_ms: 1_000,
+            bytes: 1_000,
+            packets_lost: 0,
+            concealed_ms: 0,
+            held_ms: 0,
+            size: None,
+            spans: Vec::new(),
+            holes: Vec::new(),
+            note: None,
+            files: files.to_vec(),
+            ended: false,
         }
     }
 }

@@ -50,12 +50,13 @@ pub enum StudioError {
 
 type Notices = mpsc::Receiver<Notice>;
 
-/// What the recorder's notice asks the call to do.
+/// What the recorder's notice asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct BrokenOff {
-    pub(super) call: CallId,
-    pub(super) recording: RecordingId,
-    pub(super) end: RecordingEnd,
+pub(super) enum Demand {
+    /// The call has to stop the recording.
+    Stop { call: CallId, recording: RecordingId, end: RecordingEnd },
+    /// The files of a recording that did not start after all are to be removed.
+    Remove(RecordingId),
 }
 
 impl Studio {
@@ -181,7 +182,7 @@ impl Studio {
     }
 
     /// Takes in what the recorder tells.
-    pub(super) async fn hear(&self, notice: Notice) -> Option<BrokenOff> {
+    pub(super) fn hear(&self, notice: Notice) -> Option<Demand> {
         match notice {
             Notice::Track(recording, report) => {
                 if !self.shelf().report(RecordingId(recording.0), *report) {
@@ -195,15 +196,13 @@ impl Studio {
                     Trouble::DiskFull => RecordingEnd::DiskFull,
                     Trouble::StorageError => RecordingEnd::StorageError,
                 };
-                self.shelf().call_of(recording).map(|call| BrokenOff { call, recording, end })
+                self.shelf().call_of(recording).map(|call| Demand::Stop { call, recording, end })
             }
             Notice::Closed(recording) => {
-                let discarded = self.shelf().closed(RecordingId(recording.0));
-                if discarded && let Err(error) = self.recorder.delete(recording).await {
-                    tracing::warn!(recording = %recording.0, %error, "the files of a recording that never was stay");
-                }
+                let recording = RecordingId(recording.0);
+                let discarded = self.shelf().closed(recording);
                 self.urgent.notify_one();
-                None
+                discarded.then_some(Demand::Remove(recording))
             }
         }
     }

@@ -1,16 +1,17 @@
 //! What of the call is recorded: the recorder follows the state machine.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use switchyard_media_worker::media::{Event as MediaEvent, ProducerId};
+use tokio::time::timeout;
 
 use super::CallTask;
 use crate::{
     actor::Actor,
     call::{CallView, Command, NewRecording, ProducerView, RecordingEnd, Running, TrackNote, TrackRow},
-    calls::{Calls, request::Request},
+    calls::{Calls, recording::until_done, request::Request},
     clock::now,
-    error::Refusal,
+    error::{ErrorCode, Refusal},
     ids::{LegId, RecordingId, RecordingTrackId},
 };
 
@@ -80,14 +81,18 @@ impl CallTask {
         if storage != self.shared.studio.storage || !self.shared.studio.config.on {
             return self.stop_recording(id, RecordingEnd::ServerRestart).await;
         }
+        let started_at = running.started_at;
         let (calls, call) = (Calls { shared: Arc::clone(&self.shared) }, self.id());
-        self.shared.tasks.spawn(async move {
-            let repaired = calls.repair(id).await;
+        self.shared.tasks.spawn(self.shared.stop.clone().run_until_cancelled_owned(async move {
+            let repair = until_done("the recording of a running call", || calls.repair(id, started_at));
+            let repaired = timeout(CONTINUED_WITHIN, repair).await.map_err(|_| {
+                Refusal::new(ErrorCode::Unavailable, "its files could not be repaired for a minute")
+            });
             let done = calls.ask(call, |reply| Request::Repaired { recording: id, repaired, reply });
             if let Err(refusal) = done.await {
                 tracing::debug!(recording = %id, %refusal, "the call ended before its recording was repaired");
             }
-        });
+        }));
     }
 
     /// The files of the running recording are repaired, or cannot be.
@@ -213,7 +218,9 @@ impl CallTask {
         } else {
             // It was not continued since the server started.
             let calls = Calls { shared: Arc::clone(&self.shared) };
-            self.shared.tasks.spawn(async move { calls.finish_unopened(id).await });
+            self.shared.tasks.spawn(self.shared.stop.clone().run_until_cancelled_owned(async move {
+                until_done("a recording that was not continued", || calls.finish_unopened(id)).await;
+            }));
         }
     }
 
@@ -244,6 +251,8 @@ impl CallTask {
     }
 }
 
+/// After a restart, a recording whose files cannot be repaired for this long is not continued.
+const CONTINUED_WITHIN: Duration = Duration::from_secs(60);
 /// In one recording.
 const TRACKS_PER_LEG: u32 = 128;
 

@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 use sqlx::QueryBuilder;
 
-use super::super::{Store, StoreError, on, on_writer, tx};
+use super::{
+    super::{Store, StoreError, on, on_writer, tx},
+    read::StoredRecording,
+};
 use crate::{
     call::{FileRow, RecordingEnd, RecordingRow, RecordingStatus, TrackRow},
     ids::{CallId, FileId, GroupId, RecordingId, StorageId},
@@ -87,7 +90,7 @@ impl Store {
         &self,
         settlement: Settlement,
         now: DateTime<Utc>,
-    ) -> Result<Option<RecordingRow>, StoreError> {
+    ) -> Result<Option<StoredRecording>, StoreError> {
         let Settlement { recording, status, end, delete_after, call_is_gone } = settlement;
         let settle = if call_is_gone { SETTLE_ABANDONED } else { SETTLE };
         on_writer!(&self.db, |connection| sqlx::query_as(settle)
@@ -109,6 +112,23 @@ impl Store {
             sqlx::query_as(
             "SELECT * FROM recordings WHERE storage_id = $1 AND status IN ('recording', 'paused', 'finishing')
              ORDER BY created_at, id",
+        )
+        .bind(storage)
+        .fetch_all(connection)
+        .await
+        })
+    }
+
+    /// Recordings of other storages whose files are not finished, the oldest 20.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn unfinished_elsewhere(&self, storage: StorageId) -> Result<Vec<RecordingRow>, StoreError> {
+        on!(&self.db, |connection| {
+            sqlx::query_as(
+            "SELECT * FROM recordings WHERE storage_id <> $1 AND status IN ('recording', 'paused', 'finishing')
+                 AND deleted_at IS NULL
+             ORDER BY created_at, id LIMIT 20",
         )
         .bind(storage)
         .fetch_all(connection)

@@ -1,6 +1,7 @@
 //! When something was on, what is missing, and what was not to be recorded.
 
 use super::reader::{read, vp8_pictures};
+use crate::removal::delete_track;
 use crate::report::{Notice, Span, TrackNote};
 use crate::testing::{Rig, opus, silence, vp8};
 use serde_json::{Value, json};
@@ -147,8 +148,7 @@ fn the_folder_tells_what_is_in_it_without_the_database() {
     assert_eq!(track["files"][0]["sha256"], json!(report.files[0].sha256));
     assert!(report.files[0].key.ends_with(track["files"][0]["name"].as_str().unwrap()));
 
-    rig.folder.delete_track(rig.recording, microphone.track).unwrap();
-    crate::manifest::forget_track(&rig.folder, rig.recording, microphone.track).unwrap();
+    delete_track(&rig.folder, rig.recording, microphone.track).unwrap();
     assert!(rig.files(microphone).is_empty());
     assert_eq!(rig.files(other).len(), 1);
     assert_eq!(manifest(&rig)["tracks"].as_array().unwrap().len(), 1);

@@ -44,4 +44,15 @@ on_both_engines_with_outages! {
         }
         outage.end().await;
     }
+
+    async fn a_recording_that_is_unfinished_while_the_database_is_away_is_finished_later(database) {
+        let set = Set::new(&database).await;
+        let tape = set.world.tape_with(set.call, set.team, set.ada.id, |row| row.status = RecordingStatus::Finishing);
+        let tape = tape.await;
+        let outage = database.take_away().await;
+        assert!(set.calls().tidy_recordings().await.is_err());
+        set.calls().tidy_up();
+        outage.end().await;
+        set.until(tape.id(), |row| row.status == RecordingStatus::Incomplete).await;
+    }
 }

@@ -13,7 +13,8 @@ use crate::{
 /// Delete a recording
 ///
 /// Its files are removed and its links end at once; what stays is that there was a recording. For the call's initiator,
-/// the group's owners, server admins and the service.
+/// the group's owners, server admins and the service. For the last two it is enough that it was stopped: its files may go
+/// later.
 #[utoipa::path(
     delete, path = "/recordings/{id}", tag = "recordings", security(("token" = [])),
     params(("id" = RecordingId, Path)),
