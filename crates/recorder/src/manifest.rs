@@ -2,7 +2,7 @@
 
 use crate::folder::{Folder, sync_folder};
 use crate::ids::{RecordingId, TrackId};
-use crate::report::{FileReport, Span, TrackNote, TrackReport};
+use crate::report::{FileReport, RepairedFile, Span, TrackNote, TrackReport};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -15,6 +15,8 @@ pub(crate) struct Manifest {
     /// The recording's time zero.
     pub(crate) began: SystemTime,
     pub(crate) tracks: Vec<(TrackReport, Vec<(&'static str, String)>)>,
+    /// What an earlier process wrote.
+    pub(crate) earlier: Vec<RepairedFile>,
 }
 
 #[derive(Serialize)]
@@ -65,13 +67,14 @@ struct FileJson<'a> {
 }
 
 impl Manifest {
-    /// Writes the manifest. `earlier` are files that an earlier process wrote.
-    pub(crate) fn write(&self, folder: &Folder, earlier: &[FileReport]) -> io::Result<()> {
+    pub(crate) fn write(&self, folder: &Folder) -> io::Result<()> {
+        let earlier: Vec<&FileReport> = self.earlier.iter().map(|earlier| &earlier.file).collect();
         let mut tracks: Vec<_> =
-            self.tracks.iter().map(|(report, tags)| track(report, tags, earlier)).collect();
-        for file in earlier {
+            self.tracks.iter().map(|(report, tags)| track(report, tags, &earlier)).collect();
+        for file in &earlier {
             if !tracks.iter().any(|track| track.id == file.track.0.to_string()) {
-                let files = earlier.iter().filter(|other| other.track == file.track).map(FileJson::from);
+                let files = earlier.iter().filter(|other| other.track == file.track);
+                let files = files.map(|file| FileJson::from(*file));
                 let id = file.track.0.to_string();
                 tracks.push(TrackJson { id, tags: HashMap::new(), told: None, files: files.collect() });
             }
@@ -89,9 +92,9 @@ impl Manifest {
 fn track<'a>(
     report: &'a TrackReport,
     tags: &'a [(&'static str, String)],
-    earlier: &'a [FileReport],
+    earlier: &[&'a FileReport],
 ) -> TrackJson<'a> {
-    let before = earlier.iter().filter(|file| file.track == report.track);
+    let before = earlier.iter().copied().filter(|file| file.track == report.track);
     TrackJson {
         id: report.track.0.to_string(),
         tags: tags.iter().map(|(name, value)| (*name, value.as_str())).collect(),

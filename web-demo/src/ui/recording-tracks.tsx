@@ -125,6 +125,7 @@ const NOTES: Record<string, string> = {
   'no-key-frame': 'No whole picture came for a while',
   'clock-set': 'The clock of the device was changed',
   dropped: 'The disk of the server was too slow',
+  interrupted: 'The server crashed, and lost up to a second',
 };
 
 const ICONS: Record<RecordingTrack['source'], IconName> = {

@@ -17,4 +17,5 @@ pub use operations::RecordingWish;
 pub use studio::{RecordingFigures, StudioError};
 pub use switchyard_recorder::{RecorderConfig, RecorderCounters};
 
+pub(super) use repair::Repaired;
 pub(super) use studio::Studio;

@@ -91,8 +91,10 @@ pub enum TrackNote {
     NoKeyFrame,
     /// The client's clock was set during the recording.
     ClockSet,
-    /// The disk was too slow: parts are missing.
+    /// The disk was too slow, or the recorder had a fault: parts are missing.
     Dropped,
+    /// The server crashed: up to a second is missing where a file of it ends.
+    Interrupted,
 }
 
 /// A row of `recording_files`.
@@ -111,7 +113,7 @@ pub struct FileRow {
     pub key: String,
     pub bytes: i64,
     pub start_ms: i64,
-    /// In hexadecimal; `None` while it grows.
+    /// In hexadecimal; `None` while it grows, and until it has been read after a crash.
     pub sha256: Option<String>,
 }
 

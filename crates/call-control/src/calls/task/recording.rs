@@ -8,7 +8,7 @@ use super::CallTask;
 use crate::{
     actor::Actor,
     call::{CallView, Command, NewRecording, ProducerView, RecordingEnd, Running, TrackNote, TrackRow},
-    calls::{Calls, request::Request},
+    calls::{Calls, recording::Repaired, request::Request},
     clock::now,
     error::Refusal,
     ids::{LegId, RecordingId, RecordingTrackId},
@@ -18,7 +18,7 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Taps {
     /// The recording that is open.
-    open: Option<RecordingId>,
+    pub(super) open: Option<RecordingId>,
     paused: bool,
     tracks: BTreeMap<ProducerId, Track>,
     /// How many tracks each leg began.
@@ -80,22 +80,26 @@ impl CallTask {
         if storage != self.shared.studio.storage || !self.shared.studio.config.on {
             return self.stop_recording(id, RecordingEnd::ServerRestart).await;
         }
-        let (calls, call) = (Calls { shared: Arc::clone(&self.shared) }, self.id());
-        self.shared.tasks.spawn(async move {
-            let repaired = calls.repair(id).await;
-            let done = calls.ask(call, |reply| Request::Repaired { recording: id, repaired, reply });
-            if let Err(refusal) = done.await {
-                tracing::debug!(recording = %id, %refusal, "the call ended before its recording was repaired");
-            }
+        let (calls, call) = (self.calls(), self.id());
+        self.calls().until_stop(async move {
+            let go_on = async |repaired| {
+                let done = calls.ask(call, |reply| Request::Repaired { recording: id, repaired, reply });
+                if let Err(refusal) = done.await {
+                    tracing::debug!(recording = %id, %refusal, "the call ended before its recording was repaired");
+                }
+            };
+            calls.repair_and_go_on(id, go_on).await;
         });
     }
 
     /// The files of the running recording are repaired, or cannot be.
-    pub(super) async fn continue_recording(&mut self, id: RecordingId, repaired: Result<(), Refusal>) {
+    pub(super) async fn continue_recording(&mut self, id: RecordingId, repaired: Result<Repaired, Refusal>) {
         let Some(running) = self.call.recording().filter(|running| running.what.id == id) else { return };
         let (what, started_at) = (running.what, running.started_at);
         let opened = match repaired {
-            Ok(()) => self.shared.studio.open(self.call.origin(), what, started_at, 0).await,
+            Ok(repaired) => {
+                self.shared.studio.open_again(self.call.origin(), what, started_at, repaired).await
+            }
             Err(refusal) => Err(refusal),
         };
         match opened {
@@ -168,6 +172,9 @@ impl CallTask {
             return;
         }
         let Some(id) = known.map(|track| track.id).or_else(|| self.taps.begin_track(producer.leg_id)) else {
+            if may {
+                self.shared.studio.note_gap(running.what.id);
+            }
             return;
         };
         let mut row = self.new_track(id, running, producer);
@@ -212,9 +219,13 @@ impl CallTask {
             self.shared.studio.close(id, end).await;
         } else {
             // It was not continued since the server started.
-            let calls = Calls { shared: Arc::clone(&self.shared) };
-            self.shared.tasks.spawn(async move { calls.finish_unopened(id).await });
+            let calls = self.calls();
+            self.calls().until_stop(async move { calls.finish_unopened(id).await });
         }
+    }
+
+    fn calls(&self) -> Calls {
+        Calls { shared: Arc::clone(&self.shared) }
     }
 
     /// The recording that the command would start.

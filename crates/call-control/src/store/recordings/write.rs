@@ -100,6 +100,33 @@ impl Store {
             .await)
     }
 
+    /// Whether nothing of the recording was missing when its files were last finished. Not while they are written: a
+    /// crash may lose something.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn is_whole(&self, recording: RecordingId) -> Result<bool, StoreError> {
+        let found: Option<(bool,)> =
+            on!(&self.db, |connection| sqlx::query_as("SELECT is_whole FROM recordings WHERE id = $1")
+                .bind(recording)
+                .fetch_optional(connection)
+                .await)?;
+        Ok(found.is_some_and(|(is_whole,)| is_whole))
+    }
+
+    /// What [`Store::is_whole`] tells from now on.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::InDoubt`].
+    pub async fn note_whole(&self, recording: RecordingId, is_whole: bool) -> Result<(), StoreError> {
+        on_writer!(&self.db, |connection| sqlx::query("UPDATE recordings SET is_whole = $2 WHERE id = $1")
+            .bind(recording)
+            .bind(is_whole)
+            .execute(connection)
+            .await
+            .map(drop))
+    }
+
     /// The recordings of this storage whose files are not finished.
     ///
     /// # Errors
