@@ -1,7 +1,7 @@
 // @ts-check
 /** Calls that are recorded: what is in the files, who may read them, and what a crash leaves. */
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { launchChromium } from './support/browsers.mjs';
@@ -106,8 +106,10 @@ test('a recording that a crash cuts short opens, and says why it is incomplete',
     assert.equal(recording.status, 'incomplete');
     const downloads = use(await Downloads.make());
     assert.equal(recording.tracks.length, 4);
-    for (const { files, durationMs } of recording.tracks) {
+    for (const { files, note, spans, startMs, durationMs } of recording.tracks) {
       assert.equal(files.length, 1);
+      assert.equal(note, 'interrupted');
+      assert((spans.at(-1)?.toMs ?? 0) >= startMs + durationMs, 'it was on while it was written');
       const { seconds } = await decode(await downloads.fetch(alice, recording, files[0]));
       assert(seconds > 1.5, `${seconds} s of at least 3`);
       assert(Math.abs(seconds - durationMs / 1_000) < 0.1, `${durationMs} ms in the record`);
@@ -124,9 +126,10 @@ test('what was written right before a crash is kept, and said whose it is', asyn
     const [alice, bob] = people;
     const begun = await startRecording(alice, call.id);
     const folder = join(server.settings.DATA_DIR, 'recordings', begun.id);
-    await until('four files are there', async () => {
-      const names = await readdir(folder);
-      return names.filter((name) => name.endsWith('.webm')).length === 4;
+    await until('four files have bytes', async () => {
+      const names = (await readdir(folder)).filter((name) => name.endsWith('.webm'));
+      const files = await Promise.all(names.map((name) => stat(join(folder, name))));
+      return files.filter(({ size }) => size > 0).length === 4;
     });
     await server.crash();
     for (const person of pages) {
@@ -168,6 +171,7 @@ test('a recording goes on in new files when the server is back and the call goes
     });
     await stopRecording(alice, begun.id);
     const recording = await untilFinished(alice, begun.id, ({ status }) => !RUNNING.has(status));
+    assert.equal(recording.status, 'incomplete', 'the crash cost up to a second');
     const downloads = use(await Downloads.make());
     for (const file of files(recording))
       await decode(await downloads.fetch(alice, recording, file));

@@ -23,6 +23,7 @@ const run = promisify(execFile);
  * @property {number | null} width
  * @property {number | null} height
  * @property {string | null} note
+ * @property {{ fromMs: number, toMs: number }[]} spans
  * @property {{ fromMs: number, toMs: number }[]} holes
  * @property {RecordingFile[]} files
  *

@@ -1,5 +1,6 @@
 //! Shared by the tests of this crate: databases of both kinds, and a complete call control.
 
+mod matroska;
 mod outage;
 mod postgres;
 pub(crate) mod proxy;
@@ -13,6 +14,7 @@ use crate::{
     store::Store,
 };
 
+pub(crate) use matroska::Reel;
 pub(crate) use recording::Tape;
 pub(crate) use world::{Heard, SECRET, TestOutlet, World, fast_rules, slow_rules};
 

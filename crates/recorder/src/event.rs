@@ -13,11 +13,13 @@ pub(crate) enum Event {
     File(FileKey, Option<FinishedFile>),
     /// The manifest is written, or could not be.
     Closed(RecordingId),
+    /// A writing thread is gone: nothing can be recorded any more.
+    ThreadBroke,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FinishedFile {
     pub(crate) bytes: u64,
-    /// In hexadecimal; `None` if the file could not be read.
+    /// In hexadecimal; `None` if the file could not be read, or if there was no time for it.
     pub(crate) sha256: Option<String>,
 }

@@ -5,10 +5,11 @@ use crate::folder::Folder;
 use crate::ids::FileKey;
 use crate::manifest::Manifest;
 use crate::matroska::Kind;
-use crate::repair::{describe, repair_file, repair_recording};
-use crate::report::{FileReport, RepairedFile};
+use crate::repair::{describe, repair_file};
+use crate::report::Trouble;
 use std::fs;
-use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::Receiver;
 use tokio::sync::mpsc;
 
@@ -24,6 +25,8 @@ pub(crate) struct Finisher {
     pub(crate) folder: Folder,
     pub(crate) chores: Receiver<Chore>,
     pub(crate) events: mpsc::Sender<Event>,
+    /// Set when files have to be finished without their hashes.
+    pub(crate) hurry: Arc<AtomicBool>,
 }
 
 impl Finisher {
@@ -39,34 +42,30 @@ impl Finisher {
                     self.describe(file, kind)
                 }
                 Chore::Manifest(manifest) => {
-                    if let Err(error) = self.write(&manifest) {
+                    if let Err(error) = manifest.write(&self.folder) {
                         let recording = manifest.recording.0;
                         tracing::warn!(%error, %recording, "a recording stays without a manifest");
                     }
                     Event::Closed(manifest.recording)
                 }
             };
-            // Without a recorder thread nobody waits for it.
-            let _ = self.events.blocking_send(event);
+            self.tell(event);
         }
     }
 
     fn describe(&self, file: FileKey, kind: Kind) -> Event {
         let path = self.folder.file(file, kind);
-        let described = describe(&path).unwrap_or_else(|error| {
+        let described = describe(&path, &self.hurry).unwrap_or_else(|error| {
             tracing::warn!(%error, file = file.path(kind), "a recorded file cannot be read");
+            self.tell(Event::Failed(file.of.recording, Trouble::StorageError));
             // Its length is known without opening it.
             fs::metadata(&path).ok().map(|file| FinishedFile { bytes: file.len(), sha256: None })
         });
         Event::File(file, described)
     }
 
-    fn write(&self, manifest: &Manifest) -> io::Result<()> {
-        let known = |file: &FileReport| {
-            manifest.tracks.iter().flat_map(|(track, _)| &track.files).any(|known| known.key == file.key)
-        };
-        let found = repair_recording(&self.folder, manifest.recording)?.into_iter();
-        let earlier: Vec<RepairedFile> = found.filter(|found| !known(&found.file)).collect();
-        manifest.write(&self.folder, &earlier)
+    fn tell(&self, event: Event) {
+        // Without a recorder thread nobody waits for it.
+        let _ = self.events.blocking_send(event);
     }
 }

@@ -33,6 +33,13 @@ impl Folder {
         self.recording(key.of.recording).join(key.name(kind))
     }
 
+    /// The file with this path below the folder; `None` if no file of a track has such a path.
+    pub(crate) fn file_at(&self, path: &str) -> Option<PathBuf> {
+        let (recording, name) = path.split_once('/')?;
+        let recording = RecordingId(Uuid::try_parse(recording).ok()?);
+        FileKey::parse(recording, name).map(|_| self.recording(recording).join(name))
+    }
+
     pub(crate) fn timeline(&self, id: RecordingId) -> PathBuf {
         self.recording(id).join("timeline.jsonl")
     }

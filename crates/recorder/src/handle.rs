@@ -3,6 +3,7 @@
 use crate::config::{NewTrack, RecorderConfig};
 use crate::counters::{Counting, RecorderCounters};
 use crate::error::RecorderError;
+use crate::event::Event;
 use crate::finisher::{Chore, Finisher};
 use crate::folder::Folder;
 use crate::ids::{RecordingId, TrackId, TrackKey};
@@ -10,12 +11,15 @@ use crate::notices::Notices;
 use crate::queue::queue;
 use crate::recordings::Recordings;
 use crate::removal::delete_track;
-use crate::repair::repair_interrupted;
+use crate::repair::{describe, repair_interrupted};
 use crate::report::{Notice, RepairedFile};
 use crate::taps::Taps;
 use crate::thread::{Command, RecorderThread};
 use crate::writer::{Ends, Writer};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::sync_channel;
 use std::thread::Builder;
 use std::time::{Duration, Instant, SystemTime};
@@ -42,11 +46,14 @@ pub struct Recorder {
     min_free: u64,
     commands: mpsc::Sender<Command>,
     counting: Counting,
+    /// Set when nothing is hashed any more.
+    hurry: Arc<AtomicBool>,
 }
 
 impl Recorder {
     /// Starts the recorder's threads. The receiver yields what happens to recordings; it must be read. While it is not,
-    /// only the newest report of each track is kept.
+    /// only the newest report of each track is kept. It ends when the recorder has stopped, which a panic brings about,
+    /// too.
     ///
     /// # Errors
     /// When the folder or a thread cannot be made.
@@ -61,18 +68,24 @@ impl Recorder {
         let (commands, command_receiver) = mpsc::channel(COMMANDS);
         let (events, event_receiver) = mpsc::channel(EVENTS);
         let (chores, chore_receiver) = sync_channel::<Chore>(CHORES);
-        let finisher = Finisher { folder: folder.clone(), chores: chore_receiver, events: events.clone() };
-        spawn("recorder-finish", move || finisher.run())?;
+        let hurry = Arc::new(AtomicBool::new(false));
+        let finisher = Finisher {
+            folder: folder.clone(),
+            chores: chore_receiver,
+            events: events.clone(),
+            hurry: hurry.clone(),
+        };
+        spawn("recorder-finish", watched(events.clone(), move || finisher.run()))?;
         let ends = Ends {
             folder: folder.clone(),
             inbox,
             chores,
-            events,
+            events: events.clone(),
             counting: counting.clone(),
             sync_interval: config.sync_interval,
             min_free: config.min_free,
         };
-        spawn("recorder-write", move || Writer::new(ends).run())?;
+        spawn("recorder-write", watched(events, move || Writer::new(ends).run()))?;
         let recordings = Recordings::new(config.max_tracks, queue, notices, counting.clone());
         let thread = RecorderThread::new(
             end,
@@ -81,14 +94,15 @@ impl Recorder {
             config.key_frame_interval,
             command_receiver,
             event_receiver,
+            hurry.clone(),
         );
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         spawn("recorder", move || runtime.block_on(thread.run()))?;
-        Ok((Self { folder, min_free: config.min_free, commands, counting }, notice_receiver))
+        Ok((Self { folder, min_free: config.min_free, commands, counting, hurry }, notice_receiver))
     }
 
-    /// Opens a recording, in which tracks can be recorded. `began` is its time zero. Opening again one that a crash
-    /// interrupted continues it: repair it before.
+    /// Opens a recording, in which tracks can be recorded. `began` is its time zero. Opening again one that an earlier
+    /// process began continues it: repair it before, and tell which files that has found.
     ///
     /// # Errors
     /// [`RecorderError::StorageFull`], [`RecorderError::Storage`], [`RecorderError::Stopped`].
@@ -97,6 +111,7 @@ impl Recorder {
         id: RecordingId,
         layer: RecordedLayer,
         began: Instant,
+        earlier: Vec<RepairedFile>,
     ) -> Result<(), RecorderError> {
         let min_free = self.min_free;
         let made = self.on_disk(move |folder| {
@@ -108,7 +123,7 @@ impl Recorder {
         // A disk that stands still must not hold up the call that wants to be recorded.
         timeout(OPENING, made).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         let (reply, answer) = oneshot::channel();
-        self.send(Command::Open { id, layer, began, reply }).await?;
+        self.send(Command::Open { id, layer, began, earlier, reply }).await?;
         answer.await.map_err(|_| RecorderError::Stopped)
     }
 
@@ -150,21 +165,38 @@ impl Recorder {
     /// Ends all tracks and finishes the files. [`Notice::Closed`] follows.
     pub async fn close(&self, recording: RecordingId) {
         // A recorder that has stopped has closed all recordings.
-        let _ = self.send(Command::Close(recording)).await;
+        let _ = self.send(Command::Close(recording, None)).await;
     }
 
     /// Finishes the files that a crash left open: cuts what is torn, and writes what the end of a file has. Finished
-    /// files stay as they are. The manifest names them all then. The recording must not be open; `began` is its time
-    /// zero.
+    /// files stay as they are. The manifest names them all then. Closes the recording before if it is open: a file that is
+    /// written must not be repaired. `began` is its time zero.
     ///
     /// # Errors
-    /// [`RecorderError::Storage`].
+    /// [`RecorderError::Storage`], [`RecorderError::Stopped`].
     pub async fn repair(
         &self,
         recording: RecordingId,
         began: SystemTime,
     ) -> Result<Vec<RepairedFile>, RecorderError> {
+        let (reply, closed) = oneshot::channel();
+        self.send(Command::Close(recording, Some(reply))).await?;
+        closed.await.map_err(|_| RecorderError::Stopped)?;
         self.on_disk(move |folder| Ok(repair_interrupted(folder, recording, began)?)).await
+    }
+
+    /// The hash of a finished file, in hexadecimal, by its [`crate::FileReport::key`]. This reads all of it. `None` if
+    /// it is gone, or if the recorder is shut down meanwhile.
+    ///
+    /// # Errors
+    /// [`RecorderError::Storage`].
+    pub async fn hash(&self, key: String) -> Result<Option<String>, RecorderError> {
+        let hurry = self.hurry.clone();
+        self.on_disk(move |folder| {
+            let Some(path) = folder.file_at(&key) else { return Ok(None) };
+            Ok(describe(&path, &hurry)?.and_then(|file| file.sha256))
+        })
+        .await
     }
 
     /// The recordings that have a folder.
@@ -226,7 +258,31 @@ impl Recorder {
     }
 }
 
+/// The work of a thread without which nothing can be written. If it panics, the recorder thread is told.
+fn watched(events: mpsc::Sender<Event>, work: impl FnOnce()) -> impl FnOnce() {
+    move || {
+        if catch_unwind(AssertUnwindSafe(work)).is_err() {
+            // Without a recorder thread nobody waits for it.
+            let _ = events.blocking_send(Event::ThreadBroke);
+        }
+    }
+}
+
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     Builder::new().name(name.to_owned()).spawn(work)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_panic_of_a_watched_thread_is_told_and_its_end_is_not() {
+        let (events, mut told) = mpsc::channel(2);
+        watched(events.clone(), || {})();
+        watched(events, || panic!("a test wants this"))();
+        assert_eq!(told.blocking_recv(), Some(Event::ThreadBroke));
+        assert_eq!(told.blocking_recv(), None);
+    }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Manifest {
     /// The recording's time zero.
     pub(crate) began: SystemTime,
     pub(crate) tracks: Vec<(TrackReport, Vec<(&'static str, String)>)>,
+    /// What an earlier process wrote.
+    pub(crate) earlier: Vec<RepairedFile>,
 }
 
 #[derive(Serialize)]
@@ -75,19 +77,18 @@ struct FileJson<'a> {
 }
 
 impl Manifest {
-    /// Writes the manifest. `earlier` are files that an earlier process wrote. What an earlier manifest tells of other
-    /// tracks stays.
-    pub(crate) fn write(&self, folder: &Folder, earlier: &[RepairedFile]) -> io::Result<()> {
+    /// Writes the manifest. What an earlier manifest tells of other tracks stays.
+    pub(crate) fn write(&self, folder: &Folder) -> io::Result<()> {
         let _alone = folder.alone();
         let path = folder.manifest(self.recording);
         let mut tracks = Tracks::default();
         for (report, tags) in &self.tracks {
-            tracks.add(&track(report, tags, earlier))?;
+            tracks.add(&track(report, tags, &self.earlier))?;
         }
         let written = read(&path)?.and_then(|json| serde_json::from_slice::<EarlierJson>(&json).ok());
         written.into_iter().flat_map(|written| written.tracks).for_each(|track| tracks.keep(track));
-        for found in earlier {
-            tracks.add(&untold_track(found, earlier))?;
+        for found in &self.earlier {
+            tracks.add(&untold_track(found, &self.earlier))?;
         }
         let began = self.began.duration_since(UNIX_EPOCH).unwrap_or_default();
         let json = ManifestJson {

@@ -7,13 +7,14 @@ use crate::ids::{RecordingId, TrackId, TrackKey};
 use crate::manifest::Manifest;
 use crate::notices::Notices;
 use crate::queue::{Job, Queue, Room};
-use crate::report::{Notice, TrackReport, Trouble};
+use crate::report::{Notice, RepairedFile, TrackNote, TrackReport, Trouble};
 use crate::time::{Zero, millis};
 use crate::timeline;
 use crate::track::Track;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use switchyard_media_worker::media::{RecordedLayer, TapCounts, TapOutput};
+use tokio::sync::oneshot;
 
 /// [`Recordings::tick`] wants to be called at this interval.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
@@ -40,8 +41,14 @@ struct Recording {
     paused: bool,
     tracks: HashMap<TrackId, Slot>,
     done: Vec<(TrackReport, Vec<(&'static str, String)>)>,
+    /// What an earlier process wrote.
+    earlier: Vec<RepairedFile>,
     notes: u32,
+    /// Its owner knows that it is not whole.
+    broken: bool,
     phase: Phase,
+    /// Who waits until it is closed.
+    waiting: Vec<oneshot::Sender<()>>,
 }
 
 struct Slot {
@@ -80,15 +87,24 @@ impl Recordings {
     }
 
     /// Opening an open one changes nothing.
-    pub(crate) fn open(&mut self, id: RecordingId, layer: RecordedLayer, began: Instant) {
+    pub(crate) fn open(
+        &mut self,
+        id: RecordingId,
+        layer: RecordedLayer,
+        began: Instant,
+        earlier: Vec<RepairedFile>,
+    ) {
         self.by_id.entry(id).or_insert_with(|| Recording {
             zero: Zero::new(began),
             layer,
             paused: false,
             tracks: HashMap::new(),
             done: Vec::new(),
+            earlier,
             notes: 0,
+            broken: false,
             phase: Phase::Open,
+            waiting: Vec::new(),
         });
     }
 
@@ -121,6 +137,13 @@ impl Recordings {
             TapOutput::Notice(notice) => track.notice(notice),
             // Messages to other shards are the taps' own business.
             TapOutput::Relay { .. } => {}
+        }
+    }
+
+    /// Notes that more of a track was sent than is written.
+    pub(crate) fn break_track(&mut self, key: TrackKey) {
+        if let Some((track, _)) = self.track(key) {
+            track.story.record.note(TrackNote::Dropped);
         }
     }
 
@@ -187,33 +210,56 @@ impl Recordings {
         }
     }
 
+    /// Answers once the recording is closed.
+    pub(crate) fn tell_closed(&mut self, id: RecordingId, reply: oneshot::Sender<()>) {
+        match self.by_id.get_mut(&id) {
+            Some(recording) => recording.waiting.push(reply),
+            None => {
+                // Who gave up waiting needs no answer.
+                let _ = reply.send(());
+            }
+        }
+    }
+
     /// What the writing threads tell. Returns the recordings that have to end because of it.
     pub(crate) fn event(&mut self, now: Instant, event: Event) -> Vec<RecordingId> {
         match event {
             Event::Failed(id, trouble) => self.break_off(id, trouble).into_iter().collect(),
             Event::LowSpace => {
-                self.ids().into_iter().filter_map(|id| self.break_off(id, Trouble::DiskFull)).collect()
+                let open = self.by_id.iter().filter(|(_, recording)| recording.phase == Phase::Open);
+                let open: Vec<RecordingId> = open.map(|(id, _)| *id).collect();
+                open.into_iter().filter_map(|id| self.break_off(id, Trouble::DiskFull)).collect()
             }
             Event::File(file, done) => {
+                let is_gone = done.is_none();
+                let broken = is_gone.then(|| self.break_off(file.of.recording, Trouble::StorageError));
                 if let Some(slot) = self.slot(file.of) {
                     slot.track.story.finished(file, done);
                 }
                 self.settle(now, file.of.recording);
-                Vec::new()
+                broken.flatten().into_iter().collect()
             }
             Event::Closed(id) => {
-                if self.by_id.remove(&id).is_some() {
+                if let Some(closed) = self.by_id.remove(&id) {
                     self.notices.send(Notice::Closed(id));
+                    for reply in closed.waiting {
+                        // Who gave up waiting needs no answer.
+                        let _ = reply.send(());
+                    }
                 }
                 Vec::new()
             }
+            // What follows from it is the recorder thread's business.
+            Event::ThreadBroke => Vec::new(),
         }
     }
 
+    /// Tells, once, that the recording is not whole. Returns it if it has to end because of this.
     fn break_off(&mut self, id: RecordingId, trouble: Trouble) -> Option<RecordingId> {
-        self.by_id.get(&id).filter(|recording| recording.phase == Phase::Open)?;
+        let recording = self.by_id.get_mut(&id).filter(|recording| !recording.broken)?;
+        recording.broken = true;
         self.notices.send(Notice::Broken(id, trouble));
-        Some(id)
+        (recording.phase == Phase::Open).then_some(id)
     }
 
     /// Takes out the tracks that are done, and lists the recording when there are no others.
@@ -231,7 +277,8 @@ impl Recordings {
         if recording.phase == Phase::Closing && recording.tracks.is_empty() {
             recording.phase = Phase::Listing;
             let tracks = std::mem::take(&mut recording.done);
-            let manifest = Manifest { recording: id, began: recording.zero.began(), tracks };
+            let earlier = std::mem::take(&mut recording.earlier);
+            let manifest = Manifest { recording: id, began: recording.zero.began(), tracks, earlier };
             // Without a writer there is nobody left who could list it.
             let _ = self.queue.offer(Room::Always, Job::Close(Box::new(manifest)));
         }

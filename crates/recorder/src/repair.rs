@@ -16,6 +16,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 /// Finishes all files of a recording that nobody finished, and its manifest.
@@ -25,10 +26,10 @@ pub(crate) fn repair_interrupted(
     began: SystemTime,
 ) -> io::Result<Vec<RepairedFile>> {
     let found = repair_recording(folder, recording)?;
-    let manifest = Manifest { recording, began, tracks: Vec::new() };
+    let manifest = Manifest { recording, began, tracks: Vec::new(), earlier: found };
     // A recording without a folder has nothing to describe.
-    unless_gone(manifest.write(folder, &found))?;
-    Ok(found)
+    unless_gone(manifest.write(folder))?;
+    Ok(manifest.earlier)
 }
 
 /// Finishes all files of a recording, and describes them. A file without any whole cluster is removed; one that is not
@@ -36,47 +37,53 @@ pub(crate) fn repair_interrupted(
 pub(crate) fn repair_recording(folder: &Folder, id: RecordingId) -> io::Result<Vec<RepairedFile>> {
     let mut reports = Vec::new();
     for (key, path) in folder.files(id)? {
-        if let Some(places) = repair_file(&path)?
-            && let Some(done) = describe(&path)?
-        {
-            reports.push(report(key, places, done));
-        }
+        reports.extend(repair_file(&path)?.map(|ended| report(key, ended)));
     }
     Ok(reports)
 }
 
-fn report(key: FileKey, places: Places, done: FinishedFile) -> RepairedFile {
+/// A file that has its end.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    places: Places,
+    bytes: u64,
+    /// It got its end only now.
+    was_open: bool,
+}
+
+fn report(key: FileKey, Ended { places, bytes, was_open }: Ended) -> RepairedFile {
     let kind: Kind = places.kind();
     let file = FileReport {
         track: key.of.track,
         part: key.part,
         key: key.path(kind),
         content_type: kind.content_type(),
-        bytes: done.bytes,
+        bytes,
         start_ms: places.tag(START_TAG).and_then(|start| start.parse().ok()).unwrap_or(0),
         duration_ms: places.duration_ms.unwrap_or(0),
-        sha256: done.sha256,
+        sha256: None,
     };
-    RepairedFile { file, codec: name(places.codec), tags: places.tags }
+    RepairedFile { file, codec: name(places.codec), size: places.size, was_open, tags: places.tags }
 }
 
 /// The tag that tells when the first sample of a file was captured, in milliseconds since the recording began.
 pub(crate) const START_TAG: &str = "START_MS";
 
 /// Finishes a file unless it is finished. `None` if nothing of it is left, or if it is none of ours.
-pub(crate) fn repair_file(path: &Path) -> io::Result<Option<Places>> {
+pub(crate) fn repair_file(path: &Path) -> io::Result<Option<Ended>> {
     let file = match OpenOptions::new().read(true).write(true).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    match scan(&Opened(&file), file.metadata()?.len())? {
-        Scanned::Finished(places) => Ok(Some(places)),
+    let bytes = file.metadata()?.len();
+    match scan(&Opened(&file), bytes)? {
+        Scanned::Finished(places) => Ok(Some(Ended { places, bytes, was_open: false })),
         Scanned::Unfinished { mut places, length, cues, duration_ms } => {
             file.set_len(length)?;
-            finish(&file, length, &Trailer::new(&places, &cues, length, duration_ms))?;
+            let bytes = finish(&file, length, &Trailer::new(&places, &cues, length, duration_ms))?;
             places.duration_ms = Some(duration_ms);
-            Ok(Some(places))
+            Ok(Some(Ended { places, bytes, was_open: true }))
         }
         Scanned::Empty => {
             fs::remove_file(path)?;
@@ -100,8 +107,8 @@ pub(crate) fn finish(file: &File, length: u64, trailer: &Trailer) -> io::Result<
     Ok(length + trailer.index.len() as u64)
 }
 
-/// Length and hash of a file; `None` if it is gone.
-pub(crate) fn describe(path: &Path) -> io::Result<Option<FinishedFile>> {
+/// Length and hash of a file; `None` if it is gone. It is not hashed, or not to its end, once there is no time for it.
+pub(crate) fn describe(path: &Path, hurry: &AtomicBool) -> io::Result<Option<FinishedFile>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -111,6 +118,9 @@ pub(crate) fn describe(path: &Path) -> io::Result<Option<FinishedFile>> {
     let mut buffer = vec![0; HASHED_AT_ONCE];
     let mut bytes = 0;
     loop {
+        if hurry.load(Ordering::Relaxed) {
+            return Ok(Some(FinishedFile { bytes: file.metadata()?.len(), sha256: None }));
+        }
         let read = file.read_at(&mut buffer, bytes)?;
         if read == 0 {
             break;

@@ -8,7 +8,8 @@ pub enum Notice {
     /// The state of a track: when its first sample is there, at each new file, at holes and pauses, at least every
     /// 10 s while it is written, and at its end. Replaces the earlier report of the track.
     Track(RecordingId, Box<TrackReport>),
-    /// The recording ended by itself; its files are finished as far as the disk permits. [`Notice::Closed`] follows.
+    /// Something could not be written, or there is no room: the recording is not whole, and it ends by itself if it was
+    /// not closed. Its files are finished as far as the disk permits. [`Notice::Closed`] follows.
     Broken(RecordingId, Trouble),
     /// All files are finished.
     Closed(RecordingId),
@@ -63,14 +64,19 @@ pub enum TrackNote {
     /// It would have had more than 128 files. The last one has pictures that are turned otherwise than it says, or
     /// gaps in its time; nothing is written once the codec changes.
     ManyFiles,
-    /// The disk was too slow: parts are missing.
+    /// The disk was too slow, or the recorder had a fault: parts are missing.
     Dropped,
 }
 
 /// A file as [`crate::Recorder::repair`] found it, and what it says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepairedFile {
+    /// Without a hash.
     pub file: FileReport,
+    /// It had no end: what was not written yet is lost.
+    pub was_open: bool,
+    /// Width and height of the first picture, as far as the file tells them.
+    pub size: Option<(u16, u16)>,
     /// As [`TrackReport::codec`].
     pub codec: &'static str,
     /// Of [`crate::NewTrack`].
@@ -88,6 +94,6 @@ pub struct FileReport {
     /// When its first sample was captured, in milliseconds since the recording began.
     pub start_ms: u64,
     pub duration_ms: u64,
-    /// In hexadecimal; `None` while the file grows.
+    /// In hexadecimal; `None` while the file grows, and if there was no time to hash it.
     pub sha256: Option<String>,
 }

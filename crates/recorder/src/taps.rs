@@ -34,6 +34,8 @@ pub(crate) struct Given {
     pub(crate) counts: TapCounts,
     /// Nothing follows.
     pub(crate) ended: bool,
+    /// It ended because of a fault of ours.
+    pub(crate) broke: bool,
 }
 
 impl Taps {
@@ -109,12 +111,13 @@ impl Taps {
             outputs.extend(std::iter::from_fn(|| tap.poll_output()));
         }));
         let counts = tap.counts();
-        if acted.is_err() {
+        let broke = acted.is_err();
+        if broke {
             self.counting.lock().faults += 1;
             let (to, relay) = farewell.clone();
             end.send(now, to, relay);
         }
-        let mut ended = acted.is_err();
+        let mut ended = broke;
         outputs.retain_mut(|output| match output {
             TapOutput::Notice(TapNotice::Ended) => {
                 ended = true;
@@ -130,7 +133,7 @@ impl Taps {
             self.remove(key);
         }
         if ended || !outputs.is_empty() {
-            given.push(Given { key, outputs, counts, ended });
+            given.push(Given { key, outputs, counts, ended, broke });
         }
     }
 

@@ -12,6 +12,7 @@ use crate::report::{Notice, TrackReport};
 use crate::writer::{Ends, Writer};
 use bytes::Bytes;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -73,8 +74,12 @@ impl Rig {
         let (notices, notice_receiver) = Notices::new();
         let (event_sender, events) = mpsc::channel(1_024);
         let (chores, chore_receiver) = sync_channel(1_024);
-        let finisher =
-            Finisher { folder: folder.clone(), chores: chore_receiver, events: event_sender.clone() };
+        let finisher = Finisher {
+            folder: folder.clone(),
+            chores: chore_receiver,
+            events: event_sender.clone(),
+            hurry: Arc::default(),
+        };
         let ends = Ends {
             folder: folder.clone(),
             inbox,
@@ -88,7 +93,7 @@ impl Rig {
         let mut recordings = Recordings::new(100, queue, notices, counting.clone());
         let (recording, began) = (RecordingId(Uuid::new_v4()), Instant::now());
         folder.make_recording(recording).unwrap();
-        recordings.open(recording, RecordedLayer::High, began);
+        recordings.open(recording, RecordedLayer::High, began, Vec::new());
         let mut rig = Self {
             folder,
             recordings,
@@ -171,9 +176,14 @@ impl Rig {
         self.recordings.close(self.at(ms), id);
     }
 
+    /// Closes the recording.
+    pub(crate) fn start_closing(&mut self, ms: u64) {
+        self.close_at(ms, self.recording);
+    }
+
     /// Closes the recording and waits until its files are finished.
     pub(crate) fn close(&mut self, ms: u64) {
-        self.close_at(ms, self.recording);
+        self.start_closing(ms);
         let closed = Notice::Closed(self.recording);
         self.wait(ms, |rig| rig.notices.contains(&closed));
     }

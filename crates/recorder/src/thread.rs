@@ -5,7 +5,10 @@ use crate::error::RecorderError;
 use crate::event::Event;
 use crate::ids::{RecordingId, TrackId, TrackKey};
 use crate::recordings::{Recordings, TICK};
+use crate::report::RepairedFile;
 use crate::taps::{Given, Taps};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use switchyard_media_worker::TapEnd;
 use switchyard_media_worker::media::{RecordedLayer, Relay, TapOptions};
@@ -18,14 +21,31 @@ const PACE: Duration = Duration::from_millis(10);
 const TAKEN_AT_ONCE: usize = 1_024;
 /// At the end, finishing all files takes no longer.
 const FINISHING: Duration = Duration::from_secs(4);
+/// Of this, so much may go into hashes; those that are missing then are left to the next start.
+const HASHING: Duration = Duration::from_secs(2);
 
 pub(crate) enum Command {
-    Open { id: RecordingId, layer: RecordedLayer, began: Instant, reply: oneshot::Sender<()> },
-    AddTrack { recording: RecordingId, track: Box<NewTrack>, reply: Reply },
+    Open {
+        id: RecordingId,
+        layer: RecordedLayer,
+        began: Instant,
+        earlier: Vec<RepairedFile>,
+        reply: oneshot::Sender<()>,
+    },
+    AddTrack {
+        recording: RecordingId,
+        track: Box<NewTrack>,
+        reply: Reply,
+    },
     RemoveTrack(TrackKey),
-    Pause { recording: RecordingId, paused: bool, reply: Reply },
+    Pause {
+        recording: RecordingId,
+        paused: bool,
+        reply: Reply,
+    },
     Speaker(RecordingId, Option<TrackId>),
-    Close(RecordingId),
+    /// The reply comes when its files are finished.
+    Close(RecordingId, Option<oneshot::Sender<()>>),
     Shutdown(oneshot::Sender<()>),
 }
 
@@ -38,6 +58,8 @@ pub(crate) struct RecorderThread {
     key_frame_interval: Duration,
     commands: mpsc::Receiver<Command>,
     events: mpsc::Receiver<Event>,
+    /// Set when nothing is hashed any more.
+    hurry: Arc<AtomicBool>,
     /// Messages of a turn, kept for their memory.
     relays: Vec<Relay>,
     given: Vec<Given>,
@@ -61,6 +83,7 @@ impl RecorderThread {
         key_frame_interval: Duration,
         commands: mpsc::Receiver<Command>,
         events: mpsc::Receiver<Event>,
+        hurry: Arc<AtomicBool>,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -70,6 +93,7 @@ impl RecorderThread {
             key_frame_interval,
             commands,
             events,
+            hurry,
             relays: Vec::new(),
             given: Vec::new(),
             next_tick: now + TICK,
@@ -77,7 +101,7 @@ impl RecorderThread {
         }
     }
 
-    /// Works until it is shut down, or until there is no handle left.
+    /// Works until it is shut down, until there is no handle left, or until nothing can be written any more.
     pub(crate) async fn run(mut self) {
         let reply = loop {
             let woken = self.wait().await;
@@ -86,6 +110,8 @@ impl RecorderThread {
                 Woken::Command(Some(Command::Shutdown(reply))) => break Some(reply),
                 Woken::Command(None) => break None,
                 Woken::Command(Some(command)) => self.obey(now, command),
+                // Nothing can be finished either: the next start repairs what is there.
+                Woken::Event(Event::ThreadBroke) => return,
                 Woken::Event(event) => self.handle_event(now, event),
                 Woken::Relays => self.take(now),
                 Woken::Time => {}
@@ -118,8 +144,8 @@ impl RecorderThread {
     fn obey(&mut self, now: Instant, command: Command) {
         match command {
             // In each case: who gave up waiting needs no answer.
-            Command::Open { id, layer, began, reply } => {
-                self.recordings.open(id, layer, began);
+            Command::Open { id, layer, began, earlier, reply } => {
+                self.recordings.open(id, layer, began, earlier);
                 let _ = reply.send(());
             }
             Command::AddTrack { recording, track, reply } => {
@@ -131,7 +157,12 @@ impl RecorderThread {
             }
             Command::RemoveTrack(key) => self.end_track(now, key),
             Command::Speaker(recording, track) => self.recordings.note_speaker(now, recording, track),
-            Command::Close(id) => self.close(now, id),
+            Command::Close(id, reply) => {
+                self.close(now, id);
+                if let Some(reply) = reply {
+                    self.recordings.tell_closed(id, reply);
+                }
+            }
             Command::Shutdown(_) => {}
         }
     }
@@ -201,9 +232,12 @@ impl RecorderThread {
 
     /// Hands what taps gave out to the recordings.
     fn hand_on(&mut self, now: Instant) {
-        for Given { key, outputs, counts, ended } in self.given.drain(..) {
+        for Given { key, outputs, counts, ended, broke } in self.given.drain(..) {
             for output in outputs {
                 self.recordings.output(now, key, output, counts);
+            }
+            if broke {
+                self.recordings.break_track(key);
             }
             if ended {
                 self.recordings.end_track(now, key);
@@ -211,20 +245,64 @@ impl RecorderThread {
         }
     }
 
-    /// Closes all recordings and waits for their files, but not for a disk that stands still.
+    /// Closes all recordings and waits for their files, but not for a disk that stands still, and not for the hashes of
+    /// hours of files.
     async fn finish(&mut self) {
         for id in self.recordings.ids() {
             self.close(Instant::now(), id);
         }
-        let until = Instant::now() + FINISHING;
+        let began = Instant::now();
+        let mut until = began + HASHING;
         while !self.recordings.is_empty() {
-            let Ok(Some(event)) = timeout_at(until.into(), self.events.recv()).await else {
-                tracing::warn!("recorded files are not finished; the next start will finish them");
-                break;
-            };
-            self.handle_event(Instant::now(), event);
+            match timeout_at(until.into(), self.events.recv()).await {
+                Ok(Some(event)) if event != Event::ThreadBroke => self.handle_event(Instant::now(), event),
+                Err(_) if !self.hurry.swap(true, Ordering::Relaxed) => until = began + FINISHING,
+                Ok(_) | Err(_) => {
+                    tracing::warn!("recorded files are not finished; the next start will finish them");
+                    break;
+                }
+            }
         }
+        self.hurry.store(true, Ordering::Relaxed);
         self.recordings.tick(Instant::now());
         self.recordings.stop_writing();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::counters::Counting;
+    use crate::notices::Notices;
+    use crate::queue::queue;
+    use std::net::{IpAddr, Ipv4Addr};
+    use switchyard_media_worker::{Media, MediaConfig, Sending};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn when_a_writing_thread_breaks_the_recorder_ends_and_its_owner_learns_it() {
+        let media = MediaConfig {
+            bind: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+            port: 0,
+            workers: 1,
+            max_load: 1.0,
+            max_packet_rate: 10_000,
+            announced: vec![],
+            sending: Sending::default(),
+        };
+        let media = Media::start(media).await.unwrap();
+        let counting = Counting::default();
+        let (queue, _inbox) = queue(1_000);
+        let (notices, mut told) = Notices::new();
+        let recordings = Recordings::new(10, queue, notices, counting.clone());
+        let ((commands, commanded), (events, happened)) = (mpsc::channel(1), mpsc::channel(1));
+        let end = media.take_tap_end().unwrap();
+        let second = Duration::from_secs(1);
+        let taps = Taps::new(counting);
+        let thread = RecorderThread::new(end, taps, recordings, second, commanded, happened, Arc::default());
+        events.send(Event::ThreadBroke).await.unwrap();
+        thread.run().await;
+        assert!(commands.is_closed());
+        assert_eq!(told.recv().await, None);
+        media.shutdown().await;
     }
 }

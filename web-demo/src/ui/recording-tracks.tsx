@@ -126,6 +126,7 @@ const NOTES: Record<string, string> = {
   'clock-set': 'The clock of the device was changed',
   'many-files': 'It began anew too often: the end may be turned, or have gaps',
   dropped: 'The disk of the server was too slow',
+  interrupted: 'The server crashed, and lost up to a second',
 };
 
 const ICONS: Record<RecordingTrack['source'], IconName> = {

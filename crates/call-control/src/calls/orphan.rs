@@ -16,6 +16,7 @@ impl Calls {
     pub(super) async fn fail_orphan(&self, call: CallId) {
         tracing::error!(%call, "the owner of a call broke; the call fails");
         self.shared.live.remove(call);
+        self.shared.studio.let_go(call).await;
         if let Err(error) = self.record_failure(call).await {
             tracing::error!(%call, %error, "a broken call could not be ended; it will be taken over");
         }

@@ -18,5 +18,5 @@ pub use operations::RecordingWish;
 pub use studio::{RecordingFigures, StudioError};
 pub use switchyard_recorder::{RecorderConfig, RecorderCounters};
 
-pub(super) use repair::until_done;
+pub(super) use repair::{Repaired, until_done};
 pub(super) use studio::Studio;

@@ -7,7 +7,7 @@ use switchyard_media_worker::media::{
 };
 use tokio::sync::oneshot;
 
-use super::{access::Entry, receipts::Once};
+use super::{access::Entry, receipts::Once, recording::Repaired};
 use crate::{
     actor::{Actor, Person},
     call::{Admission, CallType, CallView, Command, Metadata, ProducerRef},
@@ -89,7 +89,7 @@ pub(super) enum Request {
     /// The files of the running recording were repaired after a restart, or could not be.
     Repaired {
         recording: RecordingId,
-        repaired: Result<(), Refusal>,
+        repaired: Result<Repaired, Refusal>,
         reply: Reply<()>,
     },
     SetCapabilities {

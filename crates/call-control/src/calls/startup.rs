@@ -100,17 +100,16 @@ impl Calls {
 
     /// Starts listening to the recorder, before calls are taken over and continue their recordings.
     pub(super) fn keep_recordings(&self) {
-        let stop = || self.shared.stop.clone();
-        self.shared.tasks.spawn(stop().run_until_cancelled_owned(self.clone().hear_recorder()));
-        self.shared.tasks.spawn(stop().run_until_cancelled_owned(self.clone().keep_records()));
+        self.until_stop(self.clone().hear_recorder());
+        self.until_stop(self.clone().keep_records());
     }
 
     /// Looks after recordings that an earlier run of the server left, once its calls are taken over.
     pub(in crate::calls) fn tidy_up(&self) {
         let calls = self.clone();
-        self.shared.tasks.spawn(self.shared.stop.clone().run_until_cancelled_owned(async move {
+        self.until_stop(async move {
             until_done("unfinished recordings", || calls.tidy_recordings()).await;
-        }));
+        });
     }
 
     fn repeat<C>(&self, period: Duration, chore: impl Fn(Self) -> C + Send + 'static)
@@ -118,7 +117,7 @@ impl Calls {
         C: Future<Output = ()> + Send,
     {
         let calls = self.clone();
-        self.shared.tasks.spawn(self.shared.stop.clone().run_until_cancelled_owned(async move {
+        self.until_stop(async move {
             let mut every = interval(period);
             every.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
@@ -126,7 +125,12 @@ impl Calls {
                 // Boxed, so that a background task frees its buffers between runs.
                 Box::pin(chore(calls.clone())).await;
             }
-        }));
+        });
+    }
+
+    /// Works in the background. A stop of the server interrupts it.
+    pub(super) fn until_stop<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) {
+        self.shared.tasks.spawn(self.shared.stop.clone().run_until_cancelled_owned(work));
     }
 }
 

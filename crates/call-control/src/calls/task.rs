@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     actor::Actor,
-    call::{Call, Command, Effect, Origin},
+    call::{Call, Command, Effect, Origin, RecordingEnd},
     clock::now,
     ids::CallId,
     store::StoreError,
@@ -154,10 +154,14 @@ impl CallTask {
     async fn retire(self, mailbox: mpsc::Receiver<Request>) {
         drop(mailbox);
         let id = self.id();
-        let Self { shared, call, media, mut ledger, fenced, recent: _, taps: _ } = self;
+        let Self { shared, call, media, mut ledger, fenced, recent: _, taps } = self;
         shared.hub.forget_call(id);
         for leg in call.open_legs() {
             shared.presence.went(leg.id);
+        }
+        if fenced && let Some(recording) = taps.open {
+            // The new owner decides what becomes of it; if that is here, it opens the recording again.
+            shared.studio.close(recording, RecordingEnd::ServerRestart).await;
         }
         media.close().await;
         let given_up = async {

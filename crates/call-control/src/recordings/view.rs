@@ -100,7 +100,7 @@ pub struct FileView {
     pub bytes: i64,
     /// When it begins, in milliseconds since the recording began.
     pub start_ms: i64,
-    /// In hexadecimal; null while the file grows.
+    /// In hexadecimal; null while the file grows, and after a crash or a stop of the server until it has been read.
     pub sha256: Option<String>,
     /// Of captions.
     #[serde(skip_serializing_if = "Option::is_none")]

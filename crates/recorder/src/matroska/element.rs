@@ -201,6 +201,11 @@ impl<'a> Child<'a> {
         Some(f64::from_be_bytes(self.content.try_into().ok()?))
     }
 
+    pub(super) fn number(&self) -> Option<u64> {
+        let is_short = self.content.len() <= 8;
+        is_short.then(|| self.content.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    }
+
     pub(super) fn text(&self) -> Option<&'a str> {
         std::str::from_utf8(self.content).ok()
     }

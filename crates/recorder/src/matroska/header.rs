@@ -93,6 +93,8 @@ const SCALE_NS: u64 = 1_000_000;
 const OPUS_PRE_ROLL_NS: u64 = 80_000_000;
 const TRACK_VIDEO: u64 = 1;
 const TRACK_AUDIO: u64 = 2;
+/// Decoders take the size from the pictures where it is not known; but the elements are mandatory, and not 0.
+pub(super) const UNKNOWN_PICTURE_SIZE: (u16, u16) = (1, 1);
 /// DateUTC counts from 2001-01-01T00:00:00 UTC.
 const EPOCH_UNIX_NS: i128 = 978_307_200_000_000_000;
 
@@ -168,8 +170,7 @@ impl Header<'_> {
     }
 
     fn put_video(&self, out: &mut Vec<u8>) {
-        // Without a size, decoders take it from the pictures; but the elements are mandatory, and not 0.
-        let (width, height) = self.format.size.unwrap_or((1, 1));
+        let (width, height) = self.format.size.unwrap_or(UNKNOWN_PICTURE_SIZE);
         put_master(out, id::VIDEO, |out| {
             put_number(out, id::PIXEL_WIDTH, u64::from(width.max(1)));
             put_number(out, id::PIXEL_HEIGHT, u64::from(height.max(1)));

@@ -1,7 +1,7 @@
 //! Where the header of a file has the places that its end fills in.
 
 use super::element::{Child, Head, VOID_HEAD, children, id};
-use super::header::{Kind, codec_named};
+use super::header::{Kind, UNKNOWN_PICTURE_SIZE, codec_named};
 use switchyard_media_worker::media::RecordedCodec;
 
 /// The length of the place of the `SeekHead`: four entries and what is left of the `Void`.
@@ -27,6 +27,8 @@ pub(crate) struct Places {
     segment_size: Option<u64>,
     pub(crate) duration_ms: Option<u64>,
     pub(crate) codec: RecordedCodec,
+    /// Width and height of the first picture, as far as the header tells them.
+    pub(crate) size: Option<(u16, u16)>,
     pub(crate) tags: Vec<(String, String)>,
 }
 
@@ -50,6 +52,7 @@ impl Places {
         let entry = Child::find(tracks.content, id::TRACK_ENTRY)?;
         let codec = codec_named(Child::find(entry.content, id::CODEC_ID)?.text()?)?;
         let is_duration = duration.id == id::DURATION;
+        let size = Child::find(entry.content, id::VIDEO).and_then(|video| picture_size(video.content));
         let position = |at: usize| (segment_at + at) as u64;
         Some(Self {
             segment_size_at: segment_head_at as u64 + 4,
@@ -62,6 +65,7 @@ impl Places {
             segment_size: segment.size,
             duration_ms: duration.float().filter(|_| is_duration).map(|ms| ms as u64),
             codec,
+            size,
             tags: read_tags(tags.content),
         })
     }
@@ -101,6 +105,13 @@ pub(crate) fn header_length(bytes: &[u8]) -> Option<usize> {
         at = at.checked_add(length)?.checked_add(content)?;
     }
     (at <= bytes.len()).then_some(at)
+}
+
+/// `None` also for the size that a header has in place of one that is not known.
+fn picture_size(video: &[u8]) -> Option<(u16, u16)> {
+    let number = |id| u16::try_from(Child::find(video, id)?.number()?).ok();
+    let size = (number(id::PIXEL_WIDTH)?, number(id::PIXEL_HEIGHT)?);
+    (size != UNKNOWN_PICTURE_SIZE).then_some(size)
 }
 
 fn read_tags(content: &[u8]) -> Vec<(String, String)> {

@@ -23,8 +23,16 @@ fn a_header_is_read_as_it_was_written() {
         assert_eq!(places.clusters_at as usize, bytes.len());
         assert_eq!(places.tag("START_MS"), Some("1200"));
         assert_eq!(places.duration_ms, None);
+        let is_video = places.kind().is_video();
+        assert_eq!(places.size, is_video.then_some((640, 360)), "{codec:?}");
         assert!(!places.is_finished(bytes.len() as u64));
     }
+}
+
+#[test]
+fn a_header_without_a_size_tells_none() {
+    let bytes = header(&TrackFormat { size: None, ..format(RecordedCodec::H264) });
+    assert_eq!(Places::read(&bytes).unwrap().size, None);
 }
 
 #[test]

@@ -111,6 +111,7 @@ fn a_repaired_file_has_its_end_and_is_left_alone_the_next_time() {
     let reports = repair_recording(&folder, recording).unwrap();
     let [RepairedFile { file: report, .. }] = reports.as_slice() else { panic!("{reports:?}") };
     assert_eq!((report.part, report.start_ms, report.content_type), (3, 2_500, "video/webm"));
+    assert_eq!((reports[0].was_open, reports[0].size), (true, Some((320, 180))));
     let bytes = fs::read(&path).unwrap();
     assert_eq!(bytes.len() as u64, report.bytes);
     assert_eq!(bytes[file.header..file.ends[3]], file.bytes[file.header..file.ends[3]]);
@@ -119,7 +120,8 @@ fn a_repaired_file_has_its_end_and_is_left_alone_the_next_time() {
     assert_eq!(places.duration_ms, Some(4_000));
     assert!(!empty.exists(), "a file without a sample is removed");
     assert!(foreign.exists(), "what is not ours stays");
-    assert_eq!(repair_recording(&folder, recording).unwrap(), reports);
+    let again = repair_recording(&folder, recording).unwrap();
+    assert_eq!(again, [RepairedFile { was_open: false, ..reports[0].clone() }]);
     assert_eq!(fs::read(&path).unwrap(), bytes);
 }
 
@@ -140,7 +142,7 @@ fn a_kill_between_the_steps_of_an_end_is_repaired_too() {
             bytes[*at as usize..*at as usize + patch.len()].copy_from_slice(patch);
         }
         fs::write(&path, &bytes).unwrap();
-        repair_file(&path).unwrap().unwrap();
+        assert!(repair_file(&path).unwrap().unwrap().was_open);
         let repaired = fs::read(&path).unwrap();
         let places = Places::read(&repaired).unwrap();
         assert!(places.is_finished(repaired.len() as u64), "step {step}");
@@ -191,4 +193,18 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_file_is_hashed_unless_there_is_no_time_for_it() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("file.webm");
+    fs::write(&path, "abc").unwrap();
+    let hurry = AtomicBool::new(false);
+    let FinishedFile { bytes, sha256 } = describe(&path, &hurry).unwrap().unwrap();
+    let known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!((bytes, sha256.as_deref()), (3, Some(known)));
+    hurry.store(true, Ordering::Relaxed);
+    let unhashed = Some(FinishedFile { bytes: 3, sha256: None });
+    assert_eq!(describe(&path, &hurry).unwrap(), unhashed);
 }

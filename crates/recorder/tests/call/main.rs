@@ -14,7 +14,8 @@ use switchyard_media_worker::media::{Event, ProducerId, RecordedLayer};
 use switchyard_media_worker::{Media, MediaConfig, Router, Sending};
 use switchyard_peer::Identity;
 use switchyard_recorder::{
-    NewTrack, Notice, Recorder, RecorderConfig, RecorderError, RecordingId, TrackId, TrackReport,
+    FileReport, NewTrack, Notice, Recorder, RecorderConfig, RecorderError, RecordingId, RepairedFile,
+    TrackId, TrackReport,
 };
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -50,10 +51,17 @@ async fn sound_and_pictures_of_a_client_become_files_that_decode() {
     assert_eq!(place.recorder.stored().await.unwrap(), [recording]);
     let repaired = place.recorder.repair(recording, SystemTime::now()).await.unwrap();
     assert_eq!(repaired.len(), 2);
-    assert!(repaired.iter().all(|it| sound.files.contains(&it.file) || pictures.files.contains(&it.file)));
+    for RepairedFile { file, was_open, .. } in repaired {
+        let hashed = FileReport { sha256: place.recorder.hash(file.key.clone()).await.unwrap(), ..file };
+        assert!(
+            !was_open && (sound.files.contains(&hashed) || pictures.files.contains(&hashed)),
+            "{hashed:?}"
+        );
+    }
+    assert_eq!(place.recorder.hash(format!("{}/../link-key", recording.0)).await.unwrap(), None);
     place.recorder.delete_track(recording, tracks[0]).await.unwrap();
     let left = place.recorder.repair(recording, SystemTime::now()).await.unwrap();
-    assert_eq!(left.into_iter().map(|it| it.file).collect::<Vec<_>>(), pictures.files);
+    assert_eq!(left.iter().map(|it| &it.file.key).collect::<Vec<_>>(), [&pictures.files[0].key]);
     place.recorder.delete(recording).await.unwrap();
     assert_eq!(place.recorder.stored().await.unwrap(), []);
     place.shut_down().await;
@@ -101,9 +109,28 @@ async fn the_end_of_the_server_finishes_all_files() {
     let finished =
         place.notices.iter().filter(|notice| matches!(notice, Notice::Track(_, report) if report.ended));
     assert_eq!(finished.count(), 2);
-    let again = place.recorder.open(recording, RecordedLayer::High, Instant::now()).await;
+    let again = place.recorder.open(recording, RecordedLayer::High, Instant::now(), Vec::new()).await;
     assert!(matches!(again, Err(RecorderError::Stopped)), "{again:?}");
     place.media.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recording_that_is_repaired_while_it_is_open_is_closed_before() {
+    let mut place = Place::open(0, 10).await;
+    let recording = place.start().await;
+    let tracks = place.record(recording).await;
+    place.client.send(Duration::from_secs(2)).await;
+    let repaired = place.recorder.repair(recording, SystemTime::now()).await.unwrap();
+    assert_eq!(repaired.len(), 2);
+    assert!(repaired.iter().all(|it| !it.was_open), "{repaired:?}");
+    place.wait_for(&Notice::Closed(recording)).await;
+    for report in tracks.map(|track| place.report(track)) {
+        let file = repaired.iter().find(|it| it.file.key == report.files[0].key).unwrap();
+        assert_eq!(file.file.bytes, report.files[0].bytes, "nothing was changed");
+        assert!(decode(&place.path(&file.file.key)) > 0);
+    }
+    assert!(matches!(place.add(recording, 0).await, Err(RecorderError::NotOpen)));
+    place.shut_down().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -121,7 +148,7 @@ async fn what_cannot_be_recorded_is_refused() {
     place.shut_down().await;
 
     let full = Place::open(u64::MAX, 1).await;
-    let refused = full.recorder.open(recording, RecordedLayer::High, Instant::now()).await;
+    let refused = full.recorder.open(recording, RecordedLayer::High, Instant::now(), Vec::new()).await;
     assert!(matches!(refused, Err(RecorderError::StorageFull)), "{refused:?}");
     full.shut_down().await;
 }
@@ -169,7 +196,7 @@ impl Place {
 
     async fn start(&self) -> RecordingId {
         let recording = RecordingId(Uuid::new_v4());
-        self.recorder.open(recording, RecordedLayer::High, Instant::now()).await.unwrap();
+        self.recorder.open(recording, RecordedLayer::High, Instant::now(), Vec::new()).await.unwrap();
         recording
     }
 

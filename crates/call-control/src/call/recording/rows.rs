@@ -94,8 +94,10 @@ pub enum TrackNote {
     /// It would have had more than 128 files. The last one has pictures that are turned otherwise than it says, or
     /// gaps in its time; nothing is written once the codec changes.
     ManyFiles,
-    /// The disk was too slow: parts are missing.
+    /// The disk was too slow, or the recorder had a fault: parts are missing.
     Dropped,
+    /// The server crashed: up to a second is missing where a file of it ends.
+    Interrupted,
 }
 
 /// A row of `recording_files`.
@@ -114,7 +116,7 @@ pub struct FileRow {
     pub key: String,
     pub bytes: i64,
     pub start_ms: i64,
-    /// In hexadecimal; `None` while it grows.
+    /// In hexadecimal; `None` while it grows, and until it has been read after a crash.
     pub sha256: Option<String>,
 }
 

@@ -14,10 +14,18 @@ use crate::{
 };
 
 impl Calls {
-    /// Takes in the recorder's notices until it stops.
+    /// Takes in the recorder's notices until the server stops.
     pub(in crate::calls) async fn hear_recorder(self) {
         while let Some(notice) = self.shared.studio.next_notice().await {
             self.hear(notice).await;
+        }
+        tracing::error!(
+            "the recorder broke: nothing is recorded until the next start, which repairs the files"
+        );
+        let running = self.shared.studio.shelf().running();
+        for (recording, call) in running {
+            self.shared.studio.shelf().broke(recording);
+            self.stop_broken(call, recording, RecordingEnd::StorageError);
         }
     }
 
@@ -28,6 +36,12 @@ impl Calls {
             self.hear(notice).await;
         }
         self.write_reports().await;
+        let whole = self.shared.studio.shelf().whole();
+        for recording in whole {
+            if let Err(error) = self.shared.store.note_whole(recording, true).await {
+                tracing::warn!(%recording, %error, "a recording counts as one that a crash cut");
+            }
+        }
     }
 
     pub(in crate::calls) async fn hear(&self, notice: Notice) {
@@ -90,28 +104,32 @@ impl Calls {
             self.shared.store.write_reports(recording, &batch.tracks, &batch.files, now()).await?;
             studio.shelf().stored(recording, &batch);
         }
-        let finished = studio.shelf().finished(recording);
-        let Some(finished) = finished else { return Ok(()) };
-        let is_whole = !finished.has_gaps && finished.end.leaves_it_whole();
-        let status = match finished.end {
-            RecordingEnd::DiskFull | RecordingEnd::StorageError
-                if !finished.has_files && self.shared.store.reported(recording).await?.1.is_empty() =>
-            {
-                RecordingStatus::Failed
-            }
-            RecordingEnd::Stopped
-            | RecordingEnd::CallEnded
-            | RecordingEnd::DiskFull
-            | RecordingEnd::StorageError
-            | RecordingEnd::ServerRestart
-            | RecordingEnd::Limit => {
-                if is_whole {
-                    RecordingStatus::Ready
-                } else {
-                    RecordingStatus::Incomplete
+        let Some(finished) = studio.shelf().finished(recording) else { return Ok(()) };
+        // Somebody is at its files: later.
+        let Some(alone) = studio.try_alone(recording) else { return Ok(()) };
+        if finished.broken {
+            let calls = self.clone();
+            self.until_stop(async move {
+                let _alone = alone;
+                match calls.finish_by_files(recording, finished.end, false).await {
+                    Ok(true) => calls.shared.studio.shelf().forget(recording),
+                    Ok(false) => {}
+                    Err(error) => {
+                        tracing::warn!(%recording, %error, "what is left of it cannot be noted yet")
+                    }
                 }
+            });
+            return Ok(());
+        }
+        if self.shared.stop.is_cancelled() {
+            let (_, files) = self.shared.store.reported(recording).await?;
+            if files.iter().any(|file| file.sha256.is_none()) {
+                // There is no time to hash them: the next start does, and settles it then.
+                return Ok(());
             }
-        };
+        }
+        let is_whole = !finished.has_gaps && finished.end.leaves_it_whole();
+        let status = if is_whole { RecordingStatus::Ready } else { RecordingStatus::Incomplete };
         if self.settle(recording, status, finished.end, false).await? {
             studio.shelf().forget(recording);
         }

@@ -19,13 +19,15 @@ struct Shelved {
     call: CallId,
     /// Why the call stopped it.
     end: Option<RecordingEnd>,
-    /// Its files are finished.
-    closed: bool,
+    /// How often it was opened and not yet closed: more than once while the recorder's word, that an earlier task's
+    /// files are finished, is on its way.
+    openings: u32,
     /// It never started: its files are to be removed.
     discarded: bool,
-    /// The disk was too slow for some of it, or there was no room for one of its tracks.
+    /// The disk was too slow for some of it, there was no room for one of its tracks, or a crash cut it.
     has_gaps: bool,
-    has_files: bool,
+    /// The disk failed: its rows may say what is not there.
+    broken: bool,
     tracks: BTreeMap<RecordingTrackId, ShelvedTrack>,
 }
 
@@ -58,21 +60,24 @@ pub(super) struct Batch {
 pub(super) struct Finished {
     pub(super) end: RecordingEnd,
     pub(super) has_gaps: bool,
-    pub(super) has_files: bool,
+    pub(super) broken: bool,
 }
 
 impl Shelf {
-    pub(super) fn begin(&mut self, recording: RecordingId, call: CallId) {
-        let shelved = Shelved {
+    /// A recording is about to be opened, for the first time or again.
+    pub(super) fn begin(&mut self, recording: RecordingId, call: CallId, has_gaps: bool) {
+        let shelved = self.recordings.entry(recording).or_insert_with(|| Shelved {
             call,
             end: None,
-            closed: false,
+            openings: 0,
             discarded: false,
             has_gaps: false,
-            has_files: false,
+            broken: false,
             tracks: BTreeMap::new(),
-        };
-        self.recordings.entry(recording).or_insert(shelved);
+        });
+        shelved.end = None;
+        shelved.openings += 1;
+        shelved.has_gaps |= has_gaps;
     }
 
     /// Returns false if there is no room for it.
@@ -101,7 +106,6 @@ impl Shelf {
         let Some(shelved) = self.recordings.get_mut(&recording) else { return true };
         let Some(track) = shelved.tracks.get_mut(&id) else { return false };
         shelved.has_gaps |= report.note == Some(switchyard_recorder::TrackNote::Dropped);
-        shelved.has_files |= !report.files.is_empty();
         track.take_in(recording, report);
         true
     }
@@ -109,6 +113,19 @@ impl Shelf {
     pub(super) fn end(&mut self, recording: RecordingId, end: RecordingEnd) {
         if let Some(shelved) = self.recordings.get_mut(&recording) {
             shelved.end.get_or_insert(end);
+        }
+    }
+
+    pub(super) fn note_gap(&mut self, recording: RecordingId) {
+        if let Some(shelved) = self.recordings.get_mut(&recording) {
+            shelved.has_gaps = true;
+        }
+    }
+
+    /// Something of it could not be written.
+    pub(super) fn broke(&mut self, recording: RecordingId) {
+        if let Some(shelved) = self.recordings.get_mut(&recording) {
+            (shelved.has_gaps, shelved.broken) = (true, true);
         }
     }
 
@@ -121,8 +138,10 @@ impl Shelf {
     /// The files of the recording are finished. Returns whether they are to be removed.
     pub(super) fn closed(&mut self, recording: RecordingId) -> bool {
         let Some(shelved) = self.recordings.get_mut(&recording) else { return false };
-        shelved.closed = true;
-        shelved.tracks.values_mut().for_each(|track| track.open = false);
+        shelved.openings = shelved.openings.saturating_sub(1);
+        if shelved.openings == 0 {
+            shelved.tracks.values_mut().for_each(|track| track.open = false);
+        }
         let discarded = shelved.discarded;
         if discarded {
             self.recordings.remove(&recording);
@@ -140,6 +159,18 @@ impl Shelf {
 
     pub(super) fn all(&self) -> Vec<RecordingId> {
         self.recordings.iter().filter(|(_, shelved)| !shelved.discarded).map(|(id, _)| *id).collect()
+    }
+
+    /// Those that were not stopped.
+    pub(super) fn running(&self) -> Vec<(RecordingId, CallId)> {
+        let running = self.recordings.iter().filter(|(_, shelved)| shelved.is_running());
+        running.map(|(id, shelved)| (*id, shelved.call)).collect()
+    }
+
+    /// Those whose files are finished and of which nothing is missing, neither in the files nor in the database.
+    pub(super) fn whole(&self) -> Vec<RecordingId> {
+        let is_whole = |shelved: &Shelved| shelved.is_stored() && !shelved.has_gaps && !shelved.discarded;
+        self.recordings.iter().filter(|(_, shelved)| is_whole(shelved)).map(|(id, _)| *id).collect()
     }
 
     /// What of the recording is not stored yet.
@@ -168,14 +199,13 @@ impl Shelf {
     /// How the recording ended, once it is closed and all its rows are stored.
     pub(super) fn finished(&self, recording: RecordingId) -> Option<Finished> {
         let shelved = self.recordings.get(&recording)?;
-        let all_stored = shelved.tracks.values().all(|track| track.changes == track.stored);
-        let end = shelved.end.filter(|_| shelved.closed && all_stored)?;
-        Some(Finished { end, has_gaps: shelved.has_gaps, has_files: shelved.has_files })
+        let end = shelved.end.filter(|_| shelved.is_stored())?;
+        Some(Finished { end, has_gaps: shelved.has_gaps, broken: shelved.broken })
     }
 
     /// Recordings that have not been stopped.
     pub(super) fn active(&self) -> usize {
-        self.recordings.values().filter(|shelved| shelved.end.is_none() && !shelved.discarded).count()
+        self.recordings.values().filter(|shelved| shelved.is_running()).count()
     }
 
     pub(super) fn open_tracks(&self) -> usize {
@@ -185,6 +215,17 @@ impl Shelf {
 
     fn tracks(&self) -> usize {
         self.recordings.values().map(|shelved| shelved.tracks.len()).sum()
+    }
+}
+
+impl Shelved {
+    fn is_running(&self) -> bool {
+        self.end.is_none() && !self.discarded
+    }
+
+    /// Its files are finished, and the database has all that was reported.
+    fn is_stored(&self) -> bool {
+        self.openings == 0 && self.tracks.values().all(|track| track.changes == track.stored)
     }
 }
 
@@ -244,7 +285,7 @@ fn note(note: switchyard_recorder::TrackNote) -> TrackNote {
     }
 }
 
-fn whole(count: u64) -> i64 {
+pub(super) fn whole(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
@@ -270,7 +311,7 @@ mod tests {
             (Some(TrackNote::Dropped), true),
         ] {
             let (mut shelf, recording) = (Shelf::default(), RecordingId::random());
-            shelf.begin(recording, CallId::random());
+            shelf.begin(recording, CallId::random(), false);
             let whose = (LegId::random(), UserId::random(), Source::Mic);
             let producer = ProducerId(Uuid::new_v4());
             let mut row = TrackRow::empty(RecordingTrackId::random(), recording, producer, whose, 0);
@@ -287,7 +328,7 @@ mod tests {
     #[test]
     fn of_a_track_with_many_files_only_those_that_changed_are_written_again() {
         let (mut shelf, recording) = (Shelf::default(), RecordingId::random());
-        shelf.begin(recording, CallId::random());
+        shelf.begin(recording, CallId::random(), false);
         let whose = (LegId::random(), UserId::random(), Source::Camera);
         let row =
             TrackRow::empty(RecordingTrackId::random(), recording, ProducerId(Uuid::new_v4()), whose, 0);
@@ -339,5 +380,20 @@ mod tests {
             files: files.to_vec(),
             ended: false,
         }
+    }
+
+    #[test]
+    fn a_recording_that_was_opened_again_is_not_finished_by_the_end_of_what_was_before() {
+        let (mut shelf, recording, call) = (Shelf::default(), RecordingId::random(), CallId::random());
+        shelf.begin(recording, call, false);
+        shelf.end(recording, RecordingEnd::ServerRestart);
+        shelf.begin(recording, call, true);
+        shelf.closed(recording);
+        shelf.end(recording, RecordingEnd::Stopped);
+        assert!(shelf.finished(recording).is_none());
+        shelf.closed(recording);
+        let finished = shelf.finished(recording).unwrap();
+        assert_eq!((finished.end, finished.has_gaps), (RecordingEnd::Stopped, true));
+        assert!(shelf.whole().is_empty());
     }
 }

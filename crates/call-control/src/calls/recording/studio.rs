@@ -1,10 +1,11 @@
 //! The recorder as calls use it, and what it reports of their recordings until the database has it.
 
 use std::{
+    collections::BTreeMap,
     io,
     path::Path,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -12,11 +13,13 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use switchyard_media_worker::{Media, media::Tapped};
-use switchyard_recorder::{NewTrack, Notice, Recorder, RecorderCounters, RecorderError, TrackId, Trouble};
-use tokio::sync::{Notify, mpsc};
+use switchyard_recorder::{
+    NewTrack, Notice, Recorder, RecorderCounters, RecorderError, RepairedFile, TrackId, Trouble,
+};
+use tokio::sync::{Notify, OwnedMutexGuard, mpsc};
 use uuid::Uuid;
 
-use super::{RecordingConfig, news::News, shelf::Shelf};
+use super::{RecordingConfig, news::News, repair::Repaired, shelf::Shelf};
 use crate::{
     call::{NewRecording, Origin, RecordingEnd, RecordingMode, TrackNote, TrackRow},
     clock::now,
@@ -34,8 +37,8 @@ pub(in crate::calls) struct Studio {
     pub(super) news: News,
     rows_lost: AtomicU64,
     notices: tokio::sync::Mutex<Notices>,
-    /// One repair at a time: two of the same files would spoil them.
-    pub(super) repairs: tokio::sync::Mutex<()>,
+    /// For recordings whose files are being repaired or hashed.
+    doors: Mutex<BTreeMap<RecordingId, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +77,7 @@ impl Studio {
             news: News::default(),
             rows_lost: AtomicU64::new(0),
             notices: tokio::sync::Mutex::new(notices),
-            repairs: tokio::sync::Mutex::default(),
+            doors: Mutex::default(),
         };
         Ok(studio)
     }
@@ -96,13 +99,37 @@ impl Studio {
         if self.shelf().open_tracks() + tracks.max(1) > self.config.recorder.max_tracks {
             return Err(Refusal::new(ErrorCode::LimitExceeded, "this server records all the tracks it may"));
         }
+        self.shelf().begin(new.id, call.id, false);
+        self.open_in_recorder(new, started_at, Vec::new()).await
+    }
+
+    /// Opens again a recording that an earlier run of the server began.
+    ///
+    /// # Errors
+    /// `storage_full`, `node_draining`, `unavailable`.
+    pub(in crate::calls) async fn open_again(
+        &self,
+        call: &Origin,
+        what: NewRecording,
+        started_at: DateTime<Utc>,
+        repaired: Repaired,
+    ) -> Result<(), Refusal> {
+        self.shelf().begin(what.id, call.id, !repaired.is_whole);
+        self.open_in_recorder(what, started_at, repaired.files).await
+    }
+
+    /// It has to be on the shelf before it has a folder: the folders of unknown recordings are removed.
+    async fn open_in_recorder(
+        &self,
+        what: NewRecording,
+        started_at: DateTime<Utc>,
+        earlier: Vec<RepairedFile>,
+    ) -> Result<(), Refusal> {
         let since = (now() - started_at).to_std().unwrap_or_default();
         let began = Instant::now().checked_sub(since).unwrap_or_else(Instant::now);
-        // Known before it has a folder: the folders of unknown recordings are removed.
-        self.shelf().begin(new.id, call.id);
-        let opened = self.recorder.open(recorder_id(new.id), new.layer.into(), began).await;
+        let opened = self.recorder.open(recorder_id(what.id), what.layer.into(), began, earlier).await;
         if opened.is_err() {
-            self.shelf().forget(new.id);
+            self.shelf().forget(what.id);
         }
         Ok(opened?)
     }
@@ -159,10 +186,40 @@ impl Studio {
         self.urgent.notify_one();
     }
 
+    /// Somebody who may be recorded is not, and has no track that could say so.
+    pub(in crate::calls) fn note_gap(&self, recording: RecordingId) {
+        self.shelf().note_gap(recording);
+    }
+
     /// The call has stopped its recording: the files are finished.
     pub(in crate::calls) async fn close(&self, recording: RecordingId, end: RecordingEnd) {
         self.shelf().end(recording, end);
         self.recorder.close(recorder_id(recording)).await;
+    }
+
+    /// The call has no owner any more: nothing more of it is recorded. Whoever takes it over decides how its recording
+    /// goes on.
+    pub(in crate::calls) async fn let_go(&self, call: CallId) {
+        let running = self.shelf().running();
+        for (recording, _) in running.into_iter().filter(|(_, of)| *of == call) {
+            self.recorder.close(recorder_id(recording)).await;
+        }
+    }
+
+    /// Waits until nobody else repairs or hashes the files of the recording, and keeps all others from it.
+    pub(super) async fn alone(&self, recording: RecordingId) -> OwnedMutexGuard<()> {
+        self.door(recording).lock_owned().await
+    }
+
+    /// As [`Studio::alone`]; `None` while somebody is at the files.
+    pub(super) fn try_alone(&self, recording: RecordingId) -> Option<OwnedMutexGuard<()>> {
+        self.door(recording).try_lock_owned().ok()
+    }
+
+    fn door(&self, recording: RecordingId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        doors.retain(|_, door| Arc::strong_count(door) > 1);
+        Arc::clone(doors.entry(recording).or_default())
     }
 
     /// The recording did not start after all: its files are removed.
@@ -196,6 +253,7 @@ impl Studio {
                     Trouble::DiskFull => RecordingEnd::DiskFull,
                     Trouble::StorageError => RecordingEnd::StorageError,
                 };
+                self.shelf().broke(recording);
                 self.shelf().call_of(recording).map(|call| Demand::Stop { call, recording, end })
             }
             Notice::Closed(recording) => {

@@ -4,6 +4,7 @@ mod consent;
 mod faults;
 mod metadata;
 mod outage;
+mod repair;
 mod rules;
 
 use serde_json::{Value, json};

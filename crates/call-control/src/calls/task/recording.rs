@@ -1,17 +1,20 @@
 //! What of the call is recorded: the recorder follows the state machine.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use switchyard_media_worker::media::{Event as MediaEvent, ProducerId};
-use tokio::time::timeout;
 
 use super::CallTask;
 use crate::{
     actor::Actor,
     call::{CallView, Command, NewRecording, ProducerView, RecordingEnd, Running, TrackNote, TrackRow},
-    calls::{Calls, recording::until_done, request::Request},
+    calls::{
+        Calls,
+        recording::{Repaired, until_done},
+        request::Request,
+    },
     clock::now,
-    error::{ErrorCode, Refusal},
+    error::Refusal,
     ids::{LegId, RecordingId, RecordingTrackId},
 };
 
@@ -19,7 +22,7 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Taps {
     /// The recording that is open.
-    open: Option<RecordingId>,
+    pub(super) open: Option<RecordingId>,
     paused: bool,
     tracks: BTreeMap<ProducerId, Track>,
     /// How many tracks each leg began.
@@ -81,26 +84,26 @@ impl CallTask {
         if storage != self.shared.studio.storage || !self.shared.studio.config.on {
             return self.stop_recording(id, RecordingEnd::ServerRestart).await;
         }
-        let started_at = running.started_at;
-        let (calls, call) = (Calls { shared: Arc::clone(&self.shared) }, self.id());
-        self.shared.tasks.spawn(self.shared.stop.clone().run_until_cancelled_owned(async move {
-            let repair = until_done("the recording of a running call", || calls.repair(id, started_at));
-            let repaired = timeout(CONTINUED_WITHIN, repair).await.map_err(|_| {
-                Refusal::new(ErrorCode::Unavailable, "its files could not be repaired for a minute")
-            });
-            let done = calls.ask(call, |reply| Request::Repaired { recording: id, repaired, reply });
-            if let Err(refusal) = done.await {
-                tracing::debug!(recording = %id, %refusal, "the call ended before its recording was repaired");
-            }
-        }));
+        let (calls, call) = (self.calls(), self.id());
+        self.calls().until_stop(async move {
+            let go_on = async |repaired| {
+                let done = calls.ask(call, |reply| Request::Repaired { recording: id, repaired, reply });
+                if let Err(refusal) = done.await {
+                    tracing::debug!(recording = %id, %refusal, "the call ended before its recording was repaired");
+                }
+            };
+            calls.repair_and_go_on(id, go_on).await;
+        });
     }
 
     /// The files of the running recording are repaired, or cannot be.
-    pub(super) async fn continue_recording(&mut self, id: RecordingId, repaired: Result<(), Refusal>) {
+    pub(super) async fn continue_recording(&mut self, id: RecordingId, repaired: Result<Repaired, Refusal>) {
         let Some(running) = self.call.recording().filter(|running| running.what.id == id) else { return };
         let (what, started_at) = (running.what, running.started_at);
         let opened = match repaired {
-            Ok(()) => self.shared.studio.open(self.call.origin(), what, started_at, 0).await,
+            Ok(repaired) => {
+                self.shared.studio.open_again(self.call.origin(), what, started_at, repaired).await
+            }
             Err(refusal) => Err(refusal),
         };
         match opened {
@@ -173,6 +176,9 @@ impl CallTask {
             return;
         }
         let Some(id) = known.map(|track| track.id).or_else(|| self.taps.begin_track(producer.leg_id)) else {
+            if may {
+                self.shared.studio.note_gap(running.what.id);
+            }
             return;
         };
         let mut row = self.new_track(id, running, producer);
@@ -217,11 +223,15 @@ impl CallTask {
             self.shared.studio.close(id, end).await;
         } else {
             // It was not continued since the server started.
-            let calls = Calls { shared: Arc::clone(&self.shared) };
-            self.shared.tasks.spawn(self.shared.stop.clone().run_until_cancelled_owned(async move {
+            let calls = self.calls();
+            self.calls().until_stop(async move {
                 until_done("a recording that was not continued", || calls.finish_unopened(id)).await;
-            }));
+            });
         }
+    }
+
+    fn calls(&self) -> Calls {
+        Calls { shared: Arc::clone(&self.shared) }
     }
 
     /// The recording that the command would start.
@@ -251,8 +261,6 @@ impl CallTask {
     }
 }
 
-/// After a restart, a recording whose files cannot be repaired for this long is not continued.
-const CONTINUED_WITHIN: Duration = Duration::from_secs(60);
 /// In one recording.
 const TRACKS_PER_LEG: u32 = 128;
 

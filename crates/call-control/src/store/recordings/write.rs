@@ -103,6 +103,31 @@ impl Store {
             .await)
     }
 
+    /// When the recording began, and whether nothing of it was missing when its files were last finished: not while they
+    /// are written, as a crash may lose something.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn beginning(&self, recording: RecordingId) -> Result<(DateTime<Utc>, bool), StoreError> {
+        on!(&self.db, |connection| sqlx::query_as("SELECT started_at, is_whole FROM recordings WHERE id = $1")
+            .bind(recording)
+            .fetch_one(connection)
+            .await)
+    }
+
+    /// Whether nothing of the recording is missing, as [`Store::beginning`] tells it from now on.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::InDoubt`].
+    pub async fn note_whole(&self, recording: RecordingId, is_whole: bool) -> Result<(), StoreError> {
+        on_writer!(&self.db, |connection| sqlx::query("UPDATE recordings SET is_whole = $2 WHERE id = $1")
+            .bind(recording)
+            .bind(is_whole)
+            .execute(connection)
+            .await
+            .map(drop))
+    }
+
     /// The recordings of this storage whose files are not finished.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use crate::report::{Notice, Span, TrackNote, Trouble};
 use crate::testing::{Rig, Setting, opus, silence, vp8};
 use bytes::Bytes;
 use std::fs;
+use std::time::Duration;
 use tempfile::tempdir;
 
 fn picture() -> Bytes {
@@ -54,6 +55,18 @@ fn a_disk_that_stands_still_costs_pictures_first_and_the_recorder_goes_on() {
 }
 
 #[test]
+fn a_track_on_which_the_recorder_breaks_says_that_parts_are_missing() {
+    let folder = tempdir().unwrap();
+    let mut rig = Rig::new(folder.path().to_owned());
+    let microphone = rig.add_track();
+    rig.format(microphone, 0, opus());
+    rig.audio(microphone, 0, &silence());
+    rig.recordings.break_track(microphone);
+    rig.close(1_000);
+    assert_eq!(rig.report(microphone).unwrap().note, Some(TrackNote::Dropped));
+}
+
+#[test]
 fn audio_that_finds_no_room_continues_in_a_new_file_at_the_right_time() {
     let folder = tempdir().unwrap();
     let setting = Setting { queue_bytes: 6 * 1024, stands_still: true, ..Setting::default() };
@@ -97,6 +110,42 @@ fn a_folder_that_is_removed_ends_the_recording_and_nothing_else() {
     assert!(rig.notices.contains(&Notice::Broken(rig.recording, Trouble::StorageError)));
     let report = rig.report(microphone).unwrap();
     assert!(report.ended && report.files.is_empty(), "there is no file left: {report:?}");
+}
+
+#[test]
+fn what_fails_after_the_recording_was_closed_is_told_once() {
+    let folder = tempdir().unwrap();
+    let mut rig = Rig::with(folder.path().to_owned(), Setting { stands_still: true, ..Setting::default() });
+    let microphones = [rig.add_track(), rig.add_track()];
+    for microphone in microphones {
+        rig.format(microphone, 0, opus());
+        rig.audio(microphone, 0, &silence());
+    }
+    rig.tick(1_000);
+    fs::remove_dir(rig.folder.recording(rig.recording)).unwrap();
+    rig.start_closing(1_000);
+    rig.start_writer();
+    rig.wait(1_000, |rig| rig.notices.contains(&Notice::Closed(rig.recording)));
+    assert_eq!(rig.counters().files_failed, 2);
+    let broken = Notice::Broken(rig.recording, Trouble::StorageError);
+    assert_eq!(rig.notices.iter().filter(|notice| **notice == broken).count(), 1);
+}
+
+#[test]
+fn a_file_that_vanishes_unnoticed_is_told_when_it_is_finished() {
+    let folder = tempdir().unwrap();
+    let setting = Setting { sync_interval: Duration::from_secs(3600), ..Setting::default() };
+    let mut rig = Rig::with(folder.path().to_owned(), setting);
+    let microphone = rig.add_track();
+    rig.format(microphone, 0, opus());
+    rig.audio(microphone, 0, &silence());
+    rig.tick(1_000);
+    rig.wait(1_000, |rig| !rig.files(microphone).is_empty());
+    fs::remove_file(&rig.files(microphone)[0]).unwrap();
+    rig.close(1_000);
+    assert_eq!(rig.counters().files_failed, 0);
+    assert!(rig.notices.contains(&Notice::Broken(rig.recording, Trouble::StorageError)));
+    assert!(rig.report(microphone).unwrap().files.is_empty());
 }
 
 #[test]

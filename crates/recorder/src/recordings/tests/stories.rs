@@ -4,7 +4,7 @@ use crate::repair::repair_recording;
 use crate::report::{Notice, Span};
 use crate::testing::{Rig, opus, silence, vp8};
 use std::fs;
-use switchyard_media_worker::media::TapNotice;
+use switchyard_media_worker::media::{RecordedLayer, TapNotice};
 use tempfile::tempdir;
 
 #[test]
@@ -112,5 +112,33 @@ fn a_file_is_playable_while_it_grows_and_after_a_kill() {
     assert_eq!(repaired.duration_ms(), Some(3_300));
     assert_eq!((reports[0].file.duration_ms, reports[0].codec), (3_300, "vp8"));
     assert!(reports[0].tags.contains(&("CALL_ID".to_owned(), "a call".to_owned())), "{:?}", reports[0].tags);
-    assert_eq!(repair_recording(&folder, recording).unwrap(), reports, "a finished file is left alone");
+    let again = repair_recording(&folder, recording).unwrap();
+    assert_eq!((reports[0].was_open, reports[0].size), (true, Some((320, 180))));
+    assert_eq!(
+        (again[0].was_open, &again[0].file),
+        (false, &reports[0].file),
+        "a finished file is left alone"
+    );
+}
+
+#[test]
+fn the_manifest_of_a_continued_recording_names_the_files_of_before_with_their_hashes() {
+    let folder = tempdir().unwrap();
+    let mut rig = Rig::new(folder.path().to_owned());
+    let microphone = rig.add_track();
+    rig.format(microphone, 0, opus());
+    rig.audio(microphone, 0, &silence());
+    rig.close(1_000);
+    let [mut file] = repair_recording(&rig.folder, rig.recording).unwrap().try_into().unwrap();
+    assert_eq!(file.file.sha256, None, "a repair reads no more than it has to");
+    file.file.sha256.clone_from(&rig.report(microphone).unwrap().files[0].sha256);
+
+    rig.notices.clear();
+    rig.recordings.open(rig.recording, RecordedLayer::High, rig.began, vec![file.clone()]);
+    rig.close(2_000);
+    let manifest = fs::read(rig.folder.manifest(rig.recording)).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    let listed = &manifest["tracks"][0]["files"][0];
+    assert!(file.file.key.ends_with(listed["name"].as_str().unwrap()));
+    assert_eq!(listed["sha256"], serde_json::json!(file.file.sha256.unwrap()));
 }

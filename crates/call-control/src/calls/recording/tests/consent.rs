@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    call::{Consent, TrackNote},
+    call::{Consent, RecordingStatus, TrackNote},
     error::ErrorCode,
     testing::on_both_engines,
 };
@@ -59,4 +59,22 @@ on_both_engines! {
         assert_eq!(answer(LegId::random()).await.unwrap_err(), ErrorCode::NotInCall);
         answer(set.bobs.leg).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_recording_is_not_whole_once_a_device_that_agrees_may_begin_no_more_tracks() {
+    let database = TestStore::sqlite().await;
+    let set = Set::new(&database).await;
+    set.produce(set.bobs.leg, "mic").await;
+    let id = set.record(ASK).await;
+    let answer =
+        async |accept| set.calls().consent(&by(&set.bob), set.call, set.bobs.leg, accept).await.unwrap();
+    for _ in 0..128 {
+        answer(true).await;
+        answer(false).await;
+    }
+    answer(true).await;
+    set.stop().await;
+    let row = set.until(id, |row| row.status.is_finished()).await;
+    assert_eq!(row.status, RecordingStatus::Incomplete);
 }

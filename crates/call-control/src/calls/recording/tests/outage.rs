@@ -55,4 +55,14 @@ on_both_engines_with_outages! {
         outage.end().await;
         set.until(tape.id(), |row| row.status == RecordingStatus::Incomplete).await;
     }
+
+    async fn nothing_more_is_recorded_of_a_call_whose_owner_broke(database) {
+        let set = Set::new(&database).await;
+        set.record(RecordingWish::default()).await;
+        set.until_open(1).await;
+        let outage = database.take_away().await;
+        set.calls().fail_orphan(set.call).await;
+        set.until_open(0).await;
+        outage.end().await;
+    }
 }
