@@ -24,10 +24,10 @@ use crate::{
 #[derive(Debug)]
 pub(in crate::calls) struct Repaired {
     /// With the hashes that are known.
-    pub(super) files: Vec<RepairedFile>,
+    pub(in crate::calls) files: Vec<RepairedFile>,
     /// The rows of the others.
     unhashed: Vec<FileRow>,
-    pub(super) is_whole: bool,
+    pub(in crate::calls) is_whole: bool,
     /// There were finished files, and now there is none.
     is_lost: bool,
 }

@@ -19,7 +19,7 @@ use switchyard_recorder::{
 use tokio::sync::{Notify, OwnedMutexGuard, mpsc};
 use uuid::Uuid;
 
-use super::{RecordingConfig, news::News, repair::Repaired, shelf::Shelf};
+use super::{RecordingConfig, news::News, shelf::Shelf};
 use crate::{
     call::{NewRecording, Origin, RecordingEnd, RecordingMode, TrackNote, TrackRow},
     clock::now,
@@ -103,7 +103,7 @@ impl Studio {
         self.open_in_recorder(new, started_at, Vec::new()).await
     }
 
-    /// Opens again a recording that an earlier run of the server began.
+    /// Opens again a recording that an earlier run of the server began, with the files that are there.
     ///
     /// # Errors
     /// `storage_full`, `node_draining`, `unavailable`.
@@ -112,10 +112,11 @@ impl Studio {
         call: &Origin,
         what: NewRecording,
         started_at: DateTime<Utc>,
-        repaired: Repaired,
+        earlier: Vec<RepairedFile>,
+        has_gaps: bool,
     ) -> Result<(), Refusal> {
-        self.shelf().begin(what.id, call.id, !repaired.is_whole);
-        self.open_in_recorder(what, started_at, repaired.files).await
+        self.shelf().begin(what.id, call.id, has_gaps);
+        self.open_in_recorder(what, started_at, earlier).await
     }
 
     /// It has to be on the shelf before it has a folder: the folders of unknown recordings are removed.

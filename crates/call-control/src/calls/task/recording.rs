@@ -101,8 +101,8 @@ impl CallTask {
         let Some(running) = self.call.recording().filter(|running| running.what.id == id) else { return };
         let (what, started_at) = (running.what, running.started_at);
         let opened = match repaired {
-            Ok(repaired) => {
-                self.shared.studio.open_again(self.call.origin(), what, started_at, repaired).await
+            Ok(Repaired { files, is_whole, .. }) => {
+                self.shared.studio.open_again(self.call.origin(), what, started_at, files, !is_whole).await
             }
             Err(refusal) => Err(refusal),
         };

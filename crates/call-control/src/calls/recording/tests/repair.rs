@@ -234,7 +234,7 @@ async fn a_task_that_lost_its_call_ends_the_recording_which_a_new_owner_continue
     let id = set.record(RecordingWish::default()).await;
     set.until_open(1).await;
     let mut stranger = SqliteConnection::connect(&database.url).await.unwrap();
-    let take = sqlx::query("UPDATE calls SET epoch = epoch + 1 WHERE id = $1").bind(set.call);
+    let take = sqlx::query("UPDATE calls SET version = version + 1 WHERE id = $1").bind(set.call);
     take.execute(&mut stranger).await.unwrap();
     let refused = set.calls().command(set.call, Command::Lock(true), &by(&set.ada)).await;
     assert!(refused.is_err(), "it lost the call");
