@@ -23,11 +23,12 @@ use super::{
 use crate::{
     clock::now,
     error::{ErrorCode, Refusal},
-    ids::{RecordingId, RecordingTrackId},
+    ids::{FileId, RecordingId, RecordingTrackId},
 };
 
 /// The growing file of a track, from some key frame on.
 pub struct LiveFile {
+    pub id: FileId,
     pub content_type: String,
     reader: Reader,
 }
@@ -99,7 +100,7 @@ impl Recordings {
             position: start.position,
             _place: place,
         };
-        Ok(LiveFile { content_type: file.content_type, reader })
+        Ok(LiveFile { id: file.id, content_type: file.content_type, reader })
     }
 
     fn take_place(&self, recording: RecordingId) -> Result<Place, Refusal> {
