@@ -83,7 +83,8 @@ for (const [name, launch] of Object.entries({ Chromium: launchChromium, Firefox:
     await alice.until('it is live again', () => follows(alice, true));
     await untilInStep(alice, await cameras(), late);
 
-    await stopRecording(people[0], id);
+    // The recording moves to the calls that are over, and what is watched goes on.
+    await people[0].ask('PATCH', `/calls/${call.id}/end`);
     const recording = await untilFinished(people[0], id);
     await alice.until('it is finished', () =>
       alice.shows('[data-testid="player"][data-live="false"]'),
@@ -203,7 +204,7 @@ test('a file that fails to load is asked for again, and what stays away is told'
   const file = mine?.files[0].id ?? '';
   const alice = await openPlayer(browser, tape, async (person) => {
     person.expectComplaint(/503/);
-    person.expectComplaint(/^Could not load your camera/);
+    person.expectComplaint(/Could not load your camera/);
     await interceptRequests(person, (request) => {
       const isOurs = request.url().endsWith('/links') && request.postData()?.includes(file);
       if (!isOurs) return undefined;
@@ -222,10 +223,7 @@ test('a file that fails to load is asked for again, and what stays away is told'
   await alice.click('replay');
   await alice.click('replay-toggle');
   await alice.until('it is told', () => alice.isShown('replay-problems'), { seconds: 30 });
-  await alice.untilReads(
-    'replay-problems',
-    /^Could not load your camera\. The server is not ready/,
-  );
+  await alice.untilReads('replay-problems', /Could not load your camera\. The server is not ready/);
   assert.equal(asked, 6, 'it was tried a few times, and not for ever');
   await alice.until('the other goes on', async () =>
     (await cameraTimes(alice)).some((at) => at > 1),
@@ -453,7 +451,7 @@ async function openPlayer(where, { groupId, owner }, prepare = () => undefined) 
 
 /** @param {DemoPage} person */
 function expectH264(person) {
-  person.expectComplaint(/^This browser cannot play .* \(H\.264\)/);
+  person.expectComplaint(/This browser cannot play .* \(H\.264\)/);
 }
 
 /**

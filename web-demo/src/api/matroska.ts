@@ -7,6 +7,8 @@ export interface Cluster {
   bytes: Uint8Array<ArrayBuffer>;
   /** In milliseconds of the file. */
   startMs: number;
+  /** Where its last picture ends, or begins if more is not known; undefined for sound, which tells it itself. */
+  endMs?: number;
 }
 
 /**
@@ -37,9 +39,11 @@ export class GrowingFile {
     return pieces;
   }
 
-  /** What waits, when nothing follows. */
-  end(): Piece[] {
-    return this.#waiting ? [this.#waiting] : [];
+  /** What waits, when nothing follows for a while: its last picture may last. */
+  flush(): Piece[] {
+    const pieces = this.#waiting ? [lasting(this.#waiting, undefined)] : [];
+    this.#waiting = undefined;
+    return pieces;
   }
 
   #next(): Piece | undefined {
@@ -67,8 +71,8 @@ export class GrowingFile {
   }
 }
 
-/** The same cluster, whose last block lasts until then. */
-function lasting({ bytes, startMs }: Cluster, untilMs: number): Cluster {
+/** The same cluster, whose last block lasts until then, or for long. */
+function lasting({ bytes, startMs }: Cluster, untilMs: number | undefined): Cluster {
   const view = new DataView(bytes.buffer);
   const head = elementAt(view, 0);
   const last = head && lastBlock(view, head.length);
@@ -78,7 +82,8 @@ function lasting({ bytes, startMs }: Cluster, untilMs: number): Cluster {
   const relative = view.getUint16(last.position + last.length + 1);
   const isKeyFrame = ((block[3] ?? 0) & KEY_FRAME) !== 0;
   block[3] = (block[3] ?? 0) & ~KEY_FRAME;
-  const duration = Math.max(1, untilMs - startMs - relative);
+  const lastMs = startMs + relative;
+  const duration = untilMs === undefined ? LONG_MS : Math.max(1, untilMs - lastMs);
   const group = element(
     ID.blockGroup,
     element(ID.block, block),
@@ -87,7 +92,8 @@ function lasting({ bytes, startMs }: Cluster, untilMs: number): Cluster {
     isKeyFrame ? new Uint8Array(0) : element(ID.referenceBlock, new Uint8Array([0xff])),
   );
   const content = [bytes.slice(head.length, last.position), group];
-  return { name: 'cluster', bytes: element(ID.cluster, ...content), startMs };
+  const whole = element(ID.cluster, ...content);
+  return { name: 'cluster', bytes: whole, startMs, endMs: untilMs ?? lastMs };
 }
 
 /** The last of a cluster's simple blocks, if it is the cluster's end. */
@@ -257,6 +263,8 @@ const PROJECTION = [ID.segment, ID.tracks, ID.track, ID.video, ID.projection];
 const TURNS = [0, 90, 180, 270] as const;
 /** The flag of a simple block. A block in a group has none. */
 const KEY_FRAME = 0x80;
+/** Longer than pictures stand still between two key frames. */
+const LONG_MS = 15_000;
 /** Bytes of a cluster that tell its time. */
 const CLUSTER_HEAD = 28;
 const MAX_HEADER = 64 * 1024;

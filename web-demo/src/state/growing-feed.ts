@@ -166,22 +166,31 @@ export class GrowingFeed implements Feed {
   ): Promise<void> {
     const file = new GrowingFile(this.#element instanceof HTMLVideoElement);
     let pending = readFrom(reader);
-    for (;;) {
+    for (let quiet = 1; ; quiet += 1) {
       const next = await Promise.race([pending, idle()]);
+      // Firefox ends an answer that is given up as if it were whole.
+      if (this.#reading.signal.aborted) return;
       if (next === undefined) {
-        if (!this.#turns.isWanted) continue;
+        const leaves = this.#turns.isWanted;
+        if (leaves || quiet === QUIET) await this.#keepAll(buffer, from, file.flush());
+        if (!leaves) continue;
         this.#restUntil = performance.now() + REST_MS;
         return;
       }
       if (next.done) {
-        for (const piece of file.end()) await this.#keep(buffer, from, piece);
+        await this.#keepAll(buffer, from, file.flush());
         return this.#end();
       }
+      quiet = 0;
       this.#attempts.reset();
-      for (const piece of file.push(next.value)) await this.#keep(buffer, from, piece);
+      await this.#keepAll(buffer, from, file.push(next.value));
       if (this.#read && this.#wanted() !== this.#read.toMs) return;
       pending = readFrom(reader);
     }
+  }
+
+  async #keepAll(buffer: SourceBuffer, from: number, pieces: Piece[]): Promise<void> {
+    for (const piece of pieces) await this.#keep(buffer, from, piece);
   }
 
   async #keep(buffer: SourceBuffer, from: number, piece: Piece): Promise<void> {
@@ -196,7 +205,7 @@ export class GrowingFeed implements Feed {
     // Each answer begins with a key frame, which may have come before.
     if (this.#read && piece.startMs <= this.#read.lastCluster) return;
     await append(buffer, piece.bytes);
-    const toMs = endOf(buffer.buffered, piece.startMs);
+    const toMs = piece.endMs ?? endOf(buffer.buffered, piece.startMs);
     this.#read = {
       fromMs: this.#read?.fromMs ?? Math.min(from, piece.startMs),
       toMs,
@@ -301,6 +310,8 @@ const NEAR_MS = 15_000;
 const NARROW_MS = 10;
 /** Longer without news: there is no more at present. */
 const IDLE_MS = 400;
+/** So often without news: nothing moves in the picture. */
+const QUIET = 5;
 /** How long a file leaves its connection to others. */
 const REST_MS = 2_000;
 /** A link that ends sooner is not used. */

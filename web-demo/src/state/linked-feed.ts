@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals';
 import { open, unreachable } from '../api/http';
-import type { RecordingFile } from '../api/types';
+import type { RecordingFile, RecordingTrack } from '../api/types';
 import { Attempts } from './attempts';
 import { describe } from './messages';
 import type { Feed, FileProblem } from './replayed-file';
@@ -12,30 +12,43 @@ export class LinkedFeed implements Feed {
   readonly problem = signal<FileProblem | undefined>(undefined);
 
   readonly #recordingId: string;
+  readonly #track: RecordingTrack;
   readonly #file: RecordingFile;
   readonly #element: HTMLMediaElement;
   readonly #attempts = new Attempts();
+  #asked = false;
   #closed = false;
 
-  constructor(recordingId: string, file: RecordingFile, element: HTMLMediaElement) {
+  constructor(
+    recordingId: string,
+    track: RecordingTrack,
+    file: RecordingFile,
+    element: HTMLMediaElement,
+  ) {
     this.#recordingId = recordingId;
+    this.#track = track;
     this.#file = file;
     this.#element = element;
     element.addEventListener('error', () => void this.#mend());
     element.addEventListener('playing', () => this.#attempts.reset());
-    void this.#load();
   }
 
   get lengthMs(): number {
     const { duration } = this.#element;
-    return Number.isNaN(duration) ? Number.POSITIVE_INFINITY : duration * 1_000;
+    if (!Number.isNaN(duration)) return duration * 1_000;
+    return this.#track.startMs + this.#track.durationMs - this.#file.startMs;
   }
 
   stateAt(): 'there' {
     return 'there';
   }
 
-  want(): void {}
+  /** Of a long recording only what is near is loaded. */
+  want(at: number): void {
+    if (this.#asked || at < -AHEAD_MS || at > this.lengthMs) return;
+    this.#asked = true;
+    void this.#load();
+  }
 
   retry(): void {
     this.problem.value = undefined;
@@ -78,3 +91,6 @@ export class LinkedFeed implements Feed {
     else this.problem.value = { name: 'away', reason: describe(error) };
   }
 }
+
+/** A file is loaded so long before it is to be played. */
+const AHEAD_MS = 20_000;

@@ -206,7 +206,7 @@ export class Replay {
     const { id } = this.#recording.peek();
     const feed = isLive
       ? new GrowingFeed(id, track, file, element, this.#turns)
-      : new LinkedFeed(id, file, element);
+      : new LinkedFeed(id, track, file, element);
     return { track, fileId: file.id, file: new ReplayedFile(file.startMs, element, feed) };
   }
 

@@ -83,7 +83,10 @@ function Inside({ view, call, recording }: CallRecordingsProps & { recording: Re
       {fault && <p class="note">{fault}</p>}
       <Problem text={problem.value} />
       {details.value ? (
-        <Tracks recording={details.value} />
+        <Tracks
+          recording={details.value}
+          onPlay={() => details.value && view.recordings.play(details.value)}
+        />
       ) : (
         !problem.value && <p class="muted loading">Loading…</p>
       )}

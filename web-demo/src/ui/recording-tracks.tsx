@@ -14,17 +14,24 @@ import { session } from '../state/session';
 import { inBytes, inWords } from './format';
 import { Icon, type IconName } from './icon';
 import { whoseOf } from './recording-words';
-import { ReplayButton } from './replay';
+
+interface TracksProps {
+  recording: RecordingDetails;
+  onPlay: () => void;
+}
 
 /** Who and what was recorded, what is missing of it, and the files. */
-export function Tracks({ recording }: { recording: RecordingDetails }) {
+export function Tracks({ recording, onPlay }: TracksProps) {
   const missing = bySource(recording.tracks).flatMap(missingIn);
   if (recording.tracks.length === 0) return <p class="muted">Nobody sent anything.</p>;
   return (
     <>
       {isPlayable(recording) && (
         <div class="actions">
-          <ReplayButton recording={recording} />
+          <button type="button" class="button" data-testid="replay" onClick={onPlay}>
+            <Icon name="play" />
+            {isReadable(recording) ? 'Play' : 'Watch live'}
+          </button>
         </div>
       )}
       <ul class="tracks">

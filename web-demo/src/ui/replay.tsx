@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import { isReadable, type RecordingDetails } from '../api/types';
-import { Replay, type ReplayProblem } from '../state/replay';
+import type { GroupRecordings } from '../state/group-recordings';
+import type { Replay, ReplayProblem } from '../state/replay';
 import { labelOf } from '../state/replay-tiles';
 import { nameOf } from '../state/rights';
 import { Dialog } from './dialog';
@@ -14,28 +14,14 @@ import { type Layout, ReplayStage } from './replay-stage';
 import { TimeLine } from './time-line';
 
 /** Plays a recording: everybody's files together. */
-export function ReplayButton({ recording }: { recording: RecordingDetails }) {
-  const replay = useSignal<Replay | undefined>(undefined);
-  const close = () => {
-    replay.value?.close();
-    replay.value = undefined;
-  };
-  useEffect(() => close, []);
+export function ReplayDialog({ recordings }: { recordings: GroupRecordings }) {
+  const replay = recordings.playing.value;
+  const close = () => recordings.stopPlaying();
+  useEffect(() => close, [recordings]);
   return (
-    <>
-      <button
-        type="button"
-        class="button"
-        data-testid="replay"
-        onClick={() => (replay.value = new Replay(recording))}
-      >
-        <Icon name="play" />
-        {isReadable(recording) ? 'Play' : 'Watch live'}
-      </button>
-      <Dialog open={replay.value !== undefined} onClose={close} title="Recording" wide>
-        {replay.value && <Player replay={replay.value} onClose={close} />}
-      </Dialog>
-    </>
+    <Dialog open={replay !== undefined} onClose={close} title="Recording" wide>
+      {replay && <Player replay={replay} onClose={close} />}
+    </Dialog>
   );
 }
 
