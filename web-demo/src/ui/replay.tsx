@@ -170,7 +170,7 @@ function sentenceOf({ track, problem }: ReplayProblem, live: boolean): string {
   if (problem.name === 'away') return `Could not load ${what}. ${problem.reason}`;
   const kind = track.codec ? ` (${FORMATS[track.codec] ?? track.codec})` : '';
   if (live) {
-    return `This browser cannot play ${what}${kind} while it is recorded. It may when the recording has ended.`;
+    return `This browser cannot play ${what}${kind} while it is recorded. It may be able to when the recording has ended.`;
   }
   return `This browser cannot play ${what}${kind}. Download the file to play it elsewhere.`;
 }
