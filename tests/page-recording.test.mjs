@@ -11,12 +11,7 @@ import { DemoPage } from './support/demo-page.mjs';
 import { serverForThisFile } from './support/fixture.mjs';
 import { keepAnnouncements, keepNoteAtCamera } from './support/in-page.mjs';
 import { startCallOf } from './support/people.mjs';
-import {
-  readRecording,
-  startRecording,
-  stopRecording,
-  untilFinished,
-} from './support/recordings.mjs';
+import { readRecording, recordFor, startRecording, untilFinished } from './support/recordings.mjs';
 import { startServer } from './support/server.mjs';
 import { until } from './support/until.mjs';
 
@@ -36,20 +31,20 @@ test('a moderator records, pauses and stops, and the others are told of each onc
   assert(!(await bob.shows('[data-testid="record"]')), 'Bob does not moderate');
   await alice.click('record');
   await alice.click('record-start');
-  await untilReads(bob, 'recording-badge', /^Recording0:0\dstarted by Alice$/);
-  await untilReads(alice, 'recording-badge', /started by you/);
+  await bob.untilReads('recording-badge', /^Recording0:0\dstarted by Alice$/);
+  await alice.untilReads('recording-badge', /started by you/);
   assert(!(await bob.shows('[data-testid="recording-badge"] button')), 'nothing hides it');
-  await untilReads(bob, 'recording-badge', /0:02/);
+  await bob.untilReads('recording-badge', /0:02/);
 
   await alice.click('record');
   await alice.click('record-pause');
-  await untilReads(bob, 'recording-badge', /Recording paused/);
+  await bob.untilReads('recording-badge', /Recording paused/);
   await alice.click('record');
   await alice.click('record-resume');
-  await untilReads(bob, 'recording-badge', /^Recording\d/);
+  await bob.untilReads('recording-badge', /^Recording\d/);
   await alice.click('record');
   await alice.click('record-stop');
-  await bob.until('the badge is gone', async () => !(await isShown(bob, 'recording-badge')));
+  await bob.until('the badge is gone', async () => !(await bob.isShown('recording-badge')));
   await bob.until('all is told', async () => (await announcements(bob)).length > 3);
   assert.deepEqual(await announcements(bob), [
     'Alice is recording this call.',
@@ -67,12 +62,12 @@ test('a newcomer reads who records the call before the camera opens', async () =
   await bob.page.evaluateOnNewDocument(keepNoteAtCamera);
   await bob.page.reload();
   await bob.signIn();
-  await untilReads(bob, 'recording-note', /This call is being recorded\. Alice started/);
+  await bob.untilReads('recording-note', /This call is being recorded\. Alice started/);
   const note = () => bob.page.evaluate(() => Reflect.get(window, 'noteAtCamera'));
   await bob.until('the camera was asked for', async () => (await note()) !== undefined);
   assert.match(await note(), /This call is being recorded/);
   await bob.join();
-  await untilReads(bob, 'recording-badge', /started by Alice/);
+  await bob.untilReads('recording-badge', /started by Alice/);
 });
 
 test('who is asked and says no is not recorded, and may say yes later', async () => {
@@ -81,19 +76,17 @@ test('who is asked and says no is not recorded, and may say yes later', async ()
   await alice.click('record');
   await alice.click('record-ask');
   await alice.click('record-start');
-  await untilReads(bob, 'consent-question', /^Alice is recording this call/);
+  await bob.untilReads('consent-question', /^Alice is recording this call/);
   await bob.click('consent-no');
   await alice.click('consent-yes');
-  await untilReads(bob, 'my-part', /You are not recorded/);
-  await untilReads(alice, 'my-part', /You agreed/);
+  await bob.untilReads('my-part', /You are not recorded/);
+  await alice.untilReads('my-part', /You agreed/);
   await alice.click('participants');
-  await untilReads(
-    alice,
+  await alice.untilReads(
     `participants-panel"] [data-user-id="${aliceId}"] [data-testid="part`,
     /^Agreed/,
   );
-  await untilReads(
-    alice,
+  await alice.untilReads(
     `participants-panel"] [data-user-id="${bobId}"] [data-testid="part`,
     /^Declined/,
   );
@@ -113,11 +106,11 @@ test('who is asked and says no is not recorded, and may say yes later', async ()
 
   await bob.click('change-consent');
   await bob.click('consent-yes');
-  await untilReads(bob, 'my-part', /You agreed/);
+  await bob.untilReads('my-part', /You agreed/);
   await until('Bob is recorded', async () => (await ofBob()).some(({ codec }) => codec !== null));
   await bob.click('change-consent');
   await bob.click('consent-no');
-  await untilReads(bob, 'my-part', /You are not recorded/);
+  await bob.untilReads('my-part', /You are not recorded/);
 });
 
 test('an answer holds while the connection is lost', async () => {
@@ -126,14 +119,14 @@ test('an answer holds while the connection is lost', async () => {
   await alice.click('record-ask');
   await alice.click('record-start');
   await bob.click('consent-yes');
-  await untilReads(bob, 'my-part', /You agreed/);
+  await bob.untilReads('my-part', /You agreed/);
   bob.expectComplaint(/ERR_INTERNET_DISCONNECTED/);
   await bob.page.setOfflineMode(true);
   await bob.untilShown('connection-banner');
   await bob.page.setOfflineMode(false);
-  await bob.until('the banner is gone', async () => !(await isShown(bob, 'connection-banner')));
-  await untilReads(bob, 'my-part', /You agreed/);
-  assert(!(await isShown(bob, 'consent-question')), 'and is not asked for again');
+  await bob.until('the banner is gone', async () => !(await bob.isShown('connection-banner')));
+  await bob.untilReads('my-part', /You agreed/);
+  assert(!(await bob.isShown('consent-question')), 'and is not asked for again');
 });
 
 test('what was recorded is downloaded and deleted from the history', async () => {
@@ -146,7 +139,7 @@ test('what was recorded is downloaded and deleted from the history', async () =>
   await alice.until('it is ready', () =>
     alice.shows('[data-testid="recording"][data-status="ready"]'),
   );
-  await untilReads(alice, 'recording-summary', /Ready\d+ s · [\d.]+ (kB|MB)/);
+  await alice.untilReads('recording-summary', /Ready\d+ s · [\d.]+ (kB|MB)/);
   await alice.click('recording-summary');
   await alice.until(
     'all is listed',
@@ -169,33 +162,9 @@ test('what was recorded is downloaded and deleted from the history', async () =>
   await alice.click('recording-delete');
   await alice.click('recording-delete-confirm');
   for (const person of [alice, bob]) {
-    await person.until('it is gone', async () => !(await isShown(person, 'recording')));
+    await person.until('it is gone', async () => !(await person.isShown('recording')));
   }
   assert.equal((await readRecording(people[0], id)).status, 'deleted');
-});
-
-test('everybody is replayed in step, also after a jump and twice as fast', async () => {
-  const { alice, people, call } = await twoInACall();
-  const id = await recordFor(people[0], call.id, 6_000);
-  await alice.click('end');
-  await alice.click('end-confirm');
-  const recording = await untilFinished(people[0], id);
-  const starts = recording.tracks.filter(({ source }) => source === 'camera');
-  await alice.page.goto(`${fixture.server.url}/group/${call.groupId}`);
-  await alice.click('recording-summary');
-  await alice.click('replay');
-  await alice.click('replay-toggle');
-  await untilInStep(alice, starts, 2_000);
-  await alice.page.select('[data-testid="replay-speed"]', '2');
-  await alice.page.$eval('[data-testid="replay-position"]', (range) => {
-    /** @type {HTMLInputElement} */ (range).value = '1000';
-    range.dispatchEvent(new Event('input', { bubbles: true }));
-  });
-  await untilInStep(alice, starts, 4_000);
-  await alice.screenshot('recording-replay');
-  await alice.until('it stops at the end', async () =>
-    alice.page.$eval('[data-testid="replay-toggle"]', (it) => /Play/.test(it.textContent ?? '')),
-  );
 });
 
 test('what is missing is told in words', async () => {
@@ -219,30 +188,48 @@ test('what is missing is told in words', async () => {
     return request.continue();
   });
   await alice.page.goto(`${fixture.server.url}/group/${call.groupId}`);
-  await untilReads(alice, 'recording-summary', /Incomplete/);
+  await alice.untilReads('recording-summary', /Incomplete/);
   await alice.click('recording-summary');
-  await untilReads(
-    alice,
+  await alice.untilReads(
     'recording-inside',
     /Something is missing\. The disk of the server is full/,
   );
-  await untilReads(alice, 'holes', /12 s of Bob’s camera are missing/);
-  await untilReads(alice, 'holes', /3 s of your microphone were lost and are silent/);
+  await alice.untilReads('holes', /12 s of Bob’s camera are missing/);
+  await alice.untilReads('holes', /3 s of your microphone were lost and are silent/);
+  await alice.untilReads('recording-access', /everybody who was in the call/);
   await alice.click('replay');
-  await alice.untilShown('gap');
-  await alice.screenshot('recording-gap');
+  await alice.untilReads('replay-missing', /Picture missing/);
+  const gap = await alice.page.$eval('[data-testid="gap"]', (mark) => mark.getAttribute('title'));
+  assert.equal(gap, 'Bob’s camera is missing');
+  const said = await alice.page.$eval(
+    '[data-testid="replay-position"]',
+    (range) => range.ariaValueText,
+  );
+  assert.match(said ?? '', /^0:00 of .*, Bob’s camera is missing/);
 });
 
-test('a server that does not record says so in plain words', async () => {
+test('a server that does not record offers it to nobody', async () => {
   const server = use(await startServer({ RECORDING: 'off' }));
   const { call } = await startCallOf(server, ['Alice', 'Bob']);
   const alice = use(await DemoPage.signIn(browser, `${server.url}/call/${call.id}`, 'Alice'));
   await alice.join();
-  alice.expectComplaint(/does not record/);
-  await alice.click('record');
-  await alice.click('record-start');
-  await alice.untilSaid(/This server does not record calls/);
-  assert(!(await isShown(alice, 'recording-badge')));
+  await alice.untilShown('end');
+  assert(!(await alice.isShown('record')), 'though Alice moderates');
+});
+
+test('who may record by the server’s rule is offered it, and sees who may watch', async () => {
+  const server = use(await startServer({ RECORDING_BY: 'members', RECORDING_ACCESS: 'members' }));
+  const { people, call } = await startCallOf(server, ['Alice', 'Bob']);
+  await people[0].ask('POST', `/calls/${call.id}/join`);
+  const bob = use(await DemoPage.signIn(browser, `${server.url}/call/${call.id}`, 'Bob'));
+  await bob.join();
+  assert(!(await bob.isShown('end')), 'Bob does not moderate');
+  await bob.click('record');
+  await bob.click('record-start');
+  await bob.untilReads('recording-badge', /started by you/);
+  await bob.click('leave');
+  await bob.click('recording-summary');
+  await bob.untilReads('recording-access', /all members of the group/);
 });
 
 const SIZES = {
@@ -287,12 +274,12 @@ async function showEveryState(prepare, look) {
   await alice.untilShown('consent-question');
   await look(alice, 'consent');
   await alice.click('consent-yes');
-  await untilReads(alice, 'my-part', /You agreed/);
-  await untilReads(bob, 'recording-note', /Wilhelmina/);
+  await alice.untilReads('my-part', /You agreed/);
+  await bob.untilReads('recording-note', /Wilhelmina/);
   await look(bob, 'preview');
   await bob.join();
   await bob.click('consent-no');
-  await untilReads(bob, 'my-part', /not/);
+  await bob.untilReads('my-part', /not/);
   await look(bob, 'badge');
   await alice.click('participants');
   await look(alice, 'people');
@@ -300,7 +287,7 @@ async function showEveryState(prepare, look) {
   await alice.click('record');
   await look(alice, 'while recording');
   await alice.click('record-pause');
-  await untilReads(alice, 'recording-badge', /paused/);
+  await alice.untilReads('recording-badge', /paused/);
   await look(alice, 'paused');
   await alice.click('end');
   await alice.click('end-confirm');
@@ -311,11 +298,6 @@ async function showEveryState(prepare, look) {
   await alice.click('recording-summary');
   await alice.untilShown('track');
   await look(alice, 'history');
-  await alice.click('replay');
-  await alice.click('replay-toggle');
-  await alice.until('pictures move', () => alice.shows('[data-testid="player"] video'));
-  await look(alice, 'replay');
-  await alice.click('replay-close');
   await alice.click('recording-delete');
   await look(alice, 'deleting');
 }
@@ -332,48 +314,6 @@ async function twoInACall() {
   await bob.seesMoving(alice);
   await alice.seesMoving(bob);
   return { alice, bob, people, call };
-}
-
-/**
- * Records a call of two until so much of everything is there.
- * @param {import('./support/people.mjs').Person} person
- * @param {string} call
- * @param {number} milliseconds
- */
-async function recordFor(person, call, milliseconds) {
-  const { id } = await startRecording(person, call);
-  await until(
-    'all is recorded',
-    async () => {
-      const { tracks } = await readRecording(person, id);
-      return tracks.filter(({ durationMs }) => durationMs >= milliseconds).length === 4;
-    },
-    { seconds: 30 },
-  );
-  await stopRecording(person, id);
-  return id;
-}
-
-/**
- * Waits until two pictures have got so far, at the same time of the recording.
- * @param {DemoPage} person who replays it
- * @param {{ startMs: number }[]} tracks those of the pictures, in order
- * @param {number} position in milliseconds
- */
-async function untilInStep(person, tracks, position) {
-  /** @type {number[]} */
-  let times = [];
-  await person.until(
-    () => `the pictures are in step after ${position} ms: ${times}`,
-    async () => {
-      const seconds = await person.page.$$eval('[data-testid="player"] video', (all) =>
-        all.map((video) => /** @type {HTMLVideoElement} */ (video).currentTime),
-      );
-      times = seconds.map((at, index) => at * 1_000 + tracks[index].startMs);
-      const isFar = times.length === 2 && Math.min(...times) > position;
-      return isFar && Math.abs(times[0] - times[1]) < 150;
-    },
-  );
 }
 
 /** @param {import('./support/people.mjs').Call} call */
@@ -407,31 +347,6 @@ async function downloaded(person, folder) {
 /** @param {DemoPage} person */
 function announcements(person) {
   return person.page.evaluate(() => Reflect.get(window, 'announcements'));
-}
-
-/**
- * @param {DemoPage} person
- * @param {string} testId
- */
-function isShown(person, testId) {
-  return person.shows(`[data-testid="${testId}"]`);
-}
-
-/**
- * @param {DemoPage} person
- * @param {string} testId
- * @param {RegExp} words
- */
-async function untilReads(person, testId, words) {
-  let text = '';
-  await person.until(
-    () => `${person.name} reads ${words}; what is there is: ${text}`,
-    async () => {
-      const element = await person.page.$(`[data-testid="${testId}"]`);
-      text = (await element?.evaluate(({ textContent }) => textContent)) ?? '';
-      return words.test(text);
-    },
-  );
 }
 
 /** What a Matroska file begins with. */

@@ -36,18 +36,13 @@ const CODECS = [
   { query: '?codec=vp9&svc=L3T3', codec: 'vp9', container: 'webm' },
   { query: '?codec=h264', codec: 'h264', container: 'x-matroska' },
   { query: '?codec=av1&svc=L3T3', codec: 'av1', container: 'webm' },
-<<<<<<< ours
+  { query: '?codec=av1&svc=S2T1', codec: 'av1', container: 'webm' },
 ];
 // The record of a codec is in a database as that of any other, so one is enough where the database is what is tested.
 const recorded = engineOfThisRun() === 'SQLite' ? CODECS : CODECS.slice(0, 1);
 
 for (const { query, codec, container } of recorded) {
-  test(`each microphone and camera of a call in ${codec} becomes a file that others decode`, async () => {
-=======
-  { query: '?codec=av1&svc=S2T1', codec: 'av1', container: 'webm' },
-]) {
   test(`each microphone and camera of a call in ${codec}${query && ` (${query})`} becomes a file that others decode`, async () => {
->>>>>>> theirs
     const { people, call } = await twoInACall(fixture.server, query);
     const [alice] = people;
     const begun = await startRecording(alice, call.id);

@@ -156,6 +156,27 @@ export class DemoPage {
     );
   }
 
+  /** @param {string} testId */
+  isShown(testId) {
+    return this.shows(`[data-testid="${testId}"]`);
+  }
+
+  /**
+   * @param {string} testId
+   * @param {RegExp} words
+   */
+  async untilReads(testId, words) {
+    let text = '';
+    await this.until(
+      () => `${this.name} reads ${words}; what is there is: ${text}`,
+      async () => {
+        const element = await this.page.$(`[data-testid="${testId}"]`);
+        text = (await element?.evaluate(({ textContent }) => textContent)) ?? '';
+        return words.test(text);
+      },
+    );
+  }
+
   /** @returns {Promise<string>} */
   async userId() {
     const { userId } = await this.state();

@@ -202,3 +202,18 @@ export function keepNoteAtCamera() {
     return open(wanted);
   };
 }
+
+/**
+ * Counts the frames in which a replayed tile has no picture.
+ * @param {string} selector of the tile
+ */
+export function countBlanks(selector) {
+  Reflect.set(window, 'blanks', 0);
+  const look = () => {
+    const video = document.querySelector(`${selector} video[data-shown]`);
+    const isThere = video instanceof HTMLVideoElement && video.readyState > 1;
+    if (!isThere) Reflect.set(window, 'blanks', Reflect.get(window, 'blanks') + 1);
+    requestAnimationFrame(look);
+  };
+  look();
+}

@@ -32,6 +32,7 @@ const run = promisify(execFile);
  * @property {string} contentType
  * @property {number} part
  * @property {number} bytes
+ * @property {number} startMs
  * @property {string} sha256
  *
  * @typedef {object} Recording
@@ -85,6 +86,36 @@ export async function untilFinished(person, id, isSo = ({ status }) => status ==
     { seconds: 30 },
   );
   return /** @type {Recording} */ (last);
+}
+
+/**
+ * Records a call of two until so much of everything is there, and stops. Returns the recording's id.
+ * @param {Person} person
+ * @param {string} callId
+ * @param {number} milliseconds
+ */
+export async function recordFor(person, callId, milliseconds) {
+  const { id } = await startRecording(person, callId);
+  await untilRecorded(person, id, milliseconds);
+  await stopRecording(person, id);
+  return id;
+}
+
+/**
+ * Waits until so much is there of the microphones and cameras of two.
+ * @param {Person} person
+ * @param {string} id
+ * @param {number} milliseconds
+ */
+export function untilRecorded(person, id, milliseconds) {
+  return until(
+    'all is recorded',
+    async () => {
+      const { tracks } = await readRecording(person, id);
+      return tracks.filter(({ durationMs }) => durationMs >= milliseconds).length === 4;
+    },
+    { seconds: 30 },
+  );
 }
 
 /** A folder for downloads, and what programs of others say of them. */

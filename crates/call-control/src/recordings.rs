@@ -8,6 +8,7 @@ mod files;
 mod link;
 mod live;
 mod removal;
+mod timeline;
 mod view;
 mod warden;
 

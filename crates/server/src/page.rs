@@ -88,6 +88,7 @@ fn content_type(path: &str) -> &'static str {
         Some("svg") => "image/svg+xml",
         Some("png") => "image/png",
         Some("ico") => "image/x-icon",
+        Some("webm") => "video/webm",
         Some("woff2") => "font/woff2",
         Some(_) | None => "application/octet-stream",
     }

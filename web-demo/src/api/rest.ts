@@ -1,5 +1,5 @@
 import type { RtpCapabilities } from 'mediasoup-client/types';
-import { send } from './http';
+import { send, sendForText } from './http';
 import type {
   Call,
   CallType,
@@ -92,6 +92,24 @@ export class Api {
 
   recordingLink(recordingId: string, fileId: string): Promise<Link> {
     return this.#post(`/recordings/${encodeURIComponent(recordingId)}/links`, { fileId });
+  }
+
+  /** A link to a track while it is recorded. */
+  liveLink(recordingId: string, trackId: string): Promise<Link> {
+    const path = `/recordings/${encodeURIComponent(recordingId)}/links`;
+    return this.#post(path, { trackId, live: true });
+  }
+
+  /** WebVTT whose voices are ids of users. */
+  captions(recordingId: string, language: string): Promise<string> {
+    const path = `/recordings/${encodeURIComponent(recordingId)}/captions`;
+    return sendForText(`${path}/${encodeURIComponent(language)}`, { token: this.#token() });
+  }
+
+  /** Who spoke when: a JSON object a line. */
+  recordingTimeline(recordingId: string): Promise<string> {
+    const path = `/recordings/${encodeURIComponent(recordingId)}/timeline`;
+    return sendForText(path, { token: this.#token() });
   }
 
   deleteRecording(recordingId: string): Promise<void> {

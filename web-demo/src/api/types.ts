@@ -76,6 +76,18 @@ export type RecordingAccess = 'participants' | 'members' | 'moderators';
 
 export interface RecordingDetails extends Recording {
   tracks: RecordingTrack[];
+  /** One for each language. */
+  captions: { id: string; language: string }[];
+}
+
+/** Whether its files are still written. */
+export function isGrowing({ status }: Recording): boolean {
+  return status === 'recording' || status === 'paused' || status === 'finishing';
+}
+
+/** Whether it has files that can be read by links. */
+export function isReadable({ status }: Recording): boolean {
+  return status === 'ready' || status === 'incomplete';
 }
 
 /** What one device sent from one source. Times are in milliseconds since the recording began. */
@@ -85,6 +97,8 @@ export interface RecordingTrack {
   /** Null if the user is unknown. */
   name: string | null;
   source: Source;
+  /** `opus`, `pcm`, `vp8`, `vp9`, `h264` or `av1`; null if nothing of it was recorded. */
+  codec: string | null;
   startMs: number;
   durationMs: number;
   bytes: number;

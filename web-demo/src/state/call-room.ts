@@ -66,6 +66,8 @@ export class CallRoom {
     return this.call.value?.initiatedById === me || role === 'owner' || role === 'admin';
   });
 
+  /** Whether the server lets this person record the call. */
+  readonly mayRecord = signal(false);
   readonly recording = new RoomRecording(this);
 
   readonly #entered = signal(false);
@@ -192,6 +194,7 @@ export class CallRoom {
     });
     this.legId.value = joined.legId;
     this.call.value = joined.call;
+    this.mayRecord.value = joined.mayRecord;
     this.#adoptRights(joined);
     const others = joined.producers.filter((producer) => producer.legId !== joined.legId);
     this.roster.value = rosterOf(joined.participants, others);

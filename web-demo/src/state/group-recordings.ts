@@ -1,6 +1,7 @@
 import { signal } from '@preact/signals';
-import type { Recording } from '../api/types';
+import type { Recording, RecordingDetails } from '../api/types';
 import { describe } from './messages';
+import { Replay } from './replay';
 import { api, signedIn } from './session';
 
 /** What is recorded of a group's calls, as far as this person may see it. */
@@ -8,6 +9,8 @@ export class GroupRecordings {
   /** By call, newest first. */
   readonly byCall = signal<ReadonlyMap<string, Recording[]>>(new Map());
   readonly problem = signal<string | undefined>(undefined);
+  /** What is being played, wherever it stands in the history by now. */
+  readonly playing = signal<Replay | undefined>(undefined);
 
   readonly #groupId: string;
   #round = 0;
@@ -32,6 +35,16 @@ export class GroupRecordings {
     } catch (error) {
       if (round === this.#round) this.problem.value = describe(error);
     }
+  }
+
+  play(recording: RecordingDetails): void {
+    this.stopPlaying();
+    this.playing.value = new Replay(recording);
+  }
+
+  stopPlaying(): void {
+    this.playing.peek()?.close();
+    this.playing.value = undefined;
   }
 
   async remove({ id, callId }: Recording): Promise<void> {

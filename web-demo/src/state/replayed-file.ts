@@ -1,49 +1,59 @@
-import type { RecordingFile } from '../api/types';
-import { api, signedIn } from './session';
+import type { ReadonlySignal } from '@preact/signals';
+
+/** Why a file cannot be seen or heard. */
+export type FileProblem = { name: 'away'; reason: string } | { name: 'unplayable' };
+
+/** Brings the media of a file into an element. Times are in milliseconds of the file. */
+export interface Feed {
+  readonly problem: ReadonlySignal<FileProblem | undefined>;
+  /** How long the file is, as far as that is known. */
+  readonly lengthMs: number;
+  /** What there is at this time: media, nothing yet, or nothing at all. */
+  stateAt(at: number): 'there' | 'missing' | 'gap';
+  /** Tells where the clock is: before the file, in it, or after it. */
+  want(at: number): void;
+  /** Tries again what has failed for good. */
+  retry(): void;
+  close(): void;
+}
 
 /** One file of a recording, kept in step with a clock that it does not own. Times are in milliseconds. */
 export class ReplayedFile {
   readonly element: HTMLMediaElement;
+  readonly feed: Feed;
+  readonly startMs: number;
 
-  readonly #recordingId: string;
-  readonly #file: RecordingFile;
-  #expires = 0;
-  #failed = false;
-  #closed = false;
-
-  constructor(recordingId: string, file: RecordingFile, seen: boolean) {
-    this.#recordingId = recordingId;
-    this.#file = file;
-    this.element = document.createElement(seen ? 'video' : 'audio');
-    this.element.preload = 'auto';
-    if (this.element instanceof HTMLVideoElement) this.element.playsInline = true;
-    this.element.addEventListener('error', () => this.#mend());
-    void this.#load();
+  constructor(startMs: number, element: HTMLMediaElement, feed: Feed) {
+    this.startMs = startMs;
+    this.element = element;
+    this.feed = feed;
   }
 
   /** Whether the file has something at this time, as far as its length is known. */
   isDue(at: number): boolean {
-    const begin = this.#file.startMs;
-    return !this.#failed && at >= begin && at < begin + this.#length();
+    const passed = at - this.startMs;
+    return !this.feed.problem.peek() && passed >= 0 && passed < this.feed.lengthMs;
   }
 
   /** Whether it would have something to play at this time, and has not got it yet. */
   isStarved(at: number): boolean {
     // At its very end a file has no future data, whatever has been loaded.
-    const isNearEnd = !this.isDue(at + END_MS);
-    return (
-      this.isDue(at) && !isNearEnd && this.element.readyState < HTMLMediaElement.HAVE_FUTURE_DATA
-    );
+    if (!this.isDue(at) || !this.isDue(at + END_MS)) return false;
+    const state = this.feed.stateAt(at - this.startMs);
+    if (state !== 'there') return state === 'missing';
+    return this.element.readyState < HTMLMediaElement.HAVE_FUTURE_DATA;
   }
 
   /** Goes where the clock is. */
   follow(at: number, playing: boolean, speed: number): void {
     const { element } = this;
-    if (!this.isDue(at)) {
+    const passed = at - this.startMs;
+    this.feed.want(passed);
+    if (!this.isDue(at) || this.feed.stateAt(passed) !== 'there') {
       element.pause();
       return;
     }
-    const target = (at - this.#file.startMs) / 1_000;
+    const target = passed / 1_000;
     const ahead = element.currentTime - target;
     const isFar = Math.abs(ahead) > (playing ? JUMP_S : TOLERANCE_S);
     if (isFar && !element.seeking) element.currentTime = target;
@@ -57,33 +67,10 @@ export class ReplayedFile {
   }
 
   close(): void {
-    this.#closed = true;
+    this.feed.close();
     this.element.pause();
     this.element.removeAttribute('src');
     this.element.load();
-  }
-
-  #length(): number {
-    const { duration } = this.element;
-    return Number.isNaN(duration) ? Number.POSITIVE_INFINITY : duration * 1_000;
-  }
-
-  async #load(): Promise<void> {
-    try {
-      const link = await signedIn(api.recordingLink(this.#recordingId, this.#file.id));
-      if (this.#closed) return;
-      this.#expires = Date.parse(link.expiresAt);
-      this.element.src = link.url;
-    } catch {
-      this.#failed = true;
-    }
-  }
-
-  /** A link that has expired is replaced; what this browser cannot play is left out. */
-  #mend(): void {
-    if (this.#closed) return;
-    if (Date.now() >= this.#expires) void this.#load();
-    else this.#failed = true;
   }
 }
 

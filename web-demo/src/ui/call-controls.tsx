@@ -43,7 +43,7 @@ export function CallControls({ room, panelOpen }: { room: CallRoom; panelOpen: S
         testId="settings"
         onClick={() => (settingsOpen.value = true)}
       />
-      {room.moderates.value && <RecordControl room={room} />}
+      {room.mayRecord.value && <RecordControl room={room} />}
       <span class="controls-gap" />
       <LeaveControls room={room} />
       <Settings local={local} type={type} open={settingsOpen} />

@@ -77,10 +77,16 @@ function Inside({ view, call, recording }: CallRecordingsProps & { recording: Re
         <time dateTime={recording.startedAt}>{asMoment(recording.startedAt)}</time>
         {recording.deleteAfter && ` · kept until ${asMoment(recording.deleteAfter)}`}
       </p>
+      <p class="muted" data-testid="recording-access">
+        {READERS[recording.access]}
+      </p>
       {fault && <p class="note">{fault}</p>}
       <Problem text={problem.value} />
       {details.value ? (
-        <Tracks recording={details.value} />
+        <Tracks
+          recording={details.value}
+          onPlay={() => details.value && view.recordings.play(details.value)}
+        />
       ) : (
         !problem.value && <p class="muted loading">Loading…</p>
       )}
@@ -126,6 +132,13 @@ function starterOf({ startedById }: Recording, view: GroupView): string {
   const starter = view.members.value.find(({ userId }) => userId === startedById);
   return `Started by ${starter?.name ?? 'a former member'}`;
 }
+
+const READERS: Record<Recording['access'], string> = {
+  participants:
+    'Can be seen by everybody who was in the call, whoever started it, and the group’s owners and admins.',
+  members: 'Can be seen by all members of the group.',
+  moderators: 'Can be seen only by whoever started the call, and the group’s owners and admins.',
+};
 
 const STATES: Record<Recording['status'], string> = {
   recording: 'Going on',

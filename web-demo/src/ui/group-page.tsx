@@ -13,6 +13,7 @@ import { Icon } from './icon';
 import { Link } from './link';
 import { Members } from './members';
 import { Empty } from './message';
+import { ReplayDialog } from './replay';
 import { useTitle } from './use-title';
 
 export function GroupPage({ groupId }: { groupId: string }) {
@@ -53,6 +54,7 @@ export function GroupPage({ groupId }: { groupId: string }) {
         <CallHistory view={view} />
         <Members view={view} />
       </div>
+      <ReplayDialog recordings={view.recordings} />
     </article>
   );
 }

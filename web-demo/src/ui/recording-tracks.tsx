@@ -1,4 +1,10 @@
-import type { Recording, RecordingDetails, RecordingFile, RecordingTrack } from '../api/types';
+import {
+  isReadable,
+  type Recording,
+  type RecordingDetails,
+  type RecordingFile,
+  type RecordingTrack,
+} from '../api/types';
 import { downloadFile } from '../state/group-recordings';
 import { describe } from '../state/messages';
 import { notify } from '../state/notices';
@@ -7,17 +13,25 @@ import { nameOf } from '../state/rights';
 import { session } from '../state/session';
 import { inBytes, inWords } from './format';
 import { Icon, type IconName } from './icon';
-import { ReplayButton } from './replay';
+import { whoseOf } from './recording-words';
+
+interface TracksProps {
+  recording: RecordingDetails;
+  onPlay: () => void;
+}
 
 /** Who and what was recorded, what is missing of it, and the files. */
-export function Tracks({ recording }: { recording: RecordingDetails }) {
-  const missing = recording.tracks.flatMap(missingIn);
+export function Tracks({ recording, onPlay }: TracksProps) {
+  const missing = bySource(recording.tracks).flatMap(missingIn);
   if (recording.tracks.length === 0) return <p class="muted">Nobody sent anything.</p>;
   return (
     <>
-      {isOver(recording) && isPlayable(recording) && (
+      {isPlayable(recording) && (
         <div class="actions">
-          <ReplayButton recording={recording} />
+          <button type="button" class="button" data-testid="replay" onClick={onPlay}>
+            <Icon name="play" />
+            {isReadable(recording) ? 'Play' : 'Watch live'}
+          </button>
         </div>
       )}
       <ul class="tracks">
@@ -51,7 +65,7 @@ function TrackItem({ recording, track }: TrackItemProps) {
         </span>
         <span class="muted hint">{outlineOf(track)}</span>
       </span>
-      {isOver(recording) &&
+      {isReadable(recording) &&
         track.files.map((file) => (
           <Download key={file.id} recording={recording} track={track} file={file} />
         ))}
@@ -79,10 +93,6 @@ function Download({ recording, track, file }: TrackItemProps & { file: Recording
   );
 }
 
-function isOver({ status }: Recording): boolean {
-  return status === 'ready' || status === 'incomplete';
-}
-
 function outlineOf({ deletedAt, note, files, durationMs, bytes, width, height }: RecordingTrack) {
   if (deletedAt) return 'Deleted';
   if (note === 'declined') return 'Declined to be recorded';
@@ -92,19 +102,43 @@ function outlineOf({ deletedAt, note, files, durationMs, bytes, width, height }:
   return words.join(' · ');
 }
 
-/** What is missing of a track, a sentence for each kind of damage. */
-function missingIn(track: RecordingTrack): string[] {
-  if (track.deletedAt || track.files.length === 0) return [];
-  const what = `${whoseOf(track)} ${nameOf(track.source)}`;
-  const held = track.holes.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0);
-  const told: string[] = [];
-  if (held > 0) told.push(`${inSeconds(held)} of ${what} are missing.`);
-  if (track.concealedMs >= 1_000) {
-    told.push(`${inSeconds(track.concealedMs)} of ${what} were lost and are silent.`);
+/** The tracks of one person's camera, say, are several where it was turned off and on. */
+function bySource(tracks: RecordingTrack[]): RecordingTrack[][] {
+  const groups = new Map<string, RecordingTrack[]>();
+  for (const track of tracks) {
+    if (track.deletedAt || track.files.length === 0) continue;
+    const key = `${track.userId} ${track.source}`;
+    groups.set(key, [...(groups.get(key) ?? []), track]);
   }
-  const note = NOTES[track.note ?? ''];
-  if (note) told.push(`${what[0]?.toUpperCase()}${what.slice(1)}: ${note.toLowerCase()}.`);
+  return [...groups.values()];
+}
+
+/** What is missing of a source, a sentence for each kind of damage. */
+function missingIn(tracks: RecordingTrack[]): string[] {
+  const [first] = tracks;
+  if (!first) return [];
+  const what = `${whoseOf(first)} ${nameOf(first.source)}`;
+  const holes = tracks.flatMap((track) => track.holes);
+  const held = holes.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0);
+  const concealed = tracks.reduce((sum, { concealedMs }) => sum + concealedMs, 0);
+  const told: string[] = [];
+  if (held > 0) {
+    const time = inSeconds(held);
+    told.push(`${time} of ${what} ${isOne(time) ? 'is' : 'are'} missing.`);
+  }
+  if (concealed >= 1_000) {
+    const time = inSeconds(concealed);
+    const verbs = isOne(time) ? 'was lost and is' : 'were lost and are';
+    told.push(`${time} of ${what} ${verbs} silent.`);
+  }
+  for (const note of new Set(tracks.map((track) => NOTES[track.note ?? '']))) {
+    if (note) told.push(`${what[0]?.toUpperCase()}${what.slice(1)}: ${note.toLowerCase()}.`);
+  }
   return told;
+}
+
+function isOne(time: string): boolean {
+  return /^1 \S+$/.test(time);
 }
 
 function inSeconds(milliseconds: number): string {
@@ -113,11 +147,6 @@ function inSeconds(milliseconds: number): string {
 
 function personOf({ userId, name }: RecordingTrack): string {
   return userId === session.value?.user.id ? 'You' : (name ?? 'Somebody');
-}
-
-/** As in “Alice’s camera”. */
-function whoseOf({ userId, name }: RecordingTrack): string {
-  return userId === session.value?.user.id ? 'your' : `${name ?? 'somebody'}’s`;
 }
 
 const NOTES: Record<string, string> = {

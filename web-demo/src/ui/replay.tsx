@@ -1,54 +1,42 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import type { RecordingDetails, RecordingTrack } from '../api/types';
-import { gapsOf, isSeen, Replay } from '../state/replay';
+import type { GroupRecordings } from '../state/group-recordings';
+import type { Replay, ReplayProblem } from '../state/replay';
+import { labelOf } from '../state/replay-tiles';
 import { nameOf } from '../state/rights';
-import { Avatar } from './avatar';
 import { Dialog } from './dialog';
 import { asClock } from './format';
 import { Icon } from './icon';
+import { Problem } from './message';
+import { whoseOf } from './recording-words';
+import { CaptionChoice, CaptionLines } from './replay-captions';
+import { type Layout, ReplayStage } from './replay-stage';
+import { TimeLine } from './time-line';
 
 /** Plays a recording: everybody's files together. */
-export function ReplayButton({ recording }: { recording: RecordingDetails }) {
-  const replay = useSignal<Replay | undefined>(undefined);
-  const close = () => {
-    replay.value?.close();
-    replay.value = undefined;
-  };
-  useEffect(() => close, []);
+export function ReplayDialog({ recordings }: { recordings: GroupRecordings }) {
+  const replay = recordings.playing.value;
+  const close = () => recordings.stopPlaying();
+  useEffect(() => close, [recordings]);
   return (
-    <>
-      <button
-        type="button"
-        class="button"
-        data-testid="replay"
-        onClick={() => (replay.value = new Replay(recording))}
-      >
-        <Icon name="play" />
-        Play
-      </button>
-      <Dialog open={replay.value !== undefined} onClose={close} title="Recording" wide>
-        {replay.value && <Player replay={replay.value} recording={recording} onClose={close} />}
-      </Dialog>
-    </>
+    <Dialog open={replay !== undefined} onClose={close} title="Recording" wide>
+      {replay && <Player replay={replay} onClose={close} />}
+    </Dialog>
   );
 }
 
-interface PlayerProps {
-  replay: Replay;
-  recording: RecordingDetails;
-  onClose: () => void;
-}
-
-function Player({ replay, recording, onClose }: PlayerProps) {
+function Player({ replay, onClose }: { replay: Replay; onClose: () => void }) {
+  const layout = useSignal<Layout>({ name: 'grid' });
+  const wasLive = useRef(replay.live.peek());
   return (
-    <div class="player" data-testid="player">
-      <div class="player-grid">
-        {tilesOf(recording).map((track) => (
-          <ReplayTile key={track.id} replay={replay} track={track} />
-        ))}
-      </div>
-      <TimeLine replay={replay} recording={recording} />
+    <div class="player" data-testid="player" data-live={replay.live.value}>
+      <ReplayStage replay={replay} layout={layout.value} />
+      <CaptionLines replay={replay} />
+      <p class="visually-hidden" role="status">
+        {wasLive.current && !replay.live.value && 'The recording has ended.'}
+      </p>
+      <Problems replay={replay} />
+      <TimeLine replay={replay} />
       <div class="player-controls">
         <button
           type="button"
@@ -59,11 +47,19 @@ function Player({ replay, recording, onClose }: PlayerProps) {
           <Icon name={replay.playing.value ? 'pause' : 'play'} />
           {replay.playing.value ? 'Pause' : 'Play'}
         </button>
+        {replay.live.value && <LiveButton replay={replay} />}
         <span class="player-time" data-testid="replay-time">
-          {asClock(Math.floor(replay.position.value / 1_000))} /{' '}
-          {asClock(Math.floor(replay.length / 1_000))}
+          {inClock(replay.position.value)} / {inClock(replay.length.value)}
         </span>
         {replay.waiting.value && <span class="spinner" role="status" aria-label="Loading" />}
+      </div>
+      <div class="player-choices">
+        <LayoutChoice
+          replay={replay}
+          layout={layout.value}
+          onChange={(chosen) => (layout.value = chosen)}
+        />
+        <CaptionChoice replay={replay} />
         <SpeedChoice replay={replay} />
         <button type="button" class="button" data-testid="replay-close" onClick={onClose}>
           Close
@@ -73,76 +69,123 @@ function Player({ replay, recording, onClose }: PlayerProps) {
   );
 }
 
-function SpeedChoice({ replay }: { replay: Replay }) {
+/** Says whether one sees the newest, and leads there. */
+function LiveButton({ replay }: { replay: Replay }) {
+  const follows = replay.follows.value && replay.playing.value;
   return (
-    <select
-      class="player-speed"
-      aria-label="Speed"
-      data-testid="replay-speed"
-      value={String(replay.speed.value)}
-      onChange={(event) => (replay.speed.value = Number(event.currentTarget.value))}
+    <button
+      type="button"
+      class="button live-button"
+      data-testid="replay-live"
+      aria-pressed={follows}
+      title={follows ? 'This is the newest' : 'Go to the newest'}
+      onClick={() => replay.goLive()}
     >
-      {SPEEDS.map((speed) => (
-        <option key={speed} value={String(speed)}>
-          {speed} ×
-        </option>
-      ))}
-    </select>
+      <span class="recording-dot" aria-hidden="true" />
+      Live
+    </button>
   );
 }
 
-/** Where one is, and where pictures are missing. */
-function TimeLine({ replay, recording }: { replay: Replay; recording: RecordingDetails }) {
-  const share = (time: number) => `${Math.min(100, (100 * time) / Math.max(1, replay.length))}%`;
+interface LayoutChoiceProps {
+  replay: Replay;
+  layout: Layout;
+  onChange: (layout: Layout) => void;
+}
+
+function LayoutChoice({ replay, layout, onChange }: LayoutChoiceProps) {
+  const choose = (value: string) =>
+    onChange(
+      value === 'grid' || value === 'speaker' ? { name: value } : { name: 'single', key: value },
+    );
   return (
-    <div class="time-line">
-      <input
-        type="range"
-        aria-label="Position"
-        aria-valuetext={asClock(Math.floor(replay.position.value / 1_000))}
-        data-testid="replay-position"
-        min={0}
-        max={replay.length}
-        step={100}
-        value={replay.position.value}
-        onInput={(event) => replay.seek(Number(event.currentTarget.value))}
-      />
-      {gapsOf(recording).map(({ track, fromMs, toMs }) => (
-        <span
-          key={`${track.id}-${fromMs}`}
-          class="gap"
-          data-testid="gap"
-          title={`${nameOf(track.source)} of ${track.name ?? 'somebody'} is missing`}
-          style={{ insetInlineStart: share(fromMs), inlineSize: share(toMs - fromMs) }}
-        />
+    <label class="player-choice">
+      <span>Show</span>
+      <select
+        data-testid="replay-layout"
+        value={layout.name === 'single' ? layout.key : layout.name}
+        onChange={(event) => choose(event.currentTarget.value)}
+      >
+        <option value="grid">Everyone</option>
+        <option value="speaker">Who speaks</option>
+        <optgroup label="Only">
+          {replay.tiles.value.map((tile) => (
+            <option key={tile.key} value={tile.key}>
+              {labelOf(tile)}
+            </option>
+          ))}
+        </optgroup>
+      </select>
+    </label>
+  );
+}
+
+function SpeedChoice({ replay }: { replay: Replay }) {
+  return (
+    <label class="player-choice">
+      <span>Speed</span>
+      <select
+        data-testid="replay-speed"
+        value={String(replay.speed.value)}
+        onChange={(event) => (replay.speed.value = Number(event.currentTarget.value))}
+      >
+        {SPEEDS.map((speed) => (
+          <option key={speed} value={String(speed)}>
+            {speed} ×
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+/** What cannot be seen or heard, and what one can do about it. */
+function Problems({ replay }: { replay: Replay }) {
+  const problems = replay.problems.value;
+  if (problems.length === 0) return null;
+  const isAway = problems.some(({ problem }) => problem.name === 'away');
+  return (
+    <div class="stack" data-testid="replay-problems">
+      {[...new Set(problems.map((it) => sentenceOf(it, replay.live.value)))].map((sentence) => (
+        <Problem key={sentence} text={sentence} />
       ))}
+      {isAway && (
+        <div class="actions">
+          <button
+            type="button"
+            class="button"
+            data-testid="replay-retry"
+            onClick={() => replay.retry()}
+          >
+            Try again
+          </button>
+        </div>
+      )}
     </div>
   );
 }
 
-function ReplayTile({ replay, track }: { replay: Replay; track: RecordingTrack }) {
-  const picture = isSeen(track) ? replay.pictureOf(track) : undefined;
-  const place = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    if (picture) place.current?.replaceChildren(picture);
-    else place.current?.replaceChildren();
-  }, [picture]);
-  const name = track.name ?? 'Somebody';
-  return (
-    <figure class="player-tile" data-testid="replay-tile" data-source={track.source}>
-      {!picture && <Avatar name={name} size="large" />}
-      <div ref={place} class="player-picture" />
-      <figcaption>{track.source === 'screen' ? `${name}: screen` : name}</figcaption>
-    </figure>
-  );
+function sentenceOf({ track, problem }: ReplayProblem, live: boolean): string {
+  const what = `${whoseOf(track)} ${nameOf(track.source)}`;
+  if (problem.name === 'away') return `Could not load ${what}. ${problem.reason}`;
+  const kind = track.codec ? ` (${FORMATS[track.codec] ?? track.codec})` : '';
+  if (live) {
+    return `This browser cannot play ${what}${kind} while it is recorded. It may be able to when the recording has ended.`;
+  }
+  return `This browser cannot play ${what}${kind}. Download the file to play it elsewhere.`;
 }
 
-/** Each picture, and whoever was only heard. */
-function tilesOf({ tracks }: RecordingDetails): RecordingTrack[] {
-  const recorded = tracks.filter(({ files }) => files.length > 0);
-  const seen = new Set(recorded.filter(isSeen).map(({ userId }) => userId));
-  const heard = recorded.filter(({ source, userId }) => source === 'mic' && !seen.has(userId));
-  return [...recorded.filter(isSeen), ...heard];
+function inClock(milliseconds: number): string {
+  return asClock(Math.floor(milliseconds / 1_000));
 }
 
 const SPEEDS = [0.5, 1, 1.5, 2];
+
+const FORMATS: Record<string, string> = {
+  opus: 'Opus',
+  pcm: 'PCM',
+  vp8: 'VP8',
+  vp9: 'VP9',
+  h264: 'H.264',
+  av1: 'AV1',
+};

@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use recent::Recent;
 use recording::Taps;
 
-use switchyard_media_worker::media::Event as MediaEvent;
+use switchyard_media_worker::media::{Event as MediaEvent, ProducerId};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep, sleep_until},
@@ -41,6 +41,8 @@ pub(super) struct CallTask {
     ledger: Ledger,
     recent: Recent,
     taps: Taps,
+    /// Who speaks, recorded or not: a recording may begin while they do.
+    speaker: Option<ProducerId>,
     /// Another owner has taken over the call, or its group was deleted: this task must not write any more.
     fenced: bool,
 }
@@ -67,6 +69,7 @@ impl CallTask {
             ledger,
             recent: Recent::default(),
             taps: Taps::default(),
+            speaker: None,
             fenced: false,
         };
         // Registered before it is announced, so that a client that gets the announcement can join at once.
@@ -154,7 +157,7 @@ impl CallTask {
     async fn retire(self, mailbox: mpsc::Receiver<Request>) {
         drop(mailbox);
         let id = self.id();
-        let Self { shared, call, media, mut ledger, fenced, recent: _, taps } = self;
+        let Self { shared, call, media, mut ledger, fenced, recent: _, taps, speaker: _ } = self;
         shared.hub.forget_call(id);
         for leg in call.open_legs() {
             shared.presence.went(leg.id);

@@ -131,6 +131,7 @@ const DECLARED: &[Declare] = &[
     || routes!(recordings::link::make_recording_link),
     || routes!(recordings::file::get_recording_file, recordings::file::head_recording_file),
     || routes!(recordings::live::get_live_track),
+    || routes!(recordings::timeline::get_timeline),
     || routes!(recordings::captions::get_captions, recordings::put_captions::put_captions),
     || routes!(groups::create::create_group, groups::list::list_groups),
     || {

@@ -25,7 +25,7 @@ pub enum Target {
 }
 
 /// For whom a link was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reader {
     User(UserId),
     /// A user whom a token made a server admin.

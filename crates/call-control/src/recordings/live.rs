@@ -1,7 +1,7 @@
 //! Reading a file while it is written.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -23,11 +23,12 @@ use super::{
 use crate::{
     clock::now,
     error::{ErrorCode, Refusal},
-    ids::{RecordingId, RecordingTrackId},
+    ids::{FileId, RecordingId, RecordingTrackId},
 };
 
 /// The growing file of a track, from some key frame on.
 pub struct LiveFile {
+    pub id: FileId,
     pub content_type: String,
     reader: Reader,
 }
@@ -101,24 +102,21 @@ impl Recordings {
             position: start.position,
             _place: place,
         };
-        Ok(LiveFile { content_type: file.content_type, reader })
+        Ok(LiveFile { id: file.id, content_type: file.content_type, reader })
     }
 
     fn take_place(&self, recording: RecordingId, of: link::Reader) -> Result<Place, Refusal> {
         let mut places = self.shared.readers.lock();
         let taken = places.entry(recording).or_default();
-        if taken.len() >= PLACES {
+        let own = taken.iter().filter(|reader| **reader == of).count();
+        if own >= TRACKS_PER_READER {
             return Err(Refusal::new(
                 ErrorCode::LimitExceeded,
-                "16 tracks of this recording are being watched",
+                "you are watching 32 tracks of this recording",
             ));
         }
-        let own = taken.iter().filter(|reader| **reader == of).count();
-        if own >= PLACES_PER_PERSON && of != link::Reader::Service {
-            return Err(Refusal::new(
-                ErrorCode::LimitExceeded,
-                "you are watching 12 tracks of this recording",
-            ));
+        if own == 0 && taken.iter().collect::<HashSet<_>>().len() >= READERS {
+            return Err(Refusal::new(ErrorCode::LimitExceeded, "16 people are watching this recording"));
         }
         taken.push(of);
         Ok(Place { recordings: self.clone(), recording, of })
@@ -185,10 +183,9 @@ pub(super) fn not_running() -> Refusal {
     Refusal::new(ErrorCode::Conflict, "the recording has been stopped; ask for a link to its file")
 }
 
-/// Of one recording.
-const PLACES: usize = 16;
-/// Of them: a few are left to others. The app may have all: it reads for everybody.
-const PLACES_PER_PERSON: usize = 12;
+/// People who watch one recording. The app is one of them.
+const READERS: usize = 16;
+const TRACKS_PER_READER: usize = 32;
 /// How often a file that has not grown is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 

@@ -139,10 +139,10 @@ impl CallTask {
     }
 
     /// Notes a change of the dominant speaker in the time line of the recording, as far as the speaker is recorded.
-    pub(super) fn note_speaker(&self, event: &MediaEvent) {
-        let (MediaEvent::ActiveSpeaker { producer }, Some(recording)) = (event, self.taps.open) else {
-            return;
-        };
+    pub(super) fn note_speaker(&mut self, event: &MediaEvent) {
+        let &MediaEvent::ActiveSpeaker { producer } = event else { return };
+        self.speaker = producer;
+        let Some(recording) = self.taps.open else { return };
         let track = producer.and_then(|producer| self.taps.tracks.get(&producer));
         let track = track.filter(|track| track.is_tapped).map(|track| track.id);
         self.shared.studio.note_speaker(recording, track);
@@ -193,6 +193,9 @@ impl CallTask {
             return;
         }
         self.taps.tracks.insert(producer.producer_id, Track { id, is_tapped: may });
+        if may && self.speaker == Some(producer.producer_id) {
+            self.shared.studio.note_speaker(running.what.id, Some(id));
+        }
     }
 
     fn new_track(&self, id: RecordingTrackId, running: &Running, producer: &ProducerView) -> TrackRow {

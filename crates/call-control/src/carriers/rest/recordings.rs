@@ -13,6 +13,7 @@ pub(super) mod pause;
 pub(super) mod put_captions;
 pub(super) mod start;
 pub(super) mod stop;
+pub(super) mod timeline;
 
 use axum::{
     http::StatusCode,

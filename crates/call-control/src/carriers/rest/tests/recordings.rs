@@ -133,7 +133,8 @@ async fn role_presence_and_setting_decide_about_every_operation() {
         assert_eq!(studio.allowed(put).await, ABOVE, "{access:?}");
         let readers = [readers, &ABOVE].concat();
         let of_call = format!("/calls/{}/recordings", studio.call);
-        for path in [&path, &captions, &of_call] {
+        let timeline = format!("{path}/timeline");
+        for path in [&path, &captions, &timeline, &of_call] {
             let allowed = studio.allowed(async |token| api.get(path, token).await).await;
             assert_eq!(allowed, readers, "{access:?} {path}");
         }
@@ -460,6 +461,21 @@ async fn a_recording_tells_of_its_tracks_and_files() {
 }
 
 #[tokio::test]
+async fn the_time_line_is_read_as_far_as_it_is_written() {
+    let studio = Studio::new(RecordingAccess::Participants).await;
+    let tape = studio.tape().await;
+    let path = format!("/recordings/{}/timeline", tape.id());
+    let empty = studio.api.get(&path, studio.token("Pia")).await;
+    assert_eq!((empty.status, empty.bytes), (StatusCode::OK, Vec::new()));
+    let written = format!("{{\"atMs\":1200,\"speaker\":\"{}\"}}\n", tape.tracks[0]);
+    let file = tape.paths[0].with_file_name("timeline.jsonl");
+    std::fs::write(file, format!("{written}{{\"atMs\":34")).unwrap();
+    let read = studio.api.get(&path, studio.token("Pia")).await;
+    assert_eq!((read.content_type.as_str(), read.bytes), ("application/jsonl", written.into_bytes()));
+    studio.api.get("/recordings/not-an-id/timeline", SERVICE).await.assert_problem(400, "bad_request");
+}
+
+#[tokio::test]
 async fn a_running_track_is_read_by_a_link_of_its_own() {
     let studio = Studio::new(RecordingAccess::Participants).await;
     let tape = studio.running(studio.call).await;
@@ -479,6 +495,7 @@ async fn a_running_track_is_read_by_a_link_of_its_own() {
     let link = studio.api.post(&links, pia, live).await.body["url"].as_str().unwrap().to_owned();
     let read = studio.follow("GET", &link, &[]).await;
     assert_eq!((read.status, read.bytes), (StatusCode::OK, sent.clone()));
+    assert_eq!(read.headers["content-location"], format!("/recordings/files/{}", tape.files[1]));
     assert_eq!(
         (&read.headers["cache-control"], &read.headers["referrer-policy"]),
         (&"no-store".parse().unwrap(), &"no-referrer".parse().unwrap())
