@@ -19,10 +19,10 @@ export class Sender {
   /**
    * @param {import('./people.mjs').Person} person
    * @param {{ id: string }} call
-   * @param {{ hue?: number, hertz?: number }} [show]
+   * @param {{ hue?: number, hertz?: number, through?: (offered: any) => any }} [show]
    */
-  static async join(person, call, { hue = 200, hertz = 440 } = {}) {
-    const peer = await Peer.join(person, call);
+  static async join(person, call, { hue = 200, hertz = 440, through } = {}) {
+    const peer = await Peer.join(person, call, { through });
     const sender = new Sender(
       peer,
       new Camera({ hue, width: 320, height: 180 }),

@@ -10,9 +10,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { engineOfThisRun } from './support/databases.mjs';
-import { closedAfterEachTest } from './support/fixture.mjs';
-import { Refused, startCallOf } from './support/people.mjs';
+import { engineOfThisRun } from '../support/databases.mjs';
+import { closedAfterEachTest } from '../support/fixture.mjs';
+import { Refused, startCallOf } from '../support/people.mjs';
 import {
   assertAgrees,
   decode,
@@ -21,13 +21,13 @@ import {
   stopRecording,
   untilFinished,
   untilTracks,
-} from './support/recordings.mjs';
-import { Sender } from './support/senders.mjs';
-import { startServer } from './support/server.mjs';
-import { Signaling } from './support/signaling.mjs';
-import { lasting } from './support/until.mjs';
+} from '../support/recordings.mjs';
+import { Sender } from '../support/senders.mjs';
+import { startServer } from '../support/server.mjs';
+import { Signaling } from '../support/signaling.mjs';
+import { lasting } from '../support/until.mjs';
 
-/** @typedef {import('./support/server.mjs').Server} Server */
+/** @typedef {import('../support/server.mjs').Server} Server */
 
 const run = promisify(execFile);
 const use = closedAfterEachTest();
@@ -149,7 +149,7 @@ class Disk {
     const folder = await fresh();
     await mkdir(`${folder}.real`);
     await writeFile(`${folder}.fault`, '');
-    const program = join(import.meta.dirname, 'support/faulty-disk.py');
+    const program = join(import.meta.dirname, '../support/faulty-disk.py');
     return new Disk(folder, [...APART, 'python3', program, folder, `${folder}.fault`]);
   }
 
@@ -235,7 +235,7 @@ async function assertUnharmed({ alice, bob }, seconds = 2) {
 
 /**
  * What libwebrtc says of the packets that came in.
- * @param {import('./support/peer.mjs').Peer} peer
+ * @param {import('../support/peer.mjs').Peer} peer
  * @returns {Promise<Record<string, { packetsLost: number, packetsReceived: number, timestamp: number }>>}
  */
 async function received(peer) {
@@ -248,7 +248,7 @@ function settled({ people, id }) {
 }
 
 /**
- * @param {import('./support/recordings.mjs').Recording} recording
+ * @param {import('../support/recordings.mjs').Recording} recording
  * @param {string} folder
  */
 async function assertAllOpens(recording, folder) {

@@ -5,9 +5,9 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ENGINES } from './support/databases.mjs';
-import { closedAfterEachTest } from './support/fixture.mjs';
-import { Refused, startCallOf } from './support/people.mjs';
+import { ENGINES } from '../support/databases.mjs';
+import { closedAfterEachTest } from '../support/fixture.mjs';
+import { Refused, startCallOf } from '../support/people.mjs';
 import {
   assertAgrees,
   decode,
@@ -16,10 +16,10 @@ import {
   stopRecording,
   untilFinished,
   untilTracks,
-} from './support/recordings.mjs';
-import { Sender } from './support/senders.mjs';
-import { startServer } from './support/server.mjs';
-import { lasting, until } from './support/until.mjs';
+} from '../support/recordings.mjs';
+import { Sender } from '../support/senders.mjs';
+import { startServer } from '../support/server.mjs';
+import { lasting, until } from '../support/until.mjs';
 
 const use = closedAfterEachTest();
 
@@ -94,8 +94,8 @@ async function assertUnavailable(asked) {
 
 /**
  * Until the record knows of what was recorded during the outage.
- * @param {{ person: import('./support/people.mjs').Person, id: string }} cast
- * @param {import('./support/recordings.mjs').Recording} before
+ * @param {{ person: import('../support/people.mjs').Person, id: string }} cast
+ * @param {import('../support/recordings.mjs').Recording} before
  */
 function untilLonger({ person, id }, before) {
   return until(

@@ -1,0 +1,92 @@
+// @ts-check
+/**
+ * What a network loses on its way to the server: no picture of a file has anything of another one in it, and times without
+ * pictures are told. `SEED` repeats a run.
+ */
+import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
+import { test } from 'node:test';
+import { serverForThisFile } from '../support/fixture.mjs';
+import { LossyPath } from '../support/lossy-path.mjs';
+import { NumberedCamera, numberedPicturesIn } from '../support/patterns.mjs';
+import { Peer } from '../support/peer.mjs';
+import { startCallOf } from '../support/people.mjs';
+import { Random } from '../support/random.mjs';
+import {
+  assertAgrees,
+  decode,
+  packetTimes,
+  startRecording,
+  stopRecording,
+  untilFinished,
+  untilTracks,
+} from '../support/recordings.mjs';
+
+const SEED = Number(process.env.SEED ?? randomInt(2 ** 31));
+
+const fixture = serverForThisFile();
+const { use } = fixture;
+
+for (const mimeType of ['video/VP8', 'video/VP9']) {
+  test(`of ${mimeType} with 5 % loss and an outage every picture is the one that was sent, and holes are told`, async (story) => {
+    const random = new Random(SEED);
+    // Longer than the recorder waits for what is sent again, once in a while.
+    let lostUntil = 0;
+    const path = use(
+      await LossyPath.open({
+        delayMs: 25,
+        loses: (number) => {
+          if (number % 600 === 400) lostUntil = performance.now() + OUTAGE_MS;
+          return performance.now() < lostUntil || random.chance(0.05);
+        },
+      }),
+    );
+    const { people, call } = await startCallOf(fixture.server, ['Alice']);
+    const alice = use(await Peer.join(people[0], call, { through: (it) => path.through(it) }));
+    const camera = use(new NumberedCamera());
+    const codecs = alice.device.recvRtpCapabilities.codecs ?? [];
+    const codec = codecs.find((codec) => codec.mimeType === mimeType);
+    const encodings = [{ maxBitrate: 1_500_000 }];
+    const codecOptions = { videoGoogleStartBitrate: 1_000 };
+    await alice.produce('camera', camera.track, { codec, encodings, codecOptions });
+    const { id } = await startRecording(people[0], call.id);
+    await untilTracks(people[0], id, 1, 15_000);
+    await stopRecording(people[0], id);
+    const recording = await untilFinished(people[0], id);
+
+    const [track] = recording.tracks;
+    const [file] = await assertAgrees(recording, `${fixture.server.settings.DATA_DIR}/recordings`);
+    await decode(file);
+    const pictures = await numberedPicturesIn(file);
+    const worst = Math.min(...pictures.map(({ psnr }) => psnr));
+    const { media, lost } = path.counts;
+    story.diagnostic(
+      `${mimeType}: ${lost} of ${media} packets lost, ${pictures.length} pictures of ${camera.count}, ` +
+        `the worst at ${worst.toFixed(1)} dB, holes ${JSON.stringify(track.holes)}, SEED=${SEED}`,
+    );
+    assert(lost / media > 0.03, `${lost} of ${media} packets were lost`);
+    assert(pictures.length > 60, `${pictures.length} pictures`);
+    assert(worst > LEAST_DB, `SEED=${SEED}: a picture at ${worst} dB`);
+    const numbers = pictures.map(({ number }) => number);
+    assert(
+      numbers.every((number, index) => index === 0 || number > numbers[index - 1]),
+      `SEED=${SEED}: pictures in their order: ${numbers}`,
+    );
+    const times = (await packetTimes(file)).map((at) => 1_000 * at + track.files[0].startMs);
+    assert.equal(times.length, pictures.length);
+    assert(track.holes.length > 0, 'the outage is told');
+    for (const [index, number] of numbers.entries()) {
+      if (index === 0 || number - numbers[index - 1] <= MOST_SKIPPED) continue;
+      const [from, to] = [times[index - 1], times[index]];
+      const told = track.holes.some(({ fromMs, toMs }) => fromMs < to && toMs > from);
+      const missing = `${number - numbers[index - 1] - 1} pictures from ${from} to ${to} ms`;
+      assert(told, `SEED=${SEED}: ${missing} are missing: ${JSON.stringify(track.holes)}`);
+    }
+  });
+}
+
+const OUTAGE_MS = 900;
+/** Pictures of two thirds of their blocks would have some 10 dB, those of another number 6 dB. */
+const LEAST_DB = 28;
+/** An encoder that is short of time or bandwidth leaves out single pictures, which nobody loses. */
+const MOST_SKIPPED = 4;
