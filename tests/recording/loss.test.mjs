@@ -30,14 +30,14 @@ const { use } = fixture;
 for (const mimeType of ['video/VP8', 'video/VP9']) {
   test(`of ${mimeType} with 5 % loss and an outage every picture is the one that was sent, and holes are told`, async (story) => {
     const random = new Random(SEED);
-    // Longer than the recorder waits for what is sent again, once in a while.
-    let lostUntil = 0;
+    let began = 0;
     const path = use(
       await LossyPath.open({
         delayMs: 25,
-        loses: (number) => {
-          if (number % 600 === 400) lostUntil = performance.now() + OUTAGE_MS;
-          return performance.now() < lostUntil || random.chance(0.05);
+        loses: () => {
+          began ||= performance.now();
+          const since = performance.now() - began;
+          return (since > OUTAGE_MS.from && since < OUTAGE_MS.to) || random.chance(0.05);
         },
       }),
     );
@@ -58,15 +58,17 @@ for (const mimeType of ['video/VP8', 'video/VP9']) {
     const [file] = await assertAgrees(recording, `${fixture.server.settings.DATA_DIR}/recordings`);
     await decode(file);
     const pictures = await numberedPicturesIn(file);
-    const worst = Math.min(...pictures.map(({ psnr }) => psnr));
     const { media, lost } = path.counts;
     story.diagnostic(
       `${mimeType}: ${lost} of ${media} packets lost, ${pictures.length} pictures of ${camera.count}, ` +
-        `the worst at ${worst.toFixed(1)} dB, holes ${JSON.stringify(track.holes)}, SEED=${SEED}`,
+        `holes ${JSON.stringify(track.holes)}, SEED=${SEED}`,
     );
     assert(lost / media > 0.03, `${lost} of ${media} packets were lost`);
     assert(pictures.length > 60, `${pictures.length} pictures`);
-    assert(worst > LEAST_DB, `SEED=${SEED}: a picture at ${worst} dB`);
+    const smeared = pictures
+      .map(({ number, wrong }, index) => `${index}: ${number} with ${wrong} blocks of others`)
+      .filter((_, index) => pictures[index].wrong > 0);
+    assert.deepEqual(smeared, [], `SEED=${SEED}, ${file}`);
     const numbers = pictures.map(({ number }) => number);
     assert(
       numbers.every((number, index) => index === 0 || number > numbers[index - 1]),
@@ -85,8 +87,7 @@ for (const mimeType of ['video/VP8', 'video/VP9']) {
   });
 }
 
-const OUTAGE_MS = 900;
-/** Pictures of two thirds of their blocks would have some 10 dB, those of another number 6 dB. */
-const LEAST_DB = 28;
-/** An encoder that is short of time or bandwidth leaves out single pictures, which nobody loses. */
-const MOST_SKIPPED = 4;
+/** After the first packet; longer than a sender keeps what it could send again. */
+const OUTAGE_MS = { from: 7_000, to: 9_500 };
+/** After an outage an encoder has little bandwidth, and leaves out pictures, which are not lost: up to a second of them. */
+const MOST_SKIPPED = 15;

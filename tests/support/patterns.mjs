@@ -9,13 +9,17 @@ const run = promisify(execFile);
 
 const WIDTH = 512;
 const HEIGHT = 288;
-/** Blocks of 32 pixels: encoders cut pictures at multiples of 16. */
+/** In pixels: encoders cut pictures at multiples of 16. The number is in the sixteen blocks at the top. */
 const BLOCK = 32;
 const COLUMNS = WIDTH / BLOCK;
 const ROWS = HEIGHT / BLOCK;
 const [DARK, LIGHT] = [64, 192];
+/** The same in all pictures, and so much of it that encoders rather take a block from the picture before. */
+const GRAIN = grain();
+/** So many pictures a block stays as it is: a decoder that misses a picture shows that for as long. */
+const TURN = 12;
 
-/** A camera whose every picture is another pattern of dark and light blocks, with its number in the first row. */
+/** A camera that films dark and light blocks, of which some change in each picture, with its number in the first row. */
 export class NumberedCamera {
   constructor({ fps = 15 } = {}) {
     const source = new wrtc.nonstandard.RTCVideoSource();
@@ -37,8 +41,8 @@ export class NumberedCamera {
 }
 
 /**
- * The pictures of a file: the number that each shows, and how much it is like the picture of that number that was sent,
- * in dB (PSNR). A picture with a part of another one is far from both.
+ * The pictures of a file: the number that each shows, and how many of its blocks are not those of the picture of that number
+ * that was sent. A picture in which something of another one is left has such blocks, however coarse it is.
  * @param {string} path
  */
 export async function numberedPicturesIn(path) {
@@ -50,9 +54,10 @@ export async function numberedPicturesIn(path) {
   );
   const pictures = [];
   for (let at = 0; at < stdout.length; at += WIDTH * HEIGHT) {
-    const luma = stdout.subarray(at, at + WIDTH * HEIGHT);
-    const number = numberIn(luma);
-    pictures.push({ number, psnr: psnr(luma, pattern(number)) });
+    const found = bitsIn(stdout.subarray(at, at + WIDTH * HEIGHT));
+    const number = numberOf(found);
+    const sent = bitsOf(number);
+    pictures.push({ number, wrong: found.filter((bit, index) => bit !== sent[index]).length });
   }
   return pictures;
 }
@@ -62,45 +67,57 @@ export async function numberedPicturesIn(path) {
  * @param {number} number
  */
 function pattern(number) {
-  const random = new Random(number);
   const luma = new Uint8Array(WIDTH * HEIGHT);
-  for (let row = 0; row < ROWS; row += 1) {
-    for (let column = 0; column < COLUMNS; column += 1) {
-      const bit = row === 0 ? (number >> column) & 1 : random.next() & 1;
-      fill(luma, row, column, bit ? LIGHT : DARK);
+  for (const [index, bit] of bitsOf(number).entries()) {
+    const { x, y } = placeOf(index);
+    for (let row = y; row < y + BLOCK; row += 1) {
+      for (let at = row * WIDTH + x; at < row * WIDTH + x + BLOCK; at += 1) {
+        luma[at] = (bit ? LIGHT : DARK) + GRAIN[at];
+      }
     }
   }
   return luma;
 }
 
 /**
- * @param {Uint8Array} luma
- * @param {number} row
- * @param {number} column
- * @param {number} value
+ * Which blocks of a picture are light, row by row.
+ * @param {number} number
  */
-function fill(luma, row, column, value) {
-  for (let y = row * BLOCK; y < (row + 1) * BLOCK; y += 1) {
-    luma.fill(value, y * WIDTH + column * BLOCK, y * WIDTH + (column + 1) * BLOCK);
-  }
+function bitsOf(number) {
+  return Array.from({ length: COLUMNS * ROWS }, (_, index) => {
+    if (index < COLUMNS) return (number >> index) & 1;
+    const turn = Math.floor((number + index) / TURN);
+    return new Random(turn * COLUMNS * ROWS + index).next() >>> 31;
+  });
 }
 
-/** @param {Uint8Array} luma */
-function numberIn(luma) {
-  let number = 0;
-  for (let column = 0; column < COLUMNS; column += 1) {
-    const middle = luma[(BLOCK / 2) * WIDTH + column * BLOCK + BLOCK / 2];
-    if (middle > (DARK + LIGHT) / 2) number |= 1 << column;
-  }
-  return number;
+/** @param {number[]} bits */
+function numberOf(bits) {
+  return bits.slice(0, COLUMNS).reduce((sum, bit, index) => sum | (bit << index), 0);
 }
 
 /**
- * @param {Uint8Array} found
- * @param {Uint8Array} sent
+ * As in `bitsOf`, by the mean of the middle of each block.
+ * @param {Uint8Array} luma
  */
-function psnr(found, sent) {
-  let sum = 0;
-  for (let index = 0; index < sent.length; index += 1) sum += (found[index] - sent[index]) ** 2;
-  return 10 * Math.log10(255 ** 2 / (sum / sent.length));
+function bitsIn(luma) {
+  return Array.from({ length: COLUMNS * ROWS }, (_, index) => {
+    const { x, y } = placeOf(index);
+    const edge = BLOCK / 4;
+    let sum = 0;
+    for (let row = y + edge; row < y + BLOCK - edge; row += 1) {
+      for (let at = x + edge; at < x + BLOCK - edge; at += 1) sum += luma[row * WIDTH + at];
+    }
+    return sum / (BLOCK / 2) ** 2 > (DARK + LIGHT) / 2 ? 1 : 0;
+  });
+}
+
+function grain() {
+  const random = new Random(1);
+  return Int8Array.from({ length: WIDTH * HEIGHT }, () => random.between(-20, 20));
+}
+
+/** @param {number} index */
+function placeOf(index) {
+  return { x: (index % COLUMNS) * BLOCK, y: Math.floor(index / COLUMNS) * BLOCK };
 }
