@@ -8,12 +8,13 @@ export class LossyPath {
   /** @type {Map<string, import('node:dgram').Socket>} by client */
   #beyond = new Map();
   #server = { address: '', port: 0 };
+  #closed = false;
   /** How many packets of media came from clients, and how many of them were lost. */
   counts = { media: 0, lost: 0 };
 
   /**
    * @param {import('node:dgram').Socket} front where clients send to
-   * @param {(number: number) => boolean} loses whether the path loses a client's packet of media, the first being 0
+   * @param {(ssrc: number) => boolean} loses whether the path loses a client's packet of media
    * @param {number} delayMs in each direction
    */
   constructor(front, loses, delayMs) {
@@ -24,7 +25,7 @@ export class LossyPath {
   }
 
   /**
-   * @param {{ loses?: (number: number) => boolean, delayMs?: number }} [how]
+   * @param {{ loses?: (ssrc: number) => boolean, delayMs?: number }} [how]
    */
   static async open({ loses = () => false, delayMs = 0 } = {}) {
     const front = createSocket('udp4').bind(0, '127.0.0.1');
@@ -46,6 +47,7 @@ export class LossyPath {
   }
 
   close() {
+    this.#closed = true;
     this.front.close();
     for (const socket of this.#beyond.values()) socket.close();
     this.#beyond.clear();
@@ -58,7 +60,7 @@ export class LossyPath {
   #toServer(packet, client) {
     if (isMedia(packet)) {
       this.counts.media += 1;
-      if (this.loses(this.counts.media - 1)) {
+      if (this.loses(packet.readUInt32BE(8))) {
         this.counts.lost += 1;
         return;
       }
@@ -81,7 +83,7 @@ export class LossyPath {
   /** @param {() => void} send */
   #later(send) {
     if (this.delayMs === 0) send();
-    else setTimeout(() => this.front && send(), this.delayMs);
+    else setTimeout(() => this.#closed || send(), this.delayMs);
   }
 }
 
