@@ -62,14 +62,18 @@ async function measureForwarding() {
     if (!bare || !recorded) continue;
     differences.all.push(recorded.all / bare.all);
     differences.workers.push(recorded.workers / bare.workers);
-    differences.recorder.push(recorded.recorder / bare.all);
+    differences.recorder.push(recorded.recorder / recorded.workers);
     differences.p99.push(recorded.p99 - bare.p99);
   }
   console.log('recorded beside not recorded, of each pair:');
-  console.log(`  CPU per forwarded packet, without the recorder's threads: ${spread(differences.workers, 3)} x`);
-  console.log(`  CPU per forwarded packet, all threads: ${spread(differences.all, 3)} x`);
-  console.log(`  the recorder's threads: ${spread(differences.recorder, 3)} of the CPU of the meeting`);
-  console.log(`  p99 latency: ${spread(differences.p99, 2)} ms more`);
+  for (const [what, values, digits] of /** @type {const} */ ([
+    ['times the CPU per forwarded packet, all threads', differences.all, 3],
+    ['the same without the threads of the recorder', differences.workers, 3],
+    ['CPU of the recorder by that of the other threads', differences.recorder, 3],
+    ['p99 latency in ms more', differences.p99, 2],
+  ])) {
+    console.log(`  ${what}: ${spread(values, digits)}`);
+  }
 }
 
 /** @param {boolean} recorded */
