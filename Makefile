@@ -38,6 +38,12 @@ test-kill: tested-server
 test-outage: tested-server
 	cd tests && OUTAGE_SECONDS=30 $(E2E) outage.test.mjs
 
+## test-recording: record on failing disks, lossy networks and through outages, and kill the server 200 times (an hour)
+.PHONY: test-recording
+test-recording: tested-server
+	cd tests && $(E2E) recording/*.test.mjs
+	cd tests && KILLS=$(or $(KILLS),200) $(E2E) recording-kill.test.mjs
+
 ## test-network: measure browsers behind limited links, without and with MEDIA_ADAPTATION (10 minutes, root)
 .PHONY: test-network
 test-network: web-demo/dist/index.html tests/node_modules/.package-lock.json
@@ -75,6 +81,12 @@ fuzz-tap:
 bench-control: web-demo/dist/index.html tests/node_modules/.package-lock.json
 	cargo build --workspace --bins --locked --release
 	SWITCHYARD_BIN=$(abspath $(TARGET_DIR))/release/switchyard node tests/bench/control.mjs
+
+## bench-recording: measure how soon recording begins and what it costs a meeting (5 minutes); nothing is asserted
+.PHONY: bench-recording
+bench-recording: web-demo/dist/index.html tests/node_modules/.package-lock.json
+	cargo build --workspace --bins --locked --release
+	SWITCHYARD_BIN=$(abspath $(TARGET_DIR))/release/switchyard node tests/bench/recording.mjs
 
 ## bench: measure forwarding beside its floor (10 minutes; as root on a sink device too); nothing is asserted
 .PHONY: bench

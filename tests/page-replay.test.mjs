@@ -16,7 +16,7 @@ import {
   startRecording,
   stopRecording,
   untilFinished,
-  untilRecorded,
+  untilTracks,
 } from './support/recordings.mjs';
 
 /** With which the app stores captions. */
@@ -62,7 +62,7 @@ for (const [name, launch] of Object.entries({ Chromium: launchChromium, Firefox:
   test(`a running recording is watched in ${name}, back and forth, until it is finished`, async () => {
     const { people, call } = await twoInACall();
     const { id } = await startRecording(people[0], call.id);
-    await untilRecorded(people[0], id, 8_000);
+    await untilTracks(people[0], id, 4, 8_000);
     const watching = name === 'Chromium' ? browser : await launch();
     if (watching !== browser) use(watching);
     const alice = await openPlayer(watching, { groupId: call.groupId, owner: people[0].name });
@@ -102,7 +102,7 @@ for (const [name, launch] of Object.entries({ Chromium: launchChromium, Firefox:
 test('a browser that cannot play what is being recorded says so, and plays the rest', async () => {
   const { people, call } = await twoInACall('?codec=h264');
   const { id } = await startRecording(people[0], call.id);
-  await untilRecorded(people[0], id, 3_000);
+  await untilTracks(people[0], id, 4, 3_000);
   const alice = await openPlayer(
     browser,
     { groupId: call.groupId, owner: people[0].name },
@@ -351,7 +351,7 @@ for (const [size, viewport] of Object.entries(SIZES)) {
   test(`a live replay with problems is accessible and fits, ${size}`, async () => {
     const { people, call } = await twoInACall('?codec=h264');
     const { id } = await startRecording(people[0], call.id);
-    await untilRecorded(people[0], id, 3_000);
+    await untilTracks(people[0], id, 4, 3_000);
     const alice = await openPlayer(
       browser,
       { groupId: call.groupId, owner: people[0].name },

@@ -13,10 +13,12 @@ import {
   Downloads,
   decode,
   packetTimes,
+  RUNNING,
   readRecording,
   startRecording,
   stopRecording,
   untilFinished,
+  untilTracks,
 } from './support/recordings.mjs';
 import { startServer } from './support/server.mjs';
 import { until } from './support/until.mjs';
@@ -214,27 +216,6 @@ test('only who belongs to the call may read, and a link is good for one file, un
   await alice.ask('DELETE', `/recordings/${begun.id}`);
   await until('the file is gone', async () => [403, 404, 410].includes(await status(link.href)));
 });
-
-const RUNNING = new Set(['recording', 'paused', 'finishing']);
-
-/**
- * Waits until so many tracks have at least so many milliseconds.
- * @param {import('./support/people.mjs').Person} person
- * @param {string} id
- * @param {number} count
- * @param {number} milliseconds
- */
-function untilTracks(person, id, count, milliseconds) {
-  return until(
-    `${count} tracks of ${milliseconds} ms are recorded`,
-    async () => {
-      const { tracks } = await readRecording(person, id);
-      const long = tracks.filter(({ durationMs }) => durationMs >= milliseconds);
-      return long.length >= count;
-    },
-    { seconds: 45 },
-  );
-}
 
 /**
  * @param {{ url: string }} server

@@ -48,9 +48,10 @@ export class Peer {
    * Joins in one round trip: transports and consumers come with the answer.
    * @param {Person} person
    * @param {{ id: string }} call
-   * @param {{ device?: string }} [options]
+   * @param {{ device?: string, through?: (offered: any) => any }} [options] `through` leads the transports over another
+   *   path
    */
-  static async join(person, call, { device: deviceId } = {}) {
+  static async join(person, call, { device: deviceId, through = (offered) => offered } = {}) {
     const device = new Device({ handlerName: 'Chrome111' });
     const capabilities = await fetch(`${person.url}/rtp-capabilities`);
     await device.load({ routerRtpCapabilities: await capabilities.json() });
@@ -62,8 +63,8 @@ export class Peer {
       media: { send: true, recv: true, consume: true },
     });
     const peer = new Peer(signaling, device, joined);
-    peer.#adopt('send', joined.transports.send);
-    peer.#adopt('recv', joined.transports.recv);
+    peer.#adopt('send', through(joined.transports.send));
+    peer.#adopt('recv', through(joined.transports.recv));
     await peer.#accept(joined.consumers);
     peer.#follow();
     return peer;

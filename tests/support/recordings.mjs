@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -31,14 +31,15 @@ const run = promisify(execFile);
  * @property {string} id
  * @property {string} contentType
  * @property {number} part
- * @property {number} bytes
  * @property {number} startMs
+ * @property {number} bytes
  * @property {string} sha256
  *
  * @typedef {object} Recording
  * @property {string} id
  * @property {string} status
  * @property {string | null} endReason
+ * @property {string} startedAt
  * @property {RecordingTrack[]} tracks
  */
 
@@ -96,27 +97,82 @@ export async function untilFinished(person, id, isSo = ({ status }) => status ==
  */
 export async function recordFor(person, callId, milliseconds) {
   const { id } = await startRecording(person, callId);
-  await untilRecorded(person, id, milliseconds);
+  await untilTracks(person, id, 4, milliseconds);
   await stopRecording(person, id);
   return id;
 }
 
 /**
- * Waits until so much is there of the microphones and cameras of two.
+ * Waits until so many tracks have at least so many milliseconds.
  * @param {Person} person
  * @param {string} id
+ * @param {number} count
  * @param {number} milliseconds
  */
-export function untilRecorded(person, id, milliseconds) {
+export function untilTracks(person, id, count, milliseconds) {
   return until(
-    'all is recorded',
+    `${count} tracks of ${milliseconds} ms are recorded`,
     async () => {
       const { tracks } = await readRecording(person, id);
-      return tracks.filter(({ durationMs }) => durationMs >= milliseconds).length === 4;
+      const long = tracks.filter(({ durationMs }) => durationMs >= milliseconds);
+      return long.length >= count;
     },
-    { seconds: 30 },
+    { seconds: 45 },
   );
 }
+
+/**
+ * Fails unless the folder of a recording has the files of its rows, as they say, and no others. Returns where they are.
+ * @param {Recording} recording
+ * @param {string} folder of all recordings
+ * @returns {Promise<string[]>}
+ */
+export async function assertAgrees(recording, folder) {
+  const rows = recording.tracks.flatMap((track) =>
+    track.files.map((file) => ({
+      name: nameOf(track, file),
+      bytes: file.bytes,
+      sha256: file.sha256,
+    })),
+  );
+  const own = join(folder, recording.id);
+  const files = [];
+  for (const name of await mediaIn(own)) {
+    const bytes = await readFile(join(own, name));
+    files.push({ name, bytes: bytes.length, sha256: hash(bytes) });
+  }
+  const byName = (/** @type {{ name: string }} */ a, /** @type {{ name: string }} */ b) =>
+    a.name < b.name ? -1 : 1;
+  assert.deepEqual(files.sort(byName), rows.sort(byName), `rows and files of ${recording.id}`);
+  return files.map(({ name }) => join(own, name));
+}
+
+/**
+ * The names of the media files in the folder of a recording; none if there is no such folder.
+ * @param {string} folder
+ */
+export async function mediaIn(folder) {
+  const names = await readdir(folder).catch(() => []);
+  return names.filter((name) => /\.(webm|mkv|mka)$/.test(name));
+}
+
+/**
+ * @param {{ id: string }} track
+ * @param {RecordingFile} file
+ */
+function nameOf({ id }, { part, contentType }) {
+  const container = contentType.split('/')[1];
+  const extension = { webm: 'webm', 'x-matroska': contentType.startsWith('video') ? 'mkv' : 'mka' };
+  return `${id}-${part}.${Reflect.get(extension, container)}`;
+}
+
+/** @param {Buffer} bytes */
+function hash(bytes) {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** The states of a recording whose files are not finished. */
+export const RUNNING = new Set(['recording', 'paused', 'finishing']);
 
 /** A folder for downloads, and what programs of others say of them. */
 export class Downloads {
@@ -142,7 +198,7 @@ export class Downloads {
     assert.equal(response.headers.get('content-type'), file.contentType);
     const bytes = Buffer.from(await response.arrayBuffer());
     assert.equal(bytes.length, file.bytes);
-    assert.equal(createHash('sha256').update(bytes).digest('hex'), file.sha256);
+    assert.equal(hash(bytes), file.sha256);
     const path = join(
       this.folder,
       `${file.id}.${file.contentType.endsWith('webm') ? 'webm' : 'mkv'}`,

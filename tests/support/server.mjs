@@ -14,12 +14,13 @@ import { until } from './until.mjs';
  * Starts the real server: a fresh data directory and database, free ports, loopback only. Whoever starts it stops it.
  * @param {Record<string, string>} [settings] environment variables on top of the defaults
  * @param {import('./databases.mjs').Engine} [engine]
+ * @param {string[]} [launcher] a command that becomes the one behind it, once it has prepared what that needs
  * @returns {Promise<Server>}
  */
-export async function startServer(settings = {}, engine = engineOfThisRun()) {
+export async function startServer(settings = {}, engine = engineOfThisRun(), launcher = []) {
   const dataDir = await mkdtemp(join(tmpdir(), 'switchyard-test-'));
   const database = await freshDatabase(engine, dataDir);
-  const server = new Server(database, {
+  const all = {
     DATA_DIR: dataDir,
     DATABASE_URL: database.url,
     HOST: '127.0.0.1',
@@ -29,7 +30,8 @@ export async function startServer(settings = {}, engine = engineOfThisRun()) {
     GROUPS_MANAGED_BY: 'users',
     RUST_LOG: process.env.RUST_LOG ?? 'info',
     ...settings,
-  });
+  };
+  const server = new Server(database, all, launcher);
   await server.ready();
   return server;
 }
@@ -39,14 +41,17 @@ export class Server {
   /**
    * @param {import('./databases.mjs').Database} database
    * @param {Record<string, string>} settings
+   * @param {string[]} [launcher]
    */
-  constructor(database, settings) {
+  constructor(database, settings, launcher = []) {
     this.database = database;
     this.settings = settings;
+    this.launcher = launcher;
     const host = settings.HOST.includes(':') ? `[${settings.HOST}]` : settings.HOST;
     this.url = `http://${host}:${settings.PORT}`;
     this.log = '';
-    this.process = spawn(binary(), [], { env: { ...inherited(), ...settings } });
+    const [command, ...rest] = [...launcher, binary()];
+    this.process = spawn(command, rest, { env: { ...inherited(), ...settings } });
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream.setEncoding('utf8').on('data', (/** @type {string} */ text) => {
         this.log += text;
@@ -85,7 +90,7 @@ export class Server {
 
   /** Starts another process in the place of this one that is gone: same data, same database, same port. */
   restart() {
-    return new Server(this.database, this.settings);
+    return new Server(this.database, this.settings, this.launcher);
   }
 
   /** Asks the server to stop, and fails unless it stopped cleanly and nothing in it ever panicked. */

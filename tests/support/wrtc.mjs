@@ -57,7 +57,7 @@ export class Camera {
     this.track = source.createTrack();
     this.timer = setInterval(() => {
       count += 1;
-      paint(frame, hue, count);
+      paint(frame, this.hue, count);
       if (grain) roughen(frame);
       source.onFrame(frame);
     }, 1000 / fps);
@@ -108,7 +108,7 @@ export class Microphone {
     this.timer = setInterval(() => {
       for (const due = (performance.now() - begin) / 10; sent < due; sent += 1) {
         for (let index = 0; index < samples.length; index += 1, time += 1) {
-          samples[index] = 8000 * Math.sin((2 * Math.PI * hertz * time) / SAMPLE_RATE);
+          samples[index] = 8000 * Math.sin((2 * Math.PI * this.hertz * time) / SAMPLE_RATE);
         }
         source.onData({ samples: samples.slice(), sampleRate: SAMPLE_RATE });
       }

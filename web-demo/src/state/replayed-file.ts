@@ -80,8 +80,8 @@ function correction(ahead: number): number {
   return ahead > 0 ? 0.95 : 1.05;
 }
 
-/** Nobody notices less. */
-const TOLERANCE_S = 0.08;
+/** Two files are twice that apart at most: too little to see between lips and sound. */
+const TOLERANCE_S = 0.015;
 const END_MS = 300;
 /** More is not caught up with by playing faster. */
 const JUMP_S = 0.7;

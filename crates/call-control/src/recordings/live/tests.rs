@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     actor::{Actor, Person},
     call::RecordingStatus,
-    ids::CallId,
+    ids::{CallId, UserId},
     recordings::Target,
     testing::{Tape, World, by, on_both_engines},
 };
