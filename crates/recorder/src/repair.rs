@@ -97,8 +97,18 @@ pub(crate) fn repair_file(path: &Path) -> io::Result<Option<Ended>> {
 }
 
 /// Writes the end of a file of this length. The size comes last and only when the rest is on the disk, so that a file
-/// that has one is complete. Returns the final length.
+/// that has one is complete. Returns the final length. A file whose end cannot be written keeps its length.
 pub(crate) fn finish(file: &File, length: u64, trailer: &Trailer) -> io::Result<u64> {
+    let ended = write_end(file, length, trailer);
+    if ended.is_err() {
+        // What is there of the index is no cluster, and a player would stumble over it. If the file cannot be cut either,
+        // the next repair does it.
+        let _ = file.set_len(length);
+    }
+    ended
+}
+
+fn write_end(file: &File, length: u64, trailer: &Trailer) -> io::Result<u64> {
     file.write_all_at(&trailer.index, length)?;
     file.write_all_at(&trailer.duration.1, trailer.duration.0)?;
     file.write_all_at(&trailer.seek_head.1, trailer.seek_head.0)?;

@@ -45,7 +45,7 @@ on_both_engines! {
         set.until(id, |row| row.end_reason.is_some()).await;
         set.closed(id).await;
         let row = set.until(id, |row| !row.status.is_running() && row.status != RecordingStatus::Finishing).await;
-        let left = i64::try_from(std::fs::metadata(path).unwrap().len()).unwrap();
+        let left = i64::try_from(fs::metadata(path).unwrap().len()).unwrap();
         assert_eq!((row.status, row.bytes), (RecordingStatus::Incomplete, left));
     }
 
