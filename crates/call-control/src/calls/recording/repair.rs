@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, time::Duration};
 use futures_util::{StreamExt, stream};
 use switchyard_media_worker::media::ProducerId;
 use switchyard_recorder::{FileReport, RecorderError, RepairedFile, TrackId};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::OwnedMutexGuard,
+    time::{sleep, timeout},
+};
 
 use super::{
     shelf::{file_row, whole},
@@ -134,11 +137,14 @@ impl Calls {
         recording: RecordingId,
         go_on: impl AsyncFnOnce(Result<Repaired, Refusal>),
     ) {
-        let _alone = self.shared.studio.alone(recording).await;
         let prepare = until_done("the recording of a running call", || self.prepare(recording));
-        let repaired = timeout(CONTINUED_WITHIN, prepare).await.map_err(|_| {
+        let prepared = timeout(CONTINUED_WITHIN, prepare).await.map_err(|_| {
             Refusal::new(ErrorCode::Unavailable, "its files could not be repaired for a minute")
         });
+        let (_alone, repaired) = match prepared {
+            Ok((alone, repaired)) => (Some(alone), Ok(repaired)),
+            Err(refusal) => (None, Err(refusal)),
+        };
         let unhashed = repaired.as_ref().map(|repaired| repaired.unhashed.clone()).unwrap_or_default();
         go_on(repaired).await;
         if let Err(error) = self.hash(recording, unhashed).await {
@@ -146,11 +152,13 @@ impl Calls {
         }
     }
 
-    async fn prepare(&self, recording: RecordingId) -> Result<Repaired, RepairError> {
+    /// Between two tries others may work on the files: the call may stop the recording meanwhile.
+    async fn prepare(&self, recording: RecordingId) -> Result<(OwnedMutexGuard<()>, Repaired), RepairError> {
+        let alone = self.shared.studio.alone(recording).await;
         let repaired = self.repair(recording).await?;
         // Before anything is written: a crash from now on may lose some of it.
         self.shared.store.note_whole(recording, false).await?;
-        Ok(repaired)
+        Ok((alone, repaired))
     }
 
     /// Finishes the files of a recording that a crash or a fault left open, and brings its rows in line with them. No file

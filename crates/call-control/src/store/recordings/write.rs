@@ -109,23 +109,28 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn beginning(&self, recording: RecordingId) -> Result<(DateTime<Utc>, bool), StoreError> {
-        on!(&self.db, |connection| sqlx::query_as("SELECT started_at, is_whole FROM recordings WHERE id = $1")
-            .bind(recording)
-            .fetch_one(connection)
-            .await)
+        on!(&self.db, |connection| sqlx::query_as(
+            "SELECT started_at, is_whole FROM recordings WHERE id = $1"
+        )
+        .bind(recording)
+        .fetch_one(connection)
+        .await)
     }
 
-    /// Whether nothing of the recording is missing, as [`Store::beginning`] tells it from now on.
+    /// Whether nothing of the recording is missing, as [`Store::beginning`] tells it from now on. Of one that was stopped
+    /// nothing more can be lost: it is as whole as it was.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::InDoubt`].
     pub async fn note_whole(&self, recording: RecordingId, is_whole: bool) -> Result<(), StoreError> {
-        on_writer!(&self.db, |connection| sqlx::query("UPDATE recordings SET is_whole = $2 WHERE id = $1")
-            .bind(recording)
-            .bind(is_whole)
-            .execute(connection)
-            .await
-            .map(drop))
+        on_writer!(&self.db, |connection| sqlx::query(
+            "UPDATE recordings SET is_whole = $2 WHERE id = $1 AND ($2 OR status IN ('recording', 'paused'))"
+        )
+        .bind(recording)
+        .bind(is_whole)
+        .execute(connection)
+        .await
+        .map(drop))
     }
 
     /// The recordings of this storage whose files are not finished.
