@@ -16,11 +16,14 @@
 //! 6. After a restart of the server legs have one resume window to be resumed. The end of a leg that is not
 //!    resumed is the time when it was last seen.
 //! 7. A call that runs longer than the maximum age is ended by [`crate::calls::Calls::cleanup_stale`].
+//! 8. A new call rings the other members of its group. A ring ends when the person joins or declines, after the ring
+//!    time, or with the call. A waiting call that everybody declined is cancelled.
 
 mod budget;
 mod command;
 mod effect;
 mod error;
+mod invitation;
 mod leg;
 mod metadata;
 mod moderation;
@@ -43,6 +46,8 @@ pub use budget::JoinRate;
 pub use command::{Command, Via};
 pub use effect::{Changes, Effect, Event, Receipt, RecordedEvent};
 pub use error::CallError;
+pub(crate) use invitation::MAX_INVITATIONS;
+pub use invitation::{InvitationRow, InvitationStatus, Invitee, RingEnd, Ringing};
 pub use leg::{Attachment, Leg, LegReason, LegState, Loss, ResumeHash};
 pub use metadata::{Flag, InvalidMetadata, Metadata, RecordingKeys};
 pub use moderation::{Admission, Moderation, Permissions, Standing, StandingChange};
@@ -53,12 +58,13 @@ pub use recording::{
     RecordingLayer, RecordingMode, RecordingRow, RecordingStatus, Running, Span, TrackNote, TrackRow,
     TrackTimes,
 };
-pub use roster::LegRows;
+pub use roster::CallRows;
 pub use source::{AppData, Source};
 pub use stamp::Stamp;
 pub use status::{CallStatus, CallType, EndReason, Ending};
 pub use view::CallView;
 
+use invitation::Invitations;
 use roster::{Changed, Roster};
 
 use crate::{
@@ -83,6 +89,7 @@ struct Head {
     room: Option<RouterId>,
     metadata: Arc<Metadata>,
     moderation: Arc<Moderation>,
+    invitations: Arc<Invitations>,
     recording: Arc<Recording>,
     max_participants: i64,
     /// When the last leg to end ended.
@@ -98,6 +105,18 @@ struct Head {
 struct Undo {
     head: Head,
     roster: Changed,
+}
+
+/// What a new call begins with.
+#[derive(Clone, Debug)]
+pub struct Beginning {
+    pub creator: Person,
+    /// The id of the creator's leg.
+    pub leg: LegId,
+    pub room: RouterId,
+    pub metadata: Metadata,
+    /// The people to ring.
+    pub invitees: Vec<Invitee>,
 }
 
 /// The properties of a call that never change.
@@ -141,7 +160,8 @@ pub enum Outcome {
 /// Time limits and size limits of a call. `None` switches a timer off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// Time from the creation within which another user has to join.
+    /// Time from the creation within which another user has to join, and how long each person is rung (a minute, if
+    /// calls may wait for ever).
     pub ring: Option<Duration>,
     /// Time from a join over REST within which a device has to claim the leg.
     pub unattached: Option<Duration>,
@@ -183,16 +203,9 @@ impl Default for Rules {
 }
 
 impl Call {
-    /// Rule 1: creates a waiting call; its creator has one unattached leg.
-    pub fn create(
-        origin: Origin,
-        creator: Person,
-        leg: LegId,
-        room: RouterId,
-        metadata: Metadata,
-        rules: Rules,
-        by: &Actor,
-    ) -> (Self, Vec<Effect>) {
+    /// Rules 1 and 8: creates a waiting call, and rings these people; its creator has one unattached leg.
+    pub fn create(origin: Origin, first: Beginning, rules: Rules, by: &Actor) -> (Self, Vec<Effect>) {
+        let Beginning { creator, leg, room, metadata, invitees } = first;
         let now = origin.created_at;
         let head = Head {
             state: State::Waiting,
@@ -200,6 +213,7 @@ impl Call {
             recording: Arc::new(Self::first_wish(&metadata, origin.initiated_by)),
             metadata: Arc::new(metadata),
             moderation: Arc::default(),
+            invitations: Arc::default(),
             max_participants: 1,
             last_left_at: None,
             stamp: Stamp { epoch: 1, seq: 0 },
@@ -210,7 +224,11 @@ impl Call {
         let roster = Roster::begin(Leg::unattached(leg, creator, now));
         let mut call = Self { origin, rules, head, roster, undo: None };
         step.touch(leg);
-        step.record(Event::CallCreated);
+        let invited = invitees.iter().map(|invitee| invitee.user).collect();
+        step.record(Event::CallCreated { invited });
+        for invitee in invitees {
+            call.begin_ring(&mut step, invitee);
+        }
         let effects = step.finish(&mut call);
         (call, effects)
     }
@@ -222,12 +240,12 @@ impl Call {
     /// [`CorruptRecord`] when the rows contradict each other.
     pub fn restore(
         record: CallRecord,
-        legs: LegRows,
+        rows: CallRows,
         room: RouterId,
         rules: Rules,
         now: DateTime<Utc>,
     ) -> Result<(Self, Vec<Effect>), CorruptRecord> {
-        let mut call = Self::past(record, legs, rules)?;
+        let mut call = Self::past(record, rows, rules)?;
         call.head.stamp.epoch += 1;
         call.head.room = Some(room);
         call.head.updated_at = now;
@@ -235,6 +253,7 @@ impl Call {
         call.forget_answers();
         let mut step = transition::Step::new(&Actor::SERVER, now, &call.head);
         step.record(Event::RoomChanged);
+        call.ringing().for_each(|ringing| step.ring(ringing.user));
         call.end_if_deserted(&mut step, Ending::ServerRestart);
         let effects = step.finish(&mut call);
         Ok((call, effects))
@@ -245,10 +264,11 @@ impl Call {
     ///
     /// # Errors
     /// [`CorruptRecord`] when the rows contradict each other.
-    pub fn past(record: CallRecord, legs: LegRows, rules: Rules) -> Result<Self, CorruptRecord> {
+    pub fn past(record: CallRecord, rows: CallRows, rules: Rules) -> Result<Self, CorruptRecord> {
         let mut call = Self::from_record(record, rules)?;
-        call.head.last_left_at = legs.last_left_at;
-        call.roster = Roster::restore(legs);
+        call.head.last_left_at = rows.last_left_at;
+        call.head.invitations = Arc::new(Invitations::restore(rows.invitations));
+        call.roster = Roster::restore(rows.legs, rows.visitors);
         Ok(call)
     }
 
@@ -289,7 +309,8 @@ impl Call {
             return None;
         }
         let legs = self.roster.open.values().filter_map(|leg| leg.deadline(&self.rules));
-        self.ring_deadline().into_iter().chain(self.recording_deadline()).chain(legs).min()
+        let others = [self.ring_deadline(), self.next_ring_end(), self.recording_deadline()];
+        others.into_iter().flatten().chain(legs).min()
     }
 
     #[must_use]

@@ -15,6 +15,7 @@ mod presence;
 mod receipts;
 mod recording;
 mod request;
+mod ringing;
 mod sockets;
 mod startup;
 mod task;
@@ -37,13 +38,14 @@ use live::Registry;
 use presence::Presence;
 use receipts::InProgress;
 use recording::Studio;
+use ringing::Rings;
 use task::CallTask;
 
 use crate::{
     actor::Actor,
     call::{
-        Call, CallError, CallView, Command, Effect, EndReason, Ending, LegReason, LegView, Metadata, Origin,
-        Rules, Via,
+        Beginning, Call, CallError, CallView, Command, Effect, EndReason, Ending, LegReason, LegView,
+        Metadata, Origin, Rules, Via,
     },
     clock::now,
     error::{ErrorCode, Refusal},
@@ -88,6 +90,7 @@ struct Shared {
     studio: Studio,
     hub: Hub,
     live: Registry,
+    rings: Rings,
     presence: Presence,
     in_progress: InProgress,
     tally: Arc<Tally>,
@@ -116,6 +119,7 @@ impl Calls {
             studio,
             hub,
             live: Registry::default(),
+            rings: Rings::default(),
             presence: Presence::default(),
             in_progress: InProgress::default(),
             tally: Arc::default(),
@@ -391,11 +395,12 @@ impl Calls {
             created_at: now(),
         };
         let (media, events) = self.open_media(origin.id, origin.call_type).await?;
+        let invitees = self.members_to_ring(new.group_id, creator.id).await?;
         let rules = self.shared.config.rules;
-        let room = media.room();
         let user = creator.id;
-        let (call, mut effects) =
-            Call::create(origin, creator, LegId::random(), room, new.metadata, rules, by);
+        let first =
+            Beginning { creator, leg: LegId::random(), room: media.room(), metadata: new.metadata, invitees };
+        let (call, mut effects) = Call::create(origin, first, rules, by);
         let view = call.view(origin.created_at);
         if let Some(once) = new.once {
             let answer = serde_json::to_value(&view).map_err(|error| Refusal::internal(&error))?;
@@ -406,7 +411,10 @@ impl Calls {
                 .for_each(|c| c.receipt = Some(receipt.clone()));
         }
         match CallTask::launch(&self.shared, call, effects, media, events).await {
-            Ok(()) => Ok(view),
+            Ok(()) => {
+                self.tell_busy(origin.id, user);
+                Ok(view)
+            }
             Err(StoreError::RunningCallExists) => Err(self.running_call_exists(new.group_id).await),
             Err(error) => Err(error.into()),
         }

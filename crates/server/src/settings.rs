@@ -185,7 +185,8 @@ pub(crate) struct RecordSettings {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Calls")]
 pub(crate) struct CallSettings {
-    /// A call that nobody else joins within this many seconds is cancelled; 0: never.
+    /// A call that nobody else joins within this many seconds is cancelled; 0: never. People are rung for as long; with 0
+    /// for a minute.
     #[arg(long, env = "RING_SECONDS", default_value_t = 60)]
     pub(crate) ring_seconds: u32,
     /// How many seconds a leg stays in its call after it lost its connection.

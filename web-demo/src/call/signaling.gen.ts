@@ -15,6 +15,8 @@ export interface ClientToServerEvents {
   'call:join': (data: Join, ack: (ack: Ack<Joined>) => void) => void;
   'call:leave': (data: InCall, ack: (ack: Ack<Done>) => void) => void;
   'call:end': (data: End, ack: (ack: Ack<OfCall>) => void) => void;
+  'call:ring': (data: Ring, ack: (ack: Ack<OfCall>) => void) => void;
+  'call:decline': (data: InCall, ack: (ack: Ack<Done>) => void) => void;
   'call:signal': (data: Signal, ack: (ack: Ack<Done>) => void) => void;
   'call:sync': (data: Sync, ack: (ack: Ack<Synced>) => void) => void;
   'call:mute': (data: Mute, ack: (ack: Ack<Done>) => void) => void;
@@ -59,6 +61,10 @@ export interface ServerToClientEvents {
   'call:updated': (data: Call) => void;
   'call:ended': (data: CallEnded) => void;
   'call:replaced': (data: CallReplaced) => void;
+  'call:ringing': (data: CallRinging) => void;
+  'call:ring-ended': (data: CallRingEnded) => void;
+  'call:invitations': (data: CallInvitations) => void;
+  'call:busy': (data: CallBusy) => void;
   'call:locked': (data: CallLocked) => void;
   'call:permissions': (data: CallPermissions) => void;
   'call:recording': (data: CallRecording) => void;
@@ -232,6 +238,11 @@ export type Call = {
   seq: number;
 };
 
+/**
+ * To the caller: these people are in another call, of a group that the caller is in, too.
+ */
+export type CallBusy = { callId: CallId; userIds: Array<UserId> };
+
 export type CallEnded = {
   callId: CallId;
   groupId: GroupId;
@@ -248,6 +259,22 @@ export type CallEnded = {
  * One call's durable record.
  */
 export type CallId = string;
+
+/**
+ * People are rung (`ringing`), or did not come: they declined, or missed it, or may not join any more. Whoever
+ * answers is a participant.
+ */
+export type CallInvitations = {
+  callId: CallId;
+  userIds: Array<UserId>;
+  status: InvitationStatus;
+  /**
+   * Who rang; null if it was the app, and where nobody did.
+   */
+  by: UserId | null;
+  epoch: number;
+  seq: number;
+};
 
 /**
  * Whether people who are not in the call are kept out.
@@ -315,6 +342,29 @@ export type CallRecording = {
 export type CallReplaced = { callId: CallId; legId: LegId };
 
 /**
+ * To every device of a person: it stops ringing. The device that answered is told, too.
+ */
+export type CallRingEnded = { callId: CallId; userId: UserId; reason: RingEnd };
+
+/**
+ * Somebody calls: every device of the person rings. Sent again to each socket that connects meanwhile.
+ */
+export type CallRinging = {
+  callId: CallId;
+  groupId: GroupId;
+  type: CallType;
+  /**
+   * Who calls; null if it is the app.
+   */
+  by: Caller | null;
+  since: string;
+  /**
+   * When it ends without an answer.
+   */
+  until: string;
+};
+
+/**
  * A message between participants that the server passes on unread.
  */
 export type CallSignal = {
@@ -328,6 +378,8 @@ export type CallSignal = {
 export type CallStatus = 'waiting' | 'active' | 'ended' | 'cancelled' | 'failed';
 
 export type CallType = 'audio' | 'video' | 'screen';
+
+export type Caller = { userId: UserId; name: string };
 
 /**
  * Anything: it is not looked at.
@@ -468,6 +520,7 @@ export type Ending =
   | 'timeout'
   | 'error'
   | 'cancelled'
+  | 'declined'
   | 'last-left'
   | 'group-deleted'
   | 'server-restart';
@@ -536,6 +589,16 @@ export type IceServer = {
 
 export type InCall = { callId: CallId };
 
+/**
+ * What became of an invitation.
+ */
+export type InvitationStatus = 'ringing' | 'answered' | 'declined' | 'missed' | 'cancelled';
+
+/**
+ * Somebody who was rung for a call.
+ */
+export type Invited = { userId: UserId; status: InvitationStatus };
+
 export type Join = {
   callId: CallId;
   device?: DeviceId;
@@ -571,6 +634,10 @@ export type Joined = {
   userId: UserId;
   legId: LegId;
   participants: Array<ParticipantView>;
+  /**
+   * Who was rung, and what became of it.
+   */
+  invitations: Array<Invited>;
   producers: Array<ProducerView>;
   dataProducers: Array<DataProducerView>;
   routerRtpCapabilities: RtpCapabilities;
@@ -866,6 +933,19 @@ export type Refresh = { token: string };
 
 export type Remove = { callId: CallId; userId: UserId };
 
+export type Ring = {
+  callId: CallId;
+  /**
+   * Members of the group, at most 50.
+   */
+  userIds: UserId[];
+};
+
+/**
+ * Why devices stop ringing.
+ */
+export type RingEnd = 'answered-elsewhere' | 'declined' | 'missed' | 'cancelled';
+
 export type RouterCapabilities = { routerRtpCapabilities: RtpCapabilities };
 
 /**
@@ -928,6 +1008,10 @@ export type Snapshot = {
   userId: UserId;
   legId: LegId;
   participants: Array<ParticipantView>;
+  /**
+   * Who was rung, and what became of it.
+   */
+  invitations: Array<Invited>;
   producers: Array<ProducerView>;
   dataProducers: Array<DataProducerView>;
   routerRtpCapabilities: RtpCapabilities;

@@ -80,6 +80,7 @@ const END_REASONS: Record<string, string> = {
   'last-left': 'Everyone has left.',
   cancelled: 'The call was cancelled before anyone joined.',
   timeout: 'Nobody answered in time.',
+  declined: 'Everyone declined.',
   error: 'The call ended because of an error.',
   'group-deleted': 'The group was deleted.',
   'server-restart': 'The server was restarted.',

@@ -76,13 +76,16 @@ function starterOf(call: Call, members: Member[]): string {
   return members.find(({ userId }) => userId === call.initiatedById)?.name ?? 'Former member';
 }
 
+/** Why a call in which nobody came together is over. */
+const UNANSWERED: Record<string, string> = { timeout: 'No answer', declined: 'Declined' };
+
 function outcomeOf(call: Call): string {
   switch (call.status) {
     case 'waiting':
     case 'active':
       return 'Running';
     case 'cancelled':
-      return call.endReason === 'timeout' ? 'No answer' : 'Cancelled';
+      return UNANSWERED[call.endReason ?? ''] ?? 'Cancelled';
     case 'failed':
       return 'Failed';
     case 'ended':

@@ -1,5 +1,5 @@
 use super::{
-    Ending, LegReason, MediaChange, Metadata, NewRecording, ProducerRef, RecordingEnd, ResumeHash,
+    Ending, Invitee, LegReason, MediaChange, Metadata, NewRecording, ProducerRef, RecordingEnd, ResumeHash,
     StandingChange,
 };
 use crate::actor::Person;
@@ -28,6 +28,12 @@ pub enum Command {
         leg: LegId,
     },
     End(Ending),
+    /// Rings people who are not in the call.
+    Ring(Vec<Invitee>),
+    /// Somebody who is being rung does not want to join.
+    Decline {
+        user: UserId,
+    },
     /// The call ends because of a fault of the server.
     Fail {
         message: String,

@@ -1,9 +1,11 @@
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::{
-    Answer, Attachment, CallRecord, Consent, Ending, LegReason, LegRecord, MediaChange, Permissions,
-    ProducerRef, RecordingEnd, RecordingMode, RecordingRow, Stamp,
+    Answer, Attachment, CallRecord, Consent, Ending, InvitationRow, InvitationStatus, LegReason, LegRecord,
+    MediaChange, Permissions, ProducerRef, RecordingEnd, RecordingMode, RecordingRow, RingEnd, Stamp,
 };
 use crate::{
     actor::{Actor, Person},
@@ -31,6 +33,10 @@ pub enum Effect {
         /// The recording that the command ended, and why.
         ended: Option<(RecordingId, RecordingEnd)>,
     },
+    /// These people's devices ring.
+    Ring(BTreeSet<UserId>),
+    /// This person's devices stop ringing.
+    StopRinging(UserId, RingEnd),
     /// Notify this leg that a newer leg of the same device replaced it.
     Replaced(LegId),
     /// The leg stops receiving the call's events.
@@ -58,6 +64,7 @@ pub struct Changes {
     pub follows: i64,
     pub legs: Vec<LegRecord>,
     pub recordings: Vec<RecordingRow>,
+    pub invitations: Vec<InvitationRow>,
     pub events: Vec<RecordedEvent>,
     /// The actor of the command.
     pub by: Actor,
@@ -105,7 +112,10 @@ pub struct RecordedEvent {
 /// The events of a call's log.
 #[derive(Clone, Debug)]
 pub enum Event {
-    CallCreated,
+    CallCreated {
+        /// Who is rung.
+        invited: BTreeSet<UserId>,
+    },
     /// A user other than the creator joined for the first time.
     CallStarted,
     /// The call's media moved to another router.
@@ -125,6 +135,16 @@ pub enum Event {
         /// True: the server paused it. False: its sender is asked to pause it.
         force: bool,
         by: Option<UserId>,
+    },
+    /// People are rung who were not, or not any more.
+    Invited {
+        users: BTreeSet<UserId>,
+        by: Option<UserId>,
+    },
+    /// Rings ended without an answer.
+    InvitationsEnded {
+        users: BTreeSet<UserId>,
+        how: InvitationStatus,
     },
     CallEnded {
         ending: Ending,
@@ -181,7 +201,9 @@ impl Event {
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
-            Self::CallCreated => "call-created",
+            Self::CallCreated { .. } => "call-created",
+            Self::Invited { .. } => "invited",
+            Self::InvitationsEnded { .. } => "invitations-ended",
             Self::CallStarted => "call-started",
             Self::RoomChanged => "room-changed",
             Self::MetadataChanged => "metadata-changed",
@@ -208,7 +230,7 @@ impl Event {
     /// The action for the audit log and the user affected; `None` for events that are not logged there.
     const fn audited(&self) -> Option<(Action, Option<UserId>)> {
         Some(match self {
-            Self::CallCreated => (Action::CallStarted, None),
+            Self::CallCreated { .. } => (Action::CallStarted, None),
             Self::CallEnded { .. } => (Action::CallEnded, None),
             Self::LegJoined { person, .. } => (Action::CallJoined, Some(person.id)),
             Self::LegLeft { person, reason: LegReason::Removed, .. } => {
@@ -228,6 +250,8 @@ impl Event {
             Self::RecordingStarted { .. } => (Action::RecordingStarted, None),
             Self::RecordingStopped { .. } => (Action::RecordingStopped, None),
             Self::CallStarted
+            | Self::Invited { .. }
+            | Self::InvitationsEnded { .. }
             | Self::RoomChanged
             | Self::RecordingPaused { .. }
             | Self::RecordingConsent { .. }
@@ -240,9 +264,11 @@ impl Event {
     #[must_use]
     pub fn details(&self, call: &CallRecord) -> Value {
         match self {
-            Self::CallCreated => {
-                json!({ "groupId": call.group_id, "initiatedById": call.initiated_by_id, "type": call.call_type })
+            Self::CallCreated { invited } => {
+                json!({ "groupId": call.group_id, "initiatedById": call.initiated_by_id, "type": call.call_type, "invited": invited })
             }
+            Self::Invited { users, by } => json!({ "userIds": users, "by": by }),
+            Self::InvitationsEnded { users, how } => json!({ "userIds": users, "status": how }),
             Self::CallStarted => json!({ "startedAt": call.started_at }),
             Self::RoomChanged => json!({ "webrtcRoomId": call.webrtc_room_id }),
             Self::MetadataChanged => json!({ "metadata": call.metadata.0 }),

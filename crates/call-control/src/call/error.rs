@@ -21,6 +21,14 @@ pub enum CallError {
     TooManyLegs,
     #[error("this user has joined the call too often")]
     TooManyJoins { retry_after: Duration },
+    #[error("this user is not being rung")]
+    NotRung,
+    #[error("this user was rung just now")]
+    RungJustNow { retry_after: Duration },
+    #[error("this user was rung as often as the call may")]
+    RungTooOften,
+    #[error("the call has rung as many people as it may")]
+    TooManyInvitations,
     #[error("metadata has more than {limit} bytes")]
     MetadataTooLarge { limit: usize },
     #[error("`recordingEnabled` is true or false, and `recordingId` is set by the server")]
@@ -43,14 +51,16 @@ impl From<CallError> for Refusal {
             CallError::UnknownLeg => ErrorCode::NotFound,
             CallError::Locked => ErrorCode::CallLocked,
             CallError::Removed => ErrorCode::Removed,
-            CallError::TooManyJoins { retry_after } => {
+            CallError::TooManyJoins { retry_after } | CallError::RungJustNow { retry_after } => {
                 return Self { detail: error.to_string().into(), ..Self::rate_limited(retry_after) };
             }
-            CallError::TooManyLegs => ErrorCode::LimitExceeded,
+            CallError::TooManyLegs | CallError::RungTooOften | CallError::TooManyInvitations => {
+                ErrorCode::LimitExceeded
+            }
             CallError::Full => ErrorCode::TooManyParticipants,
             CallError::MetadataTooLarge { .. } => ErrorCode::MetadataTooLarge,
             CallError::RecordingKeys => ErrorCode::BadRequest,
-            CallError::KeysInUse | CallError::NotAsked => ErrorCode::Conflict,
+            CallError::KeysInUse | CallError::NotAsked | CallError::NotRung => ErrorCode::Conflict,
             CallError::AlreadyRecording => ErrorCode::AlreadyRecording,
             CallError::NotRecording => ErrorCode::NotRecording,
         };

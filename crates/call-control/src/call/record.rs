@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    Call, CallStatus, CallType, Ending, Head, LegReason, Metadata, Moderation, Origin, Outcome, Over,
-    Recording, Rules, Stamp, State, roster::Roster,
+    Call, CallStatus, CallType, Ending, Head, Invitations, LegReason, Metadata, Moderation, Origin, Outcome,
+    Over, Recording, Rules, Stamp, State, roster::Roster,
 };
 use crate::ids::{CallId, DeviceId, GroupId, LegId, UserId};
 
@@ -108,6 +108,7 @@ impl Call {
             room: record.webrtc_room_id.map(RouterId),
             metadata: Arc::new(record.metadata.0),
             moderation: Arc::new(record.moderation.0),
+            invitations: Arc::new(Invitations::default()),
             recording: Arc::new(record.recording.0),
             max_participants: record.max_participants,
             last_left_at: None,

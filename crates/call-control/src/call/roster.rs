@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use chrono::{DateTime, Utc};
 
-use super::{Leg, LegRecord, budget::JoinBudget};
+use super::{InvitationRow, Leg, LegRecord, budget::JoinBudget};
 use crate::ids::{LegId, UserId};
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,19 +36,19 @@ pub(super) struct Changed {
 
 /// The rows from which a [`super::Call`] is built.
 #[derive(Clone, Debug, Default)]
-pub struct LegRows {
+pub struct CallRows {
     /// The open legs, and those that ended within the resume window. Others are ignored at no harm.
     pub legs: Vec<LegRecord>,
     /// All users who have or had a leg.
     pub visitors: Vec<UserId>,
     /// When the last leg to end ended.
     pub last_left_at: Option<DateTime<Utc>>,
+    pub invitations: Vec<InvitationRow>,
 }
 
 impl Roster {
-    pub(super) fn restore(rows: LegRows) -> Self {
+    pub(super) fn restore(mut legs: Vec<LegRecord>, visitors: Vec<UserId>) -> Self {
         let mut roster = Self::default();
-        let mut legs = rows.legs;
         legs.sort_by_key(|leg| (leg.left_at, leg.id));
         for leg in legs {
             match leg.left_at {
@@ -60,7 +60,7 @@ impl Roster {
                 }
             }
         }
-        roster.visitors = rows.visitors.into_iter().map(|user| (user, JoinBudget::default())).collect();
+        roster.visitors = visitors.into_iter().map(|user| (user, JoinBudget::default())).collect();
         roster
     }
 

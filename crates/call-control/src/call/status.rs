@@ -55,6 +55,8 @@ pub enum Ending {
     Timeout,
     Error,
     Cancelled,
+    /// Everybody who was rung declined.
+    Declined,
     LastLeft,
     GroupDeleted,
     ServerRestart,
@@ -80,6 +82,7 @@ impl Ending {
             Self::Timeout => "timeout",
             Self::Error => "error",
             Self::Cancelled => "cancelled",
+            Self::Declined => "declined",
             Self::LastLeft => "last-left",
             Self::GroupDeleted => "group-deleted",
             Self::ServerRestart => "server-restart",

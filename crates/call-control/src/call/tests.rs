@@ -3,6 +3,7 @@
 pub(crate) mod histories;
 pub(crate) mod model;
 mod recording;
+mod ringing;
 pub(crate) mod story;
 
 use uuid::Uuid;

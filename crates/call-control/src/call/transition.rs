@@ -1,13 +1,16 @@
 //! The transitions of a [`Call`], one method each.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 
 use super::{
     Admission, Attachment, Call, CallError, Changed, Changes, Command, Effect, Ending, Event, Head, Leg,
     LegReason, LegRecord, LegState, Loss, MediaChange, Metadata, NewRecording, Outcome, Over, ProducerRef,
-    RecordedEvent, RecordingEnd, RecordingRow, ResumeHash, StandingChange, State, Undo, Via,
+    RecordedEvent, RecordingEnd, RecordingRow, ResumeHash, RingEnd, StandingChange, State, Undo, Via,
 };
 use crate::{
     actor::{Actor, Person},
@@ -33,6 +36,10 @@ pub(super) struct Step {
     attached: Option<(LegId, Attachment)>,
     restricted: Option<UserId>,
     ended: Vec<(LegId, LegReason)>,
+    /// The people whose invitations changed.
+    invitations: BTreeSet<UserId>,
+    ringing: BTreeSet<UserId>,
+    silenced: BTreeMap<UserId, RingEnd>,
     recording: Option<RecordingRow>,
     follow: Option<Follow>,
     undo: Undo,
@@ -50,6 +57,9 @@ impl Step {
             attached: None,
             restricted: None,
             ended: Vec::new(),
+            invitations: BTreeSet::new(),
+            ringing: BTreeSet::new(),
+            silenced: BTreeMap::new(),
             recording: None,
             follow: None,
             undo: Undo { head: head.clone(), roster: Changed::default() },
@@ -65,12 +75,31 @@ impl Step {
         self.legs.insert(leg);
     }
 
+    /// The row of the person's invitation has changed.
+    pub(super) fn note_invitation(&mut self, user: UserId) {
+        self.invitations.insert(user);
+    }
+
+    /// The person's devices begin to ring.
+    pub(super) fn ring(&mut self, user: UserId) {
+        self.ringing.insert(user);
+    }
+
+    pub(super) fn stop_ringing(&mut self, user: UserId, end: RingEnd) {
+        self.ringing.remove(&user);
+        self.silenced.insert(user, end);
+    }
+
     pub(super) fn record(&mut self, event: Event) {
         self.events.push(event);
     }
 
     pub(super) const fn by(&self) -> Option<UserId> {
         self.by.user_id()
+    }
+
+    pub(super) fn person(&self) -> Option<Person> {
+        self.by.person().ok().cloned()
     }
 
     pub(super) const fn now(&self) -> DateTime<Utc> {
@@ -105,7 +134,8 @@ impl Step {
         let stops_at_once = self.follow == Some(Follow::BeforeTelling) && ended.is_none();
         effects.extend(stops_at_once.then_some(Effect::FollowRecording { ended: None }));
         let events: Vec<_> = self.events.into_iter().map(|event| call.number(event, self.now)).collect();
-        if !self.legs.is_empty() || !self.last_rows.is_empty() || !events.is_empty() {
+        let is_changed = !self.legs.is_empty() || !self.last_rows.is_empty() || !self.invitations.is_empty();
+        if is_changed || !events.is_empty() {
             let follows = call.head.version;
             call.head.version += 1;
             let open = self.legs.iter().filter_map(|id| call.leg(*id));
@@ -115,6 +145,7 @@ impl Step {
                 follows,
                 legs: open.chain(self.last_rows).collect(),
                 recordings: recording.into_iter().collect(),
+                invitations: call.invitation_rows(&self.invitations),
                 events: events.clone(),
                 by: self.by,
                 receipt: None,
@@ -129,6 +160,8 @@ impl Step {
             |when| (self.follow == Some(when) && !stops_at_once).then_some(Effect::FollowRecording { ended });
         effects.extend(follow(Follow::BeforeTelling));
         effects.extend(events.into_iter().map(Effect::Announce));
+        effects.extend(self.silenced.into_iter().map(|(user, end)| Effect::StopRinging(user, end)));
+        effects.extend((!self.ringing.is_empty()).then_some(Effect::Ring(self.ringing)));
         effects.extend(follow(Follow::AfterTelling));
         for (leg, reason) in self.ended {
             if reason == LegReason::Replaced {
@@ -149,6 +182,8 @@ impl Call {
                 self.connection_lost(step, leg);
                 Ok(())
             }
+            Command::Ring(invitees) => self.ring(step, invitees),
+            Command::Decline { user } => self.decline(step, user),
             Command::End(ending) => {
                 self.conclude(step, self.outcome(), ending, step.now);
                 Ok(())
@@ -255,6 +290,10 @@ impl Call {
         only: Option<LegId>,
         reason: LegReason,
     ) -> Result<(), CallError> {
+        let is_kept_out = matches!(reason, LegReason::NotAMember | LegReason::Removed);
+        if is_kept_out && only.is_none() && self.cancel_ring(step, user) && !self.has_open_leg(user) {
+            return Ok(());
+        }
         if !self.roster.has_visited(user) {
             return Err(CallError::NotInCall);
         }
@@ -355,6 +394,7 @@ impl Call {
         if self.ring_deadline().is_some_and(|deadline| deadline <= step.now) {
             self.conclude(step, Outcome::Cancelled, Ending::Timeout, step.now);
         }
+        self.expire_rings(step);
         if self.recording_deadline().is_some_and(|deadline| deadline <= step.now) {
             self.stop_recording(step, None, RecordingEnd::Limit);
         }
@@ -371,6 +411,7 @@ impl Call {
             | Ending::Timeout
             | Ending::Error
             | Ending::Cancelled
+            | Ending::Declined
             | Ending::LastLeft
             | Ending::GroupDeleted => step.now,
         };
@@ -390,6 +431,7 @@ impl Call {
         let participants = self.participants();
         self.head.max_participants = self.head.max_participants.max(count(&participants));
         step.touch(id);
+        self.answer_ring(step, person.id);
         step.record(Event::LegJoined { leg: id, person, participants, first });
         Ok(())
     }
@@ -411,11 +453,12 @@ impl Call {
         Some(leg)
     }
 
-    fn conclude(&mut self, step: &mut Step, outcome: Outcome, ending: Ending, at: DateTime<Utc>) {
+    pub(super) fn conclude(&mut self, step: &mut Step, outcome: Outcome, ending: Ending, at: DateTime<Utc>) {
         if self.is_over() {
             return;
         }
         self.conclude_recording(step, ending, at);
+        self.conclude_rings(step, ending);
         let open: Vec<LegId> = self.open_legs().map(|leg| leg.id).collect();
         for id in open {
             let Some(leg) = self.take_out(step, id, at) else { continue };
@@ -460,7 +503,7 @@ impl Call {
         Ok(())
     }
 
-    fn has_open_leg(&self, user: UserId) -> bool {
+    pub(super) fn has_open_leg(&self, user: UserId) -> bool {
         self.roster.open.values().any(|leg| leg.person.id == user)
     }
 

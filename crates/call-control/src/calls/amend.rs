@@ -3,7 +3,7 @@
 use super::{Calls, request::Request};
 use crate::{
     actor::Actor,
-    call::{Call, CallView, Command, Effect, LegRows},
+    call::{Call, CallRows, CallView, Command, Effect},
     clock::now,
     error::{ErrorCode, Refusal},
     ids::CallId,
@@ -36,9 +36,9 @@ impl Calls {
         let (rules, now) = (self.shared.config.rules, now());
         // Only a leave asks who has been there.
         let legs = if matches!(command, Command::Leave { .. }) {
-            self.shared.store.leg_rows(stored.record.id, rules.forgotten_until(now)).await?
+            self.shared.store.rows_of_call(stored.record.id, rules.forgotten_until(now)).await?
         } else {
-            LegRows::default()
+            CallRows::default()
         };
         let mut call = Call::past(stored.record, legs, rules).map_err(StoreError::from)?;
         for effect in call.handle(command, by, now)? {

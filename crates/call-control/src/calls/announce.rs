@@ -1,20 +1,22 @@
 //! The wire events for recorded events.
 
 use crate::{
-    call::{Call, CallView, Event, MediaChange, RecordedEvent, Stamp},
+    call::{Call, CallView, Event, InvitationStatus, MediaChange, RecordedEvent, Stamp},
     clock::now,
     ids::CallId,
     wire::event::{
-        CallEnded, CallLocked, CallPermissions, CallRecording, MuteRequest, NewProducer, ParticipantChange,
-        ProducerChange, ServerEvent,
+        CallEnded, CallInvitations, CallLocked, CallPermissions, CallRecording, MuteRequest, NewProducer,
+        ParticipantChange, ProducerChange, ServerEvent,
     },
 };
 
 /// Whether the event goes to every member of the group (creation and end) or only to the legs of the call.
 pub(super) const fn concerns_members(event: &Event) -> bool {
     match event {
-        Event::CallCreated | Event::CallEnded { .. } => true,
+        Event::CallCreated { .. } | Event::CallEnded { .. } => true,
         Event::CallStarted
+        | Event::Invited { .. }
+        | Event::InvitationsEnded { .. }
         | Event::RoomChanged
         | Event::MetadataChanged
         | Event::LockChanged { .. }
@@ -45,7 +47,18 @@ pub(super) fn server_event(call: &Call, recorded: RecordedEvent) -> ServerEvent 
         stamp,
     };
     match event {
-        Event::CallCreated => ServerEvent::CallCreated(view()),
+        Event::CallCreated { .. } => ServerEvent::CallCreated(view()),
+        Event::Invited { users, by } => {
+            let status = InvitationStatus::Ringing;
+            ServerEvent::CallInvitations(CallInvitations { call_id, user_ids: users, status, by, stamp })
+        }
+        Event::InvitationsEnded { users, how } => ServerEvent::CallInvitations(CallInvitations {
+            call_id,
+            user_ids: users,
+            status: how,
+            by: None,
+            stamp,
+        }),
         Event::CallStarted | Event::RoomChanged | Event::MetadataChanged => ServerEvent::CallUpdated(view()),
         Event::CallEnded { ending, duration_seconds } => ServerEvent::CallEnded(CallEnded {
             call_id,

@@ -190,7 +190,7 @@ mod tests {
     use super::*;
     use crate::{
         actor::{Actor, Person},
-        call::{Call, CallType, Effect, Metadata, Origin, Rules},
+        call::{Beginning, Call, CallType, Effect, Metadata, Origin, Rules},
         clock::now,
         ids::{CallId, GroupId, LegId, UserId},
         testing::TestStore,
@@ -206,11 +206,14 @@ mod tests {
             created_at: now(),
         };
         let creator = Person { id: origin.initiated_by, name: "Ada".to_owned() };
-        let rules = Rules::default();
-        let room = RouterId(Uuid::new_v4());
-        let leg = LegId::random();
-        let (_, effects) =
-            Call::create(origin, creator, leg, room, Metadata::default(), rules, &Actor::SERVER);
+        let first = Beginning {
+            creator,
+            leg: LegId::random(),
+            room: RouterId(Uuid::new_v4()),
+            metadata: Metadata::default(),
+            invitees: Vec::new(),
+        };
+        let (_, effects) = Call::create(origin, first, Rules::default(), &Actor::SERVER);
         let store = |effect| if let Effect::Store(changes) = effect { Some(*changes) } else { None };
         effects.into_iter().find_map(store).unwrap()
     }

@@ -26,7 +26,7 @@ impl Calls {
     async fn record_failure(&self, id: CallId) -> Result<(), Refusal> {
         let stored = self.stored(id).await?;
         let (rules, now) = (self.shared.config.rules, now());
-        let legs = self.shared.store.leg_rows(id, rules.forgotten_until(now)).await?;
+        let legs = self.shared.store.rows_of_call(id, rules.forgotten_until(now)).await?;
         let mut call = Call::past(stored.record, legs, rules).map_err(StoreError::from)?;
         let message = "the server had an internal error".to_owned();
         for effect in call.handle(Command::Fail { message }, &Actor::SERVER, now)? {
@@ -42,7 +42,12 @@ impl Calls {
                         self.shared.studio.close(recording, end).await;
                     }
                 }
-                Effect::Attach(..) | Effect::Restrict(_) | Effect::CloseLeg(_) | Effect::Replaced(_) => {}
+                Effect::StopRinging(user, reason) => self.shared.stop_ringing(id, user, reason),
+                Effect::Ring(_)
+                | Effect::Attach(..)
+                | Effect::Restrict(_)
+                | Effect::CloseLeg(_)
+                | Effect::Replaced(_) => {}
             }
         }
         Ok(())

@@ -112,6 +112,10 @@ const DECLARED: &[Declare] = &[
     || routes!(calls::of_group::calls_of_group),
     || routes!(calls::active_of_group::active_call_of_group),
     || routes!(calls::active_of_user::active_calls_of_user),
+    || routes!(calls::missed::missed_calls, calls::missed::see_missed_calls),
+    || routes!(calls::ring::ring_people),
+    || routes!(calls::decline::decline_call),
+    || routes!(calls::invitations::invitations_of_call),
     || routes!(calls::join::join_call),
     || routes!(calls::leave::leave_call),
     || routes!(calls::end::end_call),
@@ -150,7 +154,7 @@ const DECLARED: &[Declare] = &[
             groups::remove_member::remove_member
         )
     },
-    || routes!(users::me::get_me),
+    || routes!(users::me::get_me, users::me::change_me),
     || routes!(users::put::put_user),
     || routes!(users::revoke_sessions::revoke_sessions),
     || routes!(users::search::search_users),

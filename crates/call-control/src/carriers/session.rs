@@ -72,7 +72,7 @@ impl Session {
         }
     }
 
-    /// Sends a new socket the running calls of the user's groups.
+    /// Sends a new socket the running calls of the user's groups, and what it has to ring for.
     pub async fn greet(&mut self) {
         Box::pin(self.tell_active_calls()).await;
     }
@@ -89,6 +89,7 @@ impl Session {
             }
             Err(error) => tracing::warn!(%error, "a socket could not be told the active calls"),
         }
+        self.control.calls.ring_socket(self.admission.identity.user_id, self.socket);
     }
 
     /// Executes one request. If it is cancelled, the request may be executed but not answered.
@@ -206,6 +207,13 @@ impl Session {
             ClientCommand::Lock(lock) => {
                 let call = calls.lock(actor, lock.call_id, lock.locked).await?;
                 Ok(Reply::Call(Box::new(OfCall { call })))
+            }
+            ClientCommand::Ring(ring) => {
+                of_call(calls.ring(actor, ring.call_id, &ring.user_ids.into_vec()).await)
+            }
+            ClientCommand::Decline(decline) => {
+                calls.decline(actor, decline.call_id).await?;
+                Ok(Reply::Done(Done {}))
             }
             ClientCommand::StartRecording(start) => {
                 let wish = RecordingWish { mode: start.mode, layer: start.layer, consent: start.consent };

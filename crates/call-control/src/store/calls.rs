@@ -4,8 +4,13 @@ use chrono::{DateTime, Utc};
 use sqlx::QueryBuilder;
 
 use super::{
-    Page, PageRequest, Store, StoreError, TimeCursor, audit::log, groups::LOCK_GROUP, on, on_writer,
-    recordings::upsert_recording, tx,
+    Page, PageRequest, Store, StoreError, TimeCursor,
+    audit::log,
+    groups::LOCK_GROUP,
+    invitations::{INVITATIONS_PER_STATEMENT, upsert_invitations},
+    on, on_writer,
+    recordings::upsert_recording,
+    tx,
 };
 use crate::{
     call::{CallRecord, CallStatus, CallType, CallView, Changes},
@@ -114,6 +119,9 @@ impl Store {
             }
             for recording in &changes.recordings {
                 upsert_recording!(tx, recording);
+            }
+            for rows in changes.invitations.chunks(INVITATIONS_PER_STATEMENT) {
+                upsert_invitations(rows).build().execute(&mut *tx).await?;
             }
             for recorded in &changes.events {
                 sqlx::query(INSERT_EVENT)

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::{Page, PageRequest, Store, StoreError, TimeCursor, on, on_writer};
 use crate::{
-    call::{LegRecord, LegRows},
+    call::{CallRows, LegRecord},
     ids::{CallId, LegId, UserId},
 };
 
@@ -25,12 +25,12 @@ pub struct StoredEvent {
 }
 
 impl Store {
-    /// What a call needs to know of its legs: those that are open or ended after `since`, and who has been
-    /// there.
+    /// What a call needs to know beside its own row: the legs that are open or ended after `since`, who has been
+    /// there, and who was rung.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn leg_rows(&self, call: CallId, since: DateTime<Utc>) -> Result<LegRows, StoreError> {
+    pub async fn rows_of_call(&self, call: CallId, since: DateTime<Utc>) -> Result<CallRows, StoreError> {
         let legs = on!(&self.db, |connection| sqlx::query_as(
             "SELECT l.*, users.name FROM call_legs l JOIN users ON users.id = l.user_id
              WHERE l.call_id = $1 AND (l.left_at IS NULL OR l.left_at > $2)",
@@ -46,7 +46,8 @@ impl Store {
         .fetch_all(connection)
         .await)?;
         let last_left_at = visits.iter().filter_map(|(_, left_at)| *left_at).max();
-        Ok(LegRows { legs, visitors: visits.into_iter().map(|(user, _)| user).collect(), last_left_at })
+        let visitors = visits.into_iter().map(|(user, _)| user).collect();
+        Ok(CallRows { legs, visitors, last_left_at, invitations: self.invitations(call).await? })
     }
 
     /// A page of a call's legs, in the order they joined.

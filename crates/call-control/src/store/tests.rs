@@ -12,8 +12,8 @@ use super::*;
 use crate::{
     actor::{Actor, Person},
     call::{
-        Call, CallStatus, CallType, Changes, Command, Consent, Effect, Ending, Metadata, NewRecording,
-        Origin, RecordingLayer, RecordingMode, Rules, Via,
+        Beginning, Call, CallStatus, CallType, Changes, Command, Consent, Effect, Ending, Metadata,
+        NewRecording, Origin, RecordingLayer, RecordingMode, Rules, Via,
     },
     clock::now,
     ids::{CallId, GroupId, LegId, RecordingId, StorageId, UserId},
@@ -44,15 +44,14 @@ fn call(group: GroupId, creator: &Person) -> (Call, Vec<Effect>) {
     };
     let rules =
         Rules { ring: None, unattached: None, resume_window: Duration::from_secs(30), ..Rules::default() };
-    Call::create(
-        origin,
-        creator.clone(),
-        LegId::random(),
-        RouterId(uuid::Uuid::new_v4()),
-        Metadata::default(),
-        rules,
-        &by(creator),
-    )
+    let first = Beginning {
+        creator: creator.clone(),
+        leg: LegId::random(),
+        room: RouterId(uuid::Uuid::new_v4()),
+        metadata: Metadata::default(),
+        invitees: Vec::new(),
+    };
+    Call::create(origin, first, rules, &by(creator))
 }
 
 fn new_recording() -> NewRecording {
@@ -168,7 +167,7 @@ on_both_engines! {
         let read = store.call(call.origin().id).await.unwrap().unwrap();
         let at = now();
         assert_eq!(serde_json::to_value(read.view(at)).unwrap(), serde_json::to_value(call.view(at)).unwrap());
-        let legs = store.leg_rows(call.origin().id, at).await.unwrap();
+        let legs = store.rows_of_call(call.origin().id, at).await.unwrap();
         let names: BTreeSet<_> = legs.legs.iter().map(|leg| leg.name.as_str()).collect();
         assert_eq!(names, BTreeSet::from(["Ada", "Bob"]));
         let again = Call::past(store.call(call.origin().id).await.unwrap().unwrap().record, legs, Rules::default()).unwrap();
@@ -334,9 +333,9 @@ on_both_engines! {
         ] {
             store.commit(&changes(call.handle(command, &Actor::SERVER, left_at).unwrap())).await.unwrap();
         }
-        let at_once = store.leg_rows(call.origin().id, left_at - Duration::from_secs(30)).await.unwrap();
+        let at_once = store.rows_of_call(call.origin().id, left_at - Duration::from_secs(30)).await.unwrap();
         assert_eq!(at_once.legs.len(), 2);
-        let later = store.leg_rows(call.origin().id, left_at).await.unwrap();
+        let later = store.rows_of_call(call.origin().id, left_at).await.unwrap();
         assert_eq!(later.legs.iter().map(|leg| leg.user_id).collect::<Vec<_>>(), [ada.id]);
         assert_eq!(later.last_left_at, Some(left_at));
         assert_eq!(BTreeSet::from_iter(later.visitors), BTreeSet::from([ada.id, bob.id]));

@@ -108,6 +108,38 @@ impl Store {
             .await)?)
     }
 
+    /// Whether no device of the user should ring.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn does_not_disturb(&self, id: UserId) -> Result<bool, StoreError> {
+        let set: Option<bool> =
+            on!(&self.db, |pool| sqlx::query_scalar("SELECT do_not_disturb FROM users WHERE id = $1")
+                .bind(id)
+                .fetch_optional(pool)
+                .await)?;
+        Ok(set.unwrap_or(false))
+    }
+
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::InDoubt`].
+    pub async fn set_do_not_disturb(
+        &self,
+        id: UserId,
+        do_not_disturb: bool,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        on_writer!(&self.db, |pool| sqlx::query(
+            "UPDATE users SET do_not_disturb = $2, updated_at = $3 WHERE id = $1"
+        )
+        .bind(id)
+        .bind(do_not_disturb)
+        .bind(now)
+        .execute(pool)
+        .await
+        .map(drop))
+    }
+
     /// Users whose name starts with `name`, ignoring the case of ASCII letters; oldest first.
     ///
     /// # Errors

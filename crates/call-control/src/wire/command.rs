@@ -6,7 +6,7 @@ mod payload;
 use serde_json::{Value, value::RawValue};
 
 use fields::MAX_IDS;
-pub use fields::{Text, TooMany};
+pub use fields::{Rung, Text, TooMany};
 pub use payload::*;
 
 use super::reply::{
@@ -60,6 +60,8 @@ commands! {
         "call:join": Join(Box<Join>) -> Joined,
         "call:leave": Leave(InCall) -> Done,
         "call:end": End(End) -> OfCall,
+        "call:ring": Ring(Ring) -> OfCall,
+        "call:decline": Decline(InCall) -> Done,
         "call:signal": Signal(Signal) -> Done,
         "call:sync": Sync(Sync) -> Synced,
         "call:mute": Mute(Mute) -> Done,

@@ -1,6 +1,9 @@
 //! All events from the server to a client. A payload is plain data; its name is in the table of
 //! [`ServerEvent`].
 
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use switchyard_media_worker::media::{
@@ -11,8 +14,8 @@ use ts_rs::TS;
 
 use super::typescript::Module;
 use crate::call::{
-    Answer, CallRecordingView, CallView, DataProducerView, Permissions, ProducerRef, ProducerView,
-    RecordingEnd, RecordingStatus, Stamp,
+    Answer, CallRecordingView, CallType, CallView, DataProducerView, InvitationStatus, Permissions,
+    ProducerRef, ProducerView, RecordingEnd, RecordingStatus, RingEnd, Stamp,
 };
 use crate::error::ErrorCode;
 use crate::ids::{CallId, GroupId, LegId, RecordingId, UserId};
@@ -60,6 +63,10 @@ events! {
         "call:updated": CallUpdated(CallView),
         "call:ended": CallEnded(CallEnded),
         "call:replaced": CallReplaced(CallReplaced),
+        "call:ringing": CallRinging(CallRinging),
+        "call:ring-ended": CallRingEnded(CallRingEnded),
+        "call:invitations": CallInvitations(CallInvitations),
+        "call:busy": CallBusy(CallBusy),
         "call:locked": CallLocked(CallLocked),
         "call:permissions": CallPermissions(CallPermissions),
         "call:recording": CallRecording(CallRecording),
@@ -104,6 +111,61 @@ pub struct CallEnded {
 pub struct CallReplaced {
     pub call_id: CallId,
     pub leg_id: LegId,
+}
+
+/// Somebody calls: every device of the person rings. Sent again to each socket that connects meanwhile.
+#[derive(Debug, Clone, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct CallRinging {
+    pub call_id: CallId,
+    pub group_id: GroupId,
+    #[serde(rename = "type")]
+    pub call_type: CallType,
+    /// Who calls; null if it is the app.
+    pub by: Option<Caller>,
+    #[ts(type = "string")]
+    pub since: DateTime<Utc>,
+    /// When it ends without an answer.
+    #[ts(type = "string")]
+    pub until: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct Caller {
+    pub user_id: UserId,
+    pub name: String,
+}
+
+/// To every device of a person: it stops ringing. The device that answered is told, too.
+#[derive(Debug, Clone, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct CallRingEnded {
+    pub call_id: CallId,
+    pub user_id: UserId,
+    pub reason: RingEnd,
+}
+
+/// People are rung (`ringing`), or did not come: they declined, or missed it, or may not join any more. Whoever
+/// answers is a participant.
+#[derive(Debug, Clone, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct CallInvitations {
+    pub call_id: CallId,
+    pub user_ids: BTreeSet<UserId>,
+    pub status: InvitationStatus,
+    /// Who rang; null if it was the app, and where nobody did.
+    pub by: Option<UserId>,
+    #[serde(flatten)]
+    pub stamp: Stamp,
+}
+
+/// To the caller: these people are in another call, of a group that the caller is in, too.
+#[derive(Debug, Clone, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct CallBusy {
+    pub call_id: CallId,
+    pub user_ids: Vec<UserId>,
 }
 
 /// Whether people who are not in the call are kept out.

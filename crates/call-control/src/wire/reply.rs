@@ -13,7 +13,7 @@ use ts_rs::TS;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::call::{AppData, CallView, DataProducerView, Permissions, ProducerView, Stamp};
+use crate::call::{AppData, CallView, DataProducerView, InvitationStatus, Permissions, ProducerView, Stamp};
 use crate::error::{ErrorCode, Refusal};
 use crate::ids::{CallId, LegId, UserId};
 use crate::wire::stats::TransportStats;
@@ -130,6 +130,8 @@ pub struct Snapshot {
     pub user_id: UserId,
     pub leg_id: LegId,
     pub participants: Vec<ParticipantView>,
+    /// Who was rung, and what became of it.
+    pub invitations: Vec<Invited>,
     pub producers: Vec<ProducerView>,
     pub data_producers: Vec<DataProducerView>,
     #[ts(type = "RtpCapabilities")]
@@ -138,6 +140,14 @@ pub struct Snapshot {
     #[serde(flatten)]
     pub stamp: Stamp,
     pub call: CallView,
+}
+
+/// Somebody who was rung for a call.
+#[derive(Debug, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct Invited {
+    pub user_id: UserId,
+    pub status: InvitationStatus,
 }
 
 #[derive(Debug, Serialize, ToSchema, TS)]

@@ -180,6 +180,7 @@ impl Call {
             | Ending::Timeout
             | Ending::Error
             | Ending::Cancelled
+            | Ending::Declined
             | Ending::LastLeft
             | Ending::GroupDeleted => RecordingEnd::CallEnded,
         };

@@ -23,6 +23,8 @@ pub(crate) enum Happening {
     Remove(u8),
     Admit(u8),
     Lock(bool),
+    Ring(u8),
+    Decline(u8),
     Lose(u8),
     Merge(u8),
     /// `recordingEnabled` in the metadata.
@@ -48,6 +50,8 @@ pub(crate) fn happenings() -> impl Strategy<Value = Vec<Happening>> {
         1 => who().prop_map(Happening::Remove),
         1 => who().prop_map(Happening::Admit),
         1 => any::<bool>().prop_map(Happening::Lock),
+        3 => who().prop_map(Happening::Ring),
+        3 => who().prop_map(Happening::Decline),
         4 => (0..20u8).prop_map(Happening::Lose),
         1 => any::<u8>().prop_map(Happening::Merge),
         1 => any::<bool>().prop_map(Happening::Wish),
@@ -98,6 +102,8 @@ impl Story {
                 Command::Permit { user: user(who), change }
             }
             Happening::Lock(locked) => Command::Lock(locked),
+            Happening::Ring(who) => Command::Ring(vec![invitee(&(who, false))]),
+            Happening::Decline(who) => Command::Decline { user: user(who) },
             Happening::Lose(number) => Command::ConnectionLost { leg: leg(number.into()) },
             Happening::Merge(value) => self.patch(serde_json::json!({ "value": value })),
             Happening::Wish(enabled) => self.patch(serde_json::json!({ "recordingEnabled": enabled })),
@@ -149,6 +155,16 @@ impl Story {
             assert!(leg.left_at.is_none_or(|left| left >= leg.joined_at));
             assert_eq!(leg.left_at.is_none(), self.call.leg(leg.id).is_some(), "memory holds the open legs");
         }
+        let stored = self.invitations();
+        assert_eq!(
+            stored.iter().map(|(user, row)| (*user, row.status)).collect::<Vec<_>>(),
+            self.call.invitations().collect::<Vec<_>>(),
+            "the database has every invitation as it is"
+        );
+        assert!(
+            stored.values().all(|row| (row.status == InvitationStatus::Ringing) == row.ended_at.is_none())
+        );
+        assert!(!self.call.is_over() || self.call.ringing().next().is_none(), "no ring outlasts its call");
         assert!(view.recording.is_none() || view.status.is_running(), "no recording outlasts its call");
         let rows = self.recordings();
         let running: Vec<_> = rows.values().filter(|row| row.status.is_running()).map(|row| row.id).collect();
@@ -200,7 +216,9 @@ impl Story {
                     assert_eq!(participants.len(), here.values().filter(|legs| **legs > 0).count());
                 }
                 Event::CallEnded { .. } => here.clear(),
-                Event::CallCreated
+                Event::CallCreated { .. }
+                | Event::Invited { .. }
+                | Event::InvitationsEnded { .. }
                 | Event::CallStarted
                 | Event::RoomChanged
                 | Event::MetadataChanged
@@ -227,7 +245,7 @@ proptest! {
 
     #[test]
     fn whatever_happens_the_call_does_what_the_model_says(happenings in happenings()) {
-        let mut story = Story::begin();
+        let mut story = Story::ringing(&RUNG);
         let mut model = Model::begin(story.now);
         for happening in happenings {
             story.happen(happening, &mut model);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{histories::Happening, story::*};
 use crate::{
     audit::Action,
-    call::{Call, CallStatus, Ending, LegId, RecordingStatus},
+    call::{Call, CallStatus, Ending, InvitationStatus, LegId, RecordingStatus},
 };
 use chrono::{DateTime, Utc};
 
@@ -21,6 +21,7 @@ pub(crate) struct Model {
     savings: BTreeMap<u8, (u128, DateTime<Utc>)>,
     started: Option<DateTime<Utc>>,
     over: Option<(DateTime<Utc>, CallStatus, Ending)>,
+    invited: BTreeMap<u8, Invited>,
     recording: Option<Tape>,
     /// Somebody wished, while it waited, that it be recorded.
     wished: bool,
@@ -28,6 +29,14 @@ pub(crate) struct Model {
     flag: Option<bool>,
     /// The expected audit log, without changes of metadata.
     logged: Vec<Action>,
+}
+
+/// Somebody who was rung.
+struct Invited {
+    status: InvitationStatus,
+    rung: DateTime<Utc>,
+    ended: DateTime<Utc>,
+    times: u32,
 }
 
 /// A running recording.
@@ -77,6 +86,7 @@ impl Model {
             savings: BTreeMap::new(),
             started: None,
             over: None,
+            invited: BTreeMap::new(),
             recording: None,
             wished: false,
             flag: None,
@@ -84,6 +94,7 @@ impl Model {
         };
         model.enter(0, ADA, 0, None, Whereabouts::Unclaimed);
         model.logged.pop();
+        RUNG.iter().for_each(|(who, _)| model.call_in(*who));
         model
     }
 
@@ -113,6 +124,8 @@ impl Model {
                     self.logged.push(if locked { Action::CallLocked } else { Action::CallUnlocked });
                 }
             }
+            Happening::Ring(who) => return self.ring(who),
+            Happening::Decline(who) => return self.decline(who),
             Happening::Admit(who) => {
                 if self.over.is_some() {
                     return false;
@@ -181,6 +194,8 @@ impl Model {
         assert_eq!(view.status, status);
         assert_eq!(view.max_participants, self.peak as i64);
         assert_eq!((view.started_at, view.locked), (self.started, self.locked));
+        let invited: Vec<_> = self.invited.iter().map(|(who, told)| (user(*who), told.status)).collect();
+        assert_eq!(call.invitations().collect::<Vec<_>>(), invited);
         let told = view.recording.as_ref();
         assert_eq!(told.map(|told| told.started_at), self.recording.as_ref().map(|tape| tape.since));
         if let (Some(told), Some(tape)) = (told, &self.recording) {
@@ -311,8 +326,68 @@ impl Model {
         } else if self.started.is_none() && self.created + RING <= now {
             self.conclude(now, Ending::Timeout);
         }
+        let unanswered: Vec<u8> =
+            self.invited.iter().filter(|(_, told)| told.rung + RING <= now).map(|(who, _)| *who).collect();
+        unanswered.into_iter().for_each(|who| self.hush(who, InvitationStatus::Missed));
         if self.recording.as_ref().is_some_and(|tape| tape.since + MAX_RECORDING <= now) {
             self.stop_recording();
+        }
+    }
+
+    fn ring(&mut self, who: u8) -> bool {
+        let is_kept_out = self.removed.contains(&who) || self.locked && !self.admitted.contains(&who);
+        if self.over.is_some() {
+            return false;
+        }
+        if self.is_in(who) {
+            return true;
+        }
+        if is_kept_out {
+            return false;
+        }
+        if let Some(told) = self.invited.get(&who).filter(|told| told.status != InvitationStatus::Ringing)
+            && (told.times == 10 || told.ended + std::time::Duration::from_secs(10) > self.now)
+        {
+            return false;
+        }
+        if !self.is_rung(who) {
+            self.call_in(who);
+        }
+        true
+    }
+
+    fn call_in(&mut self, who: u8) {
+        let times = self.invited.get(&who).map_or(0, |told| told.times) + 1;
+        let status = InvitationStatus::Ringing;
+        self.invited.insert(who, Invited { status, rung: self.now, ended: self.now, times });
+    }
+
+    fn decline(&mut self, who: u8) -> bool {
+        if self.over.is_some() {
+            return false;
+        }
+        if !self.is_rung(who) {
+            return self.invited.get(&who).is_some_and(|told| told.status == InvitationStatus::Declined);
+        }
+        self.hush(who, InvitationStatus::Declined);
+        if self.started.is_none()
+            && self.invited.values().all(|told| told.status == InvitationStatus::Declined)
+        {
+            self.conclude(self.now, Ending::Declined);
+        }
+        true
+    }
+
+    fn is_rung(&self, who: u8) -> bool {
+        self.invited.get(&who).is_some_and(|told| told.status == InvitationStatus::Ringing)
+    }
+
+    /// Ends the ring of somebody who is being rung.
+    fn hush(&mut self, who: u8, status: InvitationStatus) {
+        let now = self.now;
+        if let Some(told) = self.invited.get_mut(&who).filter(|told| told.status == InvitationStatus::Ringing)
+        {
+            (told.status, told.ended) = (status, now);
         }
     }
 
@@ -353,6 +428,9 @@ impl Model {
         }
         let status = if self.started.is_some() { CallStatus::Ended } else { CallStatus::Cancelled };
         self.over = Some((at, status, ending));
+        let how =
+            if ending == Ending::Timeout { InvitationStatus::Missed } else { InvitationStatus::Cancelled };
+        (1..6).for_each(|who| self.hush(who, how));
         self.stays.iter_mut().filter(|stay| stay.is_open()).for_each(|stay| stay.go(at));
         self.logged.push(Action::CallEnded);
     }
@@ -376,6 +454,10 @@ impl Model {
         let now = self.now;
         self.stays.push(Stay { number, who, device, token, joined: now, seen: now, at });
         self.peak = self.peak.max(self.present().len());
+        if let Some(told) = self.invited.get_mut(&who) {
+            told.ended = if told.status == InvitationStatus::Answered { told.ended } else { now };
+            told.status = InvitationStatus::Answered;
+        }
         self.logged.push(Action::CallJoined);
     }
 

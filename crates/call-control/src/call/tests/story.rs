@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::super::*;
+use crate::actor::Who;
 use crate::ids::{DeviceId, RecordingId, StorageId};
 
 pub(crate) const RING: Duration = Duration::from_secs(60);
@@ -43,15 +44,20 @@ impl Story {
     }
 
     pub(crate) fn with_rules(rules: Rules) -> Self {
-        Self::new(CallId(Uuid::from_u128(7)), rules)
+        Self::new(CallId(Uuid::from_u128(7)), rules, Vec::new())
+    }
+
+    /// A call that rings these people; those with `true` do not want to be disturbed.
+    pub(crate) fn ringing(people: &[(u8, bool)]) -> Self {
+        Self::new(CallId(Uuid::from_u128(7)), RULES, people.iter().map(invitee).collect())
     }
 
     /// A story about the call with this id, to run beside other stories.
     pub(crate) fn of(call: CallId) -> Self {
-        Self::new(call, RULES)
+        Self::new(call, RULES, RUNG.iter().map(invitee).collect())
     }
 
-    fn new(id: CallId, rules: Rules) -> Self {
+    fn new(id: CallId, rules: Rules, invitees: Vec<Invitee>) -> Self {
         let now = DateTime::from_timestamp(1_000_000, 0).unwrap();
         let origin = Origin {
             id,
@@ -60,9 +66,14 @@ impl Story {
             call_type: CallType::Video,
             created_at: now,
         };
-        let room = RouterId(Uuid::from_u128(9));
-        let (call, effects) =
-            Call::create(origin, person(ADA), leg(0), room, Metadata::default(), rules, &Actor::SERVER);
+        let first = Beginning {
+            creator: person(ADA),
+            leg: leg(0),
+            room: RouterId(Uuid::from_u128(9)),
+            metadata: Metadata::default(),
+            invitees,
+        };
+        let (call, effects) = Call::create(origin, first, rules, &by_ada());
         let mut story = Self { call, now, legs: 1, tapes: 0, recorded: Vec::new(), stored: Vec::new() };
         story.note(&effects);
         story
@@ -96,6 +107,8 @@ impl Story {
                 | Effect::CloseLeg(_)
                 | Effect::Replaced(_)
                 | Effect::FollowRecording { .. }
+                | Effect::Ring(_)
+                | Effect::StopRinging(..)
                 | Effect::Detach(_) => {}
             }
         }
@@ -131,6 +144,12 @@ impl Story {
     pub(crate) fn recordings(&self) -> BTreeMap<RecordingId, RecordingRow> {
         let rows = self.stored.iter().flat_map(|changes| &changes.recordings);
         rows.map(|row| (row.id, row.clone())).collect()
+    }
+
+    /// The rows of all invitations as the database holds them.
+    pub(crate) fn invitations(&self) -> BTreeMap<UserId, InvitationRow> {
+        let rows = self.stored.iter().flat_map(|changes| &changes.invitations);
+        rows.map(|row| (row.user_id, row.clone())).collect()
     }
 
     pub(crate) fn next_leg(&mut self) -> LegId {
@@ -194,6 +213,17 @@ impl Story {
     }
 }
 
+/// Whom the calls of random histories ring. Eve does not want to be disturbed.
+pub(crate) const RUNG: [(u8, bool); 2] = [(BOB, false), (EVE, true)];
+
+pub(crate) fn invitee(&(who, quiet): &(u8, bool)) -> Invitee {
+    Invitee { user: user(who), quiet }
+}
+
+fn by_ada() -> Actor {
+    Actor { who: Who::User { person: person(ADA), admin: false }, address: None }
+}
+
 /// The join of a device. The hash of its new resume token is derived from the id of the leg that it would
 /// open.
 pub(crate) fn join(who: u8, leg: LegId, device: Option<DeviceId>, resume: Option<ResumeHash>) -> Command {
@@ -226,10 +256,11 @@ pub(crate) fn restart(story: &Story, now: DateTime<Utc>) -> (Call, Vec<Effect>) 
     // When a leg was last seen is stored apart from its commands.
     rows.extend(story.call.open_legs().map(|leg| (leg.id, leg.to_record(call.id))));
     let legs: Vec<LegRecord> = rows.into_values().collect();
-    let rows = LegRows {
+    let rows = CallRows {
         visitors: legs.iter().map(|leg| leg.user_id).collect(),
         last_left_at: legs.iter().filter_map(|leg| leg.left_at).max(),
         legs,
+        invitations: story.invitations().into_values().collect(),
     };
     Call::restore(call, rows, RouterId(Uuid::from_u128(99)), RULES, now).unwrap()
 }

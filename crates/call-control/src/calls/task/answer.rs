@@ -18,7 +18,7 @@ use crate::{
     store::StoreError,
     wire::{
         command::Since,
-        reply::{Consumed, Joined, Missed, ParticipantView, Snapshot, Synced},
+        reply::{Consumed, Invited, Joined, Missed, ParticipantView, Snapshot, Synced},
     },
 };
 
@@ -107,10 +107,12 @@ impl CallTask {
             Command::MergeMetadata { .. }
             | Command::Lock(_)
             | Command::Permit { .. }
+            | Command::Ring(_)
             | Command::StartRecording { .. } => Durability::First,
             Command::Join { .. }
             | Command::Leave { .. }
             | Command::Remove { .. }
+            | Command::Decline { .. }
             | Command::Mute { .. }
             | Command::ConnectionLost { .. }
             | Command::End(_)
@@ -196,6 +198,7 @@ impl CallTask {
             user_id: leg.person.id,
             leg_id: leg.id,
             participants: self.participants(),
+            invitations: self.invitations(),
             producers: self.media.producers(),
             data_producers: self.media.data_producers(),
             router_rtp_capabilities: router_rtp_capabilities(),
@@ -203,6 +206,10 @@ impl CallTask {
             stamp: self.call.stamp(),
             call: self.call.view(now),
         })
+    }
+
+    fn invitations(&self) -> Vec<Invited> {
+        self.call.invitations().map(|(user_id, status)| Invited { user_id, status }).collect()
     }
 
     fn participants(&self) -> Vec<ParticipantView> {

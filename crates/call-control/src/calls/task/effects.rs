@@ -57,6 +57,8 @@ impl CallTask {
                 Effect::CloseLeg(leg) => self.media.close_leg(leg).await,
                 Effect::FollowRecording { ended } => self.follow_recording(ended).await,
                 Effect::Announce(recorded) => self.announce(recorded).await,
+                Effect::Ring(users) => self.shared.ring(&self.call, &users),
+                Effect::StopRinging(user, reason) => self.shared.stop_ringing(self.id(), user, reason),
                 Effect::Replaced(leg) => self.tell_replaced(leg),
                 Effect::Detach(leg) => {
                     self.shared.presence.went(leg);

@@ -184,6 +184,28 @@ problems! {
         CallEnded,
     }
 
+    /// Ringing people.
+    Ringing {
+        /// The call is over.
+        CallEnded,
+        /// Newcomers are kept out for now.
+        CallLocked,
+        /// A moderator removed one of them from the call.
+        Removed,
+        /// The call has rung one of them, or different people, as often as it may.
+        LimitExceeded,
+        /// One of them was rung just now, or too many requests; `Retry-After` says how long to wait.
+        RateLimited,
+    }
+
+    /// Declining a call.
+    Declining {
+        /// The call is over.
+        CallEnded,
+        /// The caller is not being rung.
+        Conflict,
+    }
+
     /// Leaving a call.
     Leaving {
         /// The caller was never in the call.

@@ -3,19 +3,23 @@
 pub(super) mod active_of_group;
 pub(super) mod active_of_user;
 pub(super) mod create;
+pub(super) mod decline;
 pub(super) mod end;
 pub(super) mod events;
 pub(super) mod get;
+pub(super) mod invitations;
 pub(super) mod join;
 pub(super) mod leave;
 pub(super) mod legs;
 pub(super) mod lock;
 pub(super) mod metadata;
+pub(super) mod missed;
 pub(super) mod mute;
 pub(super) mod of_group;
 pub(super) mod participants;
 pub(super) mod permit;
 pub(super) mod remove;
+pub(super) mod ring;
 
 use serde::Deserialize;
 use utoipa::IntoParams;

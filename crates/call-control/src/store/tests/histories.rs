@@ -35,7 +35,7 @@ async fn check(store: &Store, story: &Story, written: usize) {
     let read = store.call(id).await.unwrap().unwrap();
     let (read, live) = (read.view(story.now), story.call.view(story.now));
     assert_eq!(serde_json::to_value(read).unwrap(), serde_json::to_value(live).unwrap());
-    let legs = store.leg_rows(id, story.now).await.unwrap();
+    let legs = store.rows_of_call(id, story.now).await.unwrap();
     let restored = Call::past(store.call(id).await.unwrap().unwrap().record, legs, RULES).unwrap();
     let open = |call: &Call| call.open_legs().map(|leg| leg.id).collect::<Vec<_>>();
     assert_eq!(open(&restored), open(&story.call));

@@ -8,6 +8,7 @@ use switchyard_media_worker::media::{ConsumerId, ProducerId, TransportId};
 use ts_rs::TS;
 
 use super::{Consume, Consumers};
+use crate::ids::UserId;
 
 /// Text of at most `MAX` bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +102,33 @@ fn one_or_many<T: Eq + Hash>(one: Option<T>, many: Option<Vec<T>>) -> Result<Vec
         (None, Some(ids)) if ids.iter().collect::<HashSet<_>>().len() < ids.len() => Err(IdsError::Repeated),
         (None, Some(ids)) => Ok(ids),
         (None, None) | (Some(_), Some(_)) => Err(IdsError::OneOfBoth),
+    }
+}
+
+/// The users to ring: at most [`Rung::MOST`], each once.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Vec<UserId>")]
+pub struct Rung(Vec<UserId>);
+
+impl Rung {
+    pub const MOST: usize = 50;
+
+    pub fn into_vec(self) -> Vec<UserId> {
+        self.0
+    }
+}
+
+impl TryFrom<Vec<UserId>> for Rung {
+    type Error = TooMany;
+
+    fn try_from(mut users: Vec<UserId>) -> Result<Self, TooMany> {
+        users.sort_unstable();
+        users.dedup();
+        if users.len() > Self::MOST {
+            Err(TooMany { limit: Self::MOST, what: "ids" })
+        } else {
+            Ok(Self(users))
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use switchyard_media_worker::media::{
 };
 use ts_rs::TS;
 
-use super::fields::Text;
+use super::fields::{Rung, Text};
 use crate::call::{AppData, Consent, EndReason, RecordingLayer, RecordingMode, Source, StandingChange};
 use crate::ids::{CallId, DeviceId, LegId, UserId};
 
@@ -139,6 +139,15 @@ impl Permit {
         let Self { call_id: _, user_id: _, can_publish, can_subscribe, can_signal, admitted } = self;
         StandingChange { can_publish, can_subscribe, can_signal, admitted }
     }
+}
+
+#[derive(Debug, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct Ring {
+    pub call_id: CallId,
+    /// Members of the group, at most 50.
+    #[ts(type = "UserId[]")]
+    pub user_ids: Rung,
 }
 
 #[derive(Debug, Deserialize, TS)]

@@ -19,6 +19,8 @@ fn table() -> Vec<(&'static str, String)> {
         ("call:mute", with(&call, &format!(r#""producerId":"{ID}""#))),
         ("call:remove", with(&call, &format!(r#""userId":"{ID}""#))),
         ("call:permit", with(&call, &format!(r#""userId":"{ID}""#))),
+        ("call:ring", with(&call, &format!(r#""userIds":["{ID}"]"#))),
+        ("call:decline", call.clone()),
         ("call:lock", with(&call, r#""locked":true"#)),
         ("recording:start", with(&call, r#""mode":"audio","layer":"low","consent":"ask""#)),
         ("recording:pause", call.clone()),

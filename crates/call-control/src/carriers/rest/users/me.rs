@@ -1,12 +1,16 @@
 use crate::{
     carriers::{
-        http::problems::{Barred, Counted, Signed},
+        http::problems::{Barred, Body, Counted, Signed},
         rest::extract::{Json, User},
     },
+    clock::now,
+    control::Control,
+    error::Refusal,
     ids::UserId,
 };
+use axum::extract::State;
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 #[derive(Serialize, ToSchema)]
@@ -16,6 +20,8 @@ pub(in crate::carriers::rest) struct Me {
     name: String,
     /// When the token of this request expires.
     expires_at: DateTime<Utc>,
+    /// No device rings; callers see no difference.
+    do_not_disturb: bool,
 }
 
 /// Who the server takes the caller for
@@ -26,6 +32,47 @@ pub(in crate::carriers::rest) struct Me {
         Counted, Signed, Barred,
     )
 )]
-pub(in crate::carriers::rest) async fn get_me(User(identity): User) -> Json<Me> {
-    Json(Me { id: identity.user_id, name: identity.name, expires_at: identity.expires_at })
+pub(in crate::carriers::rest) async fn get_me(
+    State(control): State<Control>,
+    User(identity): User,
+) -> Result<Json<Me>, Refusal> {
+    let do_not_disturb = control.store.does_not_disturb(identity.user_id).await?;
+    Ok(Json(Me {
+        id: identity.user_id,
+        name: identity.name,
+        expires_at: identity.expires_at,
+        do_not_disturb,
+    }))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(example = json!({"doNotDisturb": true}))]
+pub(in crate::carriers::rest) struct ChangeMe {
+    do_not_disturb: bool,
+}
+
+/// Whether the caller's devices may ring
+///
+/// It holds for calls that begin later. What rings goes on.
+#[utoipa::path(
+    patch, path = "/users/me", tag = "users", security(("token" = [])),
+    request_body = ChangeMe,
+    responses(
+        (status = 200, body = Me),
+        Counted, Signed, Body, Barred,
+    )
+)]
+pub(in crate::carriers::rest) async fn change_me(
+    State(control): State<Control>,
+    User(identity): User,
+    Json(ChangeMe { do_not_disturb }): Json<ChangeMe>,
+) -> Result<Json<Me>, Refusal> {
+    control.store.set_do_not_disturb(identity.user_id, do_not_disturb, now()).await?;
+    Ok(Json(Me {
+        id: identity.user_id,
+        name: identity.name,
+        expires_at: identity.expires_at,
+        do_not_disturb,
+    }))
 }
