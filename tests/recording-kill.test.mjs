@@ -151,9 +151,17 @@ async function enterCall(place, random) {
   const { person, groupId } = place;
   if (random.chance(1 / 2)) await leaveCall(place);
   place.sender?.vanish();
-  const running = place.callId && (await person.call(place.callId)).status !== 'ended';
-  if (!running) place.callId = (await person.startCall(groupId)).id;
-  place.sender = await Sender.join(person, { id: place.callId ?? '' });
+  if (place.callId) {
+    try {
+      place.sender = await Sender.join(person, { id: place.callId });
+      return;
+    } catch (error) {
+      // Nobody came back to it in time.
+      if (!(error instanceof Refused && error.code === 'call_ended')) throw error;
+    }
+  }
+  place.callId = (await person.startCall(groupId)).id;
+  place.sender = await Sender.join(person, { id: place.callId });
 }
 
 /** @param {Place} place */
