@@ -28,7 +28,9 @@ pub(crate) fn repair_interrupted(
     let found = repair_recording(folder, recording)?;
     let manifest = Manifest { recording, began, tracks: Vec::new(), earlier: found };
     // A recording without a folder has nothing to describe.
-    unless_gone(manifest.write(folder))?;
+    if let Err(error) = unless_gone(manifest.write(folder)) {
+        tracing::warn!(%error, recording = %recording.0, "a recording stays without a manifest");
+    }
     Ok(manifest.earlier)
 }
 
@@ -81,7 +83,14 @@ pub(crate) fn repair_file(path: &Path) -> io::Result<Option<Ended>> {
         Scanned::Finished(places) => Ok(Some(Ended { places, bytes, was_open: false })),
         Scanned::Unfinished { mut places, length, cues, duration_ms } => {
             file.set_len(length)?;
-            let bytes = finish(&file, length, &Trailer::new(&places, &cues, length, duration_ms))?;
+            let bytes = match finish(&file, length, &Trailer::new(&places, &cues, length, duration_ms)) {
+                // It can be played without its end, and must not keep the others from being finished.
+                Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+                    tracing::warn!(%error, path = %path.display(), "a recorded file stays without an end");
+                    length
+                }
+                finished => finished?,
+            };
             places.duration_ms = Some(duration_ms);
             Ok(Some(Ended { places, bytes, was_open: true }))
         }

@@ -3,7 +3,10 @@
 use switchyard_recorder::Notice;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::studio::{Demand, WRITE_PERIOD, recorder_id};
+use super::{
+    repair::until_done,
+    studio::{Demand, WRITE_PERIOD, recorder_id},
+};
 use crate::{
     actor::Actor,
     call::{Command, RecordingEnd, RecordingStatus},
@@ -111,12 +114,9 @@ impl Calls {
             let calls = self.clone();
             self.until_stop(async move {
                 let _alone = alone;
-                match calls.finish_by_files(recording, finished.end, false).await {
-                    Ok(true) => calls.shared.studio.shelf().forget(recording),
-                    Ok(false) => {}
-                    Err(error) => {
-                        tracing::warn!(%recording, %error, "what is left of it cannot be noted yet")
-                    }
+                let finish = || calls.finish_by_files(recording, finished.end, false);
+                if until_done("a recording whose disk failed", finish).await {
+                    calls.shared.studio.shelf().forget(recording);
                 }
             });
             return Ok(());

@@ -147,9 +147,7 @@ impl Calls {
         };
         let unhashed = repaired.as_ref().map(|repaired| repaired.unhashed.clone()).unwrap_or_default();
         go_on(repaired).await;
-        if let Err(error) = self.hash(recording, unhashed).await {
-            tracing::warn!(%recording, %error, "files stay without their hashes until the next start");
-        }
+        until_done("the hashes of a recording", || self.hash(recording, unhashed.clone())).await;
     }
 
     /// Between two tries others may work on the files: the call may stop the recording meanwhile.
@@ -210,7 +208,7 @@ impl Calls {
     }
 
     /// Hashes files, and notes each hash. What cannot be read stays without one.
-    async fn hash(&self, recording: RecordingId, files: Vec<FileRow>) -> Result<(), StoreError> {
+    async fn hash(&self, recording: RecordingId, files: Vec<FileRow>) -> Result<(), RepairError> {
         for mut row in files {
             match self.shared.studio.recorder.hash(row.key.clone()).await {
                 Ok(hash) => row.sha256 = hash,
@@ -329,14 +327,14 @@ fn cover(spans: &mut Vec<Span>, file: &FileReport) {
     }
 }
 
-/// After a restart, a recording whose files cannot be repaired for this long is not continued.
-const CONTINUED_WITHIN: Duration = Duration::from_secs(60);
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 fn end_of(file: &FileReport) -> u64 {
     file.start_ms.saturating_add(file.duration_ms)
 }
 
+/// After a restart, a recording whose files cannot be repaired for this long is not continued.
+const CONTINUED_WITHIN: Duration = Duration::from_secs(60);
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Recordings of one start: each may have hours of files to read.
 const FINISHED_AT_ONCE: usize = 4;
 /// A part that begins so soon after another belongs to the same span.
