@@ -139,9 +139,12 @@ impl Invitations {
         ringing.map(|(user, invitation)| (*user, invitation))
     }
 
+    /// Whether nobody comes any more: who was rung has declined, or may not join.
     fn all_declined(&self) -> bool {
         let declined = |how| how == InvitationStatus::Declined;
-        !self.by_user.is_empty() && self.by_user.values().all(|invitation| invitation.ended(declined))
+        let is_out = |how| declined(how) || how == InvitationStatus::Cancelled;
+        self.by_user.values().all(|invitation| invitation.ended(is_out))
+            && self.by_user.values().any(|invitation| invitation.ended(declined))
     }
 }
 
@@ -203,7 +206,7 @@ impl Call {
             user,
             by: invitation.by.clone(),
             since: invitation.rung_at,
-            until: invitation.deadline(&self.rules),
+            until: self.ring_end(invitation),
         })
     }
 
@@ -250,19 +253,25 @@ impl Call {
 
     /// Rule 8: the person does not want to join. A waiting call ends when everybody who was rung has declined.
     pub(super) fn decline(&mut self, step: &mut Step, user: UserId) -> Result<(), CallError> {
+        let invitation = self.head.invitations.by_user.get(&user);
+        if invitation.is_some_and(|known| known.ended(|how| how == InvitationStatus::Declined)) {
+            return Ok(());
+        }
         self.ensure_running()?;
-        let invitation = self.head.invitations.by_user.get(&user).ok_or(CallError::NotRung)?;
-        if !invitation.is_ringing() {
-            let is_known = invitation.ended(|how| how == InvitationStatus::Declined);
-            return if is_known { Ok(()) } else { Err(CallError::NotRung) };
+        if !invitation.is_some_and(Invitation::is_ringing) {
+            return Err(CallError::NotRung);
         }
         self.end_ring(step, user, InvitationStatus::Declined);
         let users = BTreeSet::from([user]);
         step.record(Event::InvitationsEnded { users, how: InvitationStatus::Declined });
+        self.end_if_all_declined(step);
+        Ok(())
+    }
+
+    fn end_if_all_declined(&mut self, step: &mut Step) {
         if self.head.state == State::Waiting && self.head.invitations.all_declined() {
             self.conclude(step, Outcome::Cancelled, Ending::Declined, step.now());
         }
-        Ok(())
     }
 
     /// The person joined. Others learn it by that.
@@ -280,6 +289,7 @@ impl Call {
             self.end_ring(step, user, InvitationStatus::Cancelled);
             let users = BTreeSet::from([user]);
             step.record(Event::InvitationsEnded { users, how: InvitationStatus::Cancelled });
+            self.end_if_all_declined(step);
         }
         is_rung
     }
@@ -305,7 +315,7 @@ impl Call {
     /// Ends the rings whose time is over.
     pub(super) fn expire_rings(&mut self, step: &mut Step) {
         let due = |(user, invitation): (UserId, &Invitation)| {
-            (invitation.deadline(&self.rules) <= step.now()).then_some(user)
+            (self.ring_end(invitation) <= step.now()).then_some(user)
         };
         let users: BTreeSet<UserId> = self.head.invitations.ringing().filter_map(due).collect();
         for user in &users {
@@ -318,7 +328,13 @@ impl Call {
 
     /// When the next ring is over.
     pub(super) fn next_ring_end(&self) -> Option<DateTime<Utc>> {
-        self.head.invitations.ringing().map(|(_, invitation)| invitation.deadline(&self.rules)).min()
+        self.head.invitations.ringing().map(|(_, invitation)| self.ring_end(invitation)).min()
+    }
+
+    /// A waiting call does not outlast its own ring time, so no ring does.
+    fn ring_end(&self, invitation: &Invitation) -> DateTime<Utc> {
+        let end = invitation.deadline(&self.rules);
+        self.ring_deadline().map_or(end, |last| end.min(last))
     }
 
     pub(super) fn invitation_rows(&self, users: &BTreeSet<UserId>) -> Vec<InvitationRow> {

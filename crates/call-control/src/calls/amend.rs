@@ -34,13 +34,13 @@ impl Calls {
     /// Applies a command to the record of an ended call.
     async fn amend(&self, stored: StoredCall, command: Command, by: &Actor) -> Result<CallView, Refusal> {
         let (rules, now) = (self.shared.config.rules, now());
-        // Only a leave asks who has been there.
-        let legs = if matches!(command, Command::Leave { .. }) {
+        // Only these ask who has been there, or was rung.
+        let rows = if matches!(command, Command::Leave { .. } | Command::Decline { .. }) {
             self.shared.store.rows_of_call(stored.record.id, rules.forgotten_until(now)).await?
         } else {
             CallRows::default()
         };
-        let mut call = Call::past(stored.record, legs, rules).map_err(StoreError::from)?;
+        let mut call = Call::past(stored.record, rows, rules).map_err(StoreError::from)?;
         for effect in call.handle(command, by, now)? {
             if let Effect::Store(changes) = effect {
                 self.shared.store.commit(&changes).await?;

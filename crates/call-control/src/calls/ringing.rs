@@ -44,8 +44,11 @@ impl Rings {
     }
 
     /// Forgets what rings for a call that has no owner task any more.
-    pub(super) fn forget(&self, call: &Call) {
-        call.ringing().for_each(|ringing| self.end(ringing.user, call.origin().id));
+    pub(super) fn forget(&self, call: CallId) {
+        self.lock().retain(|_, rings| {
+            rings.remove(&call);
+            !rings.is_empty()
+        });
     }
 
     fn of(&self, user: UserId) -> Vec<Frame> {
@@ -122,7 +125,11 @@ impl Calls {
     /// `not_found`, `forbidden`, `conflict` for somebody who is not being rung, `call_ended`, `unavailable`.
     pub async fn decline(&self, by: &Actor, call: CallId) -> Result<CallView, Refusal> {
         let user = by.person()?.id;
-        self.readable(by, call).await?;
+        match self.readable(by, call).await {
+            // The membership cannot be checked now. Whoever loses it is not rung any more.
+            Err(refusal) if refusal.code == ErrorCode::Unavailable => {}
+            readable => drop(readable?),
+        }
         self.command(call, Command::Decline { user }, by).await
     }
 

@@ -159,7 +159,7 @@ impl CallTask {
         let id = self.id();
         let Self { shared, call, media, mut ledger, fenced, recent: _, taps, speaker: _ } = self;
         shared.hub.forget_call(id);
-        shared.rings.forget(&call);
+        shared.rings.forget(id);
         for leg in call.open_legs() {
             shared.presence.went(leg.id);
         }

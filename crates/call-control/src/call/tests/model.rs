@@ -363,11 +363,11 @@ impl Model {
     }
 
     fn decline(&mut self, who: u8) -> bool {
-        if self.over.is_some() {
-            return false;
+        if self.invited.get(&who).is_some_and(|told| told.status == InvitationStatus::Declined) {
+            return true;
         }
-        if !self.is_rung(who) {
-            return self.invited.get(&who).is_some_and(|told| told.status == InvitationStatus::Declined);
+        if self.over.is_some() || !self.is_rung(who) {
+            return false;
         }
         self.hush(who, InvitationStatus::Declined);
         if self.started.is_none()

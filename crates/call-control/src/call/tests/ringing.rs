@@ -61,6 +61,26 @@ fn when_everybody_declined_a_waiting_call_is_cancelled() {
     decline(&mut story, EVE).unwrap();
     assert_eq!((&story.over().outcome, story.over().ending), (&Outcome::Cancelled, Ending::Declined));
     assert_eq!(story.kinds(), ["call-created", "invitations-ended", "invitations-ended", "call-ended"]);
+    assert!(decline(&mut story, EVE).unwrap().is_empty(), "nor does it when the call is over");
+}
+
+#[test]
+fn who_may_not_join_any_more_keeps_no_call_waiting() {
+    let mut story = Story::ringing(&[(BOB, false), (EVE, false)]);
+    decline(&mut story, BOB).unwrap();
+    story.handle(Command::Leave { user: user(EVE), leg: None, reason: LegReason::NotAMember }).unwrap();
+    assert_eq!(story.over().ending, Ending::Declined);
+}
+
+#[test]
+fn a_later_ring_ends_with_the_waiting_call() {
+    let mut story = Story::ringing(&[(BOB, false), (EVE, false)]);
+    let end = story.now + RING;
+    decline(&mut story, EVE).unwrap();
+    story.wait(Duration::from_secs(50));
+    ring(&mut story, EVE).unwrap();
+    assert!(story.call.ringing().all(|ringing| ringing.until == end));
+    assert_eq!(sounds(&story.wait(Duration::from_secs(10)).tick()).1.len(), 2);
 }
 
 #[test]

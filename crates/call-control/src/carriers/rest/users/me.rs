@@ -52,9 +52,9 @@ pub(in crate::carriers::rest) struct ChangeMe {
     do_not_disturb: bool,
 }
 
-/// Whether the caller's devices may ring
+/// Choose whether the caller's devices ring
 ///
-/// It holds for calls that begin later. What rings goes on.
+/// It holds for later rings. What rings goes on.
 #[utoipa::path(
     patch, path = "/users/me", tag = "users", security(("token" = [])),
     request_body = ChangeMe,
