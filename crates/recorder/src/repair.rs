@@ -83,14 +83,7 @@ pub(crate) fn repair_file(path: &Path) -> io::Result<Option<Ended>> {
         Scanned::Finished(places) => Ok(Some(Ended { places, bytes, was_open: false })),
         Scanned::Unfinished { mut places, length, cues, duration_ms } => {
             file.set_len(length)?;
-            let bytes = match finish(&file, length, &Trailer::new(&places, &cues, length, duration_ms)) {
-                // It can be played without its end, and must not keep the others from being finished.
-                Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
-                    tracing::warn!(%error, path = %path.display(), "a recorded file stays without an end");
-                    length
-                }
-                finished => finished?,
-            };
+            let bytes = finish(&file, length, &Trailer::new(&places, &cues, length, duration_ms))?;
             places.duration_ms = Some(duration_ms);
             Ok(Some(Ended { places, bytes, was_open: true }))
         }
