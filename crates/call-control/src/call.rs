@@ -34,6 +34,7 @@ mod roster;
 mod source;
 mod stamp;
 mod status;
+mod step;
 mod transition;
 mod view;
 
@@ -220,7 +221,7 @@ impl Call {
             version: 0,
             updated_at: now,
         };
-        let mut step = transition::Step::new(by, now, &head);
+        let mut step = step::Step::new(by, now, &head);
         let roster = Roster::begin(Leg::unattached(leg, creator, now));
         let mut call = Self { origin, rules, head, roster, undo: None };
         step.touch(leg);
@@ -251,7 +252,7 @@ impl Call {
         call.head.updated_at = now;
         call.roster.open.values_mut().for_each(|leg| leg.lose(now, Loss::Restart));
         call.forget_answers();
-        let mut step = transition::Step::new(&Actor::SERVER, now, &call.head);
+        let mut step = step::Step::new(&Actor::SERVER, now, &call.head);
         step.record(Event::RoomChanged);
         call.ringing().for_each(|ringing| step.ring(ringing.user));
         call.end_if_deserted(&mut step, Ending::ServerRestart);
@@ -285,7 +286,7 @@ impl Call {
     ) -> Result<Vec<Effect>, CallError> {
         self.undo = None;
         self.roster.forget(self.rules.forgotten_until(now));
-        let mut step = transition::Step::new(by, now, &self.head);
+        let mut step = step::Step::new(by, now, &self.head);
         match self.apply(&mut step, command) {
             Ok(()) => Ok(step.finish(self)),
             Err(refused) => {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use super::{Admission, Call, CallError, Ending, Event, Outcome, Rules, State, after, transition::Step};
+use super::{Admission, Call, CallError, Ending, Event, Outcome, Rules, State, after, step::Step};
 use crate::{
     actor::Person,
     ids::{CallId, UserId},

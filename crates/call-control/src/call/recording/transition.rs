@@ -10,7 +10,7 @@ use super::{
 use crate::{
     call::{
         Call, CallError, Ending, Event, Flag, Metadata, RecordingKeys, State, after,
-        transition::{Follow, Step},
+        step::{Follow, Step},
     },
     error::ErrorCode,
     ids::{LegId, RecordingId, UserId},
