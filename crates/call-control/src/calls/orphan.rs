@@ -26,8 +26,8 @@ impl Calls {
     async fn record_failure(&self, id: CallId) -> Result<(), Refusal> {
         let stored = self.stored(id).await?;
         let (rules, now) = (self.shared.config.rules, now());
-        let legs = self.shared.store.rows_of_call(id, rules.forgotten_until(now)).await?;
-        let mut call = Call::past(stored.record, legs, rules).map_err(StoreError::from)?;
+        let rows = self.shared.store.rows_of_call(id, rules.forgotten_until(now)).await?;
+        let mut call = Call::past(stored.record, rows, rules).map_err(StoreError::from)?;
         let message = "the server had an internal error".to_owned();
         for effect in call.handle(Command::Fail { message }, &Actor::SERVER, now)? {
             match effect {

@@ -52,9 +52,9 @@ impl Calls {
     async fn take_over_one(&self, record: CallRecord) -> Result<(), TakeOverError> {
         let (media, events) = self.open_media(record.id, record.call_type).await?;
         let (rules, now) = (self.shared.config.rules, now());
-        let legs = self.shared.store.rows_of_call(record.id, rules.forgotten_until(now)).await?;
+        let rows = self.shared.store.rows_of_call(record.id, rules.forgotten_until(now)).await?;
         let (call, effects) =
-            Call::restore(record, legs, media.room(), rules, now).map_err(StoreError::from)?;
+            Call::restore(record, rows, media.room(), rules, now).map_err(StoreError::from)?;
         CallTask::launch(&self.shared, call, effects, media, events).await?;
         Ok(())
     }

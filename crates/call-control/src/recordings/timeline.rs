@@ -6,11 +6,7 @@ use std::{
 };
 
 use super::{Recordings, files::no_such_file};
-use crate::{
-    actor::Actor,
-    error::{ErrorCode, Refusal},
-    ids::RecordingId,
-};
+use crate::{actor::Actor, error::Refusal, ids::RecordingId};
 
 impl Recordings {
     /// The time line of a recording, as the recorder wrote it: a JSON object a line, in the order of time. Empty where
@@ -20,12 +16,7 @@ impl Recordings {
     /// `not_found`, `forbidden`, `unavailable`.
     pub async fn timeline(&self, by: &Actor, recording: RecordingId) -> Result<String, Refusal> {
         let stored = self.present(by, recording).await?;
-        if !self.is_here(&stored.row) {
-            return Err(Refusal::new(
-                ErrorCode::Unavailable,
-                "the files of the recording are on another server",
-            ));
-        }
+        self.require_here(&stored.row)?;
         let path = self.path_of(&format!("{recording}/timeline.jsonl"))?;
         let text = self.on_disk(move || whole_lines(File::open(path)?)).await;
         text.or_else(
@@ -42,7 +33,8 @@ fn whole_lines(file: impl Read) -> io::Result<String> {
     String::from_utf8(bytes).map_err(io::Error::other)
 }
 
-/// The recorder notes at most 100,000 things of a recording, in less than 90 bytes each.
+/// What the recorder notes at most of a recording between two starts of the server: 100,000 things, in less than 90 bytes
+/// each. Later ones are left out.
 const MAX_TIMELINE: u64 = 9 * 1024 * 1024;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What became of recordings, for the members of their groups: of each recording once a second at most, and the last
-//! state always.
+//! What became of recordings, for the members of their groups: of each recording once a second at most, and its last
+//! state, unless the members cannot be read just then.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -63,14 +63,14 @@ impl Calls {
         let updated = RecordingUpdated { id, call_id, group_id, status };
         let Some(first) = self.shared.studio.news.add(updated) else { return };
         let calls = self.clone();
-        self.shared.tasks.spawn(self.shared.stop.clone().run_until_cancelled_owned(async move {
+        self.until_stop(async move {
             let mut next = Some(first);
             while let Some(updated) = next {
                 calls.tell_members(updated).await;
                 sleep(PERIOD).await;
                 next = calls.shared.studio.news.next(id);
             }
-        }));
+        });
     }
 
     async fn tell_members(&self, updated: RecordingUpdated) {
